@@ -1,0 +1,172 @@
+//! What is wrong with a file, where, and what to do: all of it, not the first.
+
+use std::fmt;
+use std::sync::Arc;
+
+use crate::error::{Classified, ErrorKind};
+
+/// A place in a file; lines and columns count from 1, and 0 means the whole file.
+#[derive(Debug, Clone, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Position {
+    /// The file as the user knows it.
+    pub file: Arc<str>,
+    /// The line.
+    pub line: u32,
+    /// The column, in characters.
+    pub column: u32,
+}
+
+impl fmt::Display for Position {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(&self.file)?;
+        if self.line > 0 {
+            write!(formatter, ":{}:{}", self.line, self.column)?;
+        }
+        Ok(())
+    }
+}
+
+/// One thing that is wrong.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Problem {
+    /// Where.
+    pub position: Position,
+    /// What.
+    pub message: String,
+    /// What to do.
+    pub hint: Option<String>,
+}
+
+/// Everything that is wrong, in the order of the file, with the text for showing the lines.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Problems {
+    found: Vec<Problem>,
+    /// Files with their text.
+    texts: Vec<(Arc<str>, Arc<str>)>,
+}
+
+impl Problems {
+    /// Nothing wrong so far.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Remembers the text of a file, so that its lines can be shown.
+    pub fn add_text(&mut self, file: &Arc<str>, text: &str) {
+        self.texts.push((file.clone(), text.into()));
+    }
+
+    /// Adds a problem.
+    pub fn report(&mut self, position: &Position, message: impl Into<String>) {
+        self.push(position, message.into(), None);
+    }
+
+    /// Adds a problem with its cure.
+    pub fn report_with_hint(
+        &mut self,
+        position: &Position,
+        message: impl Into<String>,
+        hint: impl Into<String>,
+    ) {
+        self.push(position, message.into(), Some(hint.into()));
+    }
+
+    fn push(&mut self, position: &Position, message: String, hint: Option<String>) {
+        let problem = Problem { position: position.clone(), message, hint };
+        if !self.found.contains(&problem) {
+            self.found.push(problem);
+        }
+    }
+
+    /// Whether nothing is wrong.
+    pub fn is_empty(&self) -> bool {
+        self.found.is_empty()
+    }
+
+    /// The problems in the order of the file.
+    pub fn list(&self) -> Vec<Problem> {
+        let mut sorted = self.found.clone();
+        sorted.sort_by(|left, right| left.position.cmp(&right.position));
+        sorted
+    }
+
+    /// Ends the reading: the problems become the error, or there are none.
+    pub fn into_result(self) -> Result<(), Self> {
+        if self.is_empty() { Ok(()) } else { Err(self) }
+    }
+
+    fn line(&self, position: &Position) -> Option<&str> {
+        let (_, text) = self.texts.iter().find(|(file, _)| *file == position.file)?;
+        text.lines().nth(usize::try_from(position.line).ok()?.checked_sub(1)?)
+    }
+}
+
+impl fmt::Display for Problems {
+    /// One paragraph per problem: place and message, the offending line with a caret, the hint.
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (number, problem) in self.list().iter().enumerate() {
+            if number > 0 {
+                writeln!(formatter)?;
+            }
+            write!(formatter, "{}: {}", problem.position, problem.message)?;
+            if let Some(line) = self.line(&problem.position) {
+                let number = problem.position.line.to_string();
+                let margin = " ".repeat(number.len());
+                let shown: String = line.chars().take(160).map(printable).collect();
+                let caret = usize::try_from(problem.position.column.saturating_sub(1)).unwrap_or(0);
+                write!(formatter, "\n  {number} | {shown}")?;
+                if caret < 160 {
+                    write!(formatter, "\n  {margin} | {}^", " ".repeat(caret))?;
+                }
+            }
+            if let Some(hint) = &problem.hint {
+                write!(formatter, "\n  hint: {hint}")?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Keeps a line in its place: tabs and control characters take one column.
+fn printable(character: char) -> char {
+    if character == '\t' {
+        ' '
+    } else if character.is_control() {
+        '\u{fffd}'
+    } else {
+        character
+    }
+}
+
+impl std::error::Error for Problems {}
+
+impl Classified for Problems {
+    fn kind(&self) -> ErrorKind {
+        ErrorKind::Usage
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn shows_every_problem_with_its_line() {
+        let file: Arc<str> = "dockless.yaml".into();
+        let mut problems = Problems::new();
+        problems.add_text(&file, "name: x\nbse: y\n");
+        let at = |line, column| Position { file: file.clone(), line, column };
+        problems.report_with_hint(&at(2, 1), "unknown key `bse`", "did you mean `base`?");
+        problems.report(&at(1, 7), "`x` is too short");
+        assert_eq!(
+            problems.to_string(),
+            "dockless.yaml:1:7: `x` is too short\n  \
+               1 | name: x\n    \
+                 |       ^\n\
+             dockless.yaml:2:1: unknown key `bse`\n  \
+               2 | bse: y\n    \
+                 | ^\n  \
+               hint: did you mean `base`?"
+        );
+    }
+}

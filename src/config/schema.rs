@@ -1,0 +1,315 @@
+//! The shape of a config as tables: one truth for checking, for the JSON Schema and for the docs.
+//!
+//! A [`Shape`] lists the members of a mapping. [`check`] reports everything in a node that does not
+//! fit; afterwards the code that reads the node may take what is there and pass over the rest.
+
+use serde_json::{Value as Json, json};
+
+use super::{Node, Problems, Value};
+
+/// The members that a mapping may have.
+#[derive(Debug)]
+pub struct Shape {
+    /// What the mapping is called in messages and in the docs: "a layer of kind `files`".
+    pub name: &'static str,
+    /// Its members, in the order of the docs.
+    pub fields: &'static [Field],
+}
+
+/// One member of a mapping.
+#[derive(Debug)]
+pub struct Field {
+    /// The key.
+    pub name: &'static str,
+    /// What it holds.
+    pub kind: Kind,
+    /// Whether it must be there.
+    pub is_required: bool,
+    /// What it means, in Markdown: a sentence or two, with defaults and units.
+    pub doc: &'static str,
+}
+
+/// What a member holds.
+#[derive(Debug, Clone, Copy)]
+pub enum Kind {
+    /// Any scalar, taken as text.
+    Text,
+    /// One of these words.
+    Choice(&'static [&'static str]),
+    /// A decimal number in this range, both ends included.
+    Integer(i64, i64),
+    /// `true` or `false`.
+    Boolean,
+    /// A list.
+    List(&'static Kind),
+    /// One value or a list of them.
+    OneOrMany(&'static Kind),
+    /// A mapping with free keys.
+    Map(&'static Kind),
+    /// A mapping with known members.
+    Shape(&'static Shape),
+    /// The first of these that has the node's form (scalar, list, mapping) checks it.
+    Either(&'static [Kind]),
+    /// Checked elsewhere: the entries of `layers:` by their kinds.
+    Layers,
+}
+
+impl Field {
+    /// A member that may be left out.
+    pub const fn optional(name: &'static str, kind: Kind, doc: &'static str) -> Self {
+        Self { name, kind, is_required: false, doc }
+    }
+
+    /// A member that must be there.
+    pub const fn required(name: &'static str, kind: Kind, doc: &'static str) -> Self {
+        Self { name, kind, is_required: true, doc }
+    }
+}
+
+impl Kind {
+    /// What is expected, for messages: "a list of texts".
+    pub fn expectation(&self) -> String {
+        match self {
+            Self::Text => "a text".into(),
+            Self::Choice(words) => format!("one of `{}`", words.join("`, `")),
+            Self::Integer(low, high) => format!("a whole number from {low} to {high}"),
+            Self::Boolean => "`true` or `false`".into(),
+            Self::List(inner) => format!("a list, each item {}", inner.expectation()),
+            Self::OneOrMany(inner) => format!("{0}, or a list, each item {0}", inner.expectation()),
+            Self::Map(inner) => format!("a mapping of names, each to {}", inner.expectation()),
+            Self::Shape(shape) => format!("a mapping ({})", names(shape).join(", ")),
+            Self::Either(kinds) => {
+                kinds.iter().map(Self::expectation).collect::<Vec<_>>().join(", or ")
+            }
+            Self::Layers => "a list of layers, each a mapping with a `kind`".into(),
+        }
+    }
+
+    /// Whether a node of this form is worth checking against this kind.
+    fn has_form_of(&self, node: &Node) -> bool {
+        match self {
+            Self::Text | Self::Choice(_) | Self::Integer(..) | Self::Boolean => {
+                matches!(node.value, Value::Scalar { .. })
+            }
+            Self::List(_) | Self::Layers => matches!(node.value, Value::Sequence(_)),
+            Self::Map(_) | Self::Shape(_) => matches!(node.value, Value::Mapping(_)),
+            Self::OneOrMany(inner) => {
+                matches!(node.value, Value::Sequence(_)) || inner.has_form_of(node)
+            }
+            Self::Either(kinds) => kinds.iter().any(|kind| kind.has_form_of(node)),
+        }
+    }
+
+    /// The JSON Schema (draft 2020-12) of this kind; `layers` is the schema of one layer.
+    pub fn json_schema(&self, layers: &Json) -> Json {
+        match self {
+            Self::Text => json!({"type": ["string", "number", "boolean"]}),
+            Self::Choice(words) => json!({"enum": words}),
+            Self::Integer(low, high) => {
+                json!({"type": "integer", "minimum": low, "maximum": high})
+            }
+            Self::Boolean => json!({"type": "boolean"}),
+            Self::List(inner) => json!({"type": "array", "items": inner.json_schema(layers)}),
+            Self::OneOrMany(inner) => {
+                let inner = inner.json_schema(layers);
+                json!({"anyOf": [inner, {"type": "array", "items": inner}]})
+            }
+            Self::Map(inner) => {
+                json!({"type": "object", "additionalProperties": inner.json_schema(layers)})
+            }
+            Self::Shape(shape) => shape.json_schema(layers),
+            Self::Either(kinds) => {
+                let kinds: Vec<_> = kinds.iter().map(|kind| kind.json_schema(layers)).collect();
+                json!({"anyOf": kinds})
+            }
+            Self::Layers => json!({"type": "array", "items": layers}),
+        }
+    }
+}
+
+impl Shape {
+    /// The JSON Schema (draft 2020-12) of this mapping; `layers` is the schema of one layer.
+    pub fn json_schema(&self, layers: &Json) -> Json {
+        let properties: serde_json::Map<_, _> = self
+            .fields
+            .iter()
+            .map(|field| {
+                let mut schema = field.kind.json_schema(layers);
+                schema["description"] = field.doc.into();
+                (field.name.to_owned(), schema)
+            })
+            .collect();
+        let required: Vec<_> =
+            self.fields.iter().filter(|field| field.is_required).map(|field| field.name).collect();
+        let mut schema = json!({
+            "type": "object",
+            "properties": properties,
+            "patternProperties": {"^x-": {}},
+            "additionalProperties": false,
+        });
+        if !required.is_empty() {
+            schema["required"] = required.into();
+        }
+        schema
+    }
+}
+
+/// Reports everything in `node` that does not fit the shape; `x-` keys are free.
+pub fn check(node: &Node, shape: &Shape, problems: &mut Problems) {
+    let Value::Mapping(members) = &node.value else {
+        problems.report(
+            &node.position,
+            format!("{} is a mapping, not {}", shape.name, node.kind()),
+        );
+        return;
+    };
+    for (key, value) in members {
+        if key.text.starts_with("x-") {
+            continue;
+        }
+        match shape.fields.iter().find(|field| field.name == key.text) {
+            Some(field) if value.value == Value::Null && !field.is_required => {}
+            Some(field) => check_kind(value, &field.kind, field.name, problems),
+            None => problems.report_with_hint(
+                &key.position,
+                format!("unknown key `{}` in {}", key.text.escape_debug(), shape.name),
+                hint_for(&key.text, &names(shape)),
+            ),
+        }
+    }
+    for field in shape.fields.iter().filter(|field| field.is_required) {
+        if !members.iter().any(|(key, _)| key.text == field.name) {
+            problems.report_with_hint(
+                &node.position,
+                format!("`{}` is missing in {}", field.name, shape.name),
+                format!("add `{}: …`, {}", field.name, field.kind.expectation()),
+            );
+        }
+    }
+}
+
+fn check_kind(node: &Node, kind: &Kind, name: &str, problems: &mut Problems) {
+    let fits = match kind {
+        Kind::Text => node.as_text().is_some(),
+        Kind::Boolean => node.as_bool().is_some(),
+        Kind::Integer(low, high) => {
+            node.as_integer().is_some_and(|number| (*low..=*high).contains(&number))
+        }
+        Kind::Choice(words) => {
+            let text = node.as_text();
+            if let Some(text) = text
+                && !words.contains(&text)
+            {
+                problems.report_with_hint(
+                    &node.position,
+                    format!("`{}` is no value of `{name}`", text.escape_debug()),
+                    hint_for(text, words),
+                );
+                return;
+            }
+            text.is_some()
+        }
+        _ => kind.has_form_of(node),
+    };
+    if !fits {
+        let found = match node.as_text() {
+            Some(text) => format!("`{}`", text.escape_debug()),
+            None => node.kind().to_owned(),
+        };
+        let expected = kind.expectation();
+        problems.report(&node.position, format!("`{name}` is {expected}, not {found}"));
+        return;
+    }
+    match kind {
+        Kind::List(inner) => {
+            node.items().iter().for_each(|item| check_kind(item, inner, name, problems));
+        }
+        Kind::OneOrMany(inner) => {
+            node.one_or_many().into_iter().for_each(|item| check_kind(item, inner, name, problems));
+        }
+        Kind::Map(inner) => {
+            for (key, value) in node.members() {
+                check_kind(value, inner, &format!("{name}.{}", key.text), problems);
+            }
+        }
+        Kind::Shape(shape) => check(node, shape, problems),
+        Kind::Either(kinds) => {
+            if let Some(kind) = kinds.iter().find(|kind| kind.has_form_of(node)) {
+                check_kind(node, kind, name, problems);
+            }
+        }
+        _ => {}
+    }
+}
+
+fn names(shape: &Shape) -> Vec<&'static str> {
+    shape.fields.iter().map(|field| field.name).collect()
+}
+
+/// The nearest of the known words, or all of them.
+pub fn hint_for(text: &str, known: &[&str]) -> String {
+    match nearest(text, known) {
+        Some(word) => format!("did you mean `{word}`?"),
+        None => format!("expected one of `{}`", known.join("`, `")),
+    }
+}
+
+/// The known word that this one is probably a misspelling of.
+pub fn nearest<'a>(text: &str, known: &[&'a str]) -> Option<&'a str> {
+    let folded = text.to_ascii_lowercase().replace('-', "_");
+    known
+        .iter()
+        .map(|word| (strsim::damerau_levenshtein(&folded, &word.to_ascii_lowercase()), *word))
+        .filter(|(distance, word)| *distance <= (word.len() / 3).max(1))
+        .min_by_key(|(distance, _)| *distance)
+        .map(|(_, word)| word)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Position;
+
+    static PORT: Shape = Shape {
+        name: "the test",
+        fields: &[
+            Field::required("port", Kind::Integer(1, 65535), "A port."),
+            Field::optional("names", Kind::OneOrMany(&Kind::Text), "Names."),
+            Field::optional("mode", Kind::Choice(&["fast", "slow"]), "A mode."),
+        ],
+    };
+
+    fn problems_of(members: Vec<(&str, Node)>) -> Vec<String> {
+        let mut problems = Problems::new();
+        check(&Node::mapping(members, &Position::default()), &PORT, &mut problems);
+        let text = |problem: crate::config::Problem| match problem.hint {
+            Some(hint) => format!("{}; {hint}", problem.message),
+            None => problem.message,
+        };
+        problems.list().into_iter().map(text).collect()
+    }
+
+    #[test]
+    fn reports_everything_that_does_not_fit() {
+        let here = Position::default();
+        assert_eq!(
+            problems_of(vec![
+                ("name", Node::text("a", &here)),
+                ("mode", Node::text("fsat", &here)),
+                ("names", Node::sequence([Node::mapping([], &here)], &here)),
+                ("x-note", Node::mapping([], &here)),
+            ]),
+            [
+                "unknown key `name` in the test; did you mean `names`?",
+                "`fsat` is no value of `mode`; did you mean `fast`?",
+                "`names` is a text, not a mapping",
+                "`port` is missing in the test; add `port: …`, a whole number from 1 to 65535",
+            ]
+        );
+        assert_eq!(
+            problems_of(vec![("port", Node::plain("0", &here))]),
+            ["`port` is a whole number from 1 to 65535, not `0`"]
+        );
+        assert!(problems_of(vec![("port", Node::plain("80", &here))]).is_empty());
+    }
+}

@@ -1,0 +1,257 @@
+//! What happens while a command runs, as data: code emits events, only `cli::render` writes.
+//!
+//! One tagged enum, versioned by [`VERSION`], so that `--progress json` is a stable stream. Sending
+//! never blocks and never fails: without a listener, events are dropped.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::mpsc;
+
+use serde::Serialize;
+
+/// The version written into every JSON line; raised when a member changes its meaning.
+pub const VERSION: u32 = 1;
+
+/// A progress report is sent at most once per this many bytes of a task.
+const REPORT_EVERY_BYTES: u64 = 256 * 1024;
+
+/// One thing that happened.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(tag = "event", rename_all = "snake_case")]
+pub enum Event {
+    /// A task began.
+    TaskStarted {
+        /// Identifies the task in later events of this run.
+        id: u64,
+        /// What is being done.
+        action: Action,
+        /// To what: a layer's name, a reference, a file.
+        subject: String,
+        /// How many bytes it will move, where that is known.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        total_bytes: Option<u64>,
+    },
+    /// A task moved bytes; the number is the sum so far.
+    TaskProgress {
+        /// The task.
+        id: u64,
+        /// Bytes moved since it began.
+        bytes: u64,
+    },
+    /// A task ended.
+    TaskFinished {
+        /// The task.
+        id: u64,
+        /// How it ended.
+        outcome: Outcome,
+        /// What came of it, for people.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        detail: Option<String>,
+    },
+    /// Something a person wants to know in every run.
+    Note {
+        /// One line.
+        text: String,
+    },
+    /// Something a person wants to know with `-v`.
+    Detail {
+        /// One line.
+        text: String,
+    },
+    /// Something that may be wrong, though the command goes on.
+    Warning {
+        /// A stable kebab-case name, for filters.
+        code: &'static str,
+        /// One line.
+        text: String,
+        /// What to do about it.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        hint: Option<String>,
+    },
+    /// The command waits before it tries again.
+    Waiting {
+        /// For how long.
+        milliseconds: u64,
+        /// Why.
+        reason: String,
+    },
+}
+
+/// What a task does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Action {
+    /// Asks a registry what a reference is.
+    Resolve,
+    /// Reads a base image's layers for facts.
+    Inspect,
+    /// Lists the project's files.
+    List,
+    /// Writes a layer.
+    Pack,
+    /// Fetches a blob.
+    Download,
+    /// Sends a blob.
+    Upload,
+    /// Writes a layout or an archive.
+    Write,
+    /// Puts a manifest or a tag.
+    Publish,
+    /// Hands an image to a local engine.
+    Load,
+}
+
+/// How a task ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Outcome {
+    /// It did what it set out to do.
+    Done,
+    /// Nothing had to be done.
+    Skipped,
+    /// It did not come to its end.
+    Failed,
+}
+
+/// Where events go; cheap to clone, safe to share.
+#[derive(Debug, Clone, Default)]
+pub struct Events {
+    sender: Option<mpsc::Sender<Event>>,
+    next_id: Arc<AtomicU64>,
+}
+
+impl Events {
+    /// A stream and the end to read it from.
+    pub fn channel() -> (Self, mpsc::Receiver<Event>) {
+        let (sender, receiver) = mpsc::channel();
+        (Self { sender: Some(sender), next_id: Arc::default() }, receiver)
+    }
+
+    /// Drops every event.
+    pub fn none() -> Self {
+        Self::default()
+    }
+
+    /// Sends one event.
+    pub fn send(&self, event: Event) {
+        if let Some(sender) = &self.sender {
+            // The listener may be gone already while the process ends: that loses output, not data.
+            let _ = sender.send(event);
+        }
+    }
+
+    /// Tells something that everybody wants to know.
+    pub fn note(&self, text: impl Into<String>) {
+        self.send(Event::Note { text: text.into() });
+    }
+
+    /// Tells something for `-v`.
+    pub fn detail(&self, text: impl Into<String>) {
+        self.send(Event::Detail { text: text.into() });
+    }
+
+    /// Warns; `code` is stable and kebab-case.
+    pub fn warn(&self, code: &'static str, text: impl Into<String>, hint: Option<String>) {
+        self.send(Event::Warning { code, text: text.into(), hint });
+    }
+
+    /// Begins a task, which reports `failed` unless it is finished.
+    pub fn task(
+        &self,
+        action: Action,
+        subject: impl Into<String>,
+        total_bytes: Option<u64>,
+    ) -> Task {
+        let id = self.next_id.fetch_add(1, Ordering::Relaxed);
+        self.send(Event::TaskStarted { id, action, subject: subject.into(), total_bytes });
+        Task { events: self.clone(), id, moved: AtomicU64::new(0), is_finished: false }
+    }
+}
+
+/// A running task; dropping it without [`Task::finish`] reports that it failed.
+#[derive(Debug)]
+pub struct Task {
+    events: Events,
+    id: u64,
+    moved: AtomicU64,
+    is_finished: bool,
+}
+
+impl Task {
+    /// Adds bytes moved.
+    pub fn advance(&self, bytes: u64) {
+        let before = self.moved.fetch_add(bytes, Ordering::Relaxed);
+        if before / REPORT_EVERY_BYTES != (before + bytes) / REPORT_EVERY_BYTES {
+            self.events.send(Event::TaskProgress { id: self.id, bytes: before + bytes });
+        }
+    }
+
+    /// Sets the bytes moved: an upload that starts again goes back to zero.
+    pub fn restart_at(&self, bytes: u64) {
+        self.moved.store(bytes, Ordering::Relaxed);
+        self.events.send(Event::TaskProgress { id: self.id, bytes });
+    }
+
+    /// Ends the task well.
+    pub fn finish(mut self, detail: impl Into<String>) {
+        self.end(Outcome::Done, Some(detail.into()));
+    }
+
+    /// Ends the task: there was nothing to do.
+    pub fn skip(mut self, detail: impl Into<String>) {
+        self.end(Outcome::Skipped, Some(detail.into()));
+    }
+
+    fn end(&mut self, outcome: Outcome, detail: Option<String>) {
+        self.is_finished = true;
+        self.events.send(Event::TaskFinished { id: self.id, outcome, detail });
+    }
+}
+
+impl Drop for Task {
+    fn drop(&mut self) {
+        if !self.is_finished {
+            self.end(Outcome::Failed, None);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_dropped_task_reports_that_it_failed() {
+        let (events, receiver) = Events::channel();
+        drop(events.task(Action::Pack, "layer", None));
+        events.task(Action::Upload, "blob", Some(3)).finish("3 B");
+        drop(events);
+        let outcomes: Vec<_> = receiver
+            .iter()
+            .filter_map(|event| match event {
+                Event::TaskFinished { id, outcome, .. } => Some((id, outcome)),
+                _ => None,
+            })
+            .collect();
+        assert_eq!(outcomes, [(0, Outcome::Failed), (1, Outcome::Done)]);
+    }
+
+    #[test]
+    fn progress_is_reported_once_per_quarter_mebibyte() {
+        let (events, receiver) = Events::channel();
+        let task = events.task(Action::Upload, "blob", None);
+        for _ in 0..1024 {
+            task.advance(1024);
+        }
+        task.finish("done");
+        drop(events);
+        let sums: Vec<_> = receiver
+            .iter()
+            .filter_map(|event| match event {
+                Event::TaskProgress { bytes, .. } => Some(bytes),
+                _ => None,
+            })
+            .collect();
+        assert_eq!(sums, [256 * 1024, 512 * 1024, 768 * 1024, 1024 * 1024]);
+    }
+}

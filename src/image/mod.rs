@@ -1,0 +1,36 @@
+//! Stage 4: layers on a base become an [`Image`], images of several platforms an index. Pure.
+
+use crate::layer::Layer;
+use crate::oci::{Descriptor, Document, ImageConfig, Index, Manifest, Platform};
+
+/// The image of one platform.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Image {
+    /// For which platform.
+    pub platform: Platform,
+    /// The image config.
+    pub config: Document<ImageConfig>,
+    /// The manifest.
+    pub manifest: Document<Manifest>,
+    /// Every layer in the manifest's order, the base's first, each with its origin.
+    pub layers: Vec<Layer>,
+}
+
+/// What is published: one image, or the images of several platforms and their index.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Assembly {
+    /// One image per platform, in the index's order.
+    pub images: Vec<Image>,
+    /// Present when there are several platforms.
+    pub index: Option<Document<Index>>,
+}
+
+impl Assembly {
+    /// What a tag will point at: the index, or the only image's manifest.
+    pub fn descriptor(&self) -> &Descriptor {
+        match &self.index {
+            Some(index) => &index.descriptor,
+            None => &self.images.first().expect("an assembly has an image").manifest.descriptor,
+        }
+    }
+}

@@ -1,0 +1,22 @@
+//! Builds the container image of an AI agent without a Docker daemon and pushes it by digest.
+//!
+//! The modules in the order in which data flows through them: `config` → `plan` (fed by `gather`) →
+//! `layer` → `image` → `publish`; `oci`, `sys`, `store` and `registry` are the foundations. The
+//! library is internal: it makes no promise of compatibility between versions.
+
+pub mod config;
+pub mod plan;
+
+pub mod layer;
+
+pub mod image;
+
+pub mod publish;
+
+pub mod oci;
+pub mod registry;
+pub mod store;
+pub mod sys;
+
+pub mod error;
+pub mod event;

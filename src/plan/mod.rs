@@ -1,0 +1,85 @@
+//! Stage 2: a [`Config`](crate::config::Config) and gathered [`Inputs`] become a [`Plan`]. Pure, all of it.
+//!
+//! Start reading at [`Plan`]; `layer_kind.rs` is the contract of what can stand in `layers:`,
+//! `root.rs` is what our layers must respect of the base's file system.
+
+mod entry;
+mod inputs;
+mod layer_kind;
+pub mod layer_kinds;
+mod root;
+
+pub use entry::{DiskFile, Draft, Entry, EntryKind, Existing, FileSource, FileStamp};
+pub use inputs::{
+    BaseImage, BaseLayer, Inputs, Links, Need, Origin, Tree, TreeEntry, TreeEntryKind, TreeNeed,
+    VcsFacts,
+};
+pub use layer_kind::{LayerKind, LayerSource, PlanError};
+pub use root::{RootNode, RootTree};
+
+use std::collections::BTreeMap;
+
+use crate::config::RunSettings;
+use crate::oci::{Descriptor, Digest, Platform};
+
+/// Everything that will be done, as data: what `--dry-run` prints.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Plan {
+    /// The project's name.
+    pub name: String,
+    /// One image per platform, in the user's order.
+    pub images: Vec<ImagePlan>,
+}
+
+/// The image of one platform.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ImagePlan {
+    /// For which platform.
+    pub platform: Platform,
+    /// What it stands on.
+    pub base: BaseImage,
+    /// Our layers, lowest first.
+    pub layers: Vec<LayerPlan>,
+    /// What the image config says.
+    pub settings: ImageSettings,
+}
+
+/// What goes into the image config and onto the manifest.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct ImageSettings {
+    /// How a container is run.
+    pub run: RunSettings,
+    /// Every label we set, OCI labels included; they win over the base's.
+    pub labels: BTreeMap<String, String>,
+    /// Every annotation of the manifest (and of the index, where there is one).
+    pub annotations: BTreeMap<String, String>,
+    /// RFC 3339, for `created` and our history entries.
+    pub created: String,
+}
+
+/// One layer of ours.
+#[derive(Debug, Clone, PartialEq)]
+pub struct LayerPlan {
+    /// For people: "files src → /app".
+    pub name: String,
+    /// The history entry's `created_by`.
+    pub created_by: String,
+    /// What is in it.
+    pub content: LayerContent,
+}
+
+/// What a layer is made of.
+#[derive(Debug, Clone, PartialEq)]
+pub enum LayerContent {
+    /// These entries: sorted by path, every parent present, no path twice.
+    Pack(Vec<Entry>),
+    /// A blob that exists already.
+    Existing {
+        /// The blob.
+        descriptor: Descriptor,
+        /// The digest of its uncompressed tar.
+        diff_id: Digest,
+        /// Where it can be fetched.
+        origin: Origin,
+    },
+}

@@ -1,0 +1,13 @@
+//! The machine: clock, environment, commands, files.
+//!
+//! Everything that reads the process's surroundings goes through here, so that a test can replace
+//! it, and so that a stage shows in its arguments what it depends on.
+
+pub mod atomic_file;
+pub mod beneath;
+pub mod clock;
+pub mod command;
+pub mod environment;
+
+pub use clock::{Clock, ManualClock, SystemClock};
+pub use environment::Environment;
