@@ -73,6 +73,40 @@ pub struct FileStamp {
     pub ctime_ns: i128,
 }
 
+#[cfg(unix)]
+impl From<&std::fs::Metadata> for FileStamp {
+    fn from(metadata: &std::fs::Metadata) -> Self {
+        use std::os::unix::fs::MetadataExt as _;
+
+        let nanoseconds =
+            |seconds: i64, rest: i64| i128::from(seconds) * 1_000_000_000 + i128::from(rest);
+        Self {
+            device: metadata.dev(),
+            inode: metadata.ino(),
+            size_bytes: metadata.len(),
+            mtime_ns: nanoseconds(metadata.mtime(), metadata.mtime_nsec()),
+            ctime_ns: nanoseconds(metadata.ctime(), metadata.ctime_nsec()),
+        }
+    }
+}
+
+#[cfg(not(unix))]
+impl From<&std::fs::Metadata> for FileStamp {
+    fn from(metadata: &std::fs::Metadata) -> Self {
+        use std::time::UNIX_EPOCH;
+
+        let nanoseconds = |duration: std::time::Duration| {
+            i128::try_from(duration.as_nanos()).unwrap_or(i128::MAX)
+        };
+        let mtime_ns =
+            metadata.modified().map_or(0, |time| match time.duration_since(UNIX_EPOCH) {
+                Ok(since) => nanoseconds(since),
+                Err(before) => -nanoseconds(before.duration()),
+            });
+        Self { size_bytes: metadata.len(), mtime_ns, ..Self::default() }
+    }
+}
+
 /// An entry as a layer kind asks for it, before the base has been considered.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Draft {
@@ -89,4 +123,39 @@ pub enum Existing {
     Keep,
     /// It gets those of the entry.
     Replace,
+}
+
+#[cfg(all(test, unix))]
+mod tests {
+    use std::fs::{self, File};
+    use std::os::unix::fs::PermissionsExt as _;
+    use std::time::{Duration, UNIX_EPOCH};
+
+    use super::*;
+
+    #[test]
+    fn a_stamp_changes_with_everything_that_changes_a_file() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a");
+        let stamp = || FileStamp::from(&fs::metadata(&path).unwrap());
+        let touch = |seconds| {
+            let time = UNIX_EPOCH + Duration::from_secs(seconds) + Duration::from_nanos(7);
+            File::options().write(true).open(&path).unwrap().set_modified(time).unwrap();
+        };
+        fs::write(&path, "abc").unwrap();
+        touch(3);
+        let first = stamp();
+        assert_eq!((first.size_bytes, first.mtime_ns), (3, 3_000_000_007));
+        assert_eq!(stamp(), first);
+
+        fs::write(&path, "abcd").unwrap();
+        touch(3);
+        assert_eq!(stamp(), FileStamp { size_bytes: 4, ctime_ns: stamp().ctime_ns, ..first });
+        touch(4);
+        assert_eq!(stamp().mtime_ns, 4_000_000_007);
+        fs::write(folder.path().join("b"), "abc").unwrap();
+        fs::set_permissions(folder.path().join("b"), fs::Permissions::from_mode(0o600)).unwrap();
+        fs::rename(folder.path().join("b"), &path).unwrap();
+        assert_ne!(stamp().inode, first.inode);
+    }
 }
