@@ -470,7 +470,9 @@ mod tests {
         let set = PatternSet::parse(lines, "exclude").unwrap();
         let paths = ["a", "a/c.tmp", "a/y", "b", "x"];
         let mut uses = PatternUse::new(&set);
-        paths.iter().for_each(|path| uses.see(path));
+        for path in paths {
+            uses.see(path);
+        }
         uses.skip("deep");
         uses.see("seen/z");
         let pair = |left: &str, right: Option<&str>| (left.to_owned(), right.map(str::to_owned));
