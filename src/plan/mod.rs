@@ -7,6 +7,7 @@ mod entry;
 mod inputs;
 mod layer_kind;
 pub mod layer_kinds;
+pub mod pattern;
 mod root;
 
 pub use entry::{DiskFile, Draft, Entry, EntryKind, Existing, FileSource, FileStamp};

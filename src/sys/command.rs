@@ -22,6 +22,8 @@ pub struct Command {
     pub arguments: Vec<String>,
     /// The folder it runs in; ours when absent.
     pub directory: Option<PathBuf>,
+    /// Variables that it gets in place of ours; without a value they are taken away.
+    pub environment: Vec<(String, Option<String>)>,
     /// What it reads from standard input; may be a secret.
     pub input: Vec<u8>,
     /// How long it may take.
@@ -55,6 +57,7 @@ impl Command {
             program: program.into(),
             arguments: arguments.iter().map(|argument| (*argument).to_owned()).collect(),
             directory: None,
+            environment: Vec::new(),
             input: Vec::new(),
             timeout: Duration::from_secs(10),
         }
@@ -91,6 +94,12 @@ impl Commands for SystemCommands {
             .kill_on_drop(true);
         if let Some(directory) = &command.directory {
             process.current_dir(directory);
+        }
+        for (name, value) in &command.environment {
+            match value {
+                Some(value) => process.env(name, value),
+                None => process.env_remove(name),
+            };
         }
         let mut child = process.spawn()?;
         let mut stdin = child.stdin.take();
@@ -168,6 +177,14 @@ mod tests {
             (output.is_success, output.code, output.stdout, output.stderr),
             (false, Some(3), b"hello".to_vec(), b"oops\n".to_vec())
         );
+    }
+
+    #[tokio::test]
+    async fn variables_are_set_and_taken_away() {
+        let mut command = Command::new("sh", ["-c", "echo ${SET-unset} ${HOME-unset}"]);
+        command.environment = vec![("SET".into(), Some("x".into())), ("HOME".into(), None)];
+        let output = SystemCommands.run(&command).await.unwrap();
+        assert_eq!(output.stdout, b"x unset\n");
     }
 
     #[tokio::test]

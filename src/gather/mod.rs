@@ -1,0 +1,18 @@
+//! The I/O half of planning: [`Need`](crate::plan::Need)s become [`Inputs`](crate::plan::Inputs).
+//!
+//! It looks and never writes. Whatever is wrong with the user's files is found here, all of it at
+//! once and before the first side effect. Start reading at [`gather_files`] (the project's files)
+//! and [`vcs_facts`] (what version control says of them).
+
+mod error;
+mod files;
+mod folder;
+mod project;
+mod remarks;
+mod vcs;
+mod walk;
+
+pub use error::{Fault, FaultCause, FilesError};
+pub use files::{gather_files, list_tree, read_file};
+pub use project::Project;
+pub use vcs::{VcsUnknown, vcs_facts};

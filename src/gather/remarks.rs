@@ -1,0 +1,215 @@
+//! What a person should know of a listed tree though it can be packed: collected, then said once
+//! per sort.
+
+use std::collections::BTreeMap;
+use std::fs::Metadata;
+
+use unicode_normalization::UnicodeNormalization as _;
+
+use crate::event::Events;
+
+/// How many examples of a sort are named.
+const SHOWN: usize = 5;
+
+/// A tree larger than this is remarked on.
+const LARGE_BYTES: u64 = 1024 * 1024 * 1024;
+
+/// A file with holes is remarked on from this size.
+#[cfg(unix)]
+const SPARSE_BYTES: u64 = 16 * 1024 * 1024;
+
+/// The remarks on one tree.
+#[derive(Debug, Default)]
+pub(super) struct Remarks {
+    links: Sort,
+    capabilities: Sort,
+    sparse: Sort,
+    case: Sort,
+    unicode: Sort,
+    size_bytes: u64,
+}
+
+/// The first examples of a sort, and how many there are.
+#[derive(Debug, Default)]
+struct Sort {
+    shown: Vec<String>,
+    count: usize,
+}
+
+impl Remarks {
+    /// A link is kept that points out of its source.
+    pub(super) fn link_leaves(&mut self, path: &str, target: &str) {
+        self.links.add(|| format!("`{}` → `{}`", path.escape_debug(), target.escape_debug()));
+    }
+
+    /// A file was opened.
+    pub(super) fn file(&mut self, path: &str, file: &std::fs::File, metadata: &Metadata) {
+        self.size_bytes += metadata.len();
+        if has_capability(file) {
+            self.capabilities.add(|| format!("`{}`", path.escape_debug()));
+        }
+        if is_sparse(metadata) {
+            let size = metadata.len();
+            self.sparse.add(|| format!("`{}` ({})", path.escape_debug(), readable_size(size)));
+        }
+    }
+
+    /// The names that one folder keeps.
+    pub(super) fn names(&mut self, folder: &str, names: &[String]) {
+        let mut by_case: BTreeMap<String, &str> = BTreeMap::new();
+        let mut by_form: BTreeMap<String, &str> = BTreeMap::new();
+        for name in names {
+            let pair = |other: &str| {
+                let place = if folder.is_empty() { "." } else { folder };
+                let (first, second) = (other.min(name), other.max(name));
+                let [place, first, second] = [place, first, second].map(str::escape_debug);
+                format!("`{first}` and `{second}` in `{place}`")
+            };
+            // Plain ASCII has one form only.
+            let form = if name.is_ascii() { name.clone() } else { name.nfc().collect() };
+            if let Some(other) = by_case.insert(form.to_lowercase(), name)
+                && !other.nfc().eq(name.nfc())
+            {
+                self.case.add(|| pair(other));
+            }
+            if !name.is_ascii()
+                && let Some(other) = by_form.insert(form, name)
+            {
+                self.unicode
+                    .add(|| format!("{} (`{}`, `{}`)", pair(other), ascii(other), ascii(name)));
+            }
+        }
+    }
+
+    /// Says it all.
+    pub(super) fn send(&self, source: &str, events: &Events) {
+        let source = source.escape_debug().to_string();
+        let sorts = [
+            (
+                &self.links,
+                "link-leaves-project",
+                format!("links that point out of `{source}`"),
+                "they are kept as they are: in the image they point at whatever stands there",
+            ),
+            (
+                &self.capabilities,
+                "capability-dropped",
+                "files whose capabilities are dropped".to_owned(),
+                "grant the capability to the container when it runs",
+            ),
+            (
+                &self.sparse,
+                "sparse-file",
+                "files with holes, which are packed as zeros".to_owned(),
+                "exclude them if they are scratch files",
+            ),
+            (
+                &self.case,
+                "case-collision",
+                "names that differ in case alone".to_owned(),
+                "on macOS and Windows only one of them can be checked out: rename one",
+            ),
+            (
+                &self.unicode,
+                "unicode-twins",
+                "names that look the same and are written in two Unicode forms".to_owned(),
+                "some systems take them for one file: rename one",
+            ),
+        ];
+        for (sort, code, what, hint) in sorts {
+            if sort.count > 0 {
+                events.warn(code, format!("{what}: {}", sort.list()), Some(hint.to_owned()));
+            }
+        }
+        if self.size_bytes > LARGE_BYTES {
+            events.warn(
+                "large-source",
+                format!("`{source}` holds {}", readable_size(self.size_bytes)),
+                Some(
+                    "exclude what the agent does not need, in `.dockerignore` or with `exclude:`"
+                        .into(),
+                ),
+            );
+        }
+    }
+
+    /// The sum of all files.
+    pub(super) fn size_bytes(&self) -> u64 {
+        self.size_bytes
+    }
+}
+
+impl Sort {
+    fn add(&mut self, example: impl FnOnce() -> String) {
+        self.count += 1;
+        if self.shown.len() < SHOWN {
+            self.shown.push(example());
+        }
+    }
+
+    fn list(&self) -> String {
+        let mut shown = self.shown.clone();
+        shown.sort();
+        match self.count - shown.len() {
+            0 => shown.join(", "),
+            more => format!("{} and {more} more", shown.join(", ")),
+        }
+    }
+}
+
+/// A size for people: `3 B`, `1.5 MiB`.
+pub(super) fn readable_size(bytes: u64) -> String {
+    let units = ["B", "KiB", "MiB", "GiB", "TiB"];
+    let unit = (bytes.max(1).ilog2() / 10).min(4);
+    if unit == 0 {
+        return format!("{bytes} B");
+    }
+    let tenths = (u128::from(bytes) * 10) >> (10 * unit);
+    format!("{}.{} {}", tenths / 10, tenths % 10, units[unit as usize])
+}
+
+fn ascii(name: &str) -> String {
+    name.escape_default().to_string()
+}
+
+#[cfg(target_os = "linux")]
+fn has_capability(file: &std::fs::File) -> bool {
+    // A file system without attributes is one without capabilities.
+    let mut no_room: [u8; 0] = [];
+    rustix::fs::fgetxattr(file, "security.capability", &mut no_room[..]).is_ok_and(|size| size > 0)
+}
+
+#[cfg(not(target_os = "linux"))]
+fn has_capability(_file: &std::fs::File) -> bool {
+    false
+}
+
+#[cfg(unix)]
+fn is_sparse(metadata: &Metadata) -> bool {
+    use std::os::unix::fs::MetadataExt as _;
+    metadata.len() >= SPARSE_BYTES && metadata.blocks().saturating_mul(512) < metadata.len() / 4
+}
+
+#[cfg(not(unix))]
+fn is_sparse(_metadata: &Metadata) -> bool {
+    false
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sizes_are_readable() {
+        let table = [
+            (0, "0 B"),
+            (1023, "1023 B"),
+            (1024, "1.0 KiB"),
+            (1_610_612_736, "1.5 GiB"),
+            (u64::MAX, "16777215.9 TiB"),
+        ];
+        for (bytes, text) in table {
+            assert_eq!(readable_size(bytes), text);
+        }
+    }
+}

@@ -1,0 +1,463 @@
+//! Lists one folder of the project with everything in it.
+//!
+//! Folders are opened one at a time and by their path from the project's folder, so that two open
+//! files are enough at any depth (L8), and no link is followed on the way (L21). What is excluded
+//! is neither opened nor complained about.
+
+use std::collections::BTreeMap;
+use std::ffi::OsStr;
+use std::fs::File;
+use std::rc::Rc;
+
+use super::error::FaultCause;
+use super::folder::{Folder, Look, LookKind};
+use super::project::{Place, Project, is_version_control, join, name_of, parts};
+use super::remarks::Remarks;
+use crate::plan::pattern::{PatternSet, PatternUse, Verdict};
+use crate::plan::{DiskFile, FileStamp, Links, TreeEntry, TreeEntryKind};
+use crate::sys::beneath;
+
+/// How many entries a tree may get through links: folders of links to each other have no end.
+const MAX_LINKED: usize = 1_000_000;
+
+/// The patterns that decide what of a source is wanted.
+#[derive(Debug)]
+pub(super) struct Filter {
+    /// The `.dockerignore`, rooted at the project's folder.
+    pub(super) ignore: Rc<PatternSet>,
+    /// Rooted at the source.
+    pub(super) exclude: PatternSet,
+    /// Rooted at the source; a path must be matched by every list.
+    pub(super) include: Vec<PatternSet>,
+}
+
+/// What the patterns say of one path; needed for what is below it.
+#[derive(Debug, Default)]
+struct Judgement {
+    ignore: Option<Verdict>,
+    exclude: Option<Verdict>,
+    include: Vec<Verdict>,
+}
+
+/// What a walk found.
+#[derive(Debug)]
+pub(super) struct Listing<'a> {
+    /// Sorted by path; the first is the source itself.
+    pub(super) entries: Vec<TreeEntry>,
+    /// What cannot be had, by path below the project's folder.
+    pub(super) faults: Vec<(String, FaultCause)>,
+    /// What should be known of it.
+    pub(super) remarks: Remarks,
+    /// What was passed over without being asked to.
+    pub(super) left_out: Vec<String>,
+    /// Which exclude patterns matched.
+    pub(super) exclude_use: PatternUse<'a>,
+    /// Which include patterns matched.
+    pub(super) include_use: Vec<PatternUse<'a>>,
+}
+
+/// A walk through one source.
+pub(super) struct Walk<'a> {
+    project: &'a Project,
+    /// The source's real path below the project's folder.
+    source: String,
+    links: Links,
+    filter: &'a Filter,
+    /// Folders that are in the tree only if something below them is.
+    tentative: BTreeMap<String, TreeEntry>,
+    pending: Vec<PendingFolder>,
+    linked: usize,
+    found: Listing<'a>,
+}
+
+/// A folder still to be listed.
+struct PendingFolder {
+    /// Below the source.
+    path: String,
+    /// Below the project's folder, no part a link.
+    real: String,
+    judgement: Judgement,
+    /// The real folders that it was reached through; kept only where links are followed.
+    way: Option<Rc<Way>>,
+}
+
+struct Way {
+    real: String,
+    before: Option<Rc<Way>>,
+}
+
+/// A name that was looked at, before it becomes an entry.
+struct Candidate {
+    path: String,
+    real: String,
+    look: Look,
+    judgement: Judgement,
+    is_wanted: bool,
+    /// Whether something below it may be wanted.
+    is_open: bool,
+}
+
+impl<'a> Walk<'a> {
+    pub(super) fn new(project: &'a Project, links: Links, filter: &'a Filter) -> Self {
+        Self {
+            project,
+            source: String::new(),
+            links,
+            filter,
+            tentative: BTreeMap::new(),
+            pending: Vec::new(),
+            linked: 0,
+            found: Listing {
+                entries: Vec::new(),
+                faults: Vec::new(),
+                remarks: Remarks::default(),
+                left_out: Vec::new(),
+                exclude_use: PatternUse::new(&filter.exclude),
+                include_use: filter.include.iter().map(PatternUse::new).collect(),
+            },
+        }
+    }
+
+    /// Lists what stands at a place.
+    pub(super) fn list(mut self, place: Place) -> Listing<'a> {
+        self.source.clone_from(&place.path);
+        let judgement = Judgement::of_source(self.filter, &place.path);
+        let (is_wanted, is_open) = self.filter.decide(&judgement, "", &place.path);
+        let excluded_by = judgement.ignore.as_ref().and_then(|verdict| {
+            self.filter.ignore.describe(verdict.decided_by.filter(|_| verdict.is_match)?)
+        });
+        let is_directory = place.look.kind == LookKind::Directory;
+        let root = Candidate {
+            path: String::new(),
+            real: place.path,
+            look: place.look,
+            judgement,
+            // The lists of the source are about what is in it.
+            is_wanted: is_directory || is_wanted,
+            is_open,
+        };
+        self.visit_root(root);
+        while let Some(folder) = self.pending.pop() {
+            self.list_folder(&folder);
+        }
+        self.finish();
+        let is_bare = self.found.entries.len() <= usize::from(is_directory);
+        if let (true, true, Some(by)) = (is_bare, self.found.faults.is_empty(), excluded_by) {
+            let source = self.source.clone();
+            self.found.faults.push((source, FaultCause::Excluded { by }));
+        }
+        self.found
+    }
+
+    fn visit_root(&mut self, root: Candidate) {
+        if root.look.kind == LookKind::Directory {
+            return self.place(root, None);
+        }
+        if !root.is_wanted {
+            return;
+        }
+        let name = name_of(&root.real).to_owned();
+        if name.starts_with(".wh.") {
+            return self.fault(&root.path, FaultCause::Whiteout);
+        }
+        let folder = root.real.rsplit_once('/').map_or("", |(folder, _)| folder);
+        match self.project.folder(folder) {
+            Ok(folder) => self.keep(&folder, OsStr::new(&name), root, None),
+            Err(cause) => self.fault("", cause),
+        }
+    }
+
+    fn list_folder(&mut self, folder: &PendingFolder) {
+        let opened = self.project.folder(&folder.real).and_then(|opened| {
+            let names = opened.names().map_err(|error| FaultCause::of_io(&error))?;
+            Ok((opened, names))
+        });
+        let (opened, mut names) = match opened {
+            Ok(both) => both,
+            Err(cause) => return self.fault(&folder.path, cause),
+        };
+        names.sort_unstable();
+        let mut kept = Vec::new();
+        for name in names {
+            if self.visit(&opened, folder, &name) {
+                kept.push(name.to_string_lossy().into_owned());
+            }
+        }
+        self.found.remarks.names(&join(&self.source, &folder.path), &kept);
+    }
+
+    /// Looks at one name of a folder, and says whether it is wanted.
+    fn visit(&mut self, opened: &Folder, folder: &PendingFolder, name: &OsStr) -> bool {
+        let text = name.to_string_lossy();
+        let (path, real) = (join(&folder.path, &text), join(&folder.real, &text));
+        self.see(&path);
+        if self.is_left_out(&text, &real) {
+            self.skip(&path);
+            self.found.left_out.push(join(&self.source, &path));
+            return false;
+        }
+        let in_project = join(&self.source, &path);
+        let judgement = folder.judgement.below(self.filter, &path, &in_project);
+        let (is_wanted, is_open) = self.filter.decide(&judgement, &path, &in_project);
+        let look = match opened.look(name) {
+            Ok(look) => look,
+            Err(error) => {
+                if is_wanted {
+                    self.fault(&path, FaultCause::of_io(&error));
+                }
+                return is_wanted;
+            }
+        };
+        let is_container = match look.kind {
+            LookKind::Directory => true,
+            LookKind::Symlink => self.links == Links::Follow,
+            _ => false,
+        };
+        let is_worth_a_look = is_wanted || (is_container && is_open);
+        if !is_worth_a_look {
+            if is_container {
+                self.skip(&path);
+            }
+            return false;
+        }
+        let is_whiteout = text.starts_with(".wh.");
+        if is_whiteout || name.to_str().is_none() {
+            let cause = if is_whiteout { FaultCause::Whiteout } else { FaultCause::NotUtf8 };
+            self.fault(&path, cause);
+            return false;
+        }
+        let candidate = Candidate { path, real, look, judgement, is_wanted, is_open };
+        self.keep(opened, name, candidate, folder.way.as_ref());
+        is_wanted
+    }
+
+    /// Makes an entry of a name that is wanted, or holds what may be.
+    fn keep(&mut self, opened: &Folder, name: &OsStr, candidate: Candidate, way: Option<&Rc<Way>>) {
+        match candidate.look.kind {
+            LookKind::Directory => self.place(candidate, way),
+            LookKind::File => match opened.open_file(name) {
+                Ok(file) => self.add_file(candidate, &file),
+                Err(error) => self.fault(&candidate.path, FaultCause::of_io(&error)),
+            },
+            LookKind::Symlink if self.links == Links::Follow => self.follow(candidate, way),
+            LookKind::Symlink => {
+                let target = opened.read_link(name).map_err(|error| FaultCause::of_io(&error));
+                match target
+                    .and_then(|target| target.into_string().map_err(|_| FaultCause::NotUtf8))
+                {
+                    Ok(target) => self.add_link(candidate, target),
+                    Err(cause) => self.fault(&candidate.path, cause),
+                }
+            }
+            LookKind::Special(kind) => self.fault(&candidate.path, FaultCause::Special { kind }),
+        }
+    }
+
+    /// Puts what a link leads to in its place.
+    fn follow(&mut self, link: Candidate, way: Option<&Rc<Way>>) {
+        let place = match self.project.resolve(&link.real, true) {
+            Ok(place) => place,
+            // The link itself was there a moment ago.
+            Err(FaultCause::Missing { .. }) => return self.fault(&link.path, FaultCause::Vanished),
+            Err(cause) if link.is_wanted => return self.fault(&link.path, cause),
+            Err(_) => return,
+        };
+        // A link is no way around what keeps a file out of the image.
+        let is_ignored = self.filter.ignore.matches_from_root(&place.path).is_match;
+        if is_ignored || self.leads_to_what_is_left_out(&place.path) {
+            self.skip(&link.path);
+            self.found.left_out.push(join(&self.source, &link.path));
+            return;
+        }
+        self.linked += 1;
+        let candidate = Candidate { real: place.path, look: place.look, ..link };
+        match candidate.look.kind {
+            LookKind::Directory => self.place(candidate, way),
+            LookKind::File if candidate.is_wanted => {
+                match beneath::open(self.project.directory(), &candidate.real) {
+                    Ok(file) => self.add_file(candidate, &file),
+                    Err(error) => self.fault(&candidate.path, FaultCause::of_io(&error)),
+                }
+            }
+            LookKind::Special(kind) if candidate.is_wanted => {
+                self.fault(&candidate.path, FaultCause::Special { kind });
+            }
+            _ => {}
+        }
+    }
+
+    /// Adds a folder, at once or when something below it is added, and puts it on the list.
+    fn place(&mut self, folder: Candidate, way: Option<&Rc<Way>>) {
+        let Candidate { path, real, look, judgement, is_wanted, is_open } = folder;
+        let mut next = None;
+        if self.links == Links::Follow {
+            let steps = std::iter::successors(way, |step| step.before.as_ref());
+            if steps.map(|step| &step.real).any(|before| *before == real) {
+                return self.fault(&path, FaultCause::LinkLoop);
+            }
+            self.linked += usize::from(self.linked > 0);
+            if self.linked > MAX_LINKED {
+                self.pending.clear();
+                return self.fault("", FaultCause::TooManyLinked { limit: MAX_LINKED });
+            }
+            next = Some(Rc::new(Way { real: real.clone(), before: way.cloned() }));
+        }
+        let entry =
+            TreeEntry { path: path.clone(), kind: TreeEntryKind::Directory, mode: look.mode };
+        if is_wanted {
+            self.found.entries.push(entry);
+        } else {
+            self.tentative.insert(path.clone(), entry);
+        }
+        if is_open {
+            self.pending.push(PendingFolder { path, real, judgement, way: next });
+        } else {
+            self.skip(&path);
+        }
+    }
+
+    fn add_file(&mut self, candidate: Candidate, file: &File) {
+        let Candidate { path, real, look, .. } = candidate;
+        match file.metadata() {
+            Ok(metadata) if metadata.is_file() => {
+                self.found.remarks.file(&join(&self.source, &path), file, &metadata);
+                let stamp = FileStamp::from(&metadata);
+                let kind = TreeEntryKind::File(DiskFile { path: real, stamp });
+                self.found.entries.push(TreeEntry { path, kind, mode: look.mode });
+            }
+            Ok(_) => self.fault(&path, FaultCause::Changed),
+            Err(error) => self.fault(&path, FaultCause::of_io(&error)),
+        }
+    }
+
+    fn add_link(&mut self, candidate: Candidate, target: String) {
+        let Candidate { path, real, look, .. } = candidate;
+        // A link that is itself the source has nothing but the project around it.
+        if leaves(if path.is_empty() { &real } else { &path }, &target) {
+            self.found.remarks.link_leaves(&join(&self.source, &path), &target);
+        }
+        let kind = TreeEntryKind::Symlink(target);
+        self.found.entries.push(TreeEntry { path, kind, mode: look.mode });
+    }
+
+    /// Adds the folders above what was found, and sorts.
+    fn finish(&mut self) {
+        let mut parents = Vec::new();
+        for entry in &self.found.entries {
+            let mut path = entry.path.as_str();
+            while let Some((parent, _)) = path.rsplit_once('/') {
+                match self.tentative.remove(parent) {
+                    Some(entry) => parents.push(entry),
+                    None => break,
+                }
+                path = parent;
+            }
+        }
+        self.found.entries.extend(parents);
+        self.found.entries.sort_unstable_by(|left, right| left.path.cmp(&right.path));
+    }
+
+    fn is_left_out(&self, name: &str, real: &str) -> bool {
+        let is_asked_for = || parts(&self.source).any(is_version_control);
+        self.project.is_output(real) || (is_version_control(name) && !is_asked_for())
+    }
+
+    fn leads_to_what_is_left_out(&self, real: &str) -> bool {
+        let ends = real.match_indices('/').map(|(end, _)| end).chain([real.len()]);
+        ends.map(|end| &real[..end]).any(|path| self.is_left_out(name_of(path), path))
+    }
+
+    fn see(&mut self, path: &str) {
+        self.found.exclude_use.see(path);
+        self.found.include_use.iter_mut().for_each(|include| include.see(path));
+    }
+
+    fn skip(&mut self, folder: &str) {
+        self.found.exclude_use.skip(folder);
+        self.found.include_use.iter_mut().for_each(|include| include.skip(folder));
+    }
+
+    fn fault(&mut self, path: &str, cause: FaultCause) {
+        let path = join(&self.source, path);
+        let path = if path.is_empty() { ".".to_owned() } else { path };
+        self.found.faults.push((path, cause));
+    }
+}
+
+impl Judgement {
+    /// What is said of the source itself: only `.dockerignore` knows what is above it.
+    fn of_source(filter: &Filter, in_project: &str) -> Self {
+        let ignore = (!in_project.is_empty()).then(|| filter.ignore.matches_from_root(in_project));
+        Self { ignore, ..Self::default() }
+    }
+
+    /// What is said of a name in a folder that this is the judgement on.
+    fn below(&self, filter: &Filter, in_source: &str, in_project: &str) -> Self {
+        let include = filter.include.iter().enumerate();
+        Self {
+            ignore: Some(filter.ignore.matches(in_project, self.ignore.as_ref())),
+            exclude: Some(filter.exclude.matches(in_source, self.exclude.as_ref())),
+            include: include
+                .map(|(at, set)| set.matches(in_source, self.include.get(at)))
+                .collect(),
+        }
+    }
+}
+
+impl Filter {
+    /// Whether a path is wanted, and whether anything below it may be.
+    fn decide(&self, judgement: &Judgement, in_source: &str, in_project: &str) -> (bool, bool) {
+        let is_match = |verdict: &Option<Verdict>| verdict.as_ref().is_some_and(|it| it.is_match);
+        let (is_ignored, is_excluded) = (is_match(&judgement.ignore), is_match(&judgement.exclude));
+        // The source itself has no verdicts of the include lists: they are about what is in it.
+        let is_included = judgement.include.iter().all(|verdict| verdict.is_match);
+        let is_wanted = !is_ignored && !is_excluded && is_included;
+        let is_open = (!is_ignored || self.ignore.may_contain_exceptions(in_project))
+            && (!is_excluded || self.exclude.may_contain_exceptions(in_source))
+            && self
+                .include
+                .iter()
+                .zip(&judgement.include)
+                .all(|(set, verdict)| verdict.is_match || set.may_contain_matches(in_source));
+        (is_wanted, is_open)
+    }
+}
+
+/// Whether a link at a path, followed by its text alone, leaves the folder that the path is below.
+fn leaves(path: &str, target: &str) -> bool {
+    let mut depth = path.matches('/').count();
+    target.starts_with('/')
+        || parts(target).any(|part| match (part, depth.checked_sub(1)) {
+            ("..", None) => true,
+            ("..", Some(less)) => {
+                depth = less;
+                false
+            }
+            _ => {
+                depth += 1;
+                false
+            }
+        })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_link_leaves_by_its_text() {
+        let table = [
+            ("a", "b", false),
+            ("a", "/b", true),
+            ("a", "../b", true),
+            ("a/b", "../c", false),
+            ("a/b", "../../c", true),
+            ("a/b", "x/../../c", false),
+            ("a/b", "x/../../../c", true),
+            ("a/b", "./.././c", false),
+        ];
+        for (path, target, expected) in table {
+            assert_eq!(leaves(path, target), expected, "{path} → {target}");
+        }
+    }
+}
