@@ -96,7 +96,9 @@ impl Authenticator {
             (Challenge::Bearer { realm, service, .. }, credential) => {
                 let slot = self.slot(wanted);
                 let mut kept = slot.lock().await;
-                if let Some(token) = kept.as_ref().filter(|token| token.use_until > self.clock.now()) {
+                if let Some(token) =
+                    kept.as_ref().filter(|token| token.use_until > self.clock.now())
+                {
                     let header = bearer(&token.text)?;
                     return Ok(Some(Grant { header, is_fresh: false, token: kept.clone() }));
                 }
@@ -124,7 +126,8 @@ impl Authenticator {
         mut answer: Answer,
     ) -> Result<BTreeSet<String>, Fault> {
         let headers = answer.headers().get_all(WWW_AUTHENTICATE);
-        let chosen = challenge::choose(wanted.home, headers.iter().filter_map(|value| value.to_str().ok()));
+        let chosen =
+            challenge::choose(wanted.home, headers.iter().filter_map(|value| value.to_str().ok()));
         let detail = answer.error_body().await.text().to_owned();
         let challenge = match chosen {
             Ok(challenge) => challenge,

@@ -91,7 +91,7 @@ impl Exchange {
         if is_tls(&error) {
             return Fault::permanent(Error::Tls { action, host, source });
         }
-        Fault { error: Error::Unreachable { action, host, source }, retry: Retry::Few }
+        Fault::new(Error::Unreachable { action, host, source }, Retry::Few)
     }
 }
 
@@ -173,9 +173,9 @@ impl Answer {
             return Ok(self);
         }
         let asked = self.header("retry-after").map(super::error_body::clean);
-        let wait = asked.as_deref().and_then(|header| {
-            retry_after::parse(header, self.header("date"), our_unix_seconds)
-        });
+        let wait = asked
+            .as_deref()
+            .and_then(|header| retry_after::parse(header, self.header("date"), our_unix_seconds));
         let body = self.error_body().await;
         let mut detail = body.text().to_owned();
         if let Some(asked) = asked {
@@ -183,7 +183,7 @@ impl Answer {
             detail = format!("{detail}{separator}it says `Retry-After: {asked}`");
         }
         let error = self.refused(status, detail);
-        Err(Fault { error, retry: wait.map_or(Retry::BackOff, Retry::After) })
+        Err(Fault::new(error, wait.map_or(Retry::BackOff, Retry::After)))
     }
 
     /// The error for a status that the caller has no use for.

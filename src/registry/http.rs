@@ -151,7 +151,8 @@ impl Resolve for Guarded {
     fn resolve(&self, name: Name) -> Resolving {
         let farthest = self.farthest;
         Box::pin(async move {
-            let found: Vec<SocketAddr> = tokio::net::lookup_host((name.as_str(), 0)).await?.collect();
+            let found: Vec<SocketAddr> =
+                tokio::net::lookup_host((name.as_str(), 0)).await?.collect();
             let allowed: Vec<SocketAddr> =
                 found.iter().copied().filter(|address| reach(address.ip()) <= farthest).collect();
             if allowed.is_empty() && !found.is_empty() {
@@ -195,8 +196,10 @@ mod tests {
 
     #[test]
     fn certificates_that_are_none_are_reported() {
-        let certificates =
-            BTreeMap::from([("r.io".into(), b"-----BEGIN CERTIFICATE-----\nxx\n-----END CERTIFICATE-----\n".to_vec())]);
+        let certificates = BTreeMap::from([(
+            "r.io".into(),
+            b"-----BEGIN CERTIFICATE-----\nxx\n-----END CERTIFICATE-----\n".to_vec(),
+        )]);
         let clients = HttpClients::new(Settings { certificates, ..Settings::default() });
         let url = |text| Url::parse(text).unwrap();
         assert!(matches!(

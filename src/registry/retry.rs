@@ -19,7 +19,7 @@ const ANNOUNCED: Duration = Duration::from_secs(2);
 /// A failed try, and whether another one makes sense.
 #[derive(Debug)]
 pub(super) struct Fault {
-    pub(super) error: Error,
+    pub(super) error: Box<Error>,
     pub(super) retry: Retry,
 }
 
@@ -46,14 +46,19 @@ struct Backoff {
 }
 
 impl Fault {
+    /// A failure and what it says about trying again.
+    pub(super) fn new(error: Error, retry: Retry) -> Self {
+        Self { error: Box::new(error), retry }
+    }
+
     /// A failure that another try would not change.
     pub(super) fn permanent(error: Error) -> Self {
-        Self { error, retry: Retry::Never }
+        Self::new(error, Retry::Never)
     }
 
     /// A failure that may heal.
     pub(super) fn transient(error: Error) -> Self {
-        Self { error, retry: Retry::BackOff }
+        Self::new(error, Retry::BackOff)
     }
 }
 
@@ -134,7 +139,8 @@ impl Tries {
             return Err(self.give_up(fault, now));
         };
         let quiet_since = failing_since.max(patience.last_progress());
-        let is_out_of_time = patience.total.is_some_and(|total| now + wait > patience.began + total);
+        let is_out_of_time =
+            patience.total.is_some_and(|total| now + wait > patience.began + total);
         if now + wait > quiet_since + patience.limit || is_out_of_time {
             return Err(self.give_up(fault, now));
         }
@@ -153,10 +159,10 @@ impl Tries {
     /// A permanent failure stands for itself; a transient one says how long it was outlasted.
     fn give_up(&self, fault: Fault, now: Instant) -> Error {
         if fault.retry == Retry::Never || self.backoff.failures == 1 {
-            return fault.error;
+            return *fault.error;
         }
         let during = self.failing_since.map_or(Duration::ZERO, |since| now - since);
-        Error::GaveUp { tries: self.backoff.failures, during, last: Box::new(fault.error) }
+        Error::GaveUp { tries: self.backoff.failures, during, last: fault.error }
     }
 }
 
@@ -195,7 +201,7 @@ mod tests {
 
     fn fault(retry: Retry) -> Fault {
         let error = Error::Protocol { action: "ask".into(), host: "h".into(), reason: "no".into() };
-        Fault { error, retry }
+        Fault::new(error, retry)
     }
 
     fn patience(clock: &Arc<ManualClock>, total: Option<Duration>) -> Arc<Patience> {
