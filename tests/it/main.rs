@@ -1,2 +1,3 @@
-//! x
-#[test] fn x(){}
+//! Stories: what users see, proved with real files and independent tools.
+
+mod config;
