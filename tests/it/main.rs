@@ -1,2 +1,3 @@
 //! x
 #[test] fn x(){}
+mod files;
