@@ -12,12 +12,12 @@ const SHOWN: usize = 20;
 /// Everything that is wrong with the files that were asked for: at least one fault.
 #[derive(Debug)]
 pub struct FilesError {
-    /// The faults, by place in the config, sort and path.
+    /// The faults by place in the config and path, those of one sort together.
     pub faults: Vec<Fault>,
 }
 
 /// One file or folder that cannot be had.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Fault {
     /// Where the config asks for it; empty when the config does not.
     pub position: String,
@@ -28,7 +28,7 @@ pub struct Fault {
 }
 
 /// What is wrong with a path.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum FaultCause {
     /// There is no such file or folder.
     Missing {
@@ -103,14 +103,27 @@ pub enum FaultCause {
 }
 
 impl FilesError {
-    /// The faults in order, or nothing wrong.
-    pub(super) fn check(mut faults: Vec<Fault>) -> Result<(), Self> {
-        if faults.is_empty() {
-            return Ok(());
-        }
-        faults.sort();
+    /// These faults, put in order.
+    pub(super) fn of(mut faults: Vec<Fault>) -> Self {
+        faults.sort_by(|left, right| {
+            (&left.position, &left.path).cmp(&(&right.position, &right.path))
+        });
         faults.dedup();
-        Err(Self { faults })
+        let mut ordered = Vec::with_capacity(faults.len());
+        while let Some(first) = faults.first().cloned() {
+            let (same, rest) = faults.into_iter().partition(|fault: &Fault| fault.is_like(&first));
+            ordered.extend::<Vec<_>>(same);
+            faults = rest;
+        }
+        Self { faults: ordered }
+    }
+}
+
+impl Fault {
+    /// Whether both are of one sort and asked for at one place.
+    fn is_like(&self, other: &Self) -> bool {
+        let sort = |fault: &Self| std::mem::discriminant(&fault.cause);
+        self.position == other.position && sort(self) == sort(other)
     }
 }
 
@@ -247,11 +260,7 @@ impl fmt::Display for Fault {
 impl fmt::Display for FilesError {
     /// One line per fault; of many of one sort, the first and how many there are.
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let sort = |fault: &Fault| std::mem::discriminant(&fault.cause);
-        let same = |left: &Fault, right: &Fault| {
-            left.position == right.position && sort(left) == sort(right)
-        };
-        for (number, group) in self.faults.chunk_by(same).enumerate() {
+        for (number, group) in self.faults.chunk_by(Fault::is_like).enumerate() {
             for (line, fault) in group.iter().take(SHOWN).enumerate() {
                 let end = if number + line == 0 { "" } else { "\n" };
                 write!(formatter, "{end}{fault}")?;
@@ -307,7 +316,7 @@ mod tests {
             .map(|number| fault("a:1:1", &format!("f{number:02}"), denied.clone()))
             .collect();
         faults.push(fault("a:2:1", "x\n", FaultCause::Whiteout));
-        let error = FilesError::check(faults).unwrap_err();
+        let error = FilesError::of(faults);
         let mut lines: Vec<_> = (0..20)
             .map(|number| format!("a:1:1: cannot read `f{number:02}`: permission denied"))
             .collect();
@@ -338,7 +347,7 @@ mod tests {
         ];
         for (causes, kind, is_retryable) in table {
             let faults = causes.into_iter().map(|cause| fault("", "p", cause)).collect();
-            let error = FilesError::check(faults).unwrap_err();
+            let error = FilesError::of(faults);
             assert_eq!((error.kind(), error.is_retryable()), (kind, is_retryable), "{error}");
         }
     }

@@ -72,7 +72,9 @@ pub fn gather_files(
             },
         }
     }
-    FilesError::check(faults)?;
+    if !faults.is_empty() {
+        return Err(FilesError::of(faults).into());
+    }
     Ok((trees, files))
 }
 
@@ -82,11 +84,9 @@ pub fn gather_files(
 /// Everything that is wrong with it, at once.
 pub fn list_tree(project: &Project, need: &TreeNeed, events: &Events) -> Result<Tree> {
     let ignore = if need.has_dockerignore { load_ignore(project) } else { Ok(Rc::default()) };
-    let tree = ignore
-        .map_err(|fault| vec![fault])
-        .and_then(|ignore| list(project, ignore, need, events))
-        .map_err(|faults| FilesError { faults })?;
-    Ok(tree)
+    let listed =
+        ignore.map_err(|fault| vec![fault]).and_then(|ignore| list(project, ignore, need, events));
+    listed.map_err(|faults| FilesError::of(faults).into())
 }
 
 /// Reads a small file of the project, at most 1 MiB. Links are followed inside the project.
@@ -94,9 +94,10 @@ pub fn list_tree(project: &Project, need: &TreeNeed, events: &Events) -> Result<
 /// # Errors
 /// It is missing, unreadable, too large, no file, or not in the project.
 pub fn read_file(project: &Project, path: &str) -> Result<Bytes> {
-    let fault = |cause| Fault { position: String::new(), cause, path: path.to_owned() };
-    Ok(read(project, path, MAX_FILE_BYTES)
-        .map_err(|cause| FilesError { faults: vec![fault(cause)] })?)
+    read(project, path, MAX_FILE_BYTES).map_err(|cause| {
+        let fault = Fault { position: String::new(), cause, path: path.to_owned() };
+        FilesError::of(vec![fault]).into()
+    })
 }
 
 fn read(project: &Project, path: &str, limit_bytes: u64) -> Result<Bytes, FaultCause> {
@@ -154,10 +155,7 @@ fn list(
         listing.faults.push((need.source.clone(), FaultCause::NothingMatches { patterns }));
     }
     if !listing.faults.is_empty() {
-        let mut faults: Vec<_> =
-            listing.faults.into_iter().map(|(path, cause)| fault(path, cause)).collect();
-        faults.sort();
-        return Err(faults);
+        return Err(listing.faults.into_iter().map(|(path, cause)| fault(path, cause)).collect());
     }
     remark(need, &listing, events);
     let is_file = |kind: &TreeEntryKind| !matches!(kind, TreeEntryKind::Directory);

@@ -60,7 +60,8 @@ mod unix {
         /// The names in it, in no order.
         pub(in super::super) fn names(&self) -> io::Result<Vec<OsString>> {
             let mut names = Vec::new();
-            for entry in Dir::read_from(&self.0)? {
+            // Not `read_from`: it opens the folder anew, which takes the right to search it.
+            for entry in Dir::new(self.0.try_clone()?)? {
                 let entry = entry?;
                 let name = entry.file_name().to_bytes();
                 if name != b"." && name != b".." {

@@ -175,8 +175,7 @@ fn ascii(name: &str) -> String {
 #[cfg(target_os = "linux")]
 fn has_capability(file: &std::fs::File) -> bool {
     // A file system without attributes is one without capabilities.
-    let mut no_room: [u8; 0] = [];
-    rustix::fs::fgetxattr(file, "security.capability", &mut no_room[..]).is_ok_and(|size| size > 0)
+    rustix::fs::fgetxattr_query(file, "security.capability").is_ok_and(|size_bytes| size_bytes > 0)
 }
 
 #[cfg(not(target_os = "linux"))]

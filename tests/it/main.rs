@@ -1,3 +1,4 @@
-//! Stories: what users see, proved with real files and independent tools.
+//! One binary for all stories: what users see, proved with real files and independent tools.
 
 mod config;
+mod files;
