@@ -7,6 +7,8 @@
 pub mod config;
 pub mod plan;
 
+pub mod gather;
+
 pub mod layer;
 
 pub mod image;
