@@ -57,11 +57,9 @@ pub struct FactsContext<'a> {
 /// [`FactsError`] for a layer that cannot be read, is damaged, or is none; the client's error when
 /// its registry fails.
 pub async fn root_tree(layers: &[BaseLayer], context: FactsContext<'_>) -> Result<RootTree> {
-    let indexes: Vec<LayerIndex> = futures_util::stream::iter(layers)
-        .map(|layer| layer_index(layer, context))
-        .buffered(CONCURRENT_LAYERS)
-        .try_collect()
-        .await?;
+    let indexes: Vec<_> = layers.iter().map(|layer| layer_index(layer, context)).collect();
+    let indexes: Vec<LayerIndex> =
+        futures_util::stream::iter(indexes).buffered(CONCURRENT_LAYERS).try_collect().await?;
     Ok(blocking(move || merge::merge(&indexes)).await)
 }
 
