@@ -125,8 +125,9 @@ fn find_name(folder: &Path) -> Result<&'static str, LoadError> {
     // Tells an empty folder from one that cannot be looked into.
     fs::read_dir(folder).map_err(unreadable(folder))?;
     let known: Vec<_> = FORMATS.iter().flat_map(|format| format.file_names()).copied().collect();
-    let nearest =
-        names_in(folder).into_iter().find(|name| super::schema::nearest(name, &known).is_some());
+    let nearest = names_in(folder)
+        .into_iter()
+        .find_map(|name| super::schema::nearest(&name, &known).map(|known| (name, known)));
     Err(LoadError::NoConfig { directory: folder.to_owned(), nearest })
 }
 

@@ -25,8 +25,8 @@ pub enum LoadError {
     NoConfig {
         /// The folder.
         directory: PathBuf,
-        /// A file in it whose name is almost one.
-        nearest: Option<String>,
+        /// A file in it whose name is almost one of those, and that one.
+        nearest: Option<(String, &'static str)>,
     },
     /// The folder has several files of the same rank.
     #[error("`{}` has several configs: `{}`", shown(directory), names.join("`, `"))]
@@ -91,12 +91,8 @@ impl Classified for LoadError {
                 format!("did you mean `{}`?", shown(nearest))
             }
             Self::Missing { .. } => "name a project's folder, or its config".into(),
-            Self::NoConfig { nearest: Some(name), .. } => {
-                format!(
-                    "did you mean to call `{}` `dockless.yaml`? {}",
-                    shown(name.as_ref()),
-                    looked_for()
-                )
+            Self::NoConfig { nearest: Some((found, known)), .. } => {
+                format!("rename `{}` to `{known}`, or name it with `-f`", shown(found.as_ref()))
             }
             Self::NoConfig { nearest: None, .. } => looked_for(),
             Self::Ambiguous { .. } => "keep one of them, or name one with `-f`".into(),
