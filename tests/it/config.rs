@@ -106,7 +106,9 @@ fn says_what_it_looked_for() {
     let missing = project.path().join("note.txt");
     assert_eq!(
         load(&missing).unwrap_err(),
-        format!("there is no file or folder `{folder}/note.txt`\nhint: did you mean `{folder}/notes.txt`?")
+        format!(
+            "there is no file or folder `{folder}/note.txt`\nhint: did you mean `{folder}/notes.txt`?"
+        )
     );
     assert_eq!(
         load(&project.path().join("elsewhere")).unwrap_err(),
@@ -178,7 +180,10 @@ fn what_is_no_text_is_refused() {
     fs::write(path("latin1.yaml"), b"name: x\nbase: caf\xe9\n").unwrap();
     fs::create_dir(path("folder.yaml")).unwrap();
     for (name, message) in [
-        ("big.yaml", "has 1048577 bytes: a config has at most 1048576\nhint: move data out of the config"),
+        (
+            "big.yaml",
+            "has 1048577 bytes: a config has at most 1048576\nhint: move data out of the config",
+        ),
         ("latin1.yaml", "is not UTF-8 text: see line 2\nhint: save it as UTF-8"),
         ("folder.yaml", "is not a regular file\nhint: name a YAML file"),
     ] {
@@ -265,10 +270,10 @@ fn an_agent_in_a_folder_brings_its_files_from_there() {
         .flat_map(config::Node::items)
         .filter_map(|item| Some((item.get_text("src")?, item.get_text("dest")?)))
         .collect();
-    assert_eq!(sources, [
-        ("agents/a.md", "/app/a.md"),
-        ("agents/support.yaml", "/app/agent.yaml"),
-    ]);
+    assert_eq!(
+        sources,
+        [("agents/a.md", "/app/a.md"), ("agents/support.yaml", "/app/agent.yaml"),]
+    );
 }
 
 #[cfg(unix)]
@@ -288,8 +293,9 @@ fn an_agent_behind_a_link_stays_in_the_project() {
     assert_eq!(
         load(project.path()).unwrap_err(),
         format!(
-            "{}/dockless.yaml:1:8: `agent.yaml` is a link that leaves the project's folder\n  \
-             1 | agent: agent.yaml\n    |        ^\n  hint: put the file itself there",
+            "{}/dockless.yaml:1:8: `agent.yaml` leaves the project's folder\n  \
+             1 | agent: agent.yaml\n    |        ^\n  \
+             hint: name a file below the project's folder, relative to it; no link may lead out",
             project.path().display()
         )
     );
@@ -321,15 +327,18 @@ fn variables_come_from_the_environment() {
         })
         .collect();
     let place = format!("{}/dockless.yaml:3:22", project.path().display());
-    assert_eq!(expanded, [
-        Ok("ghcr.io/a".to_owned()),
-        Err((
-            2,
-            format!("{place}: the variable `MISSING` is not set"),
-            vec!["set it, or write a default: `${MISSING:-…}`".to_owned()],
-        )),
-        Ok("c.io/d".to_owned()),
-    ]);
+    assert_eq!(
+        expanded,
+        [
+            Ok("ghcr.io/a".to_owned()),
+            Err((
+                2,
+                format!("{place}: the variable `MISSING` is not set"),
+                vec!["set it, or write a default: `${MISSING:-…}`".to_owned()],
+            )),
+            Ok("c.io/d".to_owned()),
+        ]
+    );
 }
 
 /// A folder with these files, removed when dropped.

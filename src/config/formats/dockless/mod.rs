@@ -44,7 +44,9 @@ impl ConfigFormat for Dockless {
         let import = |node: &Node| {
             Some(Import { path: node.as_text()?.to_owned(), position: node.position.clone() })
         };
-        root.get("agent").and_then(import).into_iter().collect()
+        // Nothing else counts in a file of another version, the files it names included.
+        let agent = root.get("agent").filter(|_| is_for_this_version(root, &mut Problems::new()));
+        agent.and_then(import).into_iter().collect()
     }
 
     fn parse(
