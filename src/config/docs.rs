@@ -54,11 +54,12 @@ pub fn reference_markdown(layer_kinds: &[LayerDocs]) -> String {
     let mut page = Page::default();
     page.add(
         "A config is found in the project's folder as `dockless.yaml` or `dockless.yml`, else as a \
-         HoloDeck `agent.yaml` or `agent.yml`; `-f` names any other file. Keys that begin with `x-` \
-         are free everywhere: they hold anchors and notes. Unknown keys and keys that stand twice are \
-         refused.",
+         HoloDeck `agent.yaml` or `agent.yml`; `-f` names any other file. It is YAML of at most 1 MiB.",
     );
-    page.add_section(2, "dockless.yaml", root());
+    page.add("## dockless.yaml");
+    page.add(FORMATS[0].notes());
+    page.add(table(root()));
+    page.add_nested(3, root());
     page.add("## Layers");
     page.add("One layer per entry of `layers`, the lowest first.");
     for kind in layer_kinds {
@@ -69,8 +70,9 @@ pub fn reference_markdown(layer_kinds: &[LayerDocs]) -> String {
         page.add_nested(4, kind.shape);
     }
     for format in FORMATS.iter().skip(1) {
-        let heading = format!("{}: {}", format.file_names()[0], format.shape().name);
-        page.add_section(2, &heading, format.shape());
+        page.add(format!("## {}", format.file_names()[0]));
+        page.add(format.notes());
+        page.add_section(3, &capitalised(format.shape().name), format.shape());
     }
     page.blocks.join("\n\n") + "\n"
 }
@@ -357,7 +359,7 @@ mod tests {
     }
 
     #[test]
-    fn the_reference_has_every_key_once_per_table() {
+    fn the_reference_has_every_key() {
         let page = reference_markdown(&[]);
         for shape in FORMATS.iter().map(|format| format.shape()) {
             for field in shape.fields {
@@ -372,12 +374,13 @@ mod tests {
                 "### `health`",
                 "### An entry of `tags`",
                 "## Layers",
-                "## agent.yaml: `deployment`",
-                "### `deployment.registry`",
-                "### `deployment.target`",
-                "#### `deployment.target.aws`",
-                "#### `deployment.target.gcp`",
-                "#### `deployment.target.azure`",
+                "## agent.yaml",
+                "### `deployment`",
+                "#### `deployment.registry`",
+                "#### `deployment.target`",
+                "##### `deployment.target.aws`",
+                "##### `deployment.target.gcp`",
+                "##### `deployment.target.azure`",
             ]
         );
     }

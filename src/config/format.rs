@@ -14,6 +14,9 @@ pub trait ConfigFormat: fmt::Debug + Sync {
     /// One sentence for the docs and for messages.
     fn summary(&self) -> &'static str;
 
+    /// What the docs say beside the table of its members, in Markdown.
+    fn notes(&self) -> &'static str;
+
     /// The names under which its files are found, the preferred one first.
     fn file_names(&self) -> &'static [&'static str];
 

@@ -29,6 +29,10 @@ fn every_project_of_the_docs_is_understood() {
     {
         let loaded = load(&fixtures("projects").join(name)).unwrap();
         assert_eq!(loaded.config.source.format, format, "{name}");
+        let copied = loaded.config.layers.iter().filter_map(|layer| layer.settings.get("copy"));
+        for source in copied.flat_map(config::Node::items).filter_map(|item| item.get_text("src")) {
+            assert!(loaded.config.source.directory.join(source).exists(), "{name}: {source}");
+        }
     }
 }
 

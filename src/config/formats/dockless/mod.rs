@@ -27,6 +27,11 @@ impl ConfigFormat for Dockless {
         "dockless's own: `name`, `base` and `layers`"
     }
 
+    fn notes(&self) -> &'static str {
+        "Keys that begin with `x-` are free everywhere: they hold anchors and notes. Unknown keys and \
+         keys that stand twice are refused. Every path of the project is relative to its folder."
+    }
+
     fn file_names(&self) -> &'static [&'static str] {
         &["dockless.yaml", "dockless.yml"]
     }

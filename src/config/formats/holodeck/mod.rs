@@ -43,6 +43,19 @@ impl ConfigFormat for HoloDeck {
         "a HoloDeck agent: `name`, `model` and `instructions`"
     }
 
+    fn notes(&self) -> &'static str {
+        "A HoloDeck agent needs no `deployment` section and no variable of the environment. The files \
+         it names go to the same paths below `/app`, read-only: the instructions, the `file` of \
+         function tools, the `source` of `vectorstore` and `hierarchical_document` tools (a file, a \
+         folder or a pattern; an address with `://` is left alone), `test_cases_file`, and the \
+         `prompt_file` of sub-agents. `agent.yaml` itself lies on top. The base is \
+         `ghcr.io/justinbarias/holodeck-base:latest` unless `--base` names another, and the container \
+         runs as its user `holodeck`.\n\n\
+         Every `${NAME}` in the file must be given to the container, since HoloDeck replaces it when \
+         the agent starts; the image never holds its value. Only `deployment` is checked for unknown \
+         keys and keys that stand twice."
+    }
+
     fn file_names(&self) -> &'static [&'static str] {
         &["agent.yaml", "agent.yml"]
     }
@@ -76,8 +89,9 @@ impl ConfigFormat for HoloDeck {
         let mut config = Config::empty(context.source.clone());
         config.name = name(root, problems);
         config.base = DEFAULT_BASE.parse::<Base>().expect("the default base is a reference");
-        if let Some(platform) = deployment.get("platform") {
-            config.platforms.splice(.., platform.parse::<Platform>(problems));
+        let platform = deployment.get("platform").and_then(|node| node.parse::<Platform>(problems));
+        if let Some(platform) = platform {
+            config.platforms = vec![platform];
         }
         config.layers = files::layers(root, context, problems);
         config.required_at_run_time = required(&file.text, &run, unresolved);
@@ -413,6 +427,26 @@ test_cases_file: tests.yaml
                     credentials_env_prefix: None,
                 }
             );
+        }
+    }
+
+    #[test]
+    fn the_platform_can_be_chosen() {
+        for (platform, chosen, problem) in [
+            ("linux/arm64", "linux/arm64", None),
+            (
+                "linux/arm46",
+                "linux/amd64",
+                Some(
+                    "agent.yaml:2:24: `linux/arm46` is not a platform: expected os/architecture or \
+                     os/architecture/variant, such as `linux/amd64` or `linux/arm64`",
+                ),
+            ),
+        ] {
+            let text = format!("name: a\ndeployment: {{platform: {platform}}}\n");
+            let (config, problems) = read("holodeck", &text, BTreeMap::new());
+            assert_eq!(config.unwrap().platforms, [chosen.parse().unwrap()]);
+            assert_eq!(problems, Vec::from_iter(problem));
         }
     }
 
