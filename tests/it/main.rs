@@ -2,3 +2,5 @@
 
 mod config;
 mod files;
+mod registry;
+mod support;
