@@ -1,2 +1,3 @@
-//! x
-#[test] fn x(){}
+//! User stories, one module each, against programs that nobody here wrote.
+
+mod layers;
