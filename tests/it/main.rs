@@ -2,5 +2,6 @@
 
 mod config;
 mod files;
+mod layers;
 mod registry;
 mod support;
