@@ -2,7 +2,7 @@
 
 mod shape;
 
-use semver::{Version, VersionReq};
+use semver::{Prerelease, Version, VersionReq};
 
 use self::shape::ROOT;
 use crate::config::health::health;
@@ -95,7 +95,7 @@ fn is_for_this_version(root: &Node, problems: &mut Problems) -> bool {
         return true;
     };
     let this = env!("CARGO_PKG_VERSION");
-    if this.parse::<Version>().is_ok_and(|version| range.matches(&version)) {
+    if allows(&range, this) {
         return true;
     }
     problems.report_with_hint(
@@ -104,6 +104,13 @@ fn is_for_this_version(root: &Node, problems: &mut Problems) -> bool {
         "install a version that fits",
     );
     false
+}
+
+/// Whether a range has a version. A release candidate counts as its release: it knows the same words.
+fn allows(range: &VersionReq, version: &str) -> bool {
+    version
+        .parse()
+        .is_ok_and(|version: Version| range.matches(&Version { pre: Prerelease::EMPTY, ..version }))
 }
 
 fn report_missing(root: &Node, problems: &mut Problems) {
@@ -432,6 +439,13 @@ x-anything: ignored
             env!("CARGO_PKG_VERSION")
         );
         assert_eq!(read("dockless", text, BTreeMap::new()), (None, vec![problem]));
+    }
+
+    #[test]
+    fn a_release_candidate_counts_as_its_release() {
+        let range = ">=0.2".parse().unwrap();
+        let versions = ["0.1.9", "0.2.0-rc.1", "0.2.0", "1.0.0"];
+        assert_eq!(versions.map(|version| allows(&range, version)), [false, true, true, true]);
     }
 
     #[test]
