@@ -1,10 +1,16 @@
 //! Builds the container image of an AI agent without a Docker daemon and pushes it by digest.
 //!
 //! The modules in the order in which data flows through them: `config` → `plan` (fed by `gather`) →
-//! `layer` → `image` → `publish`; `oci`, `sys`, `store` and `registry` are the foundations. The
-//! library is internal: it makes no promise of compatibility between versions.
+//! `layer` → `image` → `publish`, composed by `pipeline`, with `cli` as the one edge; `oci`, `sys`,
+//! `store` and `registry` are the foundations. The library is internal: it makes no promise of
+//! compatibility between versions.
+
+pub mod cli;
+
+pub mod pipeline;
 
 pub mod config;
+
 pub mod plan;
 
 pub mod gather;

@@ -22,6 +22,7 @@ use crate::oci::{
 use crate::plan::{BaseImage, BaseLayer, RootTree};
 use crate::registry::Client;
 use crate::store::layout::Layout;
+use crate::sys::blocking;
 use source::Source;
 
 /// Entries of an index that do not say their platform are asked for it, up to this many.
@@ -122,7 +123,7 @@ async fn resolve_layout(
         Some(name) => format!("oci:{path}:{name}"),
     };
     let folder = context.project.join(path);
-    let layout = super::blocking(move || Layout::load(&folder)).await?;
+    let layout = blocking(move || Layout::load(&folder)).await?;
     let image = layout.select(selector)?.clone();
     let found = Found {
         name,

@@ -20,13 +20,13 @@ use tokio_util::sync::CancellationToken;
 
 pub use error::FactsError;
 
-use super::blocking;
 use crate::error::Result;
 use crate::event::{Action, Events, Task};
 use crate::oci::Descriptor;
 use crate::plan::{BaseLayer, Origin, RootTree};
 use crate::registry::Client;
 use crate::store::Store;
+use crate::sys::blocking;
 use error::ScanError;
 use layer_index::LayerIndex;
 use layer_reader::LayerReader;

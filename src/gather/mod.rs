@@ -19,14 +19,3 @@ pub use error::{Fault, FaultCause, FilesError};
 pub use files::{gather_files, list_tree, read_file};
 pub use project::Project;
 pub use vcs::{VcsUnknown, vcs_facts};
-
-/// Runs something that keeps a thread busy or waits for a disk.
-async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
-    let result = tokio::task::spawn_blocking(work).await;
-    match result.map_err(tokio::task::JoinError::try_into_panic) {
-        Ok(value) => value,
-        Err(Ok(panic)) => std::panic::resume_unwind(panic),
-        // Only a runtime that is being shut down cancels such work: nobody will ask again.
-        Err(Err(_)) => std::future::pending().await,
-    }
-}

@@ -5,9 +5,11 @@
 
 pub mod atomic_file;
 pub mod beneath;
+mod blocking;
 pub mod clock;
 pub mod command;
 pub mod environment;
 
+pub use blocking::blocking;
 pub use clock::{Clock, ManualClock, SystemClock};
 pub use environment::Environment;

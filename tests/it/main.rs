@@ -1,7 +1,12 @@
 //! One binary for all stories: what users see, proved with real files and independent tools.
 
+mod architecture;
+mod bad_input;
+mod build;
 mod config;
+mod engines;
 mod files;
 mod layers;
 mod registry;
+mod reproducibility;
 mod support;

@@ -3,11 +3,11 @@
 use bytes::Bytes;
 
 use crate::error::{Error, Result};
-use crate::gather::blocking;
 use crate::oci::{Descriptor, MediaType, Repository};
 use crate::plan::Origin;
 use crate::registry::Client;
 use crate::store::layout::Layout;
+use crate::sys::blocking;
 
 /// A place that has the documents and blobs of an image.
 #[derive(Debug)]

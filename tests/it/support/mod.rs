@@ -1,5 +1,6 @@
-//! What stories need around them: registries, servers that misbehave on purpose.
+//! What the stories share: the binary under test, registries, servers that misbehave on purpose.
 
+pub(crate) mod cli;
 pub(crate) mod fault_proxy;
 pub(crate) mod registry;
 pub(crate) mod server;

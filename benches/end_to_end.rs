@@ -1,0 +1,191 @@
+//! The whole command, measured from outside: `cargo bench --bench end_to_end`.
+//!
+//! Generates 5,000 files of 200 MB (three quarters text, one quarter incompressible) and one sparse
+//! file of 2 GB in a temporary folder, builds and pushes them to a `docker-registry` that it starts
+//! on a free port, and prints for each step: wall time, MB/s of input, requests the registry saw,
+//! bytes sent, and peak memory. Needs `docker-registry` and `python3`.
+
+use std::fs::{self, File};
+use std::io::{BufRead as _, BufReader, Write as _};
+use std::net::{TcpListener, TcpStream};
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+const FILES: u64 = 5_000;
+const FILE_BYTES: u64 = 40_000;
+const LARGE_FILE_BYTES: u64 = 2_000_000_000;
+
+fn main() {
+    let folder = tempfile::tempdir().expect("a temporary folder can be made");
+    let root = folder.path();
+    generate(&root.join("tree"));
+    generate_large(&root.join("large"));
+    let registry = Registry::start(root);
+    let to = format!("127.0.0.1:{}/bench/tree", registry.port);
+
+    println!("{:<28} {:>8} {:>8} {:>9} {:>10} {:>9}", "step", "wall s", "MB/s", "requests", "bytes", "peak MB");
+    let tree = Step { root, registry: &registry, input_bytes: FILES * FILE_BYTES };
+    let project = root.join("tree").display().to_string();
+    tree.run("build, empty cache", &["build", &project]);
+    tree.run("build, nothing changed", &["build", &project]);
+    tree.run("first push", &["push", &project, "--to", &to]);
+    tree.run("push, nothing changed", &["push", &project, "--to", &to]);
+    fs::write(root.join("tree/src/d0/f0.txt"), "changed").expect("the file can be written");
+    tree.run("push, one file changed", &["push", &project, "--to", &to]);
+    let large = Step { root, registry: &registry, input_bytes: LARGE_FILE_BYTES };
+    large.run("build, one file of 2 GB", &["build", &root.join("large").display().to_string()]);
+}
+
+/// What a step is run against.
+struct Step<'a> {
+    root: &'a Path,
+    registry: &'a Registry,
+    input_bytes: u64,
+}
+
+impl Step<'_> {
+    /// Runs the command below a small Python program that reports its peak memory.
+    fn run(&self, name: &str, arguments: &[&str]) {
+        const WRAPPER: &str = "import resource, subprocess, sys
+code = subprocess.run(sys.argv[1:], stdout=subprocess.DEVNULL).returncode
+print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)
+sys.exit(code)";
+        let (requests, bytes) = self.registry.totals();
+        let start = Instant::now();
+        let output = Command::new("python3")
+            .args(["-c", WRAPPER, env!("CARGO_BIN_EXE_dockless"), "-q"])
+            .args(arguments)
+            .env("DOCKLESS_CACHE_DIR", self.root.join("cache"))
+            .stderr(Stdio::inherit())
+            .output()
+            .expect("python3 is installed");
+        let seconds = start.elapsed().as_secs_f64();
+        assert!(output.status.success(), "{name} failed");
+        let peak: u64 = String::from_utf8_lossy(&output.stdout).trim().parse().expect("a number of kB");
+        let (requests_after, bytes_after) = self.registry.totals();
+        println!(
+            "{name:<28} {seconds:>8.2} {:>8.0} {:>9} {:>10} {:>9}",
+            self.input_bytes as f64 / 1e6 / seconds,
+            requests_after - requests,
+            bytes_after - bytes,
+            peak / 1000,
+        );
+    }
+}
+
+/// A `docker-registry` behind a counting relay.
+struct Registry {
+    process: Child,
+    port: u16,
+    log: std::path::PathBuf,
+}
+
+impl Registry {
+    fn start(root: &Path) -> Self {
+        let port = TcpListener::bind("127.0.0.1:0")
+            .and_then(|listener| listener.local_addr())
+            .expect("loopback has a free port")
+            .port();
+        let log = root.join("registry.log");
+        let config = root.join("registry.yml");
+        let text = format!(
+            "version: 0.1\nlog: {{formatter: json, accesslog: {{disabled: true}}}}\nstorage: {{filesystem: {{rootdirectory: {}}}}}\nhttp: {{addr: '127.0.0.1:{port}'}}\n",
+            root.join("registry").display()
+        );
+        fs::write(&config, text).expect("the folder can be written");
+        let process = Command::new("docker-registry")
+            .arg("serve")
+            .arg(&config)
+            .stdout(File::create(&log).expect("the folder can be written"))
+            .stderr(Stdio::null())
+            .spawn()
+            .expect("docker-registry is installed");
+        let start = Instant::now();
+        while TcpStream::connect(("127.0.0.1", port)).is_err() {
+            assert!(start.elapsed() < Duration::from_secs(20), "docker-registry does not start");
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        Self { process, port, log }
+    }
+
+    /// Requests answered so far, and the bytes of their bodies, from the registry's own log.
+    fn totals(&self) -> (u64, u64) {
+        let reader = BufReader::new(File::open(&self.log).expect("the log was made at the start"));
+        let mut totals = (0, 0);
+        for line in reader.lines().map_while(Result::ok) {
+            let Ok(entry) = serde_json::from_str::<serde_json::Value>(&line) else { continue };
+            if entry["msg"].as_str().is_some_and(|text| text.starts_with("response completed")) {
+                totals.0 += 1;
+            }
+        }
+        totals.1 = folder_bytes(&self.log.with_file_name("registry"));
+        totals
+    }
+}
+
+impl Drop for Registry {
+    fn drop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+/// The bytes of all files below a folder: what the registry stored.
+fn folder_bytes(folder: &Path) -> u64 {
+    let Ok(entries) = fs::read_dir(folder) else { return 0 };
+    entries
+        .flatten()
+        .map(|entry| match entry.metadata() {
+            Ok(metadata) if metadata.is_dir() => folder_bytes(&entry.path()),
+            Ok(metadata) => metadata.len(),
+            Err(_) => 0,
+        })
+        .sum()
+}
+
+/// Writes the tree: the same bytes in every run.
+fn generate(root: &Path) {
+    let mut random = fastrand::Rng::with_seed(1);
+    let words: Vec<String> =
+        (0..2_000).map(|_| (0..random.usize(2..9)).map(|_| random.lowercase()).collect()).collect();
+    for number in 0..FILES {
+        let is_text = number % 4 != 3;
+        let folder = root.join(format!("src/d{}", number % 50));
+        fs::create_dir_all(&folder).expect("the folder can be made");
+        let path = folder.join(format!("f{number}.{}", if is_text { "txt" } else { "bin" }));
+        let mut content = Vec::with_capacity(FILE_BYTES as usize);
+        while (content.len() as u64) < FILE_BYTES {
+            if is_text {
+                content.extend_from_slice(words[random.usize(..words.len())].as_bytes());
+                content.push(b' ');
+            } else {
+                content.push(random.u8(..));
+            }
+        }
+        content.truncate(FILE_BYTES as usize);
+        fs::write(path, content).expect("the file can be written");
+    }
+    write_config(root, "src");
+}
+
+/// Writes the project with one large file: a pattern every megabyte, holes between.
+fn generate_large(root: &Path) {
+    use std::io::{Seek as _, SeekFrom};
+
+    fs::create_dir_all(root).expect("the folder can be made");
+    let mut file = File::create(root.join("large.bin")).expect("the file can be made");
+    file.set_len(LARGE_FILE_BYTES).expect("the file can be extended");
+    for position in (0..LARGE_FILE_BYTES - 16).step_by(1_000_000) {
+        file.seek(SeekFrom::Start(position)).expect("the position is inside");
+        file.write_all(&position.to_le_bytes()).expect("the file can be written");
+    }
+    write_config(root, "large.bin");
+}
+
+fn write_config(root: &Path, source: &str) {
+    let text = format!(
+        "name: bench\nbase: builtin:static\nlayers:\n  - {{kind: files, copy: [{{src: {source}, dest: /data/}}]}}\n"
+    );
+    fs::write(root.join("dockless.yaml"), text).expect("the config can be written");
+}

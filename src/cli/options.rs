@@ -1,0 +1,175 @@
+//! Options that several commands share.
+
+use std::io::Read as _;
+use std::path::PathBuf;
+
+use clap::Args;
+use clap::builder::FalseyValueParser;
+
+use super::render::Progress;
+use crate::error::{Classified, ErrorKind, Result};
+use crate::oci::Platform;
+use crate::pipeline::{Credentials, ProjectRequest, RecordFiles, Secret};
+
+/// The longest password that is read; tokens of clouds have a few kilobytes.
+const MAX_PASSWORD_BYTES: u64 = 64 * 1024;
+
+/// The password did not come.
+#[derive(Debug, thiserror::Error)]
+enum PasswordError {
+    #[error("cannot read the password from standard input")]
+    Unreadable { source: std::io::Error },
+    #[error("`--password-stdin` was given, but standard input is empty")]
+    Empty,
+}
+
+impl Classified for PasswordError {
+    fn kind(&self) -> ErrorKind {
+        ErrorKind::Usage
+    }
+
+    fn hints(&self) -> Vec<String> {
+        vec!["pipe it in: `printf %s \"$TOKEN\" | dockless push --username NAME --password-stdin`".into()]
+    }
+}
+
+/// How a command speaks.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Output")]
+pub(super) struct OutputOptions {
+    /// Say more: which file was read, which credential was used, what was reused
+    #[arg(short, long, global = true, env = "DOCKLESS_VERBOSE", value_parser = FalseyValueParser::new(), conflicts_with = "quiet")]
+    pub(super) verbose: bool,
+    /// Say nothing but errors and the result
+    #[arg(short, long, global = true, env = "DOCKLESS_QUIET", value_parser = FalseyValueParser::new())]
+    pub(super) quiet: bool,
+    /// How progress is shown on stderr
+    #[arg(long, global = true, value_enum, default_value = "auto", env = "DOCKLESS_PROGRESS")]
+    pub(super) progress: Progress,
+    /// Print one JSON document on stdout instead of the plain result
+    #[arg(long, global = true, env = "DOCKLESS_JSON", value_parser = FalseyValueParser::new())]
+    pub(super) json: bool,
+}
+
+/// Which project, and what of its config is overridden.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Project")]
+pub(super) struct ProjectOptions {
+    /// Read this file instead of looking for `dockless.yaml` or `agent.yaml`
+    #[arg(short, long, value_name = "FILE", env = "DOCKLESS_FILE")]
+    pub(super) file: Option<PathBuf>,
+    /// Put the image on this base: a reference, `oci:DIR`, `scratch` or `builtin:static`
+    #[arg(long, value_name = "BASE", env = "DOCKLESS_BASE")]
+    pub(super) base: Option<String>,
+    /// Build for these platforms instead of the config's, such as `linux/amd64,linux/arm64`
+    #[arg(long, value_name = "OS/ARCH", value_delimiter = ',', env = "DOCKLESS_PLATFORM")]
+    pub(super) platform: Vec<Platform>,
+    /// Add a label to the image config
+    #[arg(long, value_name = "NAME=VALUE", value_parser = parse_pair, env = "DOCKLESS_LABEL")]
+    pub(super) label: Vec<(String, String)>,
+    /// Add an annotation to the manifest
+    #[arg(long, value_name = "NAME=VALUE", value_parser = parse_pair, env = "DOCKLESS_ANNOTATION")]
+    pub(super) annotation: Vec<(String, String)>,
+    /// A tag, or a full reference; repeat it or separate by commas. Replaces the config's tags
+    #[arg(short, long, value_name = "TAG", value_delimiter = ',', env = "DOCKLESS_TAG")]
+    pub(super) tag: Vec<String>,
+    /// Print what would be done, and write nothing outside the cache
+    #[arg(long, env = "DOCKLESS_DRY_RUN", value_parser = FalseyValueParser::new())]
+    pub(super) dry_run: bool,
+}
+
+/// Credentials for the one host that is pushed to.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Registry")]
+pub(super) struct CredentialOptions {
+    /// Log in to the registry that is pushed to as this user
+    #[arg(long, value_name = "NAME", requires = "password_stdin")]
+    pub(super) username: Option<String>,
+    /// Read the password from standard input
+    #[arg(long, requires = "username")]
+    pub(super) password_stdin: bool,
+}
+
+/// Files for later steps of a CI job.
+#[derive(Debug, Default, Args)]
+#[command(next_help_heading = "Files for later steps")]
+pub(super) struct RecordOptions {
+    /// Write the bare digest of the manifest or index
+    #[arg(long, value_name = "FILE", env = "DOCKLESS_DIGEST_FILE")]
+    pub(super) digest_file: Option<PathBuf>,
+    /// Write the image id: the digest of the image config, or of the index
+    #[arg(long, value_name = "FILE", env = "DOCKLESS_IIDFILE")]
+    pub(super) iidfile: Option<PathBuf>,
+    /// Write a JSON document with `containerimage.digest`, `image.name` and more
+    #[arg(long, value_name = "FILE", env = "DOCKLESS_METADATA_FILE")]
+    pub(super) metadata_file: Option<PathBuf>,
+}
+
+impl ProjectOptions {
+    /// The request for a project at this path.
+    pub(super) fn request(self, path: PathBuf) -> ProjectRequest {
+        ProjectRequest {
+            path,
+            file: self.file,
+            base: self.base,
+            platforms: self.platform,
+            labels: self.label,
+            annotations: self.annotation,
+            tags: self.tag,
+            is_dry_run: self.dry_run,
+        }
+    }
+}
+
+impl CredentialOptions {
+    /// Reads the password from standard input, when it was said to come from there. The name alone
+    /// may come from the environment, together with the password.
+    pub(super) fn read(self) -> Result<Option<Credentials>> {
+        let Some(username) = self.username.filter(|_| self.password_stdin) else {
+            return Ok(None);
+        };
+        let mut text = String::new();
+        std::io::stdin()
+            .lock()
+            .take(MAX_PASSWORD_BYTES)
+            .read_to_string(&mut text)
+            .map_err(|source| PasswordError::Unreadable { source })?;
+        let password = text.trim_end_matches(['\r', '\n']);
+        if password.is_empty() {
+            return Err(PasswordError::Empty.into());
+        }
+        Ok(Some(Credentials { username, password: Secret::new(password) }))
+    }
+}
+
+impl RecordOptions {
+    /// The files to write.
+    pub(super) fn files(self) -> RecordFiles {
+        RecordFiles {
+            digest: self.digest_file,
+            image_id: self.iidfile,
+            metadata: self.metadata_file,
+        }
+    }
+}
+
+/// Reads `NAME=VALUE`.
+fn parse_pair(text: &str) -> Result<(String, String), String> {
+    match text.split_once('=') {
+        Some((name, value)) if !name.is_empty() => Ok((name.to_owned(), value.to_owned())),
+        _ => Err("expected NAME=VALUE".into()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_pair_has_a_name() {
+        assert_eq!(parse_pair("a=b=c"), Ok(("a".into(), "b=c".into())));
+        assert_eq!(parse_pair("a="), Ok(("a".into(), String::new())));
+        assert!(parse_pair("=b").is_err());
+        assert!(parse_pair("a").is_err());
+    }
+}

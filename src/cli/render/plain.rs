@@ -1,0 +1,92 @@
+//! One line per finished step: what a CI log shows.
+
+use std::collections::BTreeMap;
+
+use super::wording::{clean, ended};
+use super::{Renderer, write_line};
+use crate::event::{Action, Event};
+
+/// Remembers what the running tasks are called.
+#[derive(Debug)]
+pub(super) struct Plain {
+    is_verbose: bool,
+    tasks: BTreeMap<u64, (Action, String)>,
+}
+
+impl Plain {
+    pub(super) fn new(is_verbose: bool) -> Self {
+        Self { is_verbose, tasks: BTreeMap::new() }
+    }
+
+    /// The line for an event, if it has one.
+    pub(super) fn line(&mut self, event: Event) -> Option<String> {
+        match event {
+            Event::TaskStarted { id, action, subject, .. } => {
+                self.tasks.insert(id, (action, subject));
+                None
+            }
+            Event::TaskProgress { .. } => None,
+            Event::TaskFinished { id, outcome, detail } => {
+                let (action, subject) = self.tasks.remove(&id)?;
+                let mut line = format!("{} {}", ended(action, outcome), clean(&subject));
+                if let Some(detail) = detail.filter(|detail| !detail.is_empty()) {
+                    line.push_str(": ");
+                    line.push_str(&clean(&detail));
+                }
+                Some(line)
+            }
+            Event::Note { text } => Some(clean(&text)),
+            Event::Detail { text } => {
+                self.is_verbose.then(|| format!("  {}", clean(&text)))
+            }
+            Event::Warning { text, hint, .. } => {
+                let mut line = format!("warning: {}", clean(&text));
+                if let Some(hint) = hint {
+                    line.push_str("\n  hint: ");
+                    line.push_str(&clean(&hint));
+                }
+                Some(line)
+            }
+            Event::Waiting { milliseconds, reason } => (milliseconds >= 2000 || self.is_verbose)
+                .then(|| format!("waiting {}.{} s: {}", milliseconds / 1000, milliseconds % 1000 / 100, clean(&reason))),
+        }
+    }
+}
+
+impl Renderer for Plain {
+    fn show(&mut self, event: Event) {
+        if let Some(line) = self.line(event) {
+            write_line(&line);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::event::Events;
+
+    #[test]
+    fn a_run_reads_as_a_list_of_what_was_done() {
+        let (events, receiver) = Events::channel();
+        events.note("using dockless.yaml");
+        events.task(Action::Pack, "files src", Some(10)).finish("10 B");
+        events.task(Action::Upload, "layer\nx", None).skip("it was there");
+        drop(events.task(Action::Publish, "v1", None));
+        events.warn("dirty", "tracked files were changed", Some("commit them".into()));
+        events.detail("hidden");
+        drop(events);
+        let mut plain = Plain::new(false);
+        let lines: Vec<_> = receiver.iter().filter_map(|event| plain.line(event)).collect();
+        assert_eq!(
+            lines,
+            [
+                "using dockless.yaml",
+                "packed files src: 10 B",
+                "unchanged layer\u{fffd}x: it was there",
+                "failed v1",
+                "warning: tracked files were changed\n  hint: commit them",
+            ]
+        );
+    }
+}

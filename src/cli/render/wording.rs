@@ -1,0 +1,81 @@
+//! Words and numbers for people.
+
+use crate::event::{Action, Outcome};
+
+/// The action while it runs.
+pub(super) fn running(action: Action) -> &'static str {
+    match action {
+        Action::Resolve => "resolving",
+        Action::Inspect => "inspecting",
+        Action::List => "listing",
+        Action::Pack => "packing",
+        Action::Download => "downloading",
+        Action::Upload => "uploading",
+        Action::Write => "writing",
+        Action::Publish => "publishing",
+        Action::Load => "loading",
+    }
+}
+
+/// The action once it ended.
+pub(super) fn ended(action: Action, outcome: Outcome) -> &'static str {
+    match (outcome, action) {
+        (Outcome::Skipped, _) => "unchanged",
+        (Outcome::Failed, _) => "failed",
+        (Outcome::Done, Action::Resolve) => "resolved",
+        (Outcome::Done, Action::Inspect) => "inspected",
+        (Outcome::Done, Action::List) => "listed",
+        (Outcome::Done, Action::Pack) => "packed",
+        (Outcome::Done, Action::Download) => "downloaded",
+        (Outcome::Done, Action::Upload) => "uploaded",
+        (Outcome::Done, Action::Write) => "wrote",
+        (Outcome::Done, Action::Publish) => "published",
+        (Outcome::Done, Action::Load) => "loaded",
+    }
+}
+
+/// Bytes in the unit that keeps the number short: `812 B`, `1.2 kB`, `34 MB`.
+pub(crate) fn bytes(count: u64) -> String {
+    const UNITS: [&str; 5] = ["B", "kB", "MB", "GB", "TB"];
+    let mut unit = 0;
+    let mut scale = 1;
+    while count / scale >= 1000 && unit + 1 < UNITS.len() {
+        scale *= 1000;
+        unit += 1;
+    }
+    let whole = count / scale;
+    if unit == 0 || whole >= 10 {
+        format!("{whole} {}", UNITS[unit])
+    } else {
+        format!("{whole}.{} {}", count % scale * 10 / scale, UNITS[unit])
+    }
+}
+
+/// One line without control characters, whatever a registry or a file name contains.
+pub(crate) fn clean(text: &str) -> String {
+    text.chars().map(|character| if character.is_control() { '\u{fffd}' } else { character }).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bytes_are_short() {
+        for (count, text) in [
+            (0, "0 B"),
+            (999, "999 B"),
+            (1000, "1.0 kB"),
+            (1990, "1.9 kB"),
+            (34_000_000, "34 MB"),
+            (u64::MAX, "18446744 TB"),
+        ] {
+            assert_eq!(bytes(count), text);
+        }
+    }
+
+    #[test]
+    fn a_line_cannot_move_the_cursor() {
+        assert_eq!(clean("a\u{1b}[2Jb\r"), "a\u{fffd}[2Jb\u{fffd}");
+    }
+}

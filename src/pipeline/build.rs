@@ -1,0 +1,154 @@
+//! `dockless build`: config → inputs → plan → layers → image → layouts, archives, an engine.
+
+use std::path::PathBuf;
+
+use super::destinations::Destinations;
+use super::project::{self, Project};
+use super::tags::{self, TagArguments};
+use super::{
+    BuildRequest, Context, Credentials, PlanSummary, Produced, ProducedImage, ProjectRequest, RecordFiles,
+};
+use super::{client, gathering, load, produce, runtime};
+use crate::error::Result;
+use crate::image::Assembly;
+use crate::oci::Repository;
+use crate::plan;
+use crate::publish::{Output, PublishContext, Published};
+
+/// Builds the image of a project.
+///
+/// # Errors
+/// Every problem of the user's (kind usage) is found before anything is written outside the cache.
+pub fn build(request: &BuildRequest, context: &Context) -> Result<Produced> {
+    let project = project::load(&request.project, &context.events)?;
+    let arguments = tags::parse(&request.project)?;
+    let mut destinations = Destinations::default();
+    for output in &request.outputs {
+        destinations.add_output(output)?;
+    }
+    if request.has_push {
+        super::push::add_repositories(&mut destinations, &project.config, &[], &arguments, context)?;
+    }
+    let archive = if request.has_load { Some(load::Archive::new()?) } else { None };
+    if let Some(archive) = &archive {
+        destinations.add_output(&archive.destination())?;
+    }
+    let run = Run {
+        request: &request.project,
+        credentials: request.credentials.as_ref(),
+        records: &request.records,
+        project,
+        arguments,
+        destinations,
+        is_named: request.has_load,
+    };
+    runtime::run(context, async {
+        let produced = run.produce(context).await?;
+        if let (Some(archive), Produced::Image(_)) = (&archive, &produced) {
+            load::load(archive, context).await?;
+        }
+        Ok(produced)
+    })
+}
+
+/// One run of the flow for a project, wherever the image goes.
+#[derive(Debug)]
+pub(super) struct Run<'a> {
+    pub(super) request: &'a ProjectRequest,
+    pub(super) credentials: Option<&'a Credentials>,
+    pub(super) records: &'a RecordFiles,
+    pub(super) project: Project,
+    pub(super) arguments: TagArguments,
+    pub(super) destinations: Destinations,
+    /// Whether the image needs a name even where nothing is pushed.
+    pub(super) is_named: bool,
+}
+
+impl Run<'_> {
+    /// The flow.
+    pub(super) async fn produce(&self, context: &Context) -> Result<Produced> {
+        let config = &self.project.config;
+        self.destinations.check(&config.platforms)?;
+        let prefix = config.publish.credentials_env_prefix.as_deref();
+        let client =
+            client::client(context, &self.destinations.hosts(), self.credentials, prefix)?;
+        let store = context.store()?;
+        let outputs: Vec<PathBuf> =
+            self.destinations.paths().chain(self.records.paths()).cloned().collect();
+
+        let gathering =
+            gathering::Gathering { context, client: &client, store: &store, outputs: &outputs };
+        let inputs = gathering::gather(&self.project, gathering).await?;
+        let plan = plan::plan(config, &self.project.sources, &inputs)?;
+        for (code, text, hint) in plan::warnings(&self.project.sources, &inputs) {
+            context.events.warn(code, text, hint);
+        }
+        let tags = self.tags(&inputs, context)?;
+        if self.request.is_dry_run {
+            return Ok(Produced::Planned(PlanSummary::new(&plan, self.destinations.describe(&tags))));
+        }
+
+        let publish_context = PublishContext {
+            store: store.clone(),
+            client,
+            events: context.events.clone(),
+            name: self.image_name(),
+            stdout: Output::new(std::io::stdout()),
+        };
+        let open = self.destinations.open(&tags, &publish_context).await?;
+        let (assembly, published) =
+            produce::produce(config, &plan, &store, &open, context).await?;
+        let image = produced_image(&config.name, &assembly, published);
+        self.records.write(&image)?;
+        Ok(Produced::Image(image))
+    }
+
+    /// The tags that every destination without one of its own gets.
+    fn tags(&self, inputs: &plan::Inputs, context: &Context) -> Result<Vec<String>> {
+        if !self.arguments.tags.is_empty() {
+            return Ok(self.arguments.tags.clone());
+        }
+        let named = self.arguments.references.first().and_then(|reference| reference.tag.clone());
+        if self.destinations.is_empty() || !self.arguments.references.is_empty() {
+            return Ok(named.into_iter().collect());
+        }
+        let tags = tags::of_config(&self.project.config, inputs.vcs.as_ref(), context)?;
+        let needs_name = self.is_named && tags.is_empty();
+        Ok(if needs_name { vec!["latest".into()] } else { tags })
+    }
+
+    /// What the image is called where a tag alone is no name: in archives and engines.
+    fn image_name(&self) -> String {
+        let named = self.arguments.references.first();
+        let named = named.map(|reference| display_name(&reference.repository));
+        named
+            .or_else(|| self.destinations.first_repository())
+            .unwrap_or_else(|| self.project.config.name.clone())
+    }
+}
+
+/// A repository as docker shows it: without the parts that it adds by itself.
+fn display_name(repository: &Repository) -> String {
+    let name = repository.to_string();
+    let short = name.strip_prefix("docker.io/library/").or_else(|| name.strip_prefix("docker.io/"));
+    short.unwrap_or(&name).to_owned()
+}
+
+/// The answer about an assembly that was published.
+pub(super) fn produced_image(
+    name: &str,
+    assembly: &Assembly,
+    published: Vec<Published>,
+) -> ProducedImage {
+    let config_digest = match (&assembly.index, &assembly.images[..]) {
+        (None, [image]) => Some(image.config.descriptor.digest),
+        _ => None,
+    };
+    ProducedImage {
+        name: name.to_owned(),
+        descriptor: assembly.descriptor().clone(),
+        config_digest,
+        platforms: assembly.images.iter().map(|image| image.platform.clone()).collect(),
+        published,
+    }
+}

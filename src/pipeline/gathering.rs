@@ -1,0 +1,118 @@
+//! Gathers everything planning needs, all of it at the same time: files, bases, git facts.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use super::Context;
+use super::project::Project;
+use crate::error::{Attempting as _, Classified, ErrorKind, Result};
+use crate::gather::{self, base, facts};
+use crate::oci::{ImageConfig, Platform};
+use crate::plan::{self, Inputs, VcsFacts};
+use crate::registry::Client;
+use crate::store::Store;
+use crate::sys::blocking;
+
+/// The project's folder vanished, or `SOURCE_DATE_EPOCH` is no time.
+#[derive(Debug, thiserror::Error)]
+enum SurroundingsError {
+    #[error("cannot open the project's folder `{}`", path.display())]
+    Folder { path: PathBuf, source: std::io::Error },
+    #[error("`SOURCE_DATE_EPOCH` is `{}`, not seconds since 1970", text.escape_debug())]
+    Epoch { text: String },
+}
+
+impl Classified for SurroundingsError {
+    fn kind(&self) -> ErrorKind {
+        ErrorKind::Usage
+    }
+}
+
+/// What gathering needs beside the project.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Gathering<'a> {
+    pub(super) context: &'a Context,
+    pub(super) client: &'a Client,
+    pub(super) store: &'a Store,
+    /// What this command writes: never listed as part of the project.
+    pub(super) outputs: &'a [PathBuf],
+}
+
+/// Lists the files, resolves the bases, asks git; then reads what the layers must respect of the
+/// bases' file systems.
+pub(super) async fn gather(project: &Project, gathering: Gathering<'_>) -> Result<Inputs> {
+    let Gathering { context, client, store, outputs } = gathering;
+    let events = &context.events;
+    let directory = &project.config.source.directory;
+    let source_date_epoch = source_date_epoch(context)?;
+    let folder = gather::Project::open(directory, context.environment.home().as_deref(), outputs)
+        .map_err(|source| SurroundingsError::Folder { path: directory.clone(), source })?;
+    let folder = Arc::new(folder);
+
+    let needs = plan::needs(&project.sources);
+    let listing = async {
+        let (folder, events) = (folder.clone(), events.clone());
+        blocking(move || gather::gather_files(&needs, &folder, &events)).await
+    };
+    let base_context = base::BaseContext {
+        client,
+        project: directory,
+        events,
+        builtin: builtin_base,
+    };
+    let bases = base::resolve(&project.config.base, &project.config.platforms, base_context);
+    let vcs = async { Ok(vcs_facts(&folder, context).await) };
+    let asking = async { tokio::try_join!(bases, vcs) };
+    tokio::pin!(listing, asking);
+    // Both at once; when both fail, the user's own mistake is reported, not the network's.
+    let ((trees, files), (mut bases, vcs)) = tokio::select! {
+        listed = &mut listing => (listed?, asking.await?),
+        asked = &mut asking => (listing.await?, asked?),
+    };
+
+    if !project.sources.is_empty() {
+        for image in bases.values_mut().filter(|image| !image.layers.is_empty()) {
+            let facts_context = facts::FactsContext { client, store, events };
+            image.root = facts::root_tree(&image.layers, facts_context)
+                .await
+                .attempting(|| format!("read the file system of base `{}`", image.name))?;
+        }
+    }
+    Ok(Inputs { trees, files, bases, vcs, source_date_epoch })
+}
+
+/// An embedded base as a base like any other.
+fn builtin_base(name: &str, platform: &Platform) -> Option<base::BuiltinBase> {
+    let builtin = plan::builtin_base(name)?;
+    let config = ImageConfig { config: builtin.run, ..ImageConfig::scratch(platform) };
+    Some(base::BuiltinBase { config, root: builtin.root })
+}
+
+async fn vcs_facts(folder: &gather::Project, context: &Context) -> Option<VcsFacts> {
+    let Context { environment, commands, events, .. } = context;
+    match gather::vcs_facts(folder, environment, commands.as_ref(), events).await {
+        Ok(facts) => {
+            if facts.is_dirty {
+                events.warn(
+                    "dirty-tree",
+                    "tracked files were changed since the last commit: the image is not what the commit says",
+                    Some("commit the changes before an image that others use is pushed".into()),
+                );
+            }
+            Some(facts)
+        }
+        Err(unknown) => {
+            events.detail(unknown.to_string());
+            None
+        }
+    }
+}
+
+/// `SOURCE_DATE_EPOCH` as reproducible-builds.org defines it.
+fn source_date_epoch(context: &Context) -> Result<Option<i64>> {
+    let Some(text) = context.environment.get("SOURCE_DATE_EPOCH") else { return Ok(None) };
+    match text.parse() {
+        Ok(seconds @ 0..=253_402_300_799) => Ok(Some(seconds)),
+        _ => Err(SurroundingsError::Epoch { text: text.to_owned() }.into()),
+    }
+}

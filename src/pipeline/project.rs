@@ -1,0 +1,57 @@
+//! Loads the project's config, puts the command line on top, and reads its layers: every problem of
+//! the config is reported here, all at once.
+
+use super::ProjectRequest;
+use crate::config::{self, Base, Config, Loaded};
+use crate::error::{Attempting as _, Result};
+use crate::event::Events;
+use crate::plan::{self, LayerSource};
+
+/// A project that is understood.
+#[derive(Debug)]
+pub(super) struct Project {
+    /// Its config, with the command line on top.
+    pub(super) config: Config,
+    /// Its layers.
+    pub(super) sources: Vec<Box<dyn LayerSource>>,
+}
+
+/// Reads the project that was asked for.
+pub(super) fn load(request: &ProjectRequest, events: &Events) -> Result<Project> {
+    let Loaded { mut config, mut problems } = config::load(&request.path, request.file.as_deref())?;
+    if let Some(base) = &request.base {
+        config.base = parse_base(base)?;
+    }
+    if !request.platforms.is_empty() {
+        config.platforms = request.platforms.clone();
+        config.platforms.dedup();
+    }
+    config.labels.extend(request.labels.iter().cloned());
+    config.annotations.extend(request.annotations.iter().cloned());
+    let sources = plan::sources(&config, &mut problems);
+    problems.into_result().attempting(|| format!("read `{}`", config.source.file.display()))?;
+    events.note(format!(
+        "using {} ({} format)",
+        config.source.file.display(),
+        config.source.format
+    ));
+    if !config.required_at_run_time.is_empty() {
+        events.note(format!("required at run time: {}", config.required_at_run_time.join(", ")));
+    }
+    Ok(Project { config, sources })
+}
+
+/// A layout given on the command line is relative to the folder the command runs in, one in the
+/// config to the project's.
+fn parse_base(text: &str) -> Result<Base> {
+    let base: Base = text.parse::<Base>().attempting(|| "read `--base`")?;
+    Ok(match base {
+        Base::Layout { path, selector } => {
+            let absolute = std::path::absolute(&path)
+                .ok()
+                .and_then(|absolute| absolute.into_os_string().into_string().ok());
+            Base::Layout { path: absolute.unwrap_or(path), selector }
+        }
+        other => other,
+    })
+}

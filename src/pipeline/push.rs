@@ -1,0 +1,109 @@
+//! `dockless push`: the same flow into registries, or a layout that was built earlier.
+
+use super::build::{Run, produced_image};
+use super::destinations::{Destinations, DestinationsError};
+use super::project;
+use super::tags::{self, TagArguments};
+use super::{Context, PlanSummary, Produced, PushRequest};
+use super::{client, produce, runtime};
+use crate::config::{Base, Config};
+use crate::error::{Attempting as _, Result};
+use crate::publish::{Output, PublishContext, read_layout};
+use crate::sys::blocking;
+
+/// Builds a project, or reads a layout, and pushes the image.
+///
+/// # Errors
+/// Every problem of the user's (kind usage) is found before anything is written outside the cache.
+pub fn push(request: &PushRequest, context: &Context) -> Result<Produced> {
+    let arguments = tags::parse(&request.project)?;
+    if let Some(Ok(Base::Layout { path, selector })) = layout(request) {
+        return push_layout(request, &arguments, &path, selector.as_deref(), context);
+    }
+    let project = project::load(&request.project, &context.events)?;
+    let mut destinations = Destinations::default();
+    add_repositories(&mut destinations, &project.config, &request.to, &arguments, context)?;
+    let run = Run {
+        request: &request.project,
+        credentials: request.credentials.as_ref(),
+        records: &request.records,
+        project,
+        arguments,
+        destinations,
+        is_named: false,
+    };
+    runtime::run(context, run.produce(context))
+}
+
+/// The layout that PATH names, written like a base: `oci:DIR`, `oci:DIR:NAME`, `oci:DIR@sha256:…`.
+fn layout(request: &PushRequest) -> Option<Result<Base, crate::config::InvalidBase>> {
+    let text = request.project.path.to_str()?;
+    text.starts_with("oci:").then(|| text.parse())
+}
+
+/// Adds where to push: `--to`, and full references of `-t`, else the repositories of the config.
+pub(super) fn add_repositories(
+    destinations: &mut Destinations,
+    config: &Config,
+    to: &[String],
+    arguments: &TagArguments,
+    context: &Context,
+) -> Result<()> {
+    for text in to {
+        destinations.add(text)?;
+    }
+    for reference in &arguments.references {
+        destinations.add(&reference.to_string())?;
+    }
+    if to.is_empty() && arguments.references.is_empty() {
+        for template in &config.publish.repositories {
+            destinations.add(&template.expand(&context.environment)?)?;
+        }
+    }
+    if destinations.is_empty() { Err(DestinationsError::Nowhere.into()) } else { Ok(()) }
+}
+
+fn push_layout(
+    request: &PushRequest,
+    arguments: &TagArguments,
+    path: &str,
+    selector: Option<&str>,
+    context: &Context,
+) -> Result<Produced> {
+    let mut destinations = Destinations::default();
+    for text in &request.to {
+        destinations.add(text)?;
+    }
+    for reference in &arguments.references {
+        destinations.add(&reference.to_string())?;
+    }
+    if destinations.is_empty() {
+        return Err(DestinationsError::Nowhere.into());
+    }
+    let client =
+        client::client(context, &destinations.hosts(), request.credentials.as_ref(), None)?;
+    runtime::run(context, async {
+        let (folder, name) = (path.to_owned(), selector.map(str::to_owned));
+        let assembly = blocking(move || read_layout(folder.as_ref(), name.as_deref()))
+            .await
+            .attempting(|| format!("read the image in `{path}`"))?;
+        let platforms: Vec<_> = assembly.images.iter().map(|image| image.platform.clone()).collect();
+        destinations.check(&platforms)?;
+        if request.project.is_dry_run {
+            let described = destinations.describe(&arguments.tags);
+            return Ok(Produced::Planned(PlanSummary::of_assembly(path, &assembly, described)));
+        }
+        let publish_context = PublishContext {
+            store: context.store()?,
+            client,
+            events: context.events.clone(),
+            name: destinations.first_repository().unwrap_or_else(|| path.to_owned()),
+            stdout: Output::new(std::io::stdout()),
+        };
+        let open = destinations.open(&arguments.tags, &publish_context).await?;
+        let published = produce::copy(&assembly, &open).await?;
+        let image = produced_image(path, &assembly, published);
+        request.records.write(&image)?;
+        Ok(Produced::Image(image))
+    })
+}

@@ -1,0 +1,132 @@
+//! What `--dry-run` prints: the plan, and where everything would go.
+
+use std::fmt;
+
+use serde_json::{Value, json};
+
+use crate::image::Assembly;
+use crate::plan::{self, EntrySummary, LayerSummary, Plan};
+
+/// Entries of a layer that are listed one by one in the text; the JSON document has all of them.
+const MAX_ENTRIES_SHOWN: usize = 20;
+
+/// A plan, told to people and programs.
+#[derive(Debug, Clone, PartialEq)]
+pub struct PlanSummary {
+    image: Summary,
+    destinations: Vec<(String, Vec<String>)>,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+enum Summary {
+    /// An image that would be built.
+    Planned(plan::PlanSummary),
+    /// An image that exists: where, and what it is.
+    Existing { name: String, document: Value, digest: String },
+}
+
+impl PlanSummary {
+    /// The plan of a build.
+    pub(super) fn new(plan: &Plan, destinations: Vec<(String, Vec<String>)>) -> Self {
+        Self { image: Summary::Planned(plan.describe()), destinations }
+    }
+
+    /// The plan of pushing an image that exists.
+    pub(super) fn of_assembly(
+        name: &str,
+        assembly: &Assembly,
+        destinations: Vec<(String, Vec<String>)>,
+    ) -> Self {
+        let layers = |image: &crate::image::Image| -> Vec<Value> {
+            let layer = |layer: &crate::layer::Layer| {
+                json!({"digest": layer.descriptor.digest, "size_bytes": layer.descriptor.size})
+            };
+            image.layers.iter().map(layer).collect()
+        };
+        let images: Vec<_> = assembly
+            .images
+            .iter()
+            .map(|image| {
+                json!({
+                    "platform": image.platform.to_string(),
+                    "digest": image.manifest.descriptor.digest,
+                    "layers": layers(image),
+                })
+            })
+            .collect();
+        let digest = assembly.descriptor().digest.to_string();
+        let document = json!({"name": name, "digest": digest, "images": images});
+        Self { image: Summary::Existing { name: name.to_owned(), document, digest }, destinations }
+    }
+
+    /// The summary as one JSON document.
+    pub fn document(&self) -> Value {
+        let mut document = match &self.image {
+            Summary::Planned(plan) => json!(plan),
+            Summary::Existing { document, .. } => document.clone(),
+        };
+        let destinations: Vec<_> = self
+            .destinations
+            .iter()
+            .map(|(name, tags)| json!({"destination": name, "tags": tags}))
+            .collect();
+        document["destinations"] = destinations.into();
+        document
+    }
+}
+
+impl fmt::Display for PlanSummary {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.image {
+            Summary::Planned(plan) => show_plan(plan, formatter)?,
+            Summary::Existing { name, digest, .. } => writeln!(formatter, "{digest} from {name}")?,
+        }
+        for (name, tags) in &self.destinations {
+            match &tags[..] {
+                [] => writeln!(formatter, "to {name}")?,
+                tags => writeln!(formatter, "to {name} as {}", tags.join(", "))?,
+            }
+        }
+        Ok(())
+    }
+}
+
+fn show_plan(plan: &plan::PlanSummary, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+    for image in &plan.images {
+        write!(formatter, "{} for {} on {}", plan.name, image.platform, image.base)?;
+        match &image.base_digest {
+            Some(digest) => writeln!(formatter, " ({digest}, {} layers)", image.base_layers)?,
+            None => writeln!(formatter)?,
+        }
+        for layer in &image.layers {
+            show_layer(layer, formatter)?;
+        }
+    }
+    Ok(())
+}
+
+fn show_layer(layer: &LayerSummary, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+    let (name, entries) = (&layer.name, layer.entries.len());
+    writeln!(formatter, "  layer {name}: {entries} entries, {} bytes", layer.size_bytes)?;
+    for entry in layer.entries.iter().take(MAX_ENTRIES_SHOWN) {
+        show_entry(entry, formatter)?;
+    }
+    if entries > MAX_ENTRIES_SHOWN {
+        let rest = entries - MAX_ENTRIES_SHOWN;
+        writeln!(formatter, "    and {rest} more (--json lists all of them)")?;
+    }
+    Ok(())
+}
+
+fn show_entry(entry: &EntrySummary, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+    let slash = if entry.kind == "directory" { "/" } else { "" };
+    let (path, EntrySummary { mode, owner, .. }) = (entry.path.escape_debug(), entry);
+    write!(formatter, "    {mode} {owner} {path}{slash}")?;
+    if let Some(target) = &entry.target {
+        write!(formatter, " -> {}", target.escape_debug())?;
+    }
+    if let Some(size_bytes) = entry.size_bytes {
+        write!(formatter, " ({size_bytes} bytes)")?;
+    }
+    writeln!(formatter)
+}

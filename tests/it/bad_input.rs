@@ -1,0 +1,176 @@
+//! Whatever is wrong, the message ends the search for the cause, the exit code says whose turn it
+//! is, and nothing is left behind.
+
+use std::io::Read as _;
+use std::net::TcpListener;
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+use crate::support::cli::{Outcome, Sandbox};
+
+/// Builds a project with this config and asserts the exit code and every part of the message.
+#[track_caller]
+fn refuse(sandbox: &Sandbox, arguments: &[&str], code: i32, parts: &[&str]) -> String {
+    let outcome = sandbox.run(arguments);
+    assert_eq!(outcome.code, code, "{outcome:#?}");
+    assert_eq!(outcome.stdout, "");
+    for part in parts {
+        assert!(outcome.stderr.contains(part), "`{part}` is not in\n{}", outcome.stderr);
+    }
+    assert!(!outcome.stderr.contains("panicked"), "{}", outcome.stderr);
+    outcome.stderr
+}
+
+/// Everything below a folder, temporary files included.
+fn listing(folder: &Path) -> Vec<String> {
+    let output = Command::new("find").arg(folder).output().unwrap();
+    let text = String::from_utf8(output.stdout).unwrap();
+    let mut lines: Vec<_> = text.lines().map(str::to_owned).collect();
+    lines.sort();
+    lines
+}
+
+fn config(layers: &str) -> String {
+    format!("name: bad\nbase: scratch\nlayers:\n{layers}")
+}
+
+#[test]
+fn a_folder_without_a_config_says_what_was_looked_for() {
+    let sandbox = Sandbox::new();
+    refuse(&sandbox, &["build", "."], 2, &["dockless.yaml", "agent.yaml"]);
+    refuse(&sandbox, &["build", "missing"], 2, &["missing"]);
+}
+
+#[test]
+fn every_problem_of_a_file_is_reported_at_once() {
+    let sandbox = Sandbox::new();
+    sandbox.write(
+        "dockless.yaml",
+        "name: bad\nbse: scratch\nplatforms: [linux/amd46]\nports: [99999]\nlayers:\n  - {kind: fils, copy: []}\n",
+    );
+    refuse(
+        &sandbox,
+        &["build", "."],
+        2,
+        &[
+            "dockless.yaml:2:1", "did you mean `base`?", "linux/amd46", "99999", "did you mean `files`?",
+            "2 | bse: scratch",
+        ],
+    );
+}
+
+#[test]
+fn broken_yaml_has_a_place() {
+    let sandbox = Sandbox::new();
+    sandbox.write("dockless.yaml", "name: bad\nlayers: [\n");
+    refuse(&sandbox, &["build", "."], 2, &["dockless.yaml:"]);
+}
+
+#[test]
+fn a_missing_source_names_the_line_that_asks_for_it() {
+    let sandbox = Sandbox::new();
+    sandbox.write("dockless.yaml", config("  - {kind: files, copy: [{src: dta, dest: /data}]}\n"));
+    sandbox.write("data/a", "a");
+    refuse(&sandbox, &["build", "."], 2, &["dockless.yaml:4", "`dta`", "did you mean `data`?"]);
+}
+
+#[test]
+fn a_mistyped_flag_is_a_mistake_of_usage() {
+    let sandbox = Sandbox::new();
+    refuse(&sandbox, &["build", "--platfrom", "linux/amd64"], 2, &["--platform"]);
+    sandbox.write("dockless.yaml", config("  - {kind: files, copy: [{src: ., dest: /a}]}\n"));
+    refuse(&sandbox, &["build", ".", "-o", "oic:out"], 2, &["oic:out", "oci:"]);
+    refuse(&sandbox, &["build", ".", "--base", "UPPER/case:x y"], 2, &["UPPER/case:x y"]);
+    refuse(&sandbox, &["push", ".", "--to", "localhost:1/Acme/x"], 2, &["lower case"]);
+    refuse(&sandbox, &["push", "."], 2, &["--to"]);
+}
+
+#[test]
+fn an_unreadable_file_is_named() {
+    let sandbox = Sandbox::new();
+    sandbox.write("dockless.yaml", config("  - {kind: files, copy: [{src: src, dest: /a}]}\n"));
+    let secret = sandbox.write("src/secret.bin", "x");
+    let status = Command::new("sh")
+        .args(["-c", "chmod 000 \"$1\"; chown -R 65534:65534 \"$0\""])
+        .args([sandbox.work().parent().unwrap(), &secret])
+        .status();
+    assert!(status.unwrap().success());
+    let inner = sandbox.command(["build", "."]);
+    let mut command = Command::new("setpriv");
+    command.args(["--reuid=65534", "--regid=65534", "--clear-groups"]);
+    command.arg(inner.get_program()).args(inner.get_args()).env_clear().current_dir(sandbox.work());
+    command.env("PATH", std::env::var_os("PATH").unwrap()).env("DOCKLESS_CACHE_DIR", sandbox.cache());
+    let outcome = Outcome::of(&mut command);
+    assert_eq!(outcome.code, 2, "{outcome:#?}");
+    assert!(outcome.stderr.contains("secret.bin"), "{}", outcome.stderr);
+}
+
+#[test]
+fn an_unreachable_registry_is_no_mistake_of_the_user() {
+    let sandbox = Sandbox::new();
+    // A port on which nobody listens: bound once, so that nobody else had it, and released.
+    let address = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    sandbox.write("dockless.yaml", config("  - {kind: files, copy: [{src: a, dest: /a}]}\n"));
+    sandbox.write("a", "a");
+    let target = format!("{address}/acme/x");
+    refuse(&sandbox, &["push", ".", "--to", &target], 3, &[&address.to_string(), "refused"]);
+}
+
+#[test]
+fn a_full_disk_leaves_no_half_layout() {
+    let sandbox = Sandbox::new();
+    sandbox.write("dockless.yaml", config("  - {kind: files, copy: [{src: big, dest: /big}]}\n"));
+    let noise: Vec<u8> = (0..3_000_000_u32).map(|number| (number.wrapping_mul(2_654_435_761) >> 13) as u8).collect();
+    sandbox.write("big", noise);
+    let small = sandbox.work().join("small");
+    std::fs::create_dir(&small).unwrap();
+    let mount = |arguments: &[&str]| {
+        let status = Command::new(arguments[0]).args(&arguments[1..]).arg(&small).status().unwrap();
+        assert!(status.success(), "this test mounts a tmpfs, which needs root");
+    };
+    mount(&["mount", "-t", "tmpfs", "-o", "size=1m", "dockless-test"]);
+    let outcome = sandbox.run(["build", ".", "-o", "oci:small/out"]);
+    let left = listing(&small);
+    mount(&["umount"]);
+    assert_eq!(outcome.code, 3, "{outcome:#?}");
+    assert!(outcome.stderr.contains("small/out"), "{}", outcome.stderr);
+    let files: Vec<_> = left.iter().filter(|path| path.contains("tmp") || path.ends_with("index.json")).collect();
+    assert!(files.is_empty(), "{left:#?}");
+}
+
+#[test]
+fn ctrl_c_ends_the_command_with_130_and_without_leftovers() {
+    let sandbox = Sandbox::new();
+    sandbox.write("dockless.yaml", config("  - {kind: files, copy: [{src: a, dest: /a}]}\n"));
+    sandbox.write("a", "a");
+    // A registry that accepts the connection and then says nothing.
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let target = format!("{}/acme/x", listener.local_addr().unwrap());
+    let mut child = sandbox
+        .command(["push", ".", "--to", &target])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let connection = listener.accept().unwrap();
+    let signalled = Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap();
+    assert!(signalled.success());
+    let status = child.wait().unwrap();
+    let mut stderr = String::new();
+    child.stderr.take().unwrap().read_to_string(&mut stderr).unwrap();
+    assert_eq!(status.code(), Some(130), "{stderr}");
+    assert!(stderr.contains("interrupted by SIGINT"), "{stderr}");
+    assert!(listing(&sandbox.cache()).iter().all(|path| !path.contains(".tmp")));
+    drop(connection);
+}
+
+#[test]
+fn errors_are_in_the_json_document_too() {
+    let sandbox = Sandbox::new();
+    let outcome = sandbox.run(["build", "missing", "--json"]);
+    assert_eq!(outcome.code, 2);
+    let document: serde_json::Value = serde_json::from_str(&outcome.stdout).unwrap();
+    assert_eq!(document["error"]["kind"], "usage");
+    assert_eq!(document["error"]["exit_code"], 2);
+    assert_eq!(document["error"]["is_retryable"], false);
+}

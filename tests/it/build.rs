@@ -1,0 +1,175 @@
+//! `dockless build`: a folder becomes an image that others accept.
+
+use std::process::Command;
+
+use serde_json::Value;
+
+use crate::support::cli::{Outcome, Sandbox};
+
+/// Reads a JSON document of a layout by its digest.
+fn blob(layout: &std::path::Path, digest: &str) -> Value {
+    let path = layout.join("blobs").join(digest.replace(':', "/"));
+    serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap()
+}
+
+#[test]
+fn hello_becomes_a_layout_without_any_network() {
+    let sandbox = Sandbox::new();
+    let project = sandbox.project("hello");
+    // A user and network namespace without any interface but a dead loopback.
+    let mut command = Command::new("unshare");
+    let inner = sandbox.command(["build".as_ref(), project.as_os_str(), "-o".as_ref(), "oci:out".as_ref()]);
+    command.args(["--net", "--"]).arg(inner.get_program()).args(inner.get_args());
+    command.current_dir(sandbox.work()).env_clear().env("PATH", std::env::var_os("PATH").unwrap());
+    command.env("HOME", sandbox.home()).env("DOCKLESS_CACHE_DIR", sandbox.cache());
+    let outcome = Outcome::of(&mut command);
+    assert_eq!(outcome.code, 0, "{outcome:#?}");
+
+    let digest = outcome.stdout.trim_end();
+    let layout = sandbox.work().join("out");
+    let index: Value =
+        serde_json::from_slice(&std::fs::read(layout.join("index.json")).unwrap()).unwrap();
+    assert_eq!(index["manifests"][0]["digest"], digest);
+    let manifest = blob(&layout, digest);
+    let config = blob(&layout, manifest["config"]["digest"].as_str().unwrap());
+    assert_eq!(config["rootfs"]["diff_ids"].as_array().unwrap().len(), manifest["layers"].as_array().unwrap().len());
+}
+
+#[test]
+fn stdout_is_the_digest_alone_and_the_same_every_time() {
+    let sandbox = Sandbox::new();
+    let project = sandbox.project("hello");
+    let first = sandbox.succeed(["build".as_ref(), project.as_os_str()]);
+    let second = sandbox.succeed(["build".as_ref(), "-q".as_ref(), project.as_os_str()]);
+    assert_eq!(first, second);
+    assert!(first.parse::<dockless::oci::Digest>().is_ok(), "{first}");
+}
+
+#[test]
+fn quiet_prints_nothing_to_stderr() {
+    let sandbox = Sandbox::new();
+    let project = sandbox.project("hello");
+    let outcome = sandbox.run(["build".as_ref(), "-q".as_ref(), project.as_os_str()]);
+    assert_eq!((outcome.code, outcome.stderr.as_str()), (0, ""));
+}
+
+#[test]
+fn json_progress_is_one_versioned_object_per_line() {
+    let sandbox = Sandbox::new();
+    let project = sandbox.project("hello");
+    let outcome =
+        sandbox.run(["build".as_ref(), "--progress=json".as_ref(), project.as_os_str()]);
+    assert_eq!(outcome.code, 0, "{outcome:#?}");
+    assert!(!outcome.stderr.is_empty());
+    for line in outcome.stderr.lines() {
+        let event: Value = serde_json::from_str(line).unwrap();
+        assert_eq!(event["version"], 1);
+        assert!(event["event"].is_string(), "{line}");
+    }
+}
+
+#[test]
+fn a_build_leaves_the_project_untouched() {
+    let sandbox = Sandbox::new();
+    let project = sandbox.project("hello");
+    let list = || {
+        let output = Command::new("find").arg(&project).args(["-printf", "%p %m %T@ %s\n"]).output();
+        String::from_utf8(output.unwrap().stdout).unwrap()
+    };
+    let before = list();
+    sandbox.succeed(["build".as_ref(), project.as_os_str()]);
+    assert_eq!(list(), before);
+}
+
+#[test]
+fn a_layout_inside_the_project_never_becomes_part_of_the_image() {
+    let sandbox = Sandbox::new();
+    let project = sandbox.write(
+        "agent/dockless.yaml",
+        "name: agent\nbase: scratch\nlayers: [{kind: files, copy: [{src: ., dest: /app}]}]\n",
+    );
+    let project = project.parent().unwrap();
+    sandbox.write("agent/a.txt", "a");
+    let build = |output: &str| {
+        let mut command = sandbox.command(["build", ".", "-o", output, "--digest-file", "digest"]);
+        let outcome = Outcome::of(command.current_dir(project));
+        assert_eq!(outcome.code, 0, "{outcome:#?}");
+        outcome.stdout
+    };
+    assert_eq!(build("oci:out"), build("oci:out"));
+    assert_eq!(std::fs::read_to_string(project.join("digest")).unwrap(), build("oci:out").trim_end());
+}
+
+#[test]
+fn the_records_say_what_later_steps_ask_for() {
+    let sandbox = Sandbox::new();
+    let project = sandbox.project("hello");
+    let digest = sandbox.succeed([
+        "build".as_ref(),
+        project.as_os_str(),
+        "-o".as_ref(),
+        "oci:out".as_ref(),
+        "--digest-file=digest".as_ref(),
+        "--iidfile=iid".as_ref(),
+        "--metadata-file=metadata.json".as_ref(),
+    ]);
+    let read = |name: &str| std::fs::read_to_string(sandbox.work().join(name)).unwrap();
+    let manifest = blob(&sandbox.work().join("out"), &digest);
+    assert_eq!(read("digest"), digest);
+    assert_eq!(read("iid"), manifest["config"]["digest"].as_str().unwrap());
+    let metadata: Value = serde_json::from_str(&read("metadata.json")).unwrap();
+    assert_eq!(metadata["containerimage.digest"], digest.as_str());
+    assert_eq!(metadata["containerimage.config.digest"], manifest["config"]["digest"]);
+}
+
+#[test]
+fn a_dry_run_prints_the_plan_and_writes_nothing() {
+    let sandbox = Sandbox::new();
+    let project = sandbox.project("hello");
+    let outcome = sandbox.run([
+        "build".as_ref(),
+        project.as_os_str(),
+        "-o".as_ref(),
+        "oci:out".as_ref(),
+        "--dry-run".as_ref(),
+        "--digest-file=digest".as_ref(),
+    ]);
+    assert_eq!(outcome.code, 0, "{outcome:#?}");
+    assert!(outcome.stdout.contains("oci:out"), "{}", outcome.stdout);
+    assert!(!sandbox.work().join("out").exists());
+    assert!(!sandbox.work().join("digest").exists());
+}
+
+#[test]
+fn a_dry_run_as_json_is_one_document() {
+    let sandbox = Sandbox::new();
+    let project = sandbox.project("hello");
+    let text =
+        sandbox.succeed(["build".as_ref(), "--dry-run".as_ref(), "--json".as_ref(), project.as_os_str()]);
+    let plan: Value = serde_json::from_str(&text).unwrap();
+    assert_eq!(plan["name"], "hello");
+    assert_eq!(plan["images"][0]["platform"], "linux/amd64");
+}
+
+#[test]
+fn without_a_home_the_build_goes_on_without_a_cache() {
+    let sandbox = Sandbox::new();
+    let project = sandbox.project("hello");
+    let with = sandbox.succeed(["build".as_ref(), project.as_os_str()]);
+    let mut command = sandbox.command(["build".as_ref(), project.as_os_str()]);
+    command.env_remove("HOME").env_remove("DOCKLESS_CACHE_DIR");
+    let outcome = Outcome::of(&mut command);
+    assert_eq!((outcome.code, outcome.stdout.trim_end()), (0, with.as_str()), "{outcome:#?}");
+    assert!(outcome.stderr.contains("going on without a cache"), "{}", outcome.stderr);
+}
+
+#[test]
+fn a_reader_that_has_gone_away_is_no_failure() {
+    let sandbox = Sandbox::new();
+    let project = sandbox.project("hello");
+    let mut command = sandbox.command(["build".as_ref(), project.as_os_str()]);
+    let (reader, writer) = std::io::pipe().unwrap();
+    drop(reader);
+    let status = command.stdout(writer).stderr(std::process::Stdio::null()).status().unwrap();
+    assert_eq!(status.code(), Some(0));
+}
