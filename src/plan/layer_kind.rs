@@ -23,8 +23,12 @@ pub trait LayerKind: fmt::Debug + Sync {
     fn shape(&self) -> &'static Shape;
 
     /// Reads the settings, which fit the shape already, and reports what else is wrong with them.
-    fn parse(&self, settings: &Node, config: &Config, problems: &mut Problems)
-    -> Option<Box<dyn LayerSource>>;
+    fn parse(
+        &self,
+        settings: &Node,
+        config: &Config,
+        problems: &mut Problems,
+    ) -> Option<Box<dyn LayerSource>>;
 }
 
 /// A layer that is wanted: says what it needs to know, then what is in it.

@@ -3,20 +3,34 @@
 //! Start reading at [`Plan`]; `layer_kind.rs` is the contract of what can stand in `layers:`,
 //! `root.rs` is what our layers must respect of the base's file system.
 
+mod attributes;
+mod builtin_base;
+mod certificates;
 mod entry;
+mod ground;
 mod inputs;
+mod labels;
 mod layer_kind;
 pub mod layer_kinds;
 pub mod pattern;
+mod planner;
 mod root;
+mod summary;
+mod tags;
 
+pub use builtin_base::{BUILTIN_BASES, BuiltinBase, PIECES, Piece, builtin_base};
 pub use entry::{DiskFile, Draft, Entry, EntryKind, Existing, FileSource, FileStamp};
+pub use ground::GroundError;
 pub use inputs::{
     BaseImage, BaseLayer, Inputs, Links, Need, Origin, Tree, TreeEntry, TreeEntryKind, TreeNeed,
     VcsFacts,
 };
+pub use labels::REQUIRED_ENV_LABEL;
 pub use layer_kind::{LayerKind, LayerSource, PlanError};
+pub use planner::{MAX_LAYERS, needs, plan, sources, warnings};
 pub use root::{RootNode, RootTree};
+pub use summary::{EntrySummary, ImageSummary, LayerSummary, PlanSummary};
+pub use tags::{TagArgument, parse_tag_argument, tag_warnings, tags};
 
 use std::collections::BTreeMap;
 

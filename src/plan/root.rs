@@ -3,9 +3,14 @@
 //! A runtime unpacks a layer entry by entry: a folder entry replaces mode and owner of the folder
 //! that is there, and under overlay drivers a missing one makes it 0:0 0755; an entry below a path
 //! that is a symbolic link in the base replaces the link. So every parent is written out as the
-//! base has it, and no path leads through a link.
+//! base has it, and no path leads through a link. `ground.rs` does both for a whole layer.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
+
+use super::GroundError;
+
+/// How many links a path may lead through: the number at which Linux gives up.
+const MAX_LINKS: usize = 40;
 
 /// The folders, links and files of a root file system, as far as they matter to us.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -31,6 +36,15 @@ pub enum RootNode {
     File,
 }
 
+/// Whether a link at the very end of a path is followed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum FinalLink {
+    /// A folder is meant: the one that the link points at.
+    Followed,
+    /// The link itself is meant.
+    Kept,
+}
+
 impl RootTree {
     /// Puts a node at a path (parts joined by `/`, no `/` at either end).
     pub fn insert(&mut self, path: impl Into<String>, node: RootNode) {
@@ -40,5 +54,128 @@ impl RootTree {
     /// What stands at a path.
     pub fn get(&self, path: &str) -> Option<&RootNode> {
         self.nodes.get(path)
+    }
+
+    /// Where a path really leads: links in it are followed inside the root, as a container would.
+    ///
+    /// Parts that do not exist are taken as they are; so is the target of a link into nothing.
+    ///
+    /// # Errors
+    /// When the path leads through a file, or through more than 40 links.
+    pub(super) fn resolve(&self, path: &str, last: FinalLink) -> Result<String, GroundError> {
+        let mut resolved: Vec<String> = Vec::new();
+        let mut rest: VecDeque<String> = parts(path).collect();
+        let mut links = 0;
+        while let Some(part) = rest.pop_front() {
+            if part == ".." {
+                // The root is its own parent.
+                resolved.pop();
+                continue;
+            }
+            resolved.push(part);
+            let is_last = rest.is_empty();
+            if is_last && last == FinalLink::Kept {
+                break;
+            }
+            let here = resolved.join("/");
+            match self.get(&here) {
+                Some(RootNode::Symlink(target)) => {
+                    links += 1;
+                    if links > MAX_LINKS {
+                        return Err(GroundError::LinkLoop { path: path.to_owned() });
+                    }
+                    resolved.pop();
+                    if target.starts_with('/') {
+                        resolved.clear();
+                    }
+                    for part in parts(target).rev() {
+                        rest.push_front(part);
+                    }
+                }
+                Some(RootNode::File) if !is_last => {
+                    return Err(GroundError::BelowFile { path: path.to_owned(), file: here });
+                }
+                _ => {}
+            }
+        }
+        Ok(resolved.join("/"))
+    }
+}
+
+/// The parts of a path that mean something; `..` stays.
+fn parts(path: &str) -> impl DoubleEndedIterator<Item = String> {
+    path.split('/').filter(|part| !matches!(*part, "" | ".")).map(str::to_owned)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn tree() -> RootTree {
+        let mut tree = RootTree::default();
+        for path in ["usr", "usr/bin", "opt", "run"] {
+            tree.insert(path, RootNode::Directory { mode: 0o755, uid: 0, gid: 0 });
+        }
+        for (path, target) in [
+            ("bin", "usr/bin"),
+            ("usr/sbin", "bin"),
+            ("usr/up", "../../../opt"),
+            ("var/run", "/run"),
+            ("var/lock", "/run/lock"),
+            ("a", "b"),
+            ("b", "/a"),
+            ("chain", "bin"),
+            ("dot", "./usr//bin/"),
+            ("usr/bin/sh", "dash"),
+        ] {
+            tree.insert(path, RootNode::Symlink(target.into()));
+        }
+        tree.insert("etc/passwd", RootNode::File);
+        tree
+    }
+
+    #[test]
+    fn follows_links_inside_the_root() {
+        for (path, last, expected) in [
+            ("", FinalLink::Followed, ""),
+            ("srv/data", FinalLink::Followed, "srv/data"),
+            ("bin/x", FinalLink::Kept, "usr/bin/x"),
+            ("bin", FinalLink::Kept, "bin"),
+            ("bin", FinalLink::Followed, "usr/bin"),
+            ("usr/sbin/x", FinalLink::Kept, "usr/bin/x"),
+            ("usr/up/x", FinalLink::Kept, "opt/x"),
+            ("var/run/x", FinalLink::Kept, "run/x"),
+            ("var/lock/x", FinalLink::Kept, "run/lock/x"),
+            ("var/lock", FinalLink::Followed, "run/lock"),
+            ("chain/x", FinalLink::Kept, "usr/bin/x"),
+            ("dot/x", FinalLink::Kept, "usr/bin/x"),
+            ("bin/sh", FinalLink::Kept, "usr/bin/sh"),
+            ("etc/passwd", FinalLink::Kept, "etc/passwd"),
+            ("etc/passwd", FinalLink::Followed, "etc/passwd"),
+        ] {
+            assert_eq!(tree().resolve(path, last).as_deref(), Ok(expected), "{path}");
+        }
+    }
+
+    #[test]
+    fn refuses_loops_and_paths_through_files() {
+        assert_eq!(
+            tree().resolve("a/x", FinalLink::Kept),
+            Err(GroundError::LinkLoop { path: "a/x".into() })
+        );
+        assert_eq!(
+            tree().resolve("etc/passwd/x", FinalLink::Kept),
+            Err(GroundError::BelowFile { path: "etc/passwd/x".into(), file: "etc/passwd".into() })
+        );
+    }
+
+    #[test]
+    fn forty_links_are_followed_and_one_more_is_not() {
+        let mut tree = RootTree::default();
+        for number in 0..41 {
+            tree.insert(format!("l{number}"), RootNode::Symlink(format!("l{}", number + 1)));
+        }
+        assert_eq!(tree.resolve("l1/x", FinalLink::Kept).as_deref(), Ok("l41/x"));
+        assert!(tree.resolve("l0/x", FinalLink::Kept).is_err());
     }
 }

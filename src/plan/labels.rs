@@ -1,0 +1,47 @@
+//! Labels of the image config and annotations of the manifest that follow from the plan's inputs.
+
+use std::collections::BTreeMap;
+
+use super::tags::version_of;
+use super::{BaseImage, Inputs};
+use crate::config::Config;
+
+/// Names what the image does not bake and a container of it must be given, joined by commas.
+pub const REQUIRED_ENV_LABEL: &str = "dev.dockless.required-env";
+
+/// Labels: `org.opencontainers.image.*` (image-spec, annotations.md), then the user's, which win.
+pub(super) fn labels(config: &Config, inputs: &Inputs, created: &str) -> BTreeMap<String, String> {
+    let vcs = inputs.vcs.as_ref().filter(|_| config.has_vcs_labels);
+    let version = vcs.and_then(|vcs| vcs.tag.as_deref()).and_then(version_of);
+    let opencontainers = [
+        ("title", Some(config.name.clone())),
+        ("created", Some(created.to_owned())),
+        ("version", version.map(|version| version.to_string())),
+        ("revision", vcs.and_then(|vcs| vcs.sha.clone())),
+        ("source", vcs.and_then(|vcs| vcs.source_url.clone())),
+    ];
+    let mut labels: BTreeMap<_, _> = opencontainers
+        .into_iter()
+        .filter_map(|(name, value)| Some((format!("org.opencontainers.image.{name}"), value?)))
+        .collect();
+    if !config.required_at_run_time.is_empty() {
+        labels.insert(REQUIRED_ENV_LABEL.to_owned(), config.required_at_run_time.join(","));
+    }
+    labels.extend(config.labels.clone());
+    labels
+}
+
+/// Annotations: the base's name and digest (image-spec, annotations.md), then the user's.
+///
+/// The digest is that of the platform's manifest, also when the base is an index: an index changes
+/// whenever any of its platforms does.
+pub(super) fn annotations(config: &Config, base: &BaseImage) -> BTreeMap<String, String> {
+    let digest = base.manifest.as_ref().map(|manifest| manifest.descriptor.digest.to_string());
+    let base = [("name", base.canonical_name.clone()), ("digest", digest)];
+    let mut annotations: BTreeMap<_, _> = base
+        .into_iter()
+        .filter_map(|(name, value)| Some((format!("org.opencontainers.image.base.{name}"), value?)))
+        .collect();
+    annotations.extend(config.annotations.clone());
+    annotations
+}

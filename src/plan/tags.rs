@@ -1,0 +1,559 @@
+//! Under which tags an image is published: literals, templates over git facts, and strategies.
+//!
+//! | written | becomes |
+//! |---|---|
+//! | `git_sha` | the first 7 digits of the commit |
+//! | `sha` | `sha-` and all digits of the commit |
+//! | `git_tag` | the git tag of the commit |
+//! | `semver` | `v1.2.3` gives `1.2.3`, `1.2` and `1`, `v0.4.1` only `0.4.1` and `0.4`, a pre-release only itself |
+//! | `latest` | itself |
+//! | `{{ git.sha7 }}`, `{{ git.sha }}` | the commit |
+//! | `{{ git.tag }}`, `{{ git.branch }}` | the names, every character that no tag may have as `-` |
+//! | `{{ git.version }}`, `{{ git.major }}`, `{{ git.minor }}`, `{{ git.patch }}`, `{{ git.prerelease }}` | the parts of a git tag such as `v1.2.3-rc.1` |
+//! | anything else | itself |
+//!
+//! A tag with `when: default_branch` or `when: tag` applies only there. A template
+//! that renders to nothing gives no tag.
+
+use std::collections::BTreeMap;
+
+use minijinja::{Environment, ErrorKind, UndefinedBehavior, Value};
+
+use super::{PlanError, VcsFacts};
+use crate::config::schema::{hint_for, nearest};
+use crate::config::{Position, TagSpec, Template};
+use crate::error::Result;
+use crate::oci::{InvalidReference, Reference};
+
+/// The names that stand for more than themselves.
+static TAG_STRATEGIES: &[&str] = &["git_sha", "git_tag", "latest", "semver", "sha"];
+
+/// What `when:` may say.
+static TAG_CONDITIONS: &[&str] = &["default_branch", "tag"];
+
+/// The members of `git` in a template.
+const GIT_MEMBERS: [&str; 9] =
+    ["branch", "major", "minor", "patch", "prerelease", "sha", "sha7", "tag", "version"];
+
+/// How many instructions a tag's template may run.
+const FUEL: u64 = 1_000;
+
+/// How many characters a tag may have.
+const MAX_TAG_LENGTH: usize = 128;
+
+/// What `-t` was given.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum TagArgument {
+    /// A tag for every repository.
+    Tag(String),
+    /// A repository, usually with a tag.
+    Reference(Reference),
+}
+
+/// The tags of an image, in order, each once. `expand` puts variables of the environment into the
+/// text of a spec; it is asked only about specs whose condition holds.
+///
+/// # Errors
+/// When a fact that a tag is made of is missing, when the result is no valid tag, or when `expand`
+/// fails.
+pub fn tags(
+    specs: &[TagSpec],
+    facts: Option<&VcsFacts>,
+    expand: &dyn Fn(&Template) -> Result<String>,
+) -> Result<Vec<String>> {
+    let facts = Facts::of(facts);
+    let mut tags: Vec<String> = Vec::new();
+    for spec in specs {
+        if !applies(spec, &facts)? {
+            continue;
+        }
+        for tag in facts.tags_of(&spec.tag, expand)? {
+            if !tags.contains(&tag) {
+                tags.push(tag);
+            }
+        }
+    }
+    Ok(tags)
+}
+
+/// Reads the argument of `-t`: tags and references, joined by commas. A tag has no `/` and no `:`.
+///
+/// # Errors
+/// When one of them is neither, or a reference with a digest.
+pub fn parse_tag_argument(text: &str) -> Result<Vec<TagArgument>, PlanError> {
+    let error = |message: String, hint: &str| PlanError {
+        position: Position { file: "-t".into(), line: 0, column: 0 },
+        message,
+        hint: Some(hint.to_owned()),
+    };
+    let parse = |part: &str| {
+        if !part.contains(['/', ':', '@']) {
+            return match Reference::is_tag(part) {
+                true => Ok(TagArgument::Tag(part.to_owned())),
+                false => Err(error(format!("`{}` is not a tag", part.escape_debug()), TAG_RULE)),
+            };
+        }
+        let reference: Reference = part.parse().map_err(|invalid: InvalidReference| {
+            error(
+                invalid.to_string(),
+                "`-t` takes tags (`v1`) and references (`ghcr.io/acme/agent:v1`)",
+            )
+        })?;
+        match reference.digest {
+            Some(_) => Err(error(
+                format!("`{}` has a digest", part.escape_debug()),
+                "the digest comes from the image: give the tag alone",
+            )),
+            None => Ok(TagArgument::Reference(reference)),
+        }
+    };
+    text.split(',').map(str::trim).map(parse).collect()
+}
+
+/// The rule of the distribution specification, in words.
+const TAG_RULE: &str = "a tag has 1 to 128 letters, digits, `_`, `.` or `-`, and starts with none \
+                        of the last two";
+
+/// Whether the condition of a spec holds. What is not known does not hold.
+fn applies(spec: &TagSpec, facts: &Facts) -> Result<bool, PlanError> {
+    let Some(condition) = &spec.when else { return Ok(true) };
+    match condition.text.as_str() {
+        "default_branch" => Ok(facts.known.is_default_branch == Some(true)),
+        "tag" => Ok(facts.known.tag.is_some()),
+        other => Err(PlanError {
+            position: condition.position.clone(),
+            message: format!("`{}` is no condition", other.escape_debug()),
+            hint: Some(hint_for(other, TAG_CONDITIONS)),
+        }),
+    }
+}
+
+/// What a person should know of conditions that could not be decided: code, text, hint.
+pub fn tag_warnings(
+    specs: &[TagSpec],
+    facts: Option<&VcsFacts>,
+) -> Vec<(&'static str, String, Option<String>)> {
+    if facts.is_some_and(|facts| facts.is_default_branch.is_some() || facts.branch.is_none()) {
+        return Vec::new();
+    }
+    let is_open = |spec: &&TagSpec| {
+        spec.when.as_ref().is_some_and(|condition| condition.text == "default_branch")
+    };
+    let warn = |spec: &TagSpec| {
+        let tag = spec.tag.text.escape_debug();
+        (
+            "unknown-default-branch",
+            format!("the tag `{tag}` is left out: nothing says which branch is the default one"),
+            Some(
+                "`git remote set-head origin --auto` tells git; `-t` sets tags by hand".to_owned(),
+            ),
+        )
+    };
+    specs.iter().filter(is_open).map(warn).collect()
+}
+
+/// The facts in the form of tags.
+struct Facts {
+    known: VcsFacts,
+    version: Option<semver::Version>,
+}
+
+impl Facts {
+    fn of(facts: Option<&VcsFacts>) -> Self {
+        let known = facts.cloned().unwrap_or_default();
+        let version = known.tag.as_deref().and_then(version_of);
+        Self { known, version }
+    }
+
+    fn tags_of(
+        &self,
+        template: &Template,
+        expand: &dyn Fn(&Template) -> Result<String>,
+    ) -> Result<Vec<String>> {
+        let written = template.text.as_str();
+        // Decided on what is written: a variable's value is never read as a template or a strategy.
+        let is_template = written.contains("{{") || written.contains("{%");
+        if !is_template && !written.contains("${") {
+            return Ok(self.literal(template)?);
+        }
+        let text = expand(template)?;
+        let text = if is_template { self.render(template, &text)? } else { text };
+        let tag = text.trim();
+        if tag.is_empty() {
+            return Ok(Vec::new());
+        }
+        if !Reference::is_tag(tag) {
+            let message = format!(
+                "`{}` gives `{}`, which is not a tag",
+                written.escape_debug(),
+                tag.escape_debug()
+            );
+            return Err(error(template, message, TAG_RULE).into());
+        }
+        Ok(vec![tag.to_owned()])
+    }
+
+    /// A tag without any variable: a strategy's name, or itself.
+    fn literal(&self, template: &Template) -> Result<Vec<String>, PlanError> {
+        let text = template.text.as_str();
+        match text {
+            "git_sha" => Ok(vec![self.fact(template, "sha7")?]),
+            "sha" => Ok(vec![format!("sha-{}", self.fact(template, "sha")?)]),
+            "git_tag" => Ok(vec![self.fact(template, "tag")?]),
+            "semver" => self.fact(template, "version").map(|_| self.semver()),
+            "custom" => Err(error(
+                template,
+                "`custom` is a strategy of agent.yaml, with `custom_tag`".into(),
+                "write the tag itself",
+            )),
+            _ if !TAG_STRATEGIES.contains(&text) && is_near_strategy(text) => {
+                let strategy = nearest(text, TAG_STRATEGIES).unwrap_or("latest");
+                Err(error(
+                    template,
+                    format!("`{text}` is almost the strategy `{strategy}`"),
+                    &format!(
+                        "did you mean `{strategy}`? For a tag of that very text write `{{{{ \"{text}\" }}}}`"
+                    ),
+                ))
+            }
+            _ if Reference::is_tag(text) => Ok(vec![text.to_owned()]),
+            _ => Err(error(template, format!("`{}` is not a tag", text.escape_debug()), TAG_RULE)),
+        }
+    }
+
+    /// `1.2.3`, `1.2`, `1`: everything that the version may be asked for as.
+    fn semver(&self) -> Vec<String> {
+        let Some(version) = &self.version else { return Vec::new() };
+        let mut tags = vec![slug(&version.to_string())];
+        if version.pre.is_empty() {
+            tags.push(format!("{}.{}", version.major, version.minor));
+            if version.major > 0 {
+                tags.push(version.major.to_string());
+            }
+        }
+        tags
+    }
+
+    /// A member of `git`.
+    fn fact(&self, template: &Template, name: &str) -> Result<String, PlanError> {
+        self.members().remove(name).ok_or_else(|| self.missing(template, name))
+    }
+
+    /// The members of `git` that are known.
+    fn members(&self) -> BTreeMap<&'static str, String> {
+        let VcsFacts { sha, tag, branch, .. } = &self.known;
+        let version = self.version.as_ref();
+        let members = [
+            ("sha", sha.clone()),
+            ("sha7", sha.as_deref().and_then(|sha| sha.get(..7)).map(str::to_owned)),
+            ("tag", tag.as_deref().map(slug)),
+            ("branch", branch.as_deref().map(slug)),
+            ("version", version.map(|version| slug(&version.to_string()))),
+            ("major", version.map(|version| version.major.to_string())),
+            ("minor", version.map(|version| version.minor.to_string())),
+            ("patch", version.map(|version| version.patch.to_string())),
+            ("prerelease", version.map(|version| version.pre.to_string())),
+        ];
+        members.into_iter().filter_map(|(name, value)| Some((name, value?))).collect()
+    }
+
+    fn missing(&self, template: &Template, name: &str) -> PlanError {
+        let (what, hint) = match name {
+            "sha" | "sha7" => (
+                "no commit is known".to_owned(),
+                "build in a git checkout, set GITHUB_SHA or CI_COMMIT_SHA, or name the tag with `-t`",
+            ),
+            "branch" => (
+                "no branch is known".to_owned(),
+                "check out a branch, set GITHUB_REF_NAME or CI_COMMIT_BRANCH, or name the tag with \
+                 `-t`",
+            ),
+            "tag" => ("no git tag points at this commit".to_owned(), TAG_HINT),
+            _ => match &self.known.tag {
+                Some(tag) => (
+                    format!("the git tag `{}` is no version such as `v1.2.3`", tag.escape_debug()),
+                    TAG_HINT,
+                ),
+                None => ("no git tag points at this commit".to_owned(), TAG_HINT),
+            },
+        };
+        let written = template.text.escape_debug();
+        error(template, format!("`{written}` cannot be a tag here: {what}"), hint)
+    }
+
+    fn render(&self, template: &Template, text: &str) -> Result<String, PlanError> {
+        let mut environment = Environment::new();
+        environment.set_undefined_behavior(UndefinedBehavior::Strict);
+        environment.set_fuel(Some(FUEL));
+        environment.add_filter("slug", |value: &Value| slug(&value.to_string()));
+        let members: BTreeMap<_, _> =
+            self.members().into_iter().map(|(name, value)| (name, Value::from(value))).collect();
+        let used = environment
+            .template_from_str(text)
+            .map(|template| template.undeclared_variables(true))
+            .unwrap_or_default();
+        let git = Value::from_pairs(members.clone());
+        let variables = BTreeMap::from([("git", git)]);
+        environment.render_str(text, variables).map_err(|failure| {
+            let mut missing: Vec<_> = used
+                .iter()
+                .filter_map(|variable| variable.strip_prefix("git."))
+                .filter(|name| !members.contains_key(name))
+                .collect();
+            missing.sort_unstable();
+            let unknown = missing.iter().find(|name| !GIT_MEMBERS.contains(name));
+            let written = template.text.escape_debug();
+            match (failure.kind(), unknown, missing.first()) {
+                (ErrorKind::UndefinedError, Some(name), _) => error(
+                    template,
+                    format!("`{written}`: git has no `{}`", name.escape_debug()),
+                    &hint_for(name, &GIT_MEMBERS),
+                ),
+                (ErrorKind::UndefinedError, None, Some(name)) => self.missing(template, name),
+                (kind, ..) => {
+                    let detail = failure.detail().map(|detail| format!(": {detail}"));
+                    let detail = detail.unwrap_or_default();
+                    error(
+                        template,
+                        format!("`{written}` cannot be rendered: {kind}{}", detail.escape_debug()),
+                        "write it like `{{ git.sha7 }}`",
+                    )
+                }
+            }
+        })
+    }
+}
+
+const TAG_HINT: &str = "tag the commit and fetch the tags (`git fetch --tags`), or let it apply only \
+                        there: `{tag: …, when: tag}`";
+
+/// The version that a git tag names: `v1.2.3` or `1.2.3`.
+pub(super) fn version_of(tag: &str) -> Option<semver::Version> {
+    semver::Version::parse(tag.strip_prefix('v').unwrap_or(tag)).ok()
+}
+
+/// A name as a tag: every character that a tag may not have becomes `-`.
+fn slug(name: &str) -> String {
+    let valid = |character: char| {
+        if character.is_ascii_alphanumeric() || "_.-".contains(character) { character } else { '-' }
+    };
+    let text: String = name.chars().map(valid).collect();
+    text.trim_start_matches(['-', '.']).chars().take(MAX_TAG_LENGTH).collect()
+}
+
+fn is_near_strategy(text: &str) -> bool {
+    TAG_STRATEGIES.iter().any(|strategy| strsim::damerau_levenshtein(text, strategy) <= 1)
+}
+
+fn error(template: &Template, message: String, hint: &str) -> PlanError {
+    PlanError { position: template.position.clone(), message, hint: Some(hint.to_owned()) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SHA: &str = "0123456789abcdef0123456789abcdef01234567";
+
+    fn template(text: &str) -> Template {
+        Template { text: text.into(), position: Position::default() }
+    }
+
+    fn spec(text: &str) -> TagSpec {
+        match text.split_once(" when ") {
+            None => TagSpec { tag: template(text), when: None },
+            Some((tag, when)) => TagSpec { tag: template(tag), when: Some(template(when)) },
+        }
+    }
+
+    fn facts(tag: Option<&str>) -> VcsFacts {
+        VcsFacts {
+            sha: Some(SHA.into()),
+            tag: tag.map(str::to_owned),
+            branch: Some("feature/Ä-1".into()),
+            is_default_branch: Some(false),
+            ..VcsFacts::default()
+        }
+    }
+
+    fn of(texts: &[&str], facts: Option<&VcsFacts>) -> Result<Vec<String>, String> {
+        let specs: Vec<_> = texts.iter().map(|text| spec(text)).collect();
+        let expand = |template: &Template| Ok(template.text.replace("${ENV}", "prod"));
+        tags(&specs, facts, &expand).map_err(|error| {
+            std::iter::once(error.to_string()).chain(error.hints()).collect::<Vec<_>>().join("; ")
+        })
+    }
+
+    #[test]
+    fn every_form_gives_its_tags() {
+        let (plain, tagged) = (facts(None), facts(Some("v1.2.3")));
+        let long = facts(Some(&"x".repeat(200)));
+        for (text, facts, expected) in [
+            ("git_sha", &plain, vec!["0123456"]),
+            ("sha", &plain, vec!["sha-0123456789abcdef0123456789abcdef01234567"]),
+            ("git_tag", &tagged, vec!["v1.2.3"]),
+            ("latest", &plain, vec!["latest"]),
+            ("v7", &plain, vec!["v7"]),
+            ("semver", &tagged, vec!["1.2.3", "1.2", "1"]),
+            ("semver", &facts_of("2.0.0-rc.1"), vec!["2.0.0-rc.1"]),
+            ("semver", &facts_of("v0.4.1"), vec!["0.4.1", "0.4"]),
+            ("semver", &facts_of("v1.0.0+build.5"), vec!["1.0.0-build.5", "1.0", "1"]),
+            ("{{ git.sha7 }}", &plain, vec!["0123456"]),
+            ("{{ git.sha }}", &plain, vec![SHA]),
+            ("{{ git.tag }}-${ENV}", &tagged, vec!["v1.2.3-prod"]),
+            ("{{ git.branch }}", &plain, vec!["feature---1"]),
+            ("{{ git.tag }}", &facts_of("release/1.0"), vec!["release-1.0"]),
+            ("{{ git.major }}.{{ git.minor }}", &tagged, vec!["1.2"]),
+            ("{{ git.version }}", &tagged, vec!["1.2.3"]),
+            ("{{ git.prerelease }}", &tagged, vec![]),
+            ("{% if git.tag is defined %}{{ git.tag }}{% endif %}", &plain, vec![]),
+            ("{{ git.tag | default('none') }}", &plain, vec!["none"]),
+            ("{{ \"lates\" }}", &plain, vec!["lates"]),
+            ("{{ 'A b' | slug }}", &plain, vec!["A-b"]),
+            ("build-${ENV}", &plain, vec!["build-prod"]),
+            ("latest when tag", &plain, vec![]),
+            ("latest when tag", &tagged, vec!["latest"]),
+            ("latest when default_branch", &plain, vec![]),
+        ] {
+            assert_eq!(of(&[text], Some(facts)).unwrap(), expected, "{text}");
+        }
+        assert_eq!(of(&["git_tag"], Some(&long)), Ok(vec!["x".repeat(128)]));
+    }
+
+    fn facts_of(tag: &str) -> VcsFacts {
+        facts(Some(tag))
+    }
+
+    #[test]
+    fn several_tags_keep_their_order_and_come_once() {
+        let texts = ["v1.2.3", "git_tag", "semver", "1.2", "latest"];
+        assert_eq!(
+            of(&texts, Some(&facts_of("v1.2.3"))).unwrap(),
+            ["v1.2.3", "1.2.3", "1.2", "1", "latest"]
+        );
+        assert_eq!(of(&["latest when default_branch", "x"], None).unwrap(), ["x"]);
+    }
+
+    #[test]
+    fn what_is_missing_is_said_with_its_cure() {
+        let plain = facts(None);
+        for (text, facts, message) in [
+            (
+                "git_sha",
+                None,
+                ": `git_sha` cannot be a tag here: no commit is known; build in a git checkout, set \
+                 GITHUB_SHA or CI_COMMIT_SHA, or name the tag with `-t`",
+            ),
+            (
+                "{{ git.branch }}",
+                None,
+                ": `{{ git.branch }}` cannot be a tag here: no branch is known; check out a branch, \
+                 set GITHUB_REF_NAME or CI_COMMIT_BRANCH, or name the tag with `-t`",
+            ),
+            (
+                "git_tag",
+                Some(&plain),
+                ": `git_tag` cannot be a tag here: no git tag points at this commit; tag the commit \
+                 and fetch the tags (`git fetch --tags`), or let it apply only there: \
+                 `{tag: …, when: tag}`",
+            ),
+            (
+                "semver",
+                Some(&facts_of("nightly")),
+                ": `semver` cannot be a tag here: the git tag `nightly` is no version such as \
+                 `v1.2.3`; tag the commit and fetch the tags (`git fetch --tags`), or let it apply \
+                 only there: `{tag: …, when: tag}`",
+            ),
+            (
+                "{{ git.shaa }}",
+                Some(&plain),
+                ": `{{ git.shaa }}`: git has no `shaa`; did you mean `sha`?",
+            ),
+            (
+                "{{ sha7 }}",
+                Some(&plain),
+                ": `{{ sha7 }}` cannot be rendered: undefined value; write it like `{{ git.sha7 }}`",
+            ),
+            (
+                "lates",
+                Some(&plain),
+                ": `lates` is almost the strategy `latest`; did you mean `latest`? For a tag of that \
+                 very text write `{{ \"lates\" }}`",
+            ),
+            (
+                "git-sha",
+                Some(&plain),
+                ": `git-sha` is almost the strategy `git_sha`; did you mean `git_sha`? For a tag of \
+                 that very text write `{{ \"git-sha\" }}`",
+            ),
+            (
+                "custom",
+                Some(&plain),
+                ": `custom` is a strategy of agent.yaml, with `custom_tag`; write the tag itself",
+            ),
+            (
+                "a b",
+                Some(&plain),
+                ": `a b` is not a tag; a tag has 1 to 128 letters, digits, `_`, `.` or `-`, and \
+                 starts with none of the last two",
+            ),
+            (
+                "-${ENV}",
+                Some(&plain),
+                ": `-${ENV}` gives `-prod`, which is not a tag; a tag has 1 to 128 letters, digits, \
+                 `_`, `.` or `-`, and starts with none of the last two",
+            ),
+            (
+                "x when default",
+                Some(&plain),
+                ": `default` is no condition; expected one of `default_branch`, `tag`",
+            ),
+            (
+                "{% for i in range(9999) %}x{% endfor %}",
+                Some(&plain),
+                ": `{% for i in range(9999) %}x{% endfor %}` cannot be rendered: engine ran out of \
+                 fuel; write it like `{{ git.sha7 }}`",
+            ),
+        ] {
+            assert_eq!(of(&[text], facts), Err(message.to_owned()), "{text}");
+        }
+    }
+
+    #[test]
+    fn an_undecided_condition_is_told() {
+        let unknown = VcsFacts { is_default_branch: None, ..facts(None) };
+        let specs = [spec("latest when default_branch"), spec("x")];
+        let warnings = tag_warnings(&specs, Some(&unknown));
+        assert_eq!(
+            warnings.iter().map(|(code, text, _)| (*code, text.as_str())).collect::<Vec<_>>(),
+            [(
+                "unknown-default-branch",
+                "the tag `latest` is left out: nothing says which branch is the default one"
+            )]
+        );
+        assert_eq!(tag_warnings(&specs, Some(&facts(None))), []);
+    }
+
+    #[test]
+    fn the_argument_takes_tags_and_references() {
+        assert_eq!(
+            parse_tag_argument("v1, latest,ghcr.io/a/b:c,a/b"),
+            Ok(vec![
+                TagArgument::Tag("v1".into()),
+                TagArgument::Tag("latest".into()),
+                TagArgument::Reference("ghcr.io/a/b:c".parse().unwrap()),
+                TagArgument::Reference("a/b".parse().unwrap()),
+            ])
+        );
+        let digest = crate::oci::Digest::of(b"");
+        for (text, message) in [
+            ("".to_owned(), "-t: `` is not a tag"),
+            ("v1,,v2".into(), "-t: `` is not a tag"),
+            ("-x".into(), "-t: `-x` is not a tag"),
+            (format!("a/b@{digest}"), &format!("-t: `a/b@{digest}` has a digest")),
+        ] {
+            let found = parse_tag_argument(&text).map_err(|error| error.to_string());
+            assert_eq!(found, Err(message.to_owned()), "{text}");
+        }
+    }
+}
