@@ -3,17 +3,37 @@
 //! Pure except `load.rs`. Every problem of a file is collected, with its place, before anything is
 //! refused. Start reading at [`Config`], then `format.rs`.
 
+mod base;
+mod docs;
+mod format;
+pub mod formats;
+mod health;
+mod load;
+mod load_error;
 mod node;
 mod problem;
+mod publish;
 pub mod schema;
+mod template;
+mod validate;
+mod yaml;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
+pub use base::{Base, InvalidBase};
+pub use docs::{LayerDocs, json_schema, reference_markdown};
+pub use format::{ConfigFormat, Import, ParseContext};
+pub use health::{Health, HealthCheck};
+pub use load::{Loaded, load};
+pub use load_error::LoadError;
 pub use node::{Key, Node, Value};
 pub use problem::{Position, Problem, Problems};
+pub use publish::{PublishSettings, TAG_STRATEGIES, TagSpec};
+pub use template::{Template, TemplateError};
+pub use yaml::{Duplicate, ParsedFile};
 
-use crate::oci::{Platform, Reference};
+use crate::oci::Platform;
 
 /// What a project wants, whatever file it was written in.
 #[derive(Debug, Clone, PartialEq)]
@@ -55,24 +75,6 @@ pub struct ConfigSource {
     pub directory: PathBuf,
 }
 
-/// What an image stands on.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Base {
-    /// An image in a registry.
-    Registry(Reference),
-    /// An OCI layout on disk, with the ref name or digest of an image in it when it has several.
-    Layout {
-        /// The folder, as written; relative to the project.
-        path: String,
-        /// After `oci:DIR:` or `oci:DIR@`.
-        selector: Option<String>,
-    },
-    /// Nothing at all.
-    Scratch,
-    /// A base that this binary carries, for instance `static`.
-    Builtin(String),
-}
-
 /// One entry of `layers:`.
 #[derive(Debug, Clone, PartialEq)]
 pub struct LayerSpec {
@@ -107,59 +109,32 @@ pub struct RunSettings {
     pub health: Option<Health>,
 }
 
-/// How to see whether a container is well.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Health {
-    /// For the probes of deploy targets.
-    pub path: Option<String>,
-    /// For the probes of deploy targets.
-    pub port: Option<u16>,
-    /// The image's `Healthcheck`: present when the config has a `test`.
-    pub check: Option<HealthCheck>,
+impl Config {
+    /// A config that says nothing: one layerless image on nothing.
+    fn empty(source: ConfigSource) -> Self {
+        Self {
+            name: String::new(),
+            base: Base::Scratch,
+            platforms: vec![Platform::linux_amd64()],
+            layers: Vec::new(),
+            run: RunSettings::default(),
+            labels: BTreeMap::new(),
+            annotations: BTreeMap::new(),
+            has_vcs_labels: true,
+            mtime: 0,
+            publish: PublishSettings::default(),
+            required_at_run_time: Vec::new(),
+            source,
+        }
+    }
 }
 
-/// Docker's `Healthcheck`; times in nanoseconds, as its JSON has them.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct HealthCheck {
-    /// `["CMD", …]`, `["CMD-SHELL", "…"]` or `["NONE"]`.
-    pub test: Vec<String>,
-    /// Between two checks.
-    pub interval_ns: Option<u64>,
-    /// For one check.
-    pub timeout_ns: Option<u64>,
-    /// After the start, while failures do not count.
-    pub start_period_ns: Option<u64>,
-    /// Between two checks of the start period.
-    pub start_interval_ns: Option<u64>,
-    /// How many failures make a container unhealthy.
-    pub retries: Option<u64>,
-}
-
-/// Where an image goes, and under which tags.
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct PublishSettings {
-    /// Repositories; `${VAR}` and `${VAR:-x}` stand as written until they are needed.
-    pub repositories: Vec<Template>,
-    /// Tags or strategies.
-    pub tags: Vec<TagSpec>,
-    /// HoloDeck's `credentials_env_prefix`: `<PREFIX>_USERNAME` and `<PREFIX>_PASSWORD`.
-    pub credentials_env_prefix: Option<String>,
-}
-
-/// Text with variables that is resolved when it is needed, with its place for messages.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Template {
-    /// As written.
-    pub text: String,
-    /// Where.
-    pub position: Position,
-}
-
-/// One entry of `tags:`.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct TagSpec {
-    /// A literal, a template over git facts, or the name of a strategy.
-    pub tag: Template,
-    /// The condition (`default_branch`, `tag`) under which it applies.
-    pub when: Option<Template>,
+impl RunSettings {
+    /// Sets a variable: an existing name keeps its place, a new one goes to the end.
+    fn set_env(&mut self, name: String, value: String) {
+        match self.env.iter_mut().find(|(existing, _)| *existing == name) {
+            Some((_, existing)) => *existing = value,
+            None => self.env.push((name, value)),
+        }
+    }
 }

@@ -37,10 +37,15 @@ pub struct Problem {
     pub hint: Option<String>,
 }
 
+/// Nobody reads more, and a hostile file must not cost more.
+const MAX_KEPT: usize = 100;
+
 /// Everything that is wrong, in the order of the file, with the text for showing the lines.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Problems {
     found: Vec<Problem>,
+    /// How many more there are than are kept.
+    omitted: usize,
     /// Files with their text.
     texts: Vec<(Arc<str>, Arc<str>)>,
 }
@@ -73,8 +78,13 @@ impl Problems {
 
     fn push(&mut self, position: &Position, message: String, hint: Option<String>) {
         let problem = Problem { position: position.clone(), message, hint };
-        if !self.found.contains(&problem) {
+        if self.found.contains(&problem) {
+            return;
+        }
+        if self.found.len() < MAX_KEPT {
             self.found.push(problem);
+        } else {
+            self.omitted += 1;
         }
     }
 
@@ -123,7 +133,10 @@ impl fmt::Display for Problems {
                 write!(formatter, "\n  hint: {hint}")?;
             }
         }
-        Ok(())
+        match self.omitted {
+            0 => Ok(()),
+            omitted => write!(formatter, "\nand {omitted} more problems"),
+        }
     }
 }
 
@@ -168,5 +181,15 @@ mod tests {
                  | ^\n  \
                hint: did you mean `base`?"
         );
+    }
+
+    #[test]
+    fn keeps_a_hundred_and_counts_the_rest() {
+        let mut problems = Problems::new();
+        for line in 1..=103 {
+            problems.report(&Position { file: "f".into(), line, column: 1 }, "wrong");
+        }
+        assert_eq!(problems.list().len(), 100);
+        assert_eq!(problems.to_string().lines().last(), Some("and 3 more problems"));
     }
 }

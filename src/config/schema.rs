@@ -157,10 +157,8 @@ impl Shape {
 /// Reports everything in `node` that does not fit the shape; `x-` keys are free.
 pub fn check(node: &Node, shape: &Shape, problems: &mut Problems) {
     let Value::Mapping(members) = &node.value else {
-        problems.report(
-            &node.position,
-            format!("{} is a mapping, not {}", shape.name, node.kind()),
-        );
+        problems
+            .report(&node.position, format!("{} is a mapping, not {}", shape.name, node.kind()));
         return;
     };
     for (key, value) in members {
@@ -216,8 +214,11 @@ fn check_kind(node: &Node, kind: &Kind, name: &str, problems: &mut Problems) {
             Some(text) => format!("`{}`", text.escape_debug()),
             None => node.kind().to_owned(),
         };
-        let expected = kind.expectation();
-        problems.report(&node.position, format!("`{name}` is {expected}, not {found}"));
+        let message = format!("`{name}` is {}, not {found}", kind.expectation());
+        match cure(node, kind, name) {
+            Some(hint) => problems.report_with_hint(&node.position, message, hint),
+            None => problems.report(&node.position, message),
+        }
         return;
     }
     match kind {
@@ -239,6 +240,22 @@ fn check_kind(node: &Node, kind: &Kind, name: &str, problems: &mut Problems) {
             }
         }
         _ => {}
+    }
+}
+
+/// What to write instead, for the mistakes that habits from other tools bring.
+fn cure(node: &Node, kind: &Kind, name: &str) -> Option<String> {
+    match kind {
+        Kind::List(Kind::Text) => {
+            let words: Vec<_> = node.as_text()?.split_whitespace().collect();
+            Some(format!("write it as a list: `{name}: [{}]`", words.join(", ").escape_debug()))
+        }
+        Kind::Map(Kind::Text) => {
+            let (key, value) = node.items().first()?.as_text()?.split_once('=')?;
+            let pair = format!("{key}: {value}");
+            Some(format!("write it as a mapping: `{name}: {{{}}}`", pair.escape_debug()))
+        }
+        _ => None,
     }
 }
 
@@ -276,6 +293,8 @@ mod tests {
             Field::required("port", Kind::Integer(1, 65535), "A port."),
             Field::optional("names", Kind::OneOrMany(&Kind::Text), "Names."),
             Field::optional("mode", Kind::Choice(&["fast", "slow"]), "A mode."),
+            Field::optional("command", Kind::List(&Kind::Text), "A command."),
+            Field::optional("env", Kind::Map(&Kind::Text), "Variables."),
         ],
     };
 
@@ -311,5 +330,23 @@ mod tests {
             ["`port` is a whole number from 1 to 65535, not `0`"]
         );
         assert!(problems_of(vec![("port", Node::plain("80", &here))]).is_empty());
+    }
+
+    #[test]
+    fn knows_the_habits_of_other_tools() {
+        let here = Position::default();
+        assert_eq!(
+            problems_of(vec![
+                ("port", Node::plain("80", &here)),
+                ("command", Node::plain("python -m agent", &here)),
+                ("env", Node::sequence([Node::plain("A=1", &here)], &here)),
+            ]),
+            [
+                "`command` is a list, each item a text, not `python -m agent`; \
+                 write it as a list: `command: [python, -m, agent]`",
+                "`env` is a mapping of names, each to a text, not a list; \
+                 write it as a mapping: `env: {A: 1}`",
+            ]
+        );
     }
 }

@@ -1,21 +1,83 @@
 //! The client of the OCI distribution API: what survives a registry's bad day.
 //!
 //! Endpoints are values; one transport owns retry, deadline, stall timer, redirects and the scope
-//! of credentials. Start reading at [`Client`].
+//! of credentials. Start reading at [`Client`], then `transport.rs`. One rule, one file:
+//!
+//! - `retry.rs`, `retry_after.rs`: which failures are tried again, and after how long
+//! - `stall.rs`: when a connection that still stands is dead
+//! - `redirect.rs`, `origin.rs`, `address.rs`: where a registry may send us, and with what
+//! - `challenge.rs`, `token.rs`, `auth.rs`: how we say who we are
+//! - `keychain.rs`, `keychains/`: where credentials come from
+//! - `upload.rs`, `download.rs`, `manifests.rs`: what is done when the outcome is unknown
+//!
+//! Waits between tries go through the injected clock, so tests with faults take milliseconds;
+//! stall timers watch real transfers and run on real time, with limits from the [`Settings`].
+
+mod address;
+mod auth;
+mod challenge;
+mod download;
+mod endpoint;
+mod error;
+mod error_body;
+mod exchange;
+mod http;
+mod keychain;
+pub mod keychains;
+mod limit;
+mod manifests;
+mod origin;
+mod redirect;
+mod retry;
+mod retry_after;
+mod secret;
+mod settings;
+mod stall;
+mod token;
+mod transport;
+mod upload;
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use bytes::Bytes;
 use tokio::io::AsyncRead;
 
+pub use self::error::{Error, RootCause};
+pub use self::keychain::{Credential, Keychain, Lookup};
+pub use self::secret::Secret;
+pub use self::settings::{Settings, StallLimits};
+
+use self::auth::Authenticator;
+use self::download::Download;
+use self::endpoint::Right;
+use self::http::HttpClients;
+use self::limit::Limits;
+use self::retry::Patience;
+use self::transport::{Memory, Transport};
+use self::upload::Upload;
 use crate::error::Result;
-use crate::event::Task;
+use crate::event::{Events, Task};
 use crate::oci::{Descriptor, Digest, MediaType, Reference, Repository};
+use crate::sys::Clock;
 
 /// A client for all registries of one run; cheap to clone, one token cache and one pool.
 #[derive(Debug, Clone)]
 pub struct Client {
-    _private: (),
+    transport: Arc<Transport>,
+}
+
+/// What a client is made of.
+#[derive(Debug)]
+pub struct ClientOptions {
+    /// How to reach registries.
+    pub settings: Settings,
+    /// Where credentials come from, in the order in which they are asked.
+    pub keychains: Vec<Arc<dyn Keychain>>,
+    /// Where waits and warnings are told.
+    pub events: Events,
+    /// Time, and waiting between tries.
+    pub clock: Arc<dyn Clock>,
 }
 
 /// A manifest or index as the registry sent it, its digest computed from the bytes.
@@ -61,57 +123,89 @@ pub enum ManifestOutcome {
 }
 
 /// A verified stream of a blob's bytes: it fails at the end when digest or size are wrong.
+///
+/// The [`std::io::Error`] of a failure carries an [`enum@Error`].
 pub type BlobReader = Box<dyn AsyncRead + Send + Unpin>;
 
 impl Client {
+    /// A client that has not spoken to anybody yet.
+    pub fn new(options: ClientOptions) -> Self {
+        let ClientOptions { settings, keychains, events, clock } = options;
+        let patience =
+            Patience::new(clock.clone(), events.clone(), settings.patience, settings.total);
+        let transport = Transport {
+            limits: Limits::new(settings.concurrency),
+            http: HttpClients::new(settings),
+            auth: Authenticator::new(keychains, events.clone(), clock.clone()),
+            patience: Arc::new(patience),
+            memory: Memory::default(),
+            events,
+            clock,
+        };
+        Self { transport: Arc::new(transport) }
+    }
+
     /// Asks what a tag or digest is (`HEAD`); `None` when there is no such manifest.
-    pub async fn resolve(&self, _reference: &Reference) -> Result<Option<Descriptor>> {
-        unimplemented!()
+    ///
+    /// # Errors
+    ///
+    /// An [`enum@Error`], as from every method here.
+    pub async fn resolve(&self, reference: &Reference) -> Result<Option<Descriptor>> {
+        Ok(manifests::resolve(&self.transport, reference).await?)
     }
 
     /// Fetches a manifest or index, at most 4 MiB; a digest in the reference is checked.
-    pub async fn fetch_manifest(&self, _reference: &Reference) -> Result<FetchedManifest> {
-        unimplemented!()
+    pub async fn fetch_manifest(&self, reference: &Reference) -> Result<FetchedManifest> {
+        Ok(manifests::fetch(&self.transport, reference, Right::Pull).await?)
     }
 
     /// Fetches a small blob (an image config) whole, at most 4 MiB, verified.
     pub async fn fetch_blob(
         &self,
-        _repository: &Repository,
-        _descriptor: &Descriptor,
+        repository: &Repository,
+        descriptor: &Descriptor,
     ) -> Result<Bytes> {
-        unimplemented!()
+        Ok(Download::whole(&self.transport, repository, descriptor).await?)
     }
 
     /// Opens a blob as a stream that resumes after faults and verifies digest and size.
     pub async fn open_blob(
         &self,
-        _repository: &Repository,
-        _descriptor: &Descriptor,
+        repository: &Repository,
+        descriptor: &Descriptor,
     ) -> Result<BlobReader> {
-        unimplemented!()
+        let mut download = Download::new(&self.transport, repository, descriptor);
+        download.open().await?;
+        Ok(download.into_reader())
     }
 
     /// Makes sure that the repository has the blob: `HEAD`, then a mount from another repository of
     /// the same registry, then one streamed `PUT`. `task` is told of every byte sent.
     pub async fn push_blob(
         &self,
-        _repository: &Repository,
-        _descriptor: &Descriptor,
-        _source: &BlobSource,
-        _mount_from: Option<&Repository>,
-        _task: &Task,
+        repository: &Repository,
+        descriptor: &Descriptor,
+        source: &BlobSource,
+        mount_from: Option<&Repository>,
+        task: &Task,
     ) -> Result<BlobOutcome> {
-        unimplemented!()
+        let transport = &self.transport;
+        let upload = Upload { transport, repository, descriptor, source, mount_from, task };
+        Ok(upload.run().await?)
     }
 
     /// Puts a manifest or index at the reference's tag, or at its digest when it has no tag.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::ContentMissing`] when the registry lacks something the manifest names: push every
+    /// blob again (they are looked for first), then put again.
     pub async fn put_manifest(
         &self,
-        _reference: &Reference,
-        _descriptor: &Descriptor,
-        _bytes: &Bytes,
+        reference: &Reference,
+        descriptor: &Descriptor,
+        bytes: &Bytes,
     ) -> Result<ManifestOutcome> {
-        unimplemented!()
+        Ok(manifests::put(&self.transport, reference, descriptor, bytes).await?)
     }
 }

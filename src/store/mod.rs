@@ -1,34 +1,102 @@
 //! Content-addressed blobs on disk: the cache, and what an OCI layout holds.
 //!
-//! Safe for several processes at once: a blob is written beside its place, synced and renamed. A
-//! blob's size is checked when it is opened, its digest when it is used; a damaged one is removed.
+//! Start reading at [`Store`]. Two rules carry the rest:
+//!
+//! * **A name is a promise.** A blob appears under its digest only when all its bytes are on the
+//!   disk: written to a temporary file in the same folder, synced, renamed, the folder synced. So
+//!   its size alone says that it is whole, after a crash too, and several processes may share a
+//!   store without a lock. What a killed process left is swept a day later.
+//! * **A promise can rot.** Size is checked whenever a blob is opened; the digest where the bytes
+//!   are used ([`Store::read`], [`Store::verify`], or the receiver of an upload). A damaged blob
+//!   is removed with a warning, and whoever needs it makes it again.
+//!
+//! The sync is not skipped for the cache: a blob is written only when it is new, and to find out
+//! whether a blob survived a crash without one, every use would have to hash it.
 
-use std::fs::File;
+mod blob_writer;
+mod error;
+mod record;
+
+pub use blob_writer::BlobWriter;
+pub use error::StoreError;
+
+use std::fs::{self, File};
+use std::io::{self, Read as _, Seek as _};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
-use serde::Serialize;
-use serde::de::DeserializeOwned;
+use tempfile::{NamedTempFile, TempDir};
 
 use crate::error::Result;
-use crate::oci::{Descriptor, Digest};
+use crate::event::Events;
+use crate::oci::{Descriptor, Digest, Digester};
+use crate::sys::{Clock as _, SystemClock};
+
+/// Temporary files older than this belong to nobody.
+const LEFTOVER_AGE: Duration = Duration::from_hours(24);
+
+/// How every temporary file of ours begins, those of [`atomic_file`](crate::sys::atomic_file) too.
+const TEMPORARY_PREFIX: &str = ".dockless-";
+const TEMPORARY_SUFFIX: &str = ".tmp";
 
 /// A folder of blobs, `blobs/sha256/<hex>`, and of small records beside them. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Store {
     root: PathBuf,
+    access: Access,
+    events: Events,
 }
 
-/// Takes the bytes of one blob, hashes them, and puts them into the store when it is finished.
-#[derive(Debug)]
-pub struct BlobWriter {
-    _private: (),
+#[derive(Debug, Clone)]
+enum Access {
+    /// Ours to write and to clean.
+    Full,
+    /// As [`Access::Full`], and removed with its last user.
+    Temporary(
+        #[expect(dead_code, reason = "it is held for what it does when dropped")] Arc<TempDir>,
+    ),
+    /// Somebody's folder: read, never changed.
+    ReadOnly,
 }
 
 impl Store {
     /// Opens the store in this folder, making it where it is missing, and sweeps old leftovers.
-    pub fn open(_root: &Path) -> Result<Self> {
-        unimplemented!()
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Unusable`] when the folder cannot be made or written; a caller that only
+    /// wants a cache goes on with [`Store::temporary`].
+    pub fn open(root: &Path) -> Result<Self> {
+        let store = Self { root: root.to_owned(), access: Access::Full, events: Events::none() };
+        store.prepare().map_err(|source| StoreError::Unusable { path: root.to_owned(), source })?;
+        let now = SystemClock.unix_seconds();
+        store.sweep(SystemTime::UNIX_EPOCH + Duration::from_secs(now.unsigned_abs()));
+        Ok(store)
+    }
+
+    /// Makes a store in the system's folder for temporary files; it goes with its last clone.
+    pub fn temporary() -> Result<Self> {
+        let unusable = |source| StoreError::Unusable { path: std::env::temp_dir(), source };
+        let folder = tempfile::Builder::new().prefix("dockless-").tempdir().map_err(unusable)?;
+        let root = folder.path().to_owned();
+        let access = Access::Temporary(Arc::new(folder));
+        let store = Self { root, access, events: Events::none() };
+        store.prepare().map_err(unusable)?;
+        Ok(store)
+    }
+
+    /// Reads a store that belongs to somebody else, for instance a layout given by the user:
+    /// nothing in it is made, swept or removed. Writing to it is an error.
+    pub fn read_only(root: &Path) -> Self {
+        Self { root: root.to_owned(), access: Access::ReadOnly, events: Events::none() }
+    }
+
+    /// Sends the warnings about damaged blobs (`damaged-blob`) there.
+    pub fn with_events(mut self, events: &Events) -> Self {
+        self.events = events.clone();
+        self
     }
 
     /// The folder.
@@ -36,70 +104,180 @@ impl Store {
         &self.root
     }
 
+    /// Whether the store is removed when the process ends.
+    pub fn is_temporary(&self) -> bool {
+        matches!(self.access, Access::Temporary(_))
+    }
+
     /// Where a blob lies or would lie.
-    pub fn blob_path(&self, _digest: &Digest) -> PathBuf {
-        unimplemented!()
+    pub fn blob_path(&self, digest: &Digest) -> PathBuf {
+        self.blob_folder().join(digest.hex())
     }
 
     /// Whether the blob is there with the right size.
-    pub fn has(&self, _descriptor: &Descriptor) -> bool {
-        unimplemented!()
+    pub fn has(&self, descriptor: &Descriptor) -> bool {
+        fs::metadata(self.blob_path(&descriptor.digest))
+            .is_ok_and(|metadata| metadata.is_file() && metadata.len() == descriptor.size)
     }
 
     /// Opens a blob whose size is right; `None` when it is not there.
-    pub fn open_blob(&self, _descriptor: &Descriptor) -> Result<Option<File>> {
-        unimplemented!()
+    ///
+    /// One of another size is removed, and not there.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Read`] when it is there and cannot be opened.
+    pub fn open_blob(&self, descriptor: &Descriptor) -> Result<Option<File>> {
+        let path = self.blob_path(&descriptor.digest);
+        let unreadable = |source| StoreError::Read { path: path.clone(), source };
+        let file = match File::open(&path) {
+            Ok(file) => file,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            Err(error) => return Err(unreadable(error).into()),
+        };
+        if file.metadata().map_err(unreadable)?.len() != descriptor.size {
+            self.evict(&descriptor.digest, "its size is wrong");
+            return Ok(None);
+        }
+        Ok(Some(file))
     }
 
     /// Reads a small blob whole and checks its digest; a damaged one is removed and `None`.
-    pub fn read(&self, _descriptor: &Descriptor) -> Result<Option<Bytes>> {
-        unimplemented!()
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Read`] when it is there and cannot be read.
+    pub fn read(&self, descriptor: &Descriptor) -> Result<Option<Bytes>> {
+        let Some(file) = self.open_blob(descriptor)? else { return Ok(None) };
+        let mut bytes = Vec::new();
+        file.take(descriptor.size.saturating_add(1)).read_to_end(&mut bytes).map_err(|source| {
+            StoreError::Read { path: self.blob_path(&descriptor.digest), source }
+        })?;
+        if Digest::of(&bytes) != descriptor.digest {
+            self.evict(&descriptor.digest, "its content is not what its name says");
+            return Ok(None);
+        }
+        Ok(Some(bytes.into()))
     }
 
     /// Hashes a stored blob; a damaged one is removed and the answer is `false`.
-    pub fn verify(&self, _descriptor: &Descriptor) -> Result<bool> {
-        unimplemented!()
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Read`] when it is there and cannot be read.
+    pub fn verify(&self, descriptor: &Descriptor) -> Result<bool> {
+        Ok(self.open_verified(descriptor)?.is_some())
+    }
+
+    /// Opens a blob after hashing it, at its beginning; a damaged one is removed and `None`.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Read`] when it is there and cannot be read.
+    pub fn open_verified(&self, descriptor: &Descriptor) -> Result<Option<File>> {
+        let Some(mut file) = self.open_blob(descriptor)? else { return Ok(None) };
+        let digest = digest_of(&mut file).and_then(|digest| file.rewind().map(|()| digest));
+        let digest = digest.map_err(|source| StoreError::Read {
+            path: self.blob_path(&descriptor.digest),
+            source,
+        })?;
+        if digest != descriptor.digest {
+            self.evict(&descriptor.digest, "its content is not what its name says");
+            return Ok(None);
+        }
+        Ok(Some(file))
     }
 
     /// Begins a blob.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Write`] when the store cannot be written.
     pub fn writer(&self) -> Result<BlobWriter> {
-        unimplemented!()
+        BlobWriter::new(self.clone())
     }
 
     /// Puts bytes.
-    pub fn put(&self, _bytes: &[u8]) -> Result<Digest> {
-        unimplemented!()
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Write`] when the store cannot be written.
+    pub fn put(&self, bytes: &[u8]) -> Result<Digest> {
+        let mut writer = self.writer()?;
+        writer.append(bytes)?;
+        Ok(writer.finish()?.0)
     }
 
-    /// Reads the record `key` of a kind (`facts`, `layers`); anything unreadable is `None`.
-    pub fn record<T: DeserializeOwned>(&self, _kind: &str, _key: &Digest) -> Option<T> {
-        unimplemented!()
+    fn blob_folder(&self) -> PathBuf {
+        self.root.join("blobs").join("sha256")
     }
 
-    /// Writes a record; best effort, since a record can be made again.
-    pub fn put_record<T: Serialize>(&self, _kind: &str, _key: &Digest, _record: &T) {
-        unimplemented!()
+    /// Makes the folders, and makes sure that a file can be written there.
+    fn prepare(&self) -> io::Result<()> {
+        fs::create_dir_all(self.blob_folder())?;
+        temporary_file(&self.blob_folder()).map(drop)
+    }
+
+    /// Removes temporary files that are too old to belong to a running process.
+    ///
+    /// Failing to is no failure: another process may be sweeping, and the next one tries again.
+    fn sweep(&self, now: SystemTime) {
+        let records = fs::read_dir(self.root.join("records")).into_iter().flatten().flatten();
+        let folders = std::iter::once(self.blob_folder()).chain(records.map(|entry| entry.path()));
+        for entry in folders.filter_map(|folder| fs::read_dir(folder).ok()).flatten().flatten() {
+            let age = entry.metadata().and_then(|metadata| metadata.modified());
+            let age = age.ok().and_then(|modified| now.duration_since(modified).ok());
+            let name = entry.file_name();
+            let name = name.to_string_lossy();
+            let is_temporary =
+                name.starts_with(TEMPORARY_PREFIX) && name.ends_with(TEMPORARY_SUFFIX);
+            if is_temporary && age.is_some_and(|age| age > LEFTOVER_AGE) {
+                let _ = fs::remove_file(entry.path());
+            }
+        }
+    }
+
+    /// Removes a damaged blob, so that it is made again, and says so.
+    fn evict(&self, digest: &Digest, reason: &str) {
+        let path = self.blob_path(digest);
+        let fate = match &self.access {
+            Access::ReadOnly => "it is not used",
+            // When it cannot be removed it is found damaged again: that wastes time, nothing else.
+            Access::Full | Access::Temporary(_) => match fs::remove_file(&path) {
+                Ok(()) => "it was removed",
+                Err(_) => "it is not used",
+            },
+        };
+        let text = format!("blob `{}` is damaged: {reason}; {fate}", path.display());
+        self.events.warn("damaged-blob", text, None);
     }
 }
 
-impl BlobWriter {
-    /// Ends the blob, syncs and renames it; gives its digest and size in bytes.
-    pub fn finish(self) -> Result<(Digest, u64)> {
-        unimplemented!()
-    }
+/// A file that is removed unless it is renamed; with the permissions of any new file.
+fn temporary_file(folder: &Path) -> io::Result<NamedTempFile> {
+    let mut builder = tempfile::Builder::new();
+    builder.prefix(TEMPORARY_PREFIX).suffix(TEMPORARY_SUFFIX);
+    // Private is the default; but the blobs of a layout are for everybody, less the umask.
+    #[cfg(unix)]
+    let builder = {
+        use std::os::unix::fs::PermissionsExt as _;
+        builder.permissions(fs::Permissions::from_mode(0o666))
+    };
+    builder.tempfile_in(folder)
+}
 
-    /// As [`BlobWriter::finish`], but keeps the blob only when it is what the descriptor says.
-    pub fn finish_as(self, _descriptor: &Descriptor) -> Result<()> {
-        unimplemented!()
+fn digest_of(file: &mut File) -> io::Result<Digest> {
+    let mut digester = Digester::default();
+    let mut buffer = vec![0; 128 * 1024];
+    loop {
+        match file.read(&mut buffer) {
+            Ok(0) => return Ok(digester.finish()),
+            Ok(count) => digester.update(&buffer[..count]),
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
     }
 }
 
-impl std::io::Write for BlobWriter {
-    fn write(&mut self, _bytes: &[u8]) -> std::io::Result<usize> {
-        unimplemented!()
-    }
-
-    fn flush(&mut self) -> std::io::Result<()> {
-        unimplemented!()
-    }
-}
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,70 @@
+//! What a config can be written in: the contract.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use super::schema::Shape;
+use super::{Config, ConfigSource, Node, ParsedFile, Position, Problems};
+
+/// A format of config files: an entry of [`FORMATS`](super::formats::FORMATS).
+pub trait ConfigFormat: fmt::Debug + Sync {
+    /// Its name in messages and in [`ConfigSource::format`].
+    fn name(&self) -> &'static str;
+
+    /// One sentence for the docs and for messages.
+    fn summary(&self) -> &'static str;
+
+    /// The names under which its files are found, the preferred one first.
+    fn file_names(&self) -> &'static [&'static str];
+
+    /// Whether a file looks like one of this format, whatever its name and whatever is wrong in it.
+    fn recognises(&self, root: &Node) -> bool;
+
+    /// The members that are checked.
+    fn shape(&self) -> &'static Shape;
+
+    /// The files of other formats that a file builds on, below the project's folder.
+    fn imports(&self, _root: &Node) -> Vec<Import> {
+        Vec::new()
+    }
+
+    /// Reads a file and reports everything that is wrong with it.
+    ///
+    /// What can be understood is returned even when there are problems, so that later stages can add
+    /// theirs; nothing is returned when they would only repeat the one that is reported.
+    fn parse(
+        &self,
+        file: &ParsedFile,
+        context: &ParseContext,
+        problems: &mut Problems,
+    ) -> Option<Config>;
+}
+
+/// A file that a config builds on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Import {
+    /// As written.
+    pub path: String,
+    /// Where.
+    pub position: Position,
+}
+
+/// What a format is told beside the text.
+#[derive(Debug, Clone)]
+pub struct ParseContext {
+    /// The file and the project's folder.
+    pub source: ConfigSource,
+    /// The file below the project's folder, parts joined by `/`; nothing when it lies elsewhere.
+    pub path: Option<String>,
+    /// The files asked for by [`ConfigFormat::imports`] that could be read, by path as written.
+    pub imported: BTreeMap<String, Config>,
+}
+
+impl ParseContext {
+    /// The file's own folder below the project's; empty for the project's own. Formats whose paths
+    /// are relative to their file put it in front of them.
+    pub fn folder(&self) -> &str {
+        let path = self.path.as_deref().unwrap_or_default();
+        path.rsplit_once('/').map_or("", |(folder, _)| folder)
+    }
+}

@@ -1,0 +1,231 @@
+//! HoloDeck's `agent.yaml`, with or without a `deployment:` section.
+//!
+//! Gives the image that `holodeck deploy build` gives, without needing a variable of the
+//! environment: what is only known at run time is not baked but listed. Only `deployment:` is
+//! checked for unknown and duplicate keys; the rest of the file is HoloDeck's business.
+
+mod deployment;
+mod files;
+mod variables;
+
+use std::collections::BTreeSet;
+
+use self::deployment::DEPLOYMENT;
+use crate::config::health::probe_path;
+use crate::config::publish::{check_repository, env_prefix, literal_tag, template};
+use crate::config::schema::{self, Shape};
+use crate::config::validate::{check_env_name, shown};
+use crate::config::{
+    Base, Config, ConfigFormat, Health, HealthCheck, Node, ParseContext, ParsedFile, Position,
+    Problems, PublishSettings, RunSettings, TagSpec, Template, Value,
+};
+use crate::oci::Platform;
+
+/// The format `holodeck`.
+#[derive(Debug)]
+pub(super) struct HoloDeck;
+
+/// The base of agents that name none.
+const DEFAULT_BASE: &str = "ghcr.io/justinbarias/holodeck-base:latest";
+
+/// The port an agent listens on when its file says nothing.
+const DEFAULT_PORT: u16 = 8080;
+
+/// Where the agent lives in the image.
+const APP: &str = "/app";
+
+impl ConfigFormat for HoloDeck {
+    fn name(&self) -> &'static str {
+        "holodeck"
+    }
+
+    fn summary(&self) -> &'static str {
+        "a HoloDeck agent: `name`, `model` and `instructions`"
+    }
+
+    fn file_names(&self) -> &'static [&'static str] {
+        &["agent.yaml", "agent.yml"]
+    }
+
+    fn recognises(&self, root: &Node) -> bool {
+        let is_agent = ["model", "instructions"].iter().any(|name| root.get(name).is_some());
+        is_agent && root.get("base").is_none() && root.get("layers").is_none()
+    }
+
+    fn shape(&self) -> &'static Shape {
+        &DEPLOYMENT
+    }
+
+    fn parse(
+        &self,
+        file: &ParsedFile,
+        context: &ParseContext,
+        problems: &mut Problems,
+    ) -> Option<Config> {
+        let root = &file.root;
+        if !matches!(root.value, Value::Mapping(_)) {
+            let message = format!("an agent is a mapping, not {}", root.kind());
+            problems.report_with_hint(&root.position, message, "write `name: …` and so on");
+            return None;
+        }
+        file.report_duplicates(|section| section == "deployment", problems);
+        let nothing = Node::mapping([], &root.position);
+        let deployment = root.get("deployment").unwrap_or(&nothing);
+        schema::check(deployment, &DEPLOYMENT, problems);
+        let (run, unresolved) = run_settings(deployment, problems);
+        let mut config = Config::empty(context.source.clone());
+        config.name = name(root, problems);
+        config.base = DEFAULT_BASE.parse::<Base>().expect("the default base is a reference");
+        if let Some(platform) = deployment.get("platform") {
+            config.platforms.splice(.., platform.parse::<Platform>(problems));
+        }
+        config.layers = files::layers(root, context, problems);
+        config.required_at_run_time = required(&file.text, &run, unresolved);
+        config.run = run;
+        config.labels.insert("com.holodeck.managed".into(), "true".into());
+        if let Some(registry) = deployment.get("registry") {
+            config.publish = publish_settings(registry, problems);
+        }
+        Some(config)
+    }
+}
+
+fn name(root: &Node, problems: &mut Problems) -> String {
+    let node = root.get("name");
+    match node.and_then(Node::as_text) {
+        Some(text) if !text.trim().is_empty() && !text.chars().any(char::is_control) => {
+            text.to_owned()
+        }
+        text => {
+            let position = node.map_or(&root.position, |node| &node.position);
+            let message = match (node, text) {
+                (None, _) => "the agent has no `name`".to_owned(),
+                (_, Some(text)) => format!("`{}` is no name for an agent", shown(text)),
+                (Some(node), None) => format!("`name` is a text, not {}", node.kind()),
+            };
+            problems.report_with_hint(position, message, "write `name: my-agent`");
+            String::new()
+        }
+    }
+}
+
+/// How the agent is run, and the variables whose values are only known then.
+fn run_settings(deployment: &Node, problems: &mut Problems) -> (RunSettings, BTreeSet<String>) {
+    let port = deployment.get("port").and_then(Node::as_integer);
+    let port = port.and_then(|port| port.try_into().ok()).unwrap_or(DEFAULT_PORT);
+    let mut run = RunSettings {
+        user: Some("holodeck".into()),
+        workdir: Some(APP.into()),
+        entrypoint: Some(vec![files::ENTRYPOINT.into()]),
+        ports: vec![format!("{port}/tcp")],
+        health: Some(health(deployment, port, problems)),
+        ..RunSettings::default()
+    };
+    run.set_env("HOLODECK_PORT".into(), port.to_string());
+    run.set_env("HOLODECK_PROTOCOL".into(), protocol(deployment, problems));
+    run.set_env("HOLODECK_AGENT_CONFIG".into(), files::AGENT.into());
+    let mut unresolved = BTreeSet::new();
+    for (key, value) in deployment.get("environment").into_iter().flat_map(Node::members) {
+        check_env_name(&key.text, &key.position, problems);
+        let Some(text) = value.as_text() else { continue };
+        if text.contains('\0') {
+            let message = format!("`{}` has a NUL character", shown(&key.text));
+            problems.report(&value.position, message);
+        } else if !text.contains("${") {
+            run.set_env(key.text.clone(), text.to_owned());
+        } else {
+            run.env.retain(|(name, _)| *name != key.text);
+            unresolved.insert(key.text.clone());
+        }
+    }
+    (run, unresolved)
+}
+
+/// The protocol; `holodeck serve` knows two of the three that HoloDeck's schema allows.
+fn protocol(deployment: &Node, problems: &mut Problems) -> String {
+    let protocol = deployment.get("protocol");
+    if let Some(both) = protocol.filter(|node| node.as_text() == Some("both")) {
+        problems.report_with_hint(
+            &both.position,
+            "an agent with `protocol: both` does not start: `holodeck serve` speaks one protocol",
+            "write `rest` or `ag-ui`",
+        );
+    }
+    protocol.and_then(Node::as_text).unwrap_or("rest").to_owned()
+}
+
+/// HoloDeck's health check asks `/health` whatever `health_check_path` says; that is for targets.
+fn health(deployment: &Node, port: u16, problems: &mut Problems) -> Health {
+    const SECOND_NS: u64 = 1_000_000_000;
+    let path = deployment.get("health_check_path").and_then(|node| probe_path(node, problems));
+    let line = format!("curl -f http://localhost:{port}/health || exit 1");
+    Health {
+        path: Some(path.unwrap_or_else(|| "/health".into())),
+        port: Some(port),
+        check: Some(HealthCheck {
+            test: vec!["CMD-SHELL".into(), line],
+            interval_ns: Some(30 * SECOND_NS),
+            timeout_ns: Some(10 * SECOND_NS),
+            start_period_ns: Some(5 * SECOND_NS),
+            start_interval_ns: None,
+            retries: Some(3),
+        }),
+    }
+}
+
+/// HoloDeck replaces `${NAME}` in the whole text when the agent starts, comments included, and
+/// stops when one is not set: so each must be given, unless the image has it.
+fn required(text: &str, run: &RunSettings, unresolved: BTreeSet<String>) -> Vec<String> {
+    let is_baked = |name: &String| run.env.iter().any(|(baked, _)| baked == name);
+    let mut required: BTreeSet<String> = variables::names(text);
+    required.extend(unresolved);
+    required.into_iter().filter(|name| !is_baked(name)).collect()
+}
+
+fn publish_settings(registry: &Node, problems: &mut Problems) -> PublishSettings {
+    let url = registry.get("url").and_then(template);
+    let repository = registry.get("repository").and_then(template);
+    let repository = url.zip(repository).map(|(url, repository)| {
+        let host = url.text.trim_start_matches("https://").trim_end_matches('/');
+        let path = repository.text.trim_start_matches('/');
+        Template { text: format!("{host}/{path}"), position: repository.position }
+    });
+    PublishSettings {
+        repositories: repository
+            .into_iter()
+            .filter(|repository| check_repository(repository, problems))
+            .collect(),
+        tags: tag(registry, problems).into_iter().collect(),
+        credentials_env_prefix: registry
+            .get("credentials_env_prefix")
+            .and_then(|node| env_prefix(node, problems)),
+    }
+}
+
+fn tag(registry: &Node, problems: &mut Problems) -> Option<TagSpec> {
+    let strategy = registry.get("tag_strategy");
+    let text = strategy.and_then(Node::as_text).unwrap_or("git_sha");
+    let position: &Position = strategy.map_or(&registry.position, |node| &node.position);
+    let tag = if text == "custom" {
+        let Some(custom) = registry.get("custom_tag").and_then(template) else {
+            problems.report_with_hint(
+                position,
+                "`tag_strategy: custom` needs a `custom_tag`",
+                "add `custom_tag: …`",
+            );
+            return None;
+        };
+        if custom.is_literal() && !crate::oci::Reference::is_tag(&custom.text) {
+            problems.report_with_hint(
+                &custom.position,
+                format!("`{}` is no tag", shown(&custom.text)),
+                "1 to 128 letters, digits, `_`, `.` or `-`, starting with none of the last two",
+            );
+            return None;
+        }
+        custom.check(problems).then(|| literal_tag(custom))?
+    } else {
+        Template { text: text.to_owned(), position: position.clone() }
+    };
+    Some(TagSpec { tag, when: None })
+}

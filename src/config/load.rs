@@ -1,0 +1,278 @@
+//! Finds a project's config and reads it: the one part of this stage that touches the disk.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::io::{self, Read as _};
+use std::path::{Component, Path, PathBuf};
+use std::sync::Arc;
+
+use super::formats::FORMATS;
+use super::load_error::{LoadError, MAX_BYTES, shown};
+use super::{
+    Config, ConfigFormat, ConfigSource, Import, Node, ParseContext, ParsedFile, Position, Problems,
+    Template, TemplateError,
+};
+use crate::error::Result;
+use crate::sys::Environment;
+
+/// A config that was read.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Loaded {
+    /// What could be understood.
+    pub config: Config,
+    /// What is wrong. Whoever goes on adds the problems of the layers, then refuses all of them.
+    pub problems: Problems,
+}
+
+/// Reads the config of a project.
+///
+/// `path` is the project's folder or its config; `file`, from `-f`, a config that has another name
+/// or lies elsewhere. Paths in the config are relative to the project's folder either way.
+///
+/// # Errors
+/// When there is no config that can be read, or nothing of it can be understood.
+pub fn load(path: &Path, file: Option<&Path>) -> Result<Loaded> {
+    let place = Place::find(path, file)?;
+    let mut problems = Problems::new();
+    let Some(parsed) = parse_file(&place.file, &mut problems)? else {
+        return Err(problems.into());
+    };
+    let name = place.file.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+    let Some(format) = recognise(&parsed.root, name) else {
+        report_unknown(&place.file, &mut problems);
+        return Err(problems.into());
+    };
+    let mut imported = BTreeMap::new();
+    for import in format.imports(&parsed.root) {
+        if let Some(config) = load_import(&import, format, &place, &mut problems)? {
+            imported.insert(import.path, config);
+        }
+    }
+    let context = ParseContext {
+        source: place.source(&place.file, format),
+        path: place.path_below(),
+        imported,
+    };
+    match format.parse(&parsed, &context, &mut problems) {
+        Some(config) => Ok(Loaded { config, problems }),
+        None => Err(problems.into()),
+    }
+}
+
+impl Template {
+    /// The text with every variable replaced.
+    ///
+    /// # Errors
+    /// When a variable without a default is not set.
+    pub fn expand(&self, environment: &Environment) -> Result<String, TemplateError> {
+        self.resolve(|name| environment.get_raw(name))
+    }
+}
+
+/// Where a project and its config lie.
+struct Place {
+    /// The project's folder as the user wrote it.
+    folder: PathBuf,
+    /// The same, absolute and without links.
+    directory: PathBuf,
+    /// The config as the user knows it.
+    file: PathBuf,
+}
+
+impl Place {
+    fn find(path: &Path, file: Option<&Path>) -> Result<Self, LoadError> {
+        let is_folder = metadata(path)?.is_dir();
+        let (folder, file) = match (is_folder, file) {
+            (true, Some(file)) => (path.to_owned(), file.to_owned()),
+            (true, None) => (path.to_owned(), tidy(&path.join(find_name(path)?))),
+            (false, None) => (parent(path), path.to_owned()),
+            (false, Some(file)) => {
+                return Err(LoadError::TwoFiles { path: path.to_owned(), file: file.to_owned() });
+            }
+        };
+        let directory = fs::canonicalize(&folder).map_err(unreadable(&folder))?;
+        Ok(Self { folder, directory, file })
+    }
+
+    /// The config below the project's folder, when it is there.
+    fn path_below(&self) -> Option<String> {
+        let folder = fs::canonicalize(parent(&self.file)).ok()?;
+        let below = folder.strip_prefix(&self.directory).ok()?.join(self.file.file_name()?);
+        let parts: Option<Vec<_>> = below.iter().map(|part| part.to_str()).collect();
+        Some(parts?.join("/"))
+    }
+
+    fn source(&self, file: &Path, format: &dyn ConfigFormat) -> ConfigSource {
+        ConfigSource {
+            file: file.to_owned(),
+            format: format.name(),
+            directory: self.directory.clone(),
+        }
+    }
+}
+
+/// The name of the config in a folder.
+fn find_name(folder: &Path) -> Result<&'static str, LoadError> {
+    for format in FORMATS {
+        let exists = |name: &&&str| fs::symlink_metadata(folder.join(name)).is_ok();
+        let names: Vec<_> = format.file_names().iter().filter(exists).copied().collect();
+        match names[..] {
+            [] => {}
+            [name] => return Ok(name),
+            _ => return Err(LoadError::Ambiguous { directory: folder.to_owned(), names }),
+        }
+    }
+    // Tells an empty folder from one that cannot be looked into.
+    fs::read_dir(folder).map_err(unreadable(folder))?;
+    let known: Vec<_> = FORMATS.iter().flat_map(|format| format.file_names()).copied().collect();
+    let nearest =
+        names_in(folder).into_iter().find(|name| super::schema::nearest(name, &known).is_some());
+    Err(LoadError::NoConfig { directory: folder.to_owned(), nearest })
+}
+
+fn names_in(folder: &Path) -> Vec<String> {
+    let entries = fs::read_dir(folder).into_iter().flatten().take(1000).flatten();
+    let mut names: Vec<_> =
+        entries.filter_map(|entry| entry.file_name().into_string().ok()).collect();
+    names.sort();
+    names
+}
+
+fn metadata(path: &Path) -> Result<fs::Metadata, LoadError> {
+    fs::metadata(path).map_err(|source| {
+        if source.kind() != io::ErrorKind::NotFound {
+            return unreadable(path)(source);
+        }
+        let names = names_in(&parent(path));
+        let known: Vec<_> = names.iter().map(String::as_str).collect();
+        let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+        let nearest =
+            super::schema::nearest(name, &known).map(|name| tidy(&parent(path).join(name)));
+        LoadError::Missing { path: path.to_owned(), nearest }
+    })
+}
+
+/// Reads and parses a file; nothing when its problems are all there is to say.
+fn parse_file(path: &Path, problems: &mut Problems) -> Result<Option<ParsedFile>, LoadError> {
+    let text = read_text(path)?;
+    Ok(ParsedFile::parse(&text, &file_label(path), problems))
+}
+
+fn read_text(path: &Path) -> Result<String, LoadError> {
+    let metadata = metadata(path)?;
+    // Opening a FIFO would wait for its other end.
+    if !metadata.is_file() {
+        return Err(LoadError::NotAFile { path: path.to_owned() });
+    }
+    let file = fs::File::open(path).map_err(unreadable(path))?;
+    let mut bytes = Vec::new();
+    file.take(MAX_BYTES + 1).read_to_end(&mut bytes).map_err(unreadable(path))?;
+    if bytes.len() as u64 > MAX_BYTES {
+        let size_bytes = metadata.len().max(bytes.len() as u64);
+        return Err(LoadError::TooBig { path: path.to_owned(), size_bytes });
+    }
+    String::from_utf8(bytes).map_err(|error| {
+        let valid = &error.as_bytes()[..error.utf8_error().valid_up_to()];
+        let line = valid.split(|byte| *byte == b'\n').count();
+        LoadError::NotText { path: path.to_owned(), line }
+    })
+}
+
+/// The format of a file: the one that its name says if it looks like it, else the one it looks like.
+fn recognise(root: &Node, name: &str) -> Option<&'static dyn ConfigFormat> {
+    let named = FORMATS.iter().find(|format| format.file_names().contains(&name));
+    let found = named
+        .filter(|format| format.recognises(root))
+        .or_else(|| FORMATS.iter().find(|format| format.recognises(root)))
+        .or(named)?;
+    Some(*found)
+}
+
+fn report_unknown(file: &Path, problems: &mut Problems) {
+    let position = Position { file: file_label(file), line: 0, column: 0 };
+    let known: Vec<_> = FORMATS.iter().map(|format| format.summary()).collect();
+    let hint = format!("a config is {}", known.join(", or "));
+    problems.report_with_hint(&position, "this looks like no config", hint);
+}
+
+/// Reads a file that a config builds on. What is wrong with it is reported where it stands, or where
+/// it is asked for.
+fn load_import(
+    import: &Import,
+    importer: &dyn ConfigFormat,
+    place: &Place,
+    problems: &mut Problems,
+) -> Result<Option<Config>, LoadError> {
+    let path = Path::new(&import.path);
+    let mut refuse = |message: String, hint: &str| {
+        problems.report_with_hint(&import.position, message, hint);
+        Ok(None)
+    };
+    let name = shown(path);
+    if !path.components().all(|part| matches!(part, Component::Normal(_) | Component::CurDir)) {
+        return refuse(
+            format!("`{name}` leaves the project's folder"),
+            "name a file below it, relative to it",
+        );
+    }
+    let path = tidy(path);
+    let on_disk = match fs::canonicalize(place.directory.join(&path)) {
+        Ok(on_disk) => on_disk,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            return refuse(format!("there is no file `{name}`"), "name a HoloDeck `agent.yaml`");
+        }
+        Err(error) => return Err(unreadable(&place.folder.join(&path))(error)),
+    };
+    if !on_disk.starts_with(&place.directory) {
+        return refuse(
+            format!("`{name}` is a link that leaves the project's folder"),
+            "put the file itself there",
+        );
+    }
+    let file = tidy(&place.folder.join(&path));
+    let Some(parsed) = parse_file(&file, problems)? else { return Ok(None) };
+    let file_name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+    let Some(format) = recognise(&parsed.root, file_name) else {
+        report_unknown(&file, problems);
+        return Ok(None);
+    };
+    if format.name() == importer.name() {
+        problems.report_with_hint(
+            &import.position,
+            format!("`{name}` is a config of the same format"),
+            "name a HoloDeck `agent.yaml`",
+        );
+        return Ok(None);
+    }
+    let parts: Option<Vec<_>> = path.iter().map(|part| part.to_str()).collect();
+    let context = ParseContext {
+        source: place.source(&file, format),
+        path: parts.map(|parts| parts.join("/")),
+        imported: BTreeMap::new(),
+    };
+    Ok(format.parse(&parsed, &context, problems))
+}
+
+fn unreadable(path: &Path) -> impl Fn(io::Error) -> LoadError {
+    let path = path.to_owned();
+    move |source| LoadError::Unreadable { path: path.clone(), source }
+}
+
+/// The folder that a path lies in.
+fn parent(path: &Path) -> PathBuf {
+    match path.parent() {
+        Some(parent) if parent.as_os_str().is_empty() => ".".into(),
+        Some(parent) => parent.to_owned(),
+        None => path.to_owned(),
+    }
+}
+
+/// Drops every `.` of a path.
+fn tidy(path: &Path) -> PathBuf {
+    path.components().filter(|part| !matches!(part, Component::CurDir)).collect()
+}
+
+/// The file's name in messages.
+fn file_label(path: &Path) -> Arc<str> {
+    shown(path).into()
+}

@@ -1,0 +1,228 @@
+//! Decides what a request says about who we are: challenges learned, tokens kept, credentials found.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD;
+use reqwest::header::{HeaderValue, WWW_AUTHENTICATE};
+use tokio::sync::OnceCell;
+
+use super::challenge::{self, Challenge};
+use super::error::Error;
+use super::exchange::Answer;
+use super::http::HttpClients;
+use super::keychain::{Credential, Keychain, Search};
+use super::origin::Origin;
+use super::retry::Fault;
+use super::secret::Secret;
+use super::token::{Token, TokenRequest};
+use crate::event::Events;
+use crate::oci::Repository;
+use crate::sys::Clock;
+
+/// What is known about logging in, for all registries of a run.
+#[derive(Debug)]
+pub(super) struct Authenticator {
+    keychains: Vec<Arc<dyn Keychain>>,
+    events: Events,
+    clock: Arc<dyn Clock>,
+    challenges: Mutex<BTreeMap<Origin, Challenge>>,
+    searches: Mutex<BTreeMap<Repository, Arc<OnceCell<Search>>>>,
+    tokens: Mutex<BTreeMap<TokenKey, Arc<Slot>>>,
+}
+
+/// What a token is good for.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+struct TokenKey {
+    home: Origin,
+    repository: Repository,
+    scopes: BTreeSet<String>,
+}
+
+/// One token; whoever holds the lock fetches it, the others wait for the result.
+type Slot = tokio::sync::Mutex<Option<Token>>;
+
+/// A request that may need credentials.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Wanted<'a> {
+    /// The registry's origin, the only one that gets them.
+    pub(super) home: &'a Origin,
+    pub(super) repository: &'a Repository,
+    pub(super) scopes: &'a BTreeSet<String>,
+    pub(super) action: &'a str,
+}
+
+/// The `Authorization` of one request.
+#[derive(Debug, Clone)]
+pub(super) struct Grant {
+    pub(super) header: HeaderValue,
+    /// It was made for this request: when it is refused, no other will be accepted.
+    is_fresh: bool,
+    token: Option<Token>,
+}
+
+impl Authenticator {
+    /// Asks these keychains, in this order.
+    pub(super) fn new(
+        keychains: Vec<Arc<dyn Keychain>>,
+        events: Events,
+        clock: Arc<dyn Clock>,
+    ) -> Self {
+        let (challenges, searches, tokens) = Default::default();
+        Self { keychains, events, clock, challenges, searches, tokens }
+    }
+
+    /// What to send; nothing before the registry asked for anything.
+    pub(super) async fn grant(
+        &self,
+        wanted: Wanted<'_>,
+        http: &HttpClients,
+    ) -> Result<Option<Grant>, Fault> {
+        let challenge = lock(&self.challenges).get(wanted.home).cloned();
+        let Some(challenge) = challenge else { return Ok(None) };
+        let search = self.search(wanted.repository).await;
+        let credential = search.found.as_ref().map(|(credential, _)| credential);
+        match (&challenge, credential) {
+            (_, Some(Credential::Bearer { token })) => {
+                Ok(Some(Grant { header: bearer(token)?, is_fresh: true, token: None }))
+            }
+            (Challenge::Basic, Some(Credential::Password { username, password })) => {
+                let header = basic(username, password);
+                Ok(Some(Grant { header, is_fresh: true, token: None }))
+            }
+            // An identity token is for token servers; there is none here.
+            (Challenge::Basic, _) => Ok(None),
+            (Challenge::Bearer { realm, service, .. }, credential) => {
+                let slot = self.slot(wanted);
+                let mut kept = slot.lock().await;
+                if let Some(token) =
+                    kept.as_ref().filter(|token| token.use_until > self.clock.now())
+                {
+                    let header = bearer(&token.text)?;
+                    return Ok(Some(Grant { header, is_fresh: false, token: kept.clone() }));
+                }
+                let request = TokenRequest {
+                    home: wanted.home,
+                    realm,
+                    service: service.as_deref(),
+                    scopes: wanted.scopes,
+                    credential,
+                    identity: search.identity(),
+                    tried: &search.tried,
+                };
+                let token = request.fetch(http, self.clock.as_ref()).await?;
+                *kept = Some(token.clone());
+                Ok(Some(Grant { header: bearer(&token.text)?, is_fresh: true, token: Some(token) }))
+            }
+        }
+    }
+
+    /// Learns from a 401: `Ok` when another try makes sense, with the scopes that were asked for.
+    pub(super) async fn refused(
+        &self,
+        wanted: Wanted<'_>,
+        grant: Option<&Grant>,
+        mut answer: Answer,
+    ) -> Result<BTreeSet<String>, Fault> {
+        let headers = answer.headers().get_all(WWW_AUTHENTICATE);
+        let chosen =
+            challenge::choose(wanted.home, headers.iter().filter_map(|value| value.to_str().ok()));
+        let detail = answer.error_body().await.text().to_owned();
+        let challenge = match chosen {
+            Ok(challenge) => challenge,
+            Err(reason) => return Err(Fault::permanent(answer.nonsense(reason))),
+        };
+        let asked = match &challenge {
+            Challenge::Bearer { scopes, .. } => scopes.clone(),
+            Challenge::Basic => BTreeSet::new(),
+        };
+        let is_news = lock(&self.challenges).insert(wanted.home.clone(), challenge).is_none();
+        let may_help = match grant {
+            Some(grant) if grant.is_fresh => !asked.is_subset(wanted.scopes),
+            Some(grant) => {
+                self.forget(wanted, grant).await;
+                true
+            }
+            None => is_news || self.search(wanted.repository).await.found.is_some(),
+        };
+        if may_help {
+            return Ok(asked);
+        }
+        let search = self.search(wanted.repository).await;
+        Err(Fault::permanent(Error::Unauthorized {
+            action: wanted.action.to_owned(),
+            host: wanted.repository.registry().to_owned(),
+            identity: search.identity(),
+            detail,
+            tried: search.tried,
+        }))
+    }
+
+    /// Whom we speak for at a repository, if that was looked up.
+    pub(super) fn identity(&self, repository: &Repository) -> Option<String> {
+        let search = lock(&self.searches).get(repository).cloned()?;
+        search.get()?.identity()
+    }
+
+    /// Drops a token that was refused, unless another worker has replaced it already.
+    async fn forget(&self, wanted: Wanted<'_>, grant: &Grant) {
+        let slot = self.slot(wanted);
+        let mut kept = slot.lock().await;
+        if *kept == grant.token {
+            *kept = None;
+        }
+    }
+
+    fn slot(&self, wanted: Wanted<'_>) -> Arc<Slot> {
+        let key = TokenKey {
+            home: wanted.home.clone(),
+            repository: wanted.repository.clone(),
+            scopes: wanted.scopes.clone(),
+        };
+        Arc::clone(lock(&self.tokens).entry(key).or_default())
+    }
+
+    async fn search(&self, repository: &Repository) -> Search {
+        let cell = Arc::clone(lock(&self.searches).entry(repository.clone()).or_default());
+        cell.get_or_init(|| Search::run(&self.keychains, repository, &self.events)).await.clone()
+    }
+}
+
+/// A `Basic` header (RFC 7617).
+pub(super) fn basic(username: &str, password: &Secret) -> HeaderValue {
+    let pair = BASE64_STANDARD.encode(format!("{username}:{}", password.expose()));
+    let mut header =
+        HeaderValue::try_from(format!("Basic {pair}")).expect("base64 is fit for a header");
+    header.set_sensitive(true);
+    header
+}
+
+fn bearer(token: &Secret) -> Result<HeaderValue, Fault> {
+    let mut header = HeaderValue::try_from(format!("Bearer {}", token.expose())).map_err(|_| {
+        Fault::permanent(Error::Settings {
+            host: "token".into(),
+            reason: "a token holds characters that no header can carry".into(),
+        })
+    })?;
+    header.set_sensitive(true);
+    Ok(header)
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn headers_do_not_show_what_they_carry() {
+        let basic = basic("bob", &Secret::new("canary:with:colons"));
+        assert_eq!(basic.to_str().unwrap(), "Basic Ym9iOmNhbmFyeTp3aXRoOmNvbG9ucw==");
+        let bearer = bearer(&Secret::new("canary")).unwrap();
+        assert_eq!(format!("{basic:?} {bearer:?}"), "Sensitive Sensitive");
+        assert!(super::bearer(&Secret::new("a\r\nHost: evil")).is_err());
+    }
+}

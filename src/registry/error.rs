@@ -1,0 +1,360 @@
+//! Everything that can go wrong between us and a registry.
+
+use std::time::Duration;
+
+use crate::error::{Classified, ErrorKind};
+use crate::oci::Digest;
+
+/// Why a request to a registry did not do what it was for.
+///
+/// `action` says what was attempted, on which repository: "upload blob `ab…` to `ghcr.io/acme/x`".
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// Nothing listens there, the name does not resolve, or the way is blocked.
+    #[error("cannot {action}: cannot reach `{host}`")]
+    Unreachable {
+        /// What was attempted.
+        action: String,
+        /// Whom we called.
+        host: String,
+        /// What the network says.
+        source: RootCause,
+    },
+    /// There is no trusted encrypted connection.
+    #[error("cannot {action}: cannot set up a trusted TLS connection to `{host}`")]
+    Tls {
+        /// What was attempted.
+        action: String,
+        /// Whom we called.
+        host: String,
+        /// What TLS says.
+        source: RootCause,
+    },
+    /// The connection broke in the middle.
+    #[error("cannot {action}: the connection to `{host}` broke")]
+    ConnectionLost {
+        /// What was attempted.
+        action: String,
+        /// Whom we called.
+        host: String,
+        /// What the network says.
+        source: RootCause,
+    },
+    /// The connection stands and nothing, or too little, comes through.
+    #[error("cannot {action}: the connection to `{host}` stalled: {reason}")]
+    Stalled {
+        /// What was attempted.
+        action: String,
+        /// Whom we called.
+        host: String,
+        /// What was seen.
+        reason: String,
+    },
+    /// The registry does not accept our credentials, or wants some and we have none.
+    #[error("cannot {action}: `{host}` {}", unauthorized(identity.as_deref(), detail))]
+    Unauthorized {
+        /// What was attempted.
+        action: String,
+        /// Who refused: the registry or its token server.
+        host: String,
+        /// Whose credentials were sent and where they came from; none if there were none.
+        identity: Option<String>,
+        /// What was said, cleaned.
+        detail: String,
+        /// Why no other source had credentials, one entry each.
+        tried: Vec<String>,
+    },
+    /// We are known and not allowed.
+    #[error("cannot {action}: `{host}` denies it{}{}", as_identity(identity.as_deref()), after_colon(detail))]
+    Denied {
+        /// What was attempted.
+        action: String,
+        /// Who refused.
+        host: String,
+        /// Whose credentials were sent and where they came from.
+        identity: Option<String>,
+        /// What was said, cleaned.
+        detail: String,
+    },
+    /// There is no such repository, manifest or blob.
+    #[error("cannot {action}: `{host}` does not have it{}", after_colon(detail))]
+    NotFound {
+        /// What was attempted.
+        action: String,
+        /// Who was asked.
+        host: String,
+        /// What was said, cleaned.
+        detail: String,
+    },
+    /// The registry answers with a status that means no.
+    #[error("cannot {action}: `{host}` answered {status}{}", after_colon(detail))]
+    Refused {
+        /// What was attempted.
+        action: String,
+        /// Who refused.
+        host: String,
+        /// The HTTP status.
+        status: u16,
+        /// What was said, cleaned.
+        detail: String,
+    },
+    /// The manifest names blobs or manifests that the repository does not have (any more): make
+    /// sure of each of them again, then put the manifest again.
+    #[error("cannot {action}: `{host}` misses content it refers to{}", after_colon(detail))]
+    ContentMissing {
+        /// What was attempted.
+        action: String,
+        /// Who refused.
+        host: String,
+        /// What was said, cleaned.
+        detail: String,
+    },
+    /// The tag exists with another digest and may not be moved.
+    #[error("cannot {action}: the tag is immutable and stays at {existing}{}", after_colon(detail))]
+    TagIsImmutable {
+        /// What was attempted.
+        action: String,
+        /// The digest it has.
+        existing: Digest,
+        /// The digest it was to get.
+        wanted: Digest,
+        /// What was said, cleaned.
+        detail: String,
+    },
+    /// The bytes are not those that were asked for.
+    #[error("cannot {action}: expected {expected}, got {actual}")]
+    WrongDigest {
+        /// What was attempted.
+        action: String,
+        /// The digest that was asked for.
+        expected: Digest,
+        /// The digest of what came.
+        actual: Digest,
+    },
+    /// There are more or fewer bytes than the descriptor says.
+    #[error("cannot {action}: expected {expected} bytes, got {actual}")]
+    WrongSize {
+        /// What was attempted.
+        action: String,
+        /// The size in the descriptor.
+        expected: u64,
+        /// How many came; one more than expected when reading stopped there.
+        actual: u64,
+    },
+    /// The document is larger than any sane one.
+    #[error("cannot {action}: it has more than {limit} bytes")]
+    TooLarge {
+        /// What was attempted.
+        action: String,
+        /// The most that is read, in bytes.
+        limit: u64,
+    },
+    /// The answer breaks the protocol.
+    #[error("cannot {action}: `{host}` gave an answer that makes no sense: {reason}")]
+    Protocol {
+        /// What was attempted.
+        action: String,
+        /// Who answered.
+        host: String,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// The registry sends us where we do not go.
+    #[error("cannot {action}: `{host}` sends us to an unsafe place: {reason}")]
+    Unsafe {
+        /// What was attempted.
+        action: String,
+        /// Who sent us.
+        host: String,
+        /// Why it is not followed.
+        reason: String,
+    },
+    /// What is to be sent cannot be read.
+    #[error("cannot {action}: cannot read what is to be sent")]
+    Source {
+        /// What was attempted.
+        action: String,
+        /// What the file system or the other registry says.
+        source: std::io::Error,
+    },
+    /// The network settings cannot be used.
+    #[error("the network settings for `{host}` cannot be used: {reason}")]
+    Settings {
+        /// Which registry they are for.
+        host: String,
+        /// What is wrong.
+        reason: String,
+    },
+    /// It was tried again until patience ran out.
+    #[error("gave up after {tries} tries in {}s", during.as_secs())]
+    GaveUp {
+        /// How many tries there were.
+        tries: u32,
+        /// Time between the first failure and the last.
+        during: Duration,
+        /// The last failure.
+        #[source]
+        last: Box<Error>,
+    },
+}
+
+/// The innermost cause of a network failure, without URLs and the layers around it.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct RootCause(String);
+
+impl RootCause {
+    /// The last link of the chain.
+    pub(super) fn of(error: &(dyn std::error::Error + 'static)) -> Self {
+        let mut error = error;
+        while let Some(source) = error.source() {
+            error = source;
+        }
+        Self(super::error_body::clean(&error.to_string()))
+    }
+}
+
+impl Error {
+    /// The failure itself, below the account of how often it was tried.
+    pub fn root(&self) -> &Self {
+        match self {
+            Self::GaveUp { last, .. } => last.root(),
+            other => other,
+        }
+    }
+}
+
+impl Classified for Error {
+    fn kind(&self) -> ErrorKind {
+        match self.root() {
+            Self::Unauthorized { .. } | Self::Settings { .. } => ErrorKind::Usage,
+            _ => ErrorKind::Failed,
+        }
+    }
+
+    fn hints(&self) -> Vec<String> {
+        match self.root() {
+            Self::Unauthorized { identity: None, tried, .. } => {
+                let mut hints = tried.clone();
+                hints.push(
+                    "set `DOCKLESS_REGISTRY_USERNAME` and `DOCKLESS_REGISTRY_PASSWORD`, or log in with `docker login`"
+                        .into(),
+                );
+                hints
+            }
+            Self::Unauthorized { .. } => {
+                vec!["check the user name and the password or token; a token may have expired".into()]
+            }
+            Self::Denied { host, .. } => denied(host),
+            Self::Refused { status: 413, .. } => {
+                vec!["a proxy before the registry limits the size of a request: raise its limit".into()]
+            }
+            Self::Refused { status: 405 | 507, .. } => {
+                vec!["the registry may be read-only or full: ask whoever runs it".into()]
+            }
+            Self::NotFound { .. } => {
+                vec!["check the name; some registries want a repository to be created first".into()]
+            }
+            Self::TagIsImmutable { .. } => {
+                vec!["push under another tag, or allow this one to move in the registry's settings".into()]
+            }
+            Self::Tls { .. } => vec![
+                "if the registry has a private authority, add its certificate; if it speaks plain http, say so"
+                    .into(),
+            ],
+            Self::Unreachable { .. } => {
+                vec!["check the name and the port, the network, and the proxy variables".into()]
+            }
+            _ => Vec::new(),
+        }
+    }
+
+    fn is_retryable(&self) -> bool {
+        matches!(
+            self.root(),
+            Self::Unreachable { .. }
+                | Self::ConnectionLost { .. }
+                | Self::Stalled { .. }
+                | Self::ContentMissing { .. }
+                | Self::Refused { status: 408 | 429 | 500..=504, .. }
+        )
+    }
+}
+
+fn denied(host: &str) -> Vec<String> {
+    if host == "ghcr.io" {
+        return vec![
+            "a workflow needs `permissions: packages: write`, and the package must be linked to its repository".into(),
+        ];
+    }
+    vec!["give this identity the right to push to, or pull from, the repository".into()]
+}
+
+fn unauthorized(identity: Option<&str>, detail: &str) -> String {
+    match identity {
+        Some(identity) => format!("does not accept {identity}{}", after_colon(detail)),
+        None => format!("wants credentials and there are none{}", after_colon(detail)),
+    }
+}
+
+fn as_identity(identity: Option<&str>) -> String {
+    identity.map(|identity| format!(" to {identity}")).unwrap_or_default()
+}
+
+fn after_colon(detail: &str) -> String {
+    if detail.is_empty() { String::new() } else { format!(": {detail}") }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn unauthorized_error(identity: Option<&str>) -> Error {
+        Error::Unauthorized {
+            action: "push `r.io/a`".into(),
+            host: "r.io".into(),
+            identity: identity.map(Into::into),
+            detail: "UNAUTHORIZED: go away".into(),
+            tried: vec!["docker config: no entry for `r.io`".into()],
+        }
+    }
+
+    #[test]
+    fn a_message_names_who_refused_what_to_whom_and_the_cure() {
+        let known = unauthorized_error(Some("user `bob` (flags)"));
+        assert_eq!(
+            known.to_string(),
+            "cannot push `r.io/a`: `r.io` does not accept user `bob` (flags): UNAUTHORIZED: go away"
+        );
+        let unknown = unauthorized_error(None);
+        assert_eq!(
+            unknown.to_string(),
+            "cannot push `r.io/a`: `r.io` wants credentials and there are none: UNAUTHORIZED: go away"
+        );
+        assert_eq!(
+            unknown.hints(),
+            [
+                "docker config: no entry for `r.io`",
+                "set `DOCKLESS_REGISTRY_USERNAME` and `DOCKLESS_REGISTRY_PASSWORD`, or log in with `docker login`"
+            ]
+        );
+        assert_eq!((known.kind(), known.is_retryable()), (ErrorKind::Usage, false));
+    }
+
+    #[test]
+    fn giving_up_keeps_what_the_failure_was() {
+        let refused = Error::Refused {
+            action: "ask".into(),
+            host: "r.io".into(),
+            status: 503,
+            detail: String::new(),
+        };
+        let gave_up =
+            Error::GaveUp { tries: 9, during: Duration::from_secs(299), last: Box::new(refused) };
+        assert_eq!((gave_up.kind(), gave_up.is_retryable()), (ErrorKind::Failed, true));
+        assert_eq!(
+            crate::error::Error::new(gave_up).lines(),
+            ["gave up after 9 tries in 299s", "cannot ask: `r.io` answered 503"]
+        );
+    }
+}

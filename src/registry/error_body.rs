@@ -1,0 +1,145 @@
+//! What a registry says when it refuses (distribution-spec, "Error Codes"): read warily.
+
+use serde::Deserialize;
+
+/// The most that is read of an error's body.
+pub(super) const MAX_ERROR_BYTES: usize = 64 * 1024;
+/// The most that is shown of it.
+const MAX_SHOWN_CHARACTERS: usize = 300;
+
+/// Codes and texts of an error's body.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) struct ErrorBody {
+    codes: Vec<String>,
+    text: String,
+}
+
+#[derive(Deserialize)]
+struct Document {
+    #[serde(default)]
+    errors: Vec<Entry>,
+    /// What token servers send (RFC 6749, 5.2); some send `details` instead.
+    #[serde(default)]
+    error: Option<String>,
+    #[serde(default)]
+    error_description: Option<String>,
+    #[serde(default)]
+    details: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct Entry {
+    #[serde(default)]
+    code: Option<String>,
+    #[serde(default)]
+    message: Option<String>,
+}
+
+impl ErrorBody {
+    /// Reads a body: registry JSON, token server JSON, plain text; of HTML nothing is shown.
+    pub(super) fn parse(bytes: &[u8]) -> Self {
+        let Ok(document) = serde_json::from_slice::<Document>(bytes) else {
+            return Self { codes: Vec::new(), text: plain_text(bytes) };
+        };
+        let mut codes = Vec::new();
+        let mut texts = Vec::new();
+        for entry in document.errors {
+            let message = entry.message.filter(|message| !message.is_empty());
+            texts.push(match (&entry.code, message) {
+                (Some(code), Some(message)) => format!("{code}: {message}"),
+                (Some(code), None) => code.clone(),
+                (None, message) => message.unwrap_or_default(),
+            });
+            codes.extend(entry.code);
+        }
+        texts.extend(
+            [document.error, document.error_description, document.details].into_iter().flatten(),
+        );
+        texts.retain(|text| !text.is_empty());
+        Self { codes, text: clean(&texts.join("; ")) }
+    }
+
+    /// Whether one of the codes is this one.
+    pub(super) fn has(&self, code: &str) -> bool {
+        self.codes.iter().any(|own| own.eq_ignore_ascii_case(code))
+    }
+
+    /// What to show: one clean line, maybe empty.
+    pub(super) fn text(&self) -> &str {
+        &self.text
+    }
+}
+
+fn plain_text(bytes: &[u8]) -> String {
+    let text = String::from_utf8_lossy(bytes);
+    if text.trim_start().starts_with('<') { "an HTML page".into() } else { clean(&text) }
+}
+
+/// Makes foreign text safe to print: one line, no control characters, not too long.
+pub(super) fn clean(text: &str) -> String {
+    let words: Vec<_> = text
+        .split(|character: char| character.is_whitespace() || is_unprintable(character))
+        .filter(|word| !word.is_empty())
+        .collect();
+    let line = words.join(" ");
+    if line.chars().count() <= MAX_SHOWN_CHARACTERS {
+        return line;
+    }
+    line.chars().take(MAX_SHOWN_CHARACTERS).chain(['…']).collect()
+}
+
+/// Control characters, and those that turn the direction of text around.
+fn is_unprintable(character: char) -> bool {
+    let is_direction = matches!(
+        character,
+        '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}'
+    );
+    character.is_control() || is_direction
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reads_every_shape_of_body() {
+        for (body, codes, text) in [
+            (
+                r#"{"errors":[{"code":"DENIED","message":"no","detail":{"a":1}},{"code":"X"}]}"#,
+                &["DENIED", "X"][..],
+                "DENIED: no; X",
+            ),
+            (r#"{"errors":[{"message":"only text"}]}"#, &[], "only text"),
+            (r#"{"error":"invalid_grant","error_description":"gone"}"#, &[], "invalid_grant; gone"),
+            (
+                r#"{"details":"incorrect username or password"}"#,
+                &[],
+                "incorrect username or password",
+            ),
+            ("404 page not found\n", &[], "404 page not found"),
+            ("  <html><h1>413</h1>", &[], "an HTML page"),
+            (r#"{"errors":"nonsense"}"#, &[], r#"{"errors":"nonsense"}"#),
+            ("{}", &[], ""),
+            ("", &[], ""),
+        ] {
+            let parsed = ErrorBody::parse(body.as_bytes());
+            assert_eq!(
+                (&parsed.codes[..], parsed.text()),
+                (&codes.iter().map(|code| (*code).to_owned()).collect::<Vec<_>>()[..], text),
+                "{body}"
+            );
+        }
+    }
+
+    #[test]
+    fn foreign_text_cannot_steer_the_terminal() {
+        for (text, expected) in [
+            ("\x1b[2J\x07red\r\nnext\tx", "[2J red next x"),
+            ("a\u{202e}b\u{9b}c", "a b c"),
+            ("::set-output\n::x", "::set-output ::x"),
+        ] {
+            assert_eq!(clean(text), expected);
+        }
+        assert_eq!(clean(&"x".repeat(400)).chars().count(), 301);
+    }
+}

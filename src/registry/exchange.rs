@@ -1,0 +1,249 @@
+//! One request on the wire and its answer: watched for stalls, every failure put into its class.
+
+use std::error::Error as StdError;
+use std::io;
+use std::time::{Duration, Instant};
+
+use bytes::{Bytes, BytesMut};
+use reqwest::header::HeaderMap;
+use reqwest::{Request, Response, StatusCode, Url};
+
+use super::error::{Error, RootCause};
+use super::error_body::{ErrorBody, MAX_ERROR_BYTES};
+use super::retry::{Fault, Retry};
+use super::retry_after;
+use super::settings::StallLimits;
+use super::stall::StallTimer;
+
+/// How often a transfer in flight is looked at.
+const LONGEST_TICK: Duration = Duration::from_millis(250);
+
+/// An answer whose body has not been read yet.
+#[derive(Debug)]
+pub(super) struct Answer {
+    response: Response,
+    action: String,
+    host: String,
+    limits: StallLimits,
+    timer: StallTimer,
+}
+
+/// What a request is for and whom it goes to, for messages; and when it counts as dead.
+#[derive(Debug, Clone)]
+pub(super) struct Exchange {
+    pub(super) action: String,
+    pub(super) host: String,
+    pub(super) limits: StallLimits,
+}
+
+impl Exchange {
+    /// Sends a request with a body of `total` bytes; `sent` tells how many are gone so far.
+    pub(super) async fn send(
+        &self,
+        client: &reqwest::Client,
+        request: Request,
+        total: u64,
+        sent: &(dyn Fn() -> u64 + Send + Sync),
+    ) -> Result<Answer, Fault> {
+        let mut timer = StallTimer::upload(self.limits, total);
+        let (mut seen, mut at) = (0, Instant::now());
+        let mut ticks = tokio::time::interval(tick(&self.limits));
+        ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        let answer = client.execute(request);
+        tokio::pin!(answer);
+        let response = loop {
+            tokio::select! {
+                biased;
+                answer = &mut answer => break answer.map_err(|error| self.classify(error))?,
+                _ = ticks.tick() => {
+                    let (now_sent, now) = (sent(), Instant::now());
+                    timer.observe(now - at, now_sent - seen).map_err(|stall| {
+                        Fault::transient(Error::Stalled {
+                            action: self.action.clone(),
+                            host: self.host.clone(),
+                            reason: stall.to_string(),
+                        })
+                    })?;
+                    (seen, at) = (now_sent, now);
+                }
+            }
+        };
+        Ok(Answer {
+            response,
+            action: self.action.clone(),
+            host: self.host.clone(),
+            limits: self.limits,
+            timer: StallTimer::download(self.limits),
+        })
+    }
+
+    /// Says what kind of failure the network had.
+    fn classify(&self, error: reqwest::Error) -> Fault {
+        let (action, host) = (self.action.clone(), self.host.clone());
+        let error = error.without_url();
+        let source = RootCause::of(&error);
+        if error.is_builder() {
+            return Fault::permanent(Error::Protocol { action, host, reason: source.to_string() });
+        }
+        if !error.is_connect() {
+            return Fault::transient(Error::ConnectionLost { action, host, source });
+        }
+        if is_tls(&error) {
+            return Fault::permanent(Error::Tls { action, host, source });
+        }
+        Fault::new(Error::Unreachable { action, host, source }, Retry::Few)
+    }
+}
+
+impl Answer {
+    /// The HTTP status.
+    pub(super) fn status(&self) -> StatusCode {
+        self.response.status()
+    }
+
+    /// The URL that answered.
+    pub(super) fn url(&self) -> &Url {
+        self.response.url()
+    }
+
+    /// All headers.
+    pub(super) fn headers(&self) -> &HeaderMap {
+        self.response.headers()
+    }
+
+    /// A header that is there once and is ASCII.
+    pub(super) fn header(&self, name: &str) -> Option<&str> {
+        self.response.headers().get(name)?.to_str().ok()
+    }
+
+    /// The next bytes of the body; `None` at its end.
+    pub(super) async fn chunk(&mut self) -> Result<Option<Bytes>, Fault> {
+        let mut at = Instant::now();
+        let tick = tick(&self.limits);
+        loop {
+            let next = tokio::time::timeout(tick, self.response.chunk()).await;
+            let bytes = match &next {
+                Ok(Ok(Some(bytes))) => bytes.len() as u64,
+                _ => 0,
+            };
+            let now = Instant::now();
+            let watched = self.timer.observe(now - at, bytes);
+            at = now;
+            match next {
+                Ok(Ok(bytes)) => return Ok(bytes),
+                Ok(Err(error)) => return Err(self.lost(error)),
+                Err(_) => watched.map_err(|stall| {
+                    let (action, host) = (self.action.clone(), self.host.clone());
+                    Fault::transient(Error::Stalled { action, host, reason: stall.to_string() })
+                })?,
+            }
+        }
+    }
+
+    /// The whole body, which may have at most `limit` bytes.
+    pub(super) async fn body(&mut self, limit: u64) -> Result<Bytes, Fault> {
+        let mut body = BytesMut::new();
+        while let Some(bytes) = self.chunk().await? {
+            body.extend_from_slice(&bytes);
+            if body.len() as u64 > limit {
+                let action = self.action.clone();
+                return Err(Fault::permanent(Error::TooLarge { action, limit }));
+            }
+        }
+        Ok(body.freeze())
+    }
+
+    /// What the answer says about a refusal; a body that does not come is an empty one.
+    pub(super) async fn error_body(&mut self) -> ErrorBody {
+        let mut body = Vec::new();
+        while body.len() < MAX_ERROR_BYTES {
+            match self.chunk().await {
+                Ok(Some(bytes)) => body.extend_from_slice(&bytes),
+                Ok(None) | Err(_) => break,
+            }
+        }
+        body.truncate(MAX_ERROR_BYTES);
+        ErrorBody::parse(&body)
+    }
+
+    /// Passes an answer on unless its status says "later": then a fault with the wait asked for.
+    pub(super) async fn unless_later(mut self, our_unix_seconds: i64) -> Result<Self, Fault> {
+        let status = self.status().as_u16();
+        if !matches!(status, 408 | 425 | 429 | 500 | 502 | 503 | 504) {
+            return Ok(self);
+        }
+        let asked = self.header("retry-after").map(super::error_body::clean);
+        let wait = asked
+            .as_deref()
+            .and_then(|header| retry_after::parse(header, self.header("date"), our_unix_seconds));
+        let body = self.error_body().await;
+        let mut detail = body.text().to_owned();
+        if let Some(asked) = asked {
+            let separator = if detail.is_empty() { "" } else { "; " };
+            detail = format!("{detail}{separator}it says `Retry-After: {asked}`");
+        }
+        let error = self.refused(status, detail);
+        Err(Fault::new(error, wait.map_or(Retry::BackOff, Retry::After)))
+    }
+
+    /// The error for a status that the caller has no use for.
+    pub(super) async fn refusal(mut self) -> Fault {
+        let body = self.error_body().await;
+        self.refusal_with(&body)
+    }
+
+    /// As [`Answer::refusal`], when the body was read already.
+    pub(super) fn refusal_with(&self, body: &ErrorBody) -> Fault {
+        let (action, host) = (self.action.clone(), self.host.clone());
+        let detail = body.text().to_owned();
+        Fault::permanent(match self.status().as_u16() {
+            403 => Error::Denied { action, host, identity: None, detail },
+            404 => Error::NotFound { action, host, detail },
+            status => self.refused(status, detail),
+        })
+    }
+
+    /// The error for an answer that breaks the protocol.
+    pub(super) fn nonsense(&self, reason: impl Into<String>) -> Error {
+        let (action, host) = (self.action.clone(), self.host.clone());
+        Error::Protocol { action, host, reason: reason.into() }
+    }
+
+    /// What was attempted.
+    pub(super) fn action(&self) -> &str {
+        &self.action
+    }
+
+    fn refused(&self, status: u16, detail: String) -> Error {
+        Error::Refused { action: self.action.clone(), host: self.host.clone(), status, detail }
+    }
+
+    fn lost(&self, error: reqwest::Error) -> Fault {
+        let source = RootCause::of(&error.without_url());
+        let (action, host) = (self.action.clone(), self.host.clone());
+        Fault::transient(Error::ConnectionLost { action, host, source })
+    }
+}
+
+/// Often enough that no limit is overshot by much.
+fn tick(limits: &StallLimits) -> Duration {
+    let shortest = limits.silence.min(limits.answer).min(limits.window);
+    (shortest / 4).clamp(Duration::from_millis(1), LONGEST_TICK)
+}
+
+/// TLS libraries report through `io::Error` of the kind "invalid data"; a connection that merely
+/// breaks during the handshake has another kind.
+fn is_tls(error: &(dyn StdError + 'static)) -> bool {
+    let mut next = Some(error);
+    while let Some(error) = next {
+        let mut io = error.downcast_ref::<io::Error>();
+        while let Some(inner) = io {
+            if inner.kind() == io::ErrorKind::InvalidData {
+                return true;
+            }
+            io = inner.get_ref().and_then(|inner| inner.downcast_ref::<io::Error>());
+        }
+        next = error.source();
+    }
+    false
+}

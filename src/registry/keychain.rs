@@ -1,0 +1,161 @@
+//! Where credentials come from: the contract, and asking the sources in order.
+
+use std::fmt;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+
+use super::secret::Secret;
+use crate::event::Events;
+use crate::oci::Repository;
+
+/// One source of credentials.
+#[async_trait]
+pub trait Keychain: fmt::Debug + Send + Sync {
+    /// What to call it in messages: "docker config `~/.docker/config.json`".
+    fn name(&self) -> String;
+
+    /// The credentials for a repository. A source that is broken says so as
+    /// [`Lookup::Broken`]: the next one is asked, and a person is warned.
+    async fn find(&self, repository: &Repository) -> Lookup;
+}
+
+/// What a keychain knows.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Lookup {
+    /// These.
+    Found(Credential),
+    /// None, and why.
+    Nothing(String),
+    /// It cannot be read, and why.
+    Broken(String),
+}
+
+/// What convinces a registry.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Credential {
+    /// A user name and a password or access token.
+    Password {
+        /// The user name.
+        username: String,
+        /// The password.
+        password: Secret,
+    },
+    /// A refresh token for the registry's token server.
+    Identity {
+        /// The refresh token.
+        token: Secret,
+    },
+    /// A token that the registry itself takes.
+    Bearer {
+        /// The token.
+        token: Secret,
+    },
+}
+
+/// Credentials and where they came from, or where they were looked for.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Search {
+    pub(super) found: Option<(Credential, String)>,
+    pub(super) tried: Vec<String>,
+}
+
+impl Credential {
+    /// Whom it speaks for, without anything secret.
+    pub fn identity(&self) -> String {
+        match self {
+            Self::Password { username, .. } => format!("user `{}`", username.escape_debug()),
+            Self::Identity { .. } => "an identity token".into(),
+            Self::Bearer { .. } => "a registry token".into(),
+        }
+    }
+}
+
+impl Search {
+    /// Asks one keychain after the other until one has credentials.
+    pub(super) async fn run(
+        keychains: &[Arc<dyn Keychain>],
+        repository: &Repository,
+        events: &Events,
+    ) -> Self {
+        let mut search = Self::default();
+        for keychain in keychains {
+            match keychain.find(repository).await {
+                Lookup::Found(credential) => {
+                    let source = format!("{} from {}", credential.identity(), keychain.name());
+                    events.detail(format!("`{}`: using {source}", repository.registry()));
+                    search.found = Some((credential, source));
+                    break;
+                }
+                Lookup::Nothing(reason) => {
+                    search.tried.push(format!("{}: {reason}", keychain.name()));
+                }
+                Lookup::Broken(reason) => {
+                    let text = format!("{}: {reason}", keychain.name());
+                    events.warn("credentials-unreadable", text.clone(), None);
+                    search.tried.push(text);
+                }
+            }
+        }
+        for line in &search.tried {
+            events.detail(format!("`{}`: no credentials from {line}", repository.registry()));
+        }
+        search
+    }
+
+    /// Whom the found credentials speak for.
+    pub(super) fn identity(&self) -> Option<String> {
+        self.found.as_ref().map(|(_, source)| source.clone())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::event::Event;
+
+    #[derive(Debug)]
+    struct Fixed(&'static str, Lookup);
+
+    #[async_trait]
+    impl Keychain for Fixed {
+        fn name(&self) -> String {
+            self.0.into()
+        }
+
+        async fn find(&self, _: &Repository) -> Lookup {
+            self.1.clone()
+        }
+    }
+
+    #[tokio::test]
+    async fn the_first_with_credentials_wins_and_the_others_say_why_not() {
+        let credential =
+            Credential::Password { username: "bob".into(), password: Secret::new("canary") };
+        let keychains: Vec<Arc<dyn Keychain>> = vec![
+            Arc::new(Fixed("one", Lookup::Nothing("empty".into()))),
+            Arc::new(Fixed("two", Lookup::Broken("damaged".into()))),
+            Arc::new(Fixed("three", Lookup::Found(credential.clone()))),
+            Arc::new(Fixed("four", Lookup::Broken("never asked".into()))),
+        ];
+        let (events, receiver) = Events::channel();
+        let search = Search::run(&keychains, &"r.io/a".parse().unwrap(), &events).await;
+        assert_eq!(search.identity().as_deref(), Some("user `bob` from three"));
+        assert_eq!(search.tried, ["one: empty", "two: damaged"]);
+        drop(events);
+        let detail = |text: &str| Event::Detail { text: text.into() };
+        assert_eq!(
+            receiver.iter().collect::<Vec<_>>(),
+            [
+                Event::Warning {
+                    code: "credentials-unreadable",
+                    text: "two: damaged".into(),
+                    hint: None
+                },
+                detail("`r.io`: using user `bob` from three"),
+                detail("`r.io`: no credentials from one: empty"),
+                detail("`r.io`: no credentials from two: damaged"),
+            ]
+        );
+    }
+}

@@ -1,0 +1,312 @@
+//! Looks up, fetches and puts manifests and indexes.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use reqwest::StatusCode;
+use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderValue};
+use serde::Deserialize;
+use serde::de::IgnoredAny;
+
+use super::endpoint::{Endpoint, Right};
+use super::error::Error;
+use super::error_body::ErrorBody;
+use super::exchange::Answer;
+use super::retry::{Fault, Retry};
+use super::transport::{Body, Call, Transport};
+use super::{FetchedManifest, ManifestOutcome};
+use crate::oci::{Descriptor, Digest, MAX_DOCUMENT_BYTES, MediaType, Reference, Repository};
+
+/// The header in which registries name what they send or took.
+const CONTENT_DIGEST: &str = "docker-content-digest";
+
+/// Asks what a tag or digest is; `None` when it does not exist.
+///
+/// A registry that knows no `HEAD`, or does not name the digest, is asked for the whole document.
+pub(super) async fn resolve(
+    transport: &Arc<Transport>,
+    reference: &Reference,
+) -> Result<Option<Descriptor>, Error> {
+    let endpoint = Endpoint::head_manifest(&reference.repository, &reference.target(), Right::Pull);
+    let headers = HeaderMap::new();
+    let answer = transport.send(Call::plain(&endpoint, &headers)).await?;
+    match answer.status() {
+        StatusCode::OK => {
+            if let Some(descriptor) = descriptor(&answer)
+                && reference.digest.is_none_or(|digest| digest == descriptor.digest)
+            {
+                return Ok(Some(descriptor));
+            }
+        }
+        StatusCode::NOT_FOUND => return Ok(None),
+        StatusCode::METHOD_NOT_ALLOWED => {}
+        _ => return Err(*transport.refusal(&endpoint, answer).await.error),
+    }
+    match fetch(transport, reference, Right::Pull).await {
+        Ok(manifest) => Ok(Some(Descriptor::of(manifest.media_type, &manifest.bytes))),
+        Err(error) if matches!(error.root(), Error::NotFound { .. }) => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+/// Fetches a document; the digest is that of its bytes, and the one asked for when there was one.
+pub(super) async fn fetch(
+    transport: &Arc<Transport>,
+    reference: &Reference,
+    right: Right,
+) -> Result<FetchedManifest, Error> {
+    let endpoint = Endpoint::get_manifest(&reference.repository, &reference.target(), right);
+    let mut tries = transport.patience.begin();
+    loop {
+        match fetch_once(transport, reference, &endpoint).await {
+            Ok(manifest) => {
+                transport.patience.confirm_progress();
+                return Ok(manifest);
+            }
+            Err(fault) => tries.outlast(fault).await?,
+        }
+    }
+}
+
+async fn fetch_once(
+    transport: &Transport,
+    reference: &Reference,
+    endpoint: &Endpoint,
+) -> Result<FetchedManifest, Fault> {
+    let headers = HeaderMap::new();
+    let mut answer = transport.once(Call::plain(endpoint, &headers)).await?;
+    if answer.status() != StatusCode::OK {
+        return Err(transport.refusal(endpoint, answer).await);
+    }
+    let bytes = answer.body(MAX_DOCUMENT_BYTES).await?;
+    let digest = Digest::of(&bytes);
+    if let Some(expected) = reference.digest.filter(|expected| *expected != digest) {
+        let action = endpoint.action.clone();
+        let error = Error::WrongDigest { action, expected, actual: digest };
+        return Err(Fault::new(error, Retry::Once));
+    }
+    warn_of_other_digest(transport, &answer, digest);
+    let media_type = media_type(answer.header("content-type"), &bytes)
+        .map_err(|reason| Fault::permanent(answer.nonsense(reason)))?;
+    Ok(FetchedManifest { bytes, media_type, digest })
+}
+
+/// Puts a document under a tag or its digest. An outcome that nobody saw is asked for.
+pub(super) async fn put(
+    transport: &Arc<Transport>,
+    reference: &Reference,
+    descriptor: &Descriptor,
+    bytes: &Bytes,
+) -> Result<ManifestOutcome, Error> {
+    let target = reference.tag.clone().unwrap_or_else(|| descriptor.digest.to_string());
+    let put = Put { transport, repository: &reference.repository, target, descriptor, bytes };
+    let mut tries = transport.patience.begin();
+    let mut was_sent = false;
+    loop {
+        match put.attempt(&mut was_sent).await {
+            Ok(outcome) => {
+                transport.patience.confirm_progress();
+                return Ok(outcome);
+            }
+            Err(fault) => tries.outlast(fault).await?,
+        }
+    }
+}
+
+/// One document on its way.
+struct Put<'a> {
+    transport: &'a Arc<Transport>,
+    repository: &'a Repository,
+    target: String,
+    descriptor: &'a Descriptor,
+    bytes: &'a Bytes,
+}
+
+impl Put<'_> {
+    /// Looks first, in the first try as in every later one: then nothing has to be done, or an
+    /// earlier try had worked and its answer was lost.
+    async fn attempt(&self, was_sent: &mut bool) -> Result<ManifestOutcome, Fault> {
+        let existing = self.existing().await?;
+        if existing == Some(self.descriptor.digest) {
+            let outcome = if *was_sent { ManifestOutcome::Put } else { ManifestOutcome::Unchanged };
+            return Ok(outcome);
+        }
+        *was_sent = true;
+        let endpoint = Endpoint::put_manifest(self.repository, &self.target);
+        let media_type = HeaderValue::from_str(self.descriptor.media_type.as_str())
+            .map_err(|_| Fault::permanent(self.unsendable(&endpoint)))?;
+        let headers = HeaderMap::from_iter([(CONTENT_TYPE, media_type)]);
+        let call = Call { endpoint: &endpoint, headers: &headers, body: Body::Bytes(self.bytes) };
+        let mut answer = self.transport.once(call).await?;
+        if answer.status().is_success() {
+            warn_of_other_digest(self.transport, &answer, self.descriptor.digest);
+            return Ok(ManifestOutcome::Put);
+        }
+        let body = answer.error_body().await;
+        Err(self.refusal(&endpoint, &answer, &body, existing))
+    }
+
+    /// What the target is now; `None` when it is nothing, or when we may not know.
+    async fn existing(&self) -> Result<Option<Digest>, Fault> {
+        let endpoint = Endpoint::head_manifest(self.repository, &self.target, Right::Push);
+        let headers = HeaderMap::new();
+        let answer = self.transport.once(Call::plain(&endpoint, &headers)).await?;
+        match answer.status().as_u16() {
+            200 => match descriptor(&answer) {
+                Some(descriptor) => Ok(Some(descriptor.digest)),
+                None => self.existing_bytes().await,
+            },
+            405 => self.existing_bytes().await,
+            // A robot that may only push is not allowed to look.
+            403 | 404 => Ok(None),
+            _ => Err(self.transport.refusal(&endpoint, answer).await),
+        }
+    }
+
+    async fn existing_bytes(&self) -> Result<Option<Digest>, Fault> {
+        let endpoint = Endpoint::get_manifest(self.repository, &self.target, Right::Push);
+        let headers = HeaderMap::new();
+        let mut answer = self.transport.once(Call::plain(&endpoint, &headers)).await?;
+        if answer.status() != StatusCode::OK {
+            return Ok(None);
+        }
+        Ok(Some(Digest::of(&answer.body(MAX_DOCUMENT_BYTES).await?)))
+    }
+
+    fn refusal(
+        &self,
+        endpoint: &Endpoint,
+        answer: &Answer,
+        body: &ErrorBody,
+        existing: Option<Digest>,
+    ) -> Fault {
+        let fault = self.transport.with_identity(endpoint, answer.refusal_with(body));
+        let status = answer.status().as_u16();
+        let detail = body.text().to_owned();
+        let action = endpoint.action.clone();
+        let is_content_missing = matches!(status, 400 | 404)
+            && ["MANIFEST_BLOB_UNKNOWN", "BLOB_UNKNOWN", "MANIFEST_UNKNOWN"]
+                .iter()
+                .any(|code| body.has(code));
+        if is_content_missing {
+            let host = self.repository.registry().to_owned();
+            return Fault::permanent(Error::ContentMissing { action, host, detail });
+        }
+        // ECR says TAG_INVALID, Harbor 412, Docker Hub 403.
+        let is_immutable = matches!(status, 403 | 409 | 412)
+            || body.has("TAG_INVALID")
+            || body.has("IMAGE_TAG_ALREADY_EXISTS");
+        match existing {
+            Some(existing) if is_immutable => Fault::permanent(Error::TagIsImmutable {
+                action,
+                existing,
+                wanted: self.descriptor.digest,
+                detail,
+            }),
+            _ => fault,
+        }
+    }
+
+    fn unsendable(&self, endpoint: &Endpoint) -> Error {
+        Error::Protocol {
+            action: endpoint.action.clone(),
+            host: self.repository.registry().to_owned(),
+            reason: "its media type does not fit into a header".into(),
+        }
+    }
+}
+
+/// What a `HEAD` says, when it says all of it.
+fn descriptor(answer: &Answer) -> Option<Descriptor> {
+    let digest = answer.header(CONTENT_DIGEST)?.parse().ok()?;
+    let size = answer.header("content-length")?.parse().ok()?;
+    let media_type = MediaType::parse(answer.header("content-type")?);
+    Some(Descriptor::new(media_type, digest, size))
+}
+
+/// The digest that was computed counts; a registry that names another one is worth a word.
+fn warn_of_other_digest(transport: &Transport, answer: &Answer, computed: Digest) {
+    let named = answer.header(CONTENT_DIGEST).and_then(|text| text.parse::<Digest>().ok());
+    if named.is_some_and(|named| named != computed) {
+        let text = format!("cannot trust the digest a registry names: {}", answer.action());
+        transport.events.warn("registry-digest-differs", text, None);
+    }
+}
+
+/// The members that say what a document is.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Shape {
+    #[serde(default)]
+    media_type: Option<MediaType>,
+    #[serde(default)]
+    manifests: Option<IgnoredAny>,
+    #[serde(default)]
+    layers: Option<IgnoredAny>,
+}
+
+/// The type of a document: the header's, or its own where the header is general. They must agree,
+/// or the same bytes could be read in two ways (CVE-2021-41190).
+fn media_type(header: Option<&str>, bytes: &[u8]) -> Result<MediaType, String> {
+    let declared = header.map(MediaType::parse).filter(is_document);
+    let shape: Shape = serde_json::from_slice(bytes).map_err(|_| "it is not JSON".to_owned())?;
+    let own = shape.media_type.filter(is_document);
+    match (declared, own) {
+        (Some(declared), Some(own)) if declared != own => {
+            Err(format!("it is declared as `{declared}` and says that it is `{own}`"))
+        }
+        (Some(known), _) | (None, Some(known)) => Ok(known),
+        (None, None) if shape.manifests.is_some() && shape.layers.is_none() => {
+            Ok(MediaType::OciIndex)
+        }
+        (None, None) if shape.layers.is_some() && shape.manifests.is_none() => {
+            Ok(MediaType::OciManifest)
+        }
+        (None, None) => {
+            let found = header.unwrap_or("nothing").escape_debug();
+            Err(format!("it is neither a manifest nor an index but `{found}`"))
+        }
+    }
+}
+
+fn is_document(media_type: &MediaType) -> bool {
+    media_type.is_manifest() || media_type.is_index()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn header_and_document_must_agree_on_the_type() {
+        const INDEX: &str = "application/vnd.oci.image.index.v1+json";
+        const MANIFEST: &str = "application/vnd.oci.image.manifest.v1+json";
+        let own_index = format!(r#"{{"mediaType":"{INDEX}"}}"#);
+        for (header, body, expected) in [
+            (Some(INDEX), "{}", Ok(MediaType::OciIndex)),
+            (Some(INDEX), &*own_index, Ok(MediaType::OciIndex)),
+            (Some("application/json"), &*own_index, Ok(MediaType::OciIndex)),
+            (None, &*own_index, Ok(MediaType::OciIndex)),
+            (Some("text/plain; charset=utf-8"), r#"{"layers":[]}"#, Ok(MediaType::OciManifest)),
+            (None, r#"{"manifests":[]}"#, Ok(MediaType::OciIndex)),
+            (
+                Some(MANIFEST),
+                &*own_index,
+                Err(format!("it is declared as `{MANIFEST}` and says that it is `{INDEX}`")),
+            ),
+            (
+                None,
+                r#"{"manifests":[],"layers":[]}"#,
+                Err("it is neither a manifest nor an index but `nothing`".into()),
+            ),
+            (
+                Some("text/html"),
+                "{}",
+                Err("it is neither a manifest nor an index but `text/html`".into()),
+            ),
+            (Some(INDEX), "<html>", Err("it is not JSON".into())),
+        ] {
+            assert_eq!(media_type(header, body.as_bytes()), expected, "{header:?} {body}");
+        }
+    }
+}

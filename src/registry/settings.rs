@@ -1,0 +1,68 @@
+//! What the machine says about the network: never part of a project's file.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+/// How to reach registries.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Settings {
+    /// Registries (`host` or `host:port`) that may be reached without TLS; loopback always may.
+    pub insecure: BTreeSet<String>,
+    /// Registries whose certificate is not checked.
+    pub skip_tls_verify: BTreeSet<String>,
+    /// PEM files of further authorities per registry; the empty name means every registry.
+    pub certificates: BTreeMap<String, Vec<u8>>,
+    /// What we call ourselves.
+    pub user_agent: String,
+    /// How long connecting may take.
+    pub connect_timeout: Duration,
+    /// How long a transfer may stand still, and how long it may be too slow.
+    pub stall: StallLimits,
+    /// How long a command goes on without newly confirmed progress.
+    pub patience: Duration,
+    /// How long everything may take, on request.
+    pub total: Option<Duration>,
+    /// How many reads, and how many writes, go to one registry at once.
+    pub concurrency: usize,
+}
+
+/// When a transfer counts as dead.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct StallLimits {
+    /// No byte for this long.
+    pub silence: Duration,
+    /// Fewer than [`StallLimits::bytes_per_second`] over this long.
+    pub window: Duration,
+    /// The slowest acceptable rate.
+    pub bytes_per_second: u64,
+    /// How long an answer may take once the last byte of the request is sent; one second more is
+    /// granted for every 20 MB, since the registry hashes and moves what it got.
+    pub answer: Duration,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            insecure: BTreeSet::new(),
+            skip_tls_verify: BTreeSet::new(),
+            certificates: BTreeMap::new(),
+            user_agent: concat!("dockless/", env!("CARGO_PKG_VERSION")).into(),
+            connect_timeout: Duration::from_secs(10),
+            stall: StallLimits::default(),
+            patience: Duration::from_mins(5),
+            total: None,
+            concurrency: 6,
+        }
+    }
+}
+
+impl Default for StallLimits {
+    fn default() -> Self {
+        Self {
+            silence: Duration::from_secs(30),
+            window: Duration::from_mins(1),
+            bytes_per_second: 1024,
+            answer: Duration::from_mins(1),
+        }
+    }
+}

@@ -1,0 +1,342 @@
+//! Sends endpoints: the one place for retries, redirects, credentials' scope and limits.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::pin::Pin;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use futures_util::{Stream, StreamExt as _};
+use reqwest::header::{
+    ACCEPT, ACCEPT_ENCODING, AUTHORIZATION, CONTENT_LENGTH, HeaderMap, HeaderValue,
+};
+use reqwest::{Request, Url};
+
+use super::auth::{Authenticator, Grant, Wanted};
+use super::endpoint::{Endpoint, Place};
+use super::error::Error;
+use super::error_body::clean;
+use super::exchange::{Answer, Exchange};
+use super::http::{HttpClients, is_allowed};
+use super::limit::Limits;
+use super::origin::{Origin, api_root, is_loopback};
+use super::redirect::{self, MAX_REDIRECTS};
+use super::retry::{Fault, Patience, Retry};
+use crate::event::Events;
+use crate::sys::Clock;
+
+/// Tries with other credentials within one try: anonymous, a kept token, a fresh one, and one more
+/// with the scopes that the challenge asked for.
+const MAX_LOGINS: usize = 5;
+
+/// Everything a request passes through.
+#[derive(Debug)]
+pub(super) struct Transport {
+    pub(super) http: HttpClients,
+    pub(super) auth: Authenticator,
+    pub(super) limits: Limits,
+    pub(super) patience: Arc<Patience>,
+    pub(super) events: Events,
+    pub(super) clock: Arc<dyn Clock>,
+    pub(super) memory: Memory,
+}
+
+/// What was learned about registries on the way.
+#[derive(Debug, Default)]
+pub(super) struct Memory {
+    /// Registries that may speak plain http, and what they turned out to speak.
+    schemes: Mutex<BTreeMap<String, &'static str>>,
+    /// Origins that answered once: when one of them cannot be reached, that is an accident.
+    answered: Mutex<BTreeSet<Origin>>,
+    /// Warnings of registries that were shown.
+    warned: Mutex<BTreeSet<String>>,
+}
+
+/// One request with its body and the headers that are not the endpoint's own.
+#[derive(Clone, Copy)]
+pub(super) struct Call<'a> {
+    pub(super) endpoint: &'a Endpoint,
+    pub(super) headers: &'a HeaderMap,
+    pub(super) body: Body<'a>,
+}
+
+/// What a request carries; it can be made again for every try and every redirect.
+#[derive(Clone, Copy)]
+pub(super) enum Body<'a> {
+    Empty,
+    Bytes(&'a Bytes),
+    Content(&'a dyn Content),
+}
+
+/// A body that is streamed.
+#[async_trait]
+pub(super) trait Content: Send + Sync {
+    /// How many bytes there are.
+    fn size(&self) -> u64;
+
+    /// Opens it at its beginning.
+    async fn open(&self) -> Result<ContentStream, Fault>;
+
+    /// So many bytes of this try are gone.
+    fn sent(&self, bytes: u64);
+}
+
+/// The bytes of a body.
+pub(super) type ContentStream = Pin<Box<dyn Stream<Item = std::io::Result<Bytes>> + Send>>;
+
+impl<'a> Call<'a> {
+    /// A request without body and headers of its own.
+    pub(super) fn plain(endpoint: &'a Endpoint, headers: &'a HeaderMap) -> Self {
+        Self { endpoint, headers, body: Body::Empty }
+    }
+}
+
+impl Transport {
+    /// Sends until there is an answer that is not "later", or patience runs out.
+    pub(super) async fn send(&self, call: Call<'_>) -> Result<Answer, Error> {
+        let mut tries = self.patience.begin();
+        loop {
+            match self.once(call).await {
+                Ok(answer) => return Ok(answer),
+                Err(fault) => tries.outlast(fault).await?,
+            }
+        }
+    }
+
+    /// One try: log in where asked, follow redirects, give the answer unless it says "later".
+    pub(super) async fn once(&self, call: Call<'_>) -> Result<Answer, Fault> {
+        let registry = call.endpoint.repository.registry();
+        let settled = lock(&self.memory.schemes).get(registry).copied();
+        let may_be_plain =
+            is_loopback(registry) || self.http.settings().insecure.contains(registry);
+        let scheme = settled.unwrap_or(if may_be_plain { "http" } else { "https" });
+        let result = self.with_login(call, scheme).await;
+        if settled.is_some() || !may_be_plain {
+            return result;
+        }
+        // A TLS server answers plain http with 400, or hangs up.
+        let is_suspicious = match &result {
+            Ok(answer) => answer.status() == 400,
+            Err(fault) => matches!(*fault.error, Error::ConnectionLost { .. }),
+        };
+        if is_suspicious && let Ok(answer) = self.with_login(call, "https").await {
+            lock(&self.memory.schemes).insert(registry.to_owned(), "https");
+            return Ok(answer);
+        }
+        if result.is_ok() {
+            lock(&self.memory.schemes).insert(registry.to_owned(), "http");
+        }
+        result
+    }
+
+    /// The error for an answer that the caller has no use for; a 403 says whom it does not allow.
+    pub(super) async fn refusal(&self, endpoint: &Endpoint, answer: Answer) -> Fault {
+        let fault = answer.refusal().await;
+        self.with_identity(endpoint, fault)
+    }
+
+    /// Adds to a 403 whom it does not allow.
+    pub(super) fn with_identity(&self, endpoint: &Endpoint, mut fault: Fault) -> Fault {
+        if let Error::Denied { identity, .. } = fault.error.as_mut() {
+            *identity = self.auth.identity(&endpoint.repository);
+        }
+        fault
+    }
+
+    async fn with_login(&self, call: Call<'_>, scheme: &str) -> Result<Answer, Fault> {
+        let endpoint = call.endpoint;
+        let registry = endpoint.repository.registry();
+        let (root, home) = api_root(registry, scheme)
+            .and_then(|root| Some((root.clone(), Origin::of(&root)?)))
+            .ok_or_else(|| {
+                let reason = "it is not a host name".to_owned();
+                Fault::permanent(Error::Settings { host: registry.to_owned(), reason })
+            })?;
+        let start = match &endpoint.place {
+            Place::Path(path) => root.join(path).expect("paths of endpoints are relative URLs"),
+            Place::Url(url) => url.clone(),
+        };
+        let permit = self.limits.take(&home, endpoint.direction()).await;
+        let mut scopes = endpoint.scopes.clone();
+        for _ in 0..MAX_LOGINS {
+            let action = &endpoint.action;
+            let repository = &endpoint.repository;
+            let wanted = Wanted { home: &home, repository, scopes: &scopes, action };
+            let (answer, grant) = self.follow(call, wanted, start.clone()).await?;
+            self.show_warning(registry, &answer);
+            if answer.status() == 401 && Origin::of(answer.url()).as_ref() == Some(&home) {
+                scopes.extend(self.auth.refused(wanted, grant.as_ref(), answer).await?);
+                continue;
+            }
+            if answer.status() == 429 {
+                self.limits.narrow(&home, endpoint.direction(), permit);
+            }
+            return answer.unless_later(self.clock.unix_seconds()).await;
+        }
+        Err(Fault::transient(Error::Refused {
+            action: endpoint.action.clone(),
+            host: registry.to_owned(),
+            status: 401,
+            detail: "it refuses one fresh token after the other".into(),
+        }))
+    }
+
+    /// Follows redirects; `Authorization` goes to the registry's own origin and nowhere else.
+    async fn follow(
+        &self,
+        call: Call<'_>,
+        wanted: Wanted<'_>,
+        start: Url,
+    ) -> Result<(Answer, Option<Grant>), Fault> {
+        let mut url = start;
+        for _ in 0..=MAX_REDIRECTS {
+            let is_home = Origin::of(&url).as_ref() == Some(wanted.home);
+            let grant = if is_home { self.auth.grant(wanted, &self.http).await? } else { None };
+            let answer = self.exchange(call, wanted, &url, grant.as_ref()).await?;
+            if !redirect::is_redirect(answer.status()) {
+                return Ok((answer, grant));
+            }
+            let location = answer.header("location");
+            url = redirect::follow(&call.endpoint.method, answer.status(), &url, location)
+                .map_err(|reason| Self::unsafe_place(call, reason))?;
+        }
+        Err(Self::unsafe_place(call, format!("it redirects more than {MAX_REDIRECTS} times")))
+    }
+
+    async fn exchange(
+        &self,
+        call: Call<'_>,
+        wanted: Wanted<'_>,
+        url: &Url,
+        grant: Option<&Grant>,
+    ) -> Result<Answer, Fault> {
+        let farthest = self.http.farthest(wanted.home, url).await;
+        if !is_allowed(url, farthest) {
+            return Err(Self::unsafe_place(call, "its address is private or reserved".into()));
+        }
+        let client = self.http.client(url, farthest).map_err(Fault::permanent)?;
+        let exchange = Exchange {
+            action: call.endpoint.action.clone(),
+            host: host_for_messages(url, wanted),
+            limits: self.http.settings().stall,
+        };
+        let mut request = Request::new(call.endpoint.method.clone(), url.clone());
+        *request.headers_mut() = Self::headers(call, grant);
+        let origin = Origin::of(url);
+        let result = match call.body {
+            Body::Empty => exchange.send(&client, request, 0, &|| 0).await,
+            Body::Bytes(bytes) => {
+                *request.body_mut() = Some(bytes.clone().into());
+                exchange.send(&client, request, 0, &|| 0).await
+            }
+            Body::Content(content) => send_content(&exchange, &client, request, content).await,
+        };
+        match result {
+            Ok(answer) => {
+                lock(&self.memory.answered).extend(origin);
+                Ok(answer)
+            }
+            Err(fault) => Err(self.if_it_answered_before(origin.as_ref(), fault)),
+        }
+    }
+
+    fn headers(call: Call<'_>, grant: Option<&Grant>) -> HeaderMap {
+        let mut headers = call.headers.clone();
+        headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
+        if let Some(accept) = &call.endpoint.accept {
+            let accept = HeaderValue::from_str(accept).expect("media types are fit for a header");
+            headers.insert(ACCEPT, accept);
+        }
+        let length = match call.body {
+            Body::Empty if call.endpoint.method == reqwest::Method::POST => Some(0),
+            Body::Empty => None,
+            Body::Bytes(bytes) => Some(bytes.len() as u64),
+            Body::Content(content) => Some(content.size()),
+        };
+        if let Some(length) = length {
+            headers.insert(CONTENT_LENGTH, HeaderValue::from(length));
+        }
+        if let Some(grant) = grant {
+            headers.insert(AUTHORIZATION, grant.header.clone());
+        }
+        headers
+    }
+
+    /// A registry that answered a moment ago and is gone now will probably be back.
+    fn if_it_answered_before(&self, origin: Option<&Origin>, fault: Fault) -> Fault {
+        let answered = origin.is_some_and(|origin| lock(&self.memory.answered).contains(origin));
+        if answered && matches!(*fault.error, Error::Unreachable { .. }) {
+            return Fault { retry: Retry::BackOff, ..fault };
+        }
+        fault
+    }
+
+    /// `Warning: 299` is meant for people (distribution-spec, "Warnings").
+    fn show_warning(&self, registry: &str, answer: &Answer) {
+        for warning in answer.headers().get_all("warning") {
+            let text = String::from_utf8_lossy(warning.as_bytes());
+            let Some(text) = text.strip_prefix("299 - ") else { continue };
+            let text = format!("`{registry}` says: {}", clean(text.trim_matches('"')));
+            if lock(&self.memory.warned).insert(text.clone()) {
+                self.events.warn("registry-warning", text, None);
+            }
+        }
+    }
+
+    fn unsafe_place(call: Call<'_>, reason: String) -> Fault {
+        let host = call.endpoint.repository.registry().to_owned();
+        Fault::permanent(Error::Unsafe { action: call.endpoint.action.clone(), host, reason })
+    }
+}
+
+/// Streams a body with its known length, counts what leaves, and keeps apart whether reading it or
+/// sending it failed.
+async fn send_content(
+    exchange: &Exchange,
+    client: &reqwest::Client,
+    mut request: Request,
+    content: &dyn Content,
+) -> Result<Answer, Fault> {
+    let gone = Arc::new(AtomicU64::new(0));
+    let unreadable: Arc<Mutex<Option<std::io::Error>>> = Arc::default();
+    let (counter, slot) = (Arc::clone(&gone), Arc::clone(&unreadable));
+    let stream = content.open().await?.map(move |bytes| match bytes {
+        Ok(bytes) => {
+            counter.fetch_add(bytes.len() as u64, Ordering::Relaxed);
+            Ok(bytes)
+        }
+        Err(error) => {
+            let kind = error.kind();
+            *lock(&slot) = Some(error);
+            Err(std::io::Error::from(kind))
+        }
+    });
+    *request.body_mut() = Some(reqwest::Body::wrap_stream(stream));
+    let sent = || {
+        let sent = gone.load(Ordering::Relaxed);
+        content.sent(sent);
+        sent
+    };
+    let result = exchange.send(client, request, content.size(), &sent).await;
+    sent();
+    match lock(&unreadable).take() {
+        Some(source) if result.is_err() => {
+            let action = exchange.action.clone();
+            Err(Fault::permanent(Error::Source { action, source }))
+        }
+        _ => result,
+    }
+}
+
+/// The registry by the name people know; another host by its own.
+fn host_for_messages(url: &Url, wanted: Wanted<'_>) -> String {
+    if Origin::of(url).as_ref() == Some(wanted.home) {
+        return wanted.repository.registry().to_owned();
+    }
+    url.host_str().unwrap_or_default().to_owned()
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

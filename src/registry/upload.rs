@@ -1,0 +1,268 @@
+//! Brings a blob into a repository: look, mount, else one streamed `PUT`.
+//!
+//! The unit of recovery is the whole blob: after any fault the registry is asked again whether the
+//! blob is there. An answer that was lost, a session that vanished, a commit that was cut off:
+//! all end there.
+
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use futures_util::StreamExt as _;
+use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderValue};
+use reqwest::{StatusCode, Url};
+use tokio::io::AsyncReadExt as _;
+use tokio_util::io::ReaderStream;
+
+use super::download::Download;
+use super::endpoint::{Endpoint, Right};
+use super::error::Error;
+use super::exchange::Answer;
+use super::redirect;
+use super::retry::{Fault, Retry};
+use super::transport::{Body, Call, Content, ContentStream, Transport};
+use super::{BlobOutcome, BlobSource};
+use crate::event::Task;
+use crate::oci::{Descriptor, Repository};
+
+/// How much is read from a file at once.
+const READ_BYTES: usize = 256 * 1024;
+/// How long the registry may take to forget an upload; nothing depends on it.
+const CANCEL_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// One blob on its way.
+pub(super) struct Upload<'a> {
+    pub(super) transport: &'a Arc<Transport>,
+    pub(super) repository: &'a Repository,
+    pub(super) descriptor: &'a Descriptor,
+    pub(super) source: &'a BlobSource,
+    pub(super) mount_from: Option<&'a Repository>,
+    pub(super) task: &'a Task,
+}
+
+/// What earlier tries of one upload left.
+#[derive(Default)]
+struct State {
+    /// A mount was refused: do not ask again.
+    is_mount_refused: bool,
+    /// The blob, or a part of it, was sent.
+    was_sent: bool,
+    /// A session that was begun and not ended.
+    abandoned: Option<Url>,
+}
+
+/// What came of asking for an upload.
+enum Start {
+    Mounted,
+    Session(Url),
+}
+
+impl Upload<'_> {
+    /// Does it, as often as it takes.
+    pub(super) async fn run(&self) -> Result<BlobOutcome, Error> {
+        let mut tries = self.transport.patience.begin();
+        let mut state = State::default();
+        loop {
+            match self.attempt(&mut state).await {
+                Ok(outcome) => {
+                    self.transport.patience.confirm_progress();
+                    return Ok(outcome);
+                }
+                Err(fault) => tries.outlast(fault).await?,
+            }
+        }
+    }
+
+    async fn attempt(&self, state: &mut State) -> Result<BlobOutcome, Fault> {
+        if self.is_present().await? {
+            let outcome = if state.was_sent { BlobOutcome::Uploaded } else { BlobOutcome::Present };
+            return Ok(outcome);
+        }
+        if let Some(url) = state.abandoned.take() {
+            self.cancel(url).await;
+        }
+        let session = match self.start(state).await? {
+            Start::Mounted => return Ok(BlobOutcome::Mounted),
+            Start::Session(url) => url,
+        };
+        state.was_sent = true;
+        state.abandoned = Some(session.clone());
+        self.finish(&session).await?;
+        Ok(BlobOutcome::Uploaded)
+    }
+
+    /// Whether the repository has the blob. Robots that may only push get 403, some registries
+    /// know no `HEAD`: then nobody knows, and the upload decides.
+    async fn is_present(&self) -> Result<bool, Fault> {
+        let endpoint = Endpoint::head_blob(self.repository, &self.descriptor.digest, Right::Push);
+        let headers = HeaderMap::new();
+        let answer = self.transport.once(Call::plain(&endpoint, &headers)).await?;
+        match answer.status().as_u16() {
+            200 => Ok(true),
+            403..=405 => Ok(false),
+            _ => Err(self.transport.refusal(&endpoint, answer).await),
+        }
+    }
+
+    async fn start(&self, state: &mut State) -> Result<Start, Fault> {
+        let digest = &self.descriptor.digest;
+        if let Some(from) = self.mount_from.filter(|from| self.can_mount(from))
+            && !state.is_mount_refused
+        {
+            let endpoint = Endpoint::mount(self.repository, digest, from);
+            match self.open(&endpoint).await {
+                Ok(start) => return Ok(start),
+                // Without the other repository's rights, or where mounting is switched off, any
+                // status may come; it says nothing about an ordinary upload.
+                Err(fault) if is_about_the_network(&fault.error) => return Err(fault),
+                Err(_) => state.is_mount_refused = true,
+            }
+        }
+        self.open(&Endpoint::start_upload(self.repository, digest)).await
+    }
+
+    fn can_mount(&self, from: &Repository) -> bool {
+        from.registry() == self.repository.registry() && from != self.repository
+    }
+
+    /// Asks for an upload: 201 says that a mount worked, 202 where to send the bytes, also when a
+    /// mount was asked for and did not work.
+    async fn open(&self, endpoint: &Endpoint) -> Result<Start, Fault> {
+        let headers = HeaderMap::new();
+        let answer = self.transport.once(Call::plain(endpoint, &headers)).await?;
+        match answer.status() {
+            StatusCode::CREATED => Ok(Start::Mounted),
+            StatusCode::ACCEPTED => session(&answer).map(Start::Session),
+            _ => Err(self.transport.refusal(endpoint, answer).await),
+        }
+    }
+
+    async fn finish(&self, session: &Url) -> Result<(), Fault> {
+        let digest = &self.descriptor.digest;
+        let url = redirect::with_digest(session, digest);
+        let endpoint = Endpoint::finish_upload(self.repository, digest, url);
+        let octets = HeaderValue::from_static("application/octet-stream");
+        let headers = HeaderMap::from_iter([(CONTENT_TYPE, octets)]);
+        let content =
+            BlobContent { upload: self, action: &endpoint.action, told: AtomicU64::new(0) };
+        let call = Call { endpoint: &endpoint, headers: &headers, body: Body::Content(&content) };
+        let mut answer = self.transport.once(call).await?;
+        let status = answer.status().as_u16();
+        if matches!(status, 200 | 201 | 204) {
+            return Ok(());
+        }
+        let body = answer.error_body().await;
+        let fault = self.transport.with_identity(&endpoint, answer.refusal_with(&body));
+        let is_session_gone = status == 404 && !body.has("NAME_UNKNOWN");
+        let retry = match status {
+            416 => Retry::BackOff,
+            _ if is_session_gone => Retry::BackOff,
+            // The bytes may have been damaged on the way; if not, ours are wrong.
+            400 if ["DIGEST_INVALID", "SIZE_INVALID", "BLOB_UPLOAD_INVALID"]
+                .iter()
+                .any(|code| body.has(code)) =>
+            {
+                Retry::Once
+            }
+            _ => Retry::Never,
+        };
+        Err(Fault { retry, ..fault })
+    }
+
+    /// Asks the registry to forget an upload, best effort.
+    async fn cancel(&self, url: Url) {
+        let endpoint = Endpoint::cancel_upload(self.repository, url);
+        let headers = HeaderMap::new();
+        let cancel = self.transport.once(Call::plain(&endpoint, &headers));
+        // Uploads that are not cancelled are swept by the registry in time.
+        let _ = tokio::time::timeout(CANCEL_TIMEOUT, cancel).await;
+    }
+}
+
+/// Where an upload goes: `Location`, read against the URL that answered.
+fn session(answer: &Answer) -> Result<Url, Fault> {
+    let location = answer.header("location").unwrap_or_default();
+    redirect::resolve(answer.url(), location)
+        .map_err(|reason| Fault::new(answer.nonsense(reason), Retry::Few))
+}
+
+fn is_about_the_network(error: &Error) -> bool {
+    matches!(
+        error,
+        Error::Unreachable { .. }
+            | Error::Tls { .. }
+            | Error::ConnectionLost { .. }
+            | Error::Stalled { .. }
+            | Error::Refused { status: 429, .. }
+    )
+}
+
+/// The bytes of a blob, opened again for every try.
+struct BlobContent<'a> {
+    upload: &'a Upload<'a>,
+    action: &'a str,
+    /// Bytes of this try that the task was told of.
+    told: AtomicU64,
+}
+
+#[async_trait]
+impl Content for BlobContent<'_> {
+    fn size(&self) -> u64 {
+        self.upload.descriptor.size
+    }
+
+    async fn open(&self) -> Result<ContentStream, Fault> {
+        if self.told.swap(0, Ordering::Relaxed) > 0 {
+            self.upload.task.restart_at(0);
+        }
+        let unreadable = |source: io::Error| {
+            Fault::permanent(Error::Source { action: self.action.to_owned(), source })
+        };
+        let size = self.size();
+        match self.upload.source {
+            BlobSource::Bytes(bytes) => {
+                check_size(bytes.len() as u64, size).map_err(unreadable)?;
+                let chunks: Vec<_> = chunks(bytes).map(Ok).collect();
+                Ok(futures_util::stream::iter(chunks).boxed())
+            }
+            BlobSource::File(path) => {
+                let file = tokio::fs::File::open(path).await.map_err(unreadable)?;
+                let length = file.metadata().await.map_err(unreadable)?.len();
+                check_size(length, size).map_err(unreadable)?;
+                Ok(ReaderStream::with_capacity(file.take(size), READ_BYTES).boxed())
+            }
+            BlobSource::Registry(from) => {
+                let descriptor = self.upload.descriptor;
+                let mut download = Download::new(self.upload.transport, from, descriptor);
+                download.open().await.map_err(Fault::permanent)?;
+                Ok(ReaderStream::with_capacity(download.into_reader(), READ_BYTES).boxed())
+            }
+        }
+    }
+
+    fn sent(&self, bytes: u64) {
+        let told = self.told.swap(bytes, Ordering::Relaxed);
+        if bytes > told {
+            self.upload.task.advance(bytes - told);
+        }
+    }
+}
+
+/// A file that changed since it was hashed is noticed before its bytes go out.
+fn check_size(actual: u64, expected: u64) -> io::Result<()> {
+    if actual == expected {
+        return Ok(());
+    }
+    Err(io::Error::other(format!("it has {actual} bytes and had {expected} when it was hashed")))
+}
+
+/// Cuts bytes into pieces, so that progress can be seen.
+fn chunks(bytes: &Bytes) -> impl Iterator<Item = Bytes> {
+    let bytes = bytes.clone();
+    (0..bytes.len())
+        .step_by(READ_BYTES)
+        .map(move |start| bytes.slice(start..bytes.len().min(start + READ_BYTES)))
+}
