@@ -2,6 +2,7 @@
 
 use std::str::FromStr;
 
+use crate::error::{Classified, ErrorKind};
 use crate::oci::{Digest, Reference};
 
 /// What an image stands on.
@@ -52,6 +53,16 @@ impl InvalidBase {
 
     fn new(message: String, hint: &str) -> Self {
         Self { message, hint: hint.into() }
+    }
+}
+
+impl Classified for InvalidBase {
+    fn kind(&self) -> ErrorKind {
+        ErrorKind::Usage
+    }
+
+    fn hints(&self) -> Vec<String> {
+        vec![self.hint.clone()]
     }
 }
 

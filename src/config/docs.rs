@@ -54,11 +54,12 @@ pub fn reference_markdown(layer_kinds: &[LayerDocs]) -> String {
     let mut page = Page::default();
     page.add(
         "A config is found in the project's folder as `dockless.yaml` or `dockless.yml`, else as a \
-         HoloDeck `agent.yaml` or `agent.yml`; `-f` names any other file. Keys that begin with `x-` \
-         are free everywhere: they hold anchors and notes. Unknown keys and keys that stand twice are \
-         refused.",
+         HoloDeck `agent.yaml` or `agent.yml`; `-f` names any other file. It is YAML of at most 1 MiB.",
     );
-    page.add_section(2, "dockless.yaml", root());
+    page.add("## dockless.yaml");
+    page.add(FORMATS[0].notes());
+    page.add(table(root()));
+    page.add_nested(3, root());
     page.add("## Layers");
     page.add("One layer per entry of `layers`, the lowest first.");
     for kind in layer_kinds {
@@ -69,8 +70,9 @@ pub fn reference_markdown(layer_kinds: &[LayerDocs]) -> String {
         page.add_nested(4, kind.shape);
     }
     for format in FORMATS.iter().skip(1) {
-        let heading = format!("{}: {}", format.file_names()[0], format.shape().name);
-        page.add_section(2, &heading, format.shape());
+        page.add(format!("## {}", format.file_names()[0]));
+        page.add(format.notes());
+        page.add_section(3, &capitalised(format.shape().name), format.shape());
     }
     page.blocks.join("\n\n") + "\n"
 }
@@ -145,4 +147,241 @@ fn describe(kind: &Kind) -> String {
 
 fn cell(text: &str) -> String {
     text.replace('|', "\\|")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::{Node, Problems, Value};
+
+    static FILES: Shape = Shape {
+        name: "a layer of kind `files`",
+        fields: &[
+            Field::required("kind", Kind::Text, "`files`."),
+            Field::required(
+                "copy",
+                Kind::OneOrMany(&Kind::Either(&[Kind::Text, Kind::Shape(&COPY)])),
+                "What.",
+            ),
+        ],
+    };
+
+    static COPY: Shape = Shape {
+        name: "an item of `copy`",
+        fields: &[
+            Field::required("src", Kind::Text, "From | where."),
+            Field::optional("dest", Kind::Text, "Where to."),
+            Field::optional("mode", Kind::Text, "Mode."),
+            Field::optional("dir_mode", Kind::Text, "Mode of folders."),
+            Field::optional("owner", Kind::Text, "Owner."),
+            Field::optional("exclude", Kind::List(&Kind::Text), "What not."),
+        ],
+    };
+
+    static OTHER: Shape = Shape {
+        name: "another layer",
+        fields: &[
+            Field::optional("kind", Kind::Text, "Kind."),
+            Field::optional("name", Kind::Text, "Name."),
+            Field::optional("file", Kind::Text, "File."),
+            Field::optional("dest", Kind::Text, "Where to."),
+        ],
+    };
+
+    fn schema() -> Json {
+        json_schema(&[("files", &FILES), ("template", &OTHER), ("builtin", &OTHER)])
+    }
+
+    /// The file as a JSON document, as an editor sees it.
+    fn to_json(node: &Node) -> Json {
+        match &node.value {
+            Value::Null => Json::Null,
+            Value::Scalar { text, is_plain: false } => text.as_str().into(),
+            Value::Scalar { text, is_plain: true } => node
+                .as_bool()
+                .map(Json::from)
+                .or_else(|| node.as_integer().map(Json::from))
+                .unwrap_or_else(|| text.as_str().into()),
+            Value::Sequence(items) => items.iter().map(to_json).collect(),
+            Value::Mapping(members) => {
+                members.iter().map(|(key, value)| (key.text.clone(), to_json(value))).collect()
+            }
+        }
+    }
+
+    /// Checks the part of JSON Schema that ours uses; a keyword it does not know fails the test.
+    fn accepts(schema: &Json, value: &Json) -> bool {
+        schema.as_object().unwrap().iter().all(|(keyword, rule)| match keyword.as_str() {
+            "$schema" | "$id" | "title" | "description" => true,
+            "type" => {
+                let is_type = |name: &Json| match name.as_str().unwrap() {
+                    "string" => value.is_string(),
+                    "number" => value.is_number(),
+                    "integer" => value.is_i64(),
+                    "boolean" => value.is_boolean(),
+                    "array" => value.is_array(),
+                    "object" => value.is_object(),
+                    name => panic!("{name}"),
+                };
+                rule.as_array().map_or_else(|| is_type(rule), |names| names.iter().any(is_type))
+            }
+            "enum" => rule.as_array().unwrap().contains(value),
+            "const" => rule == value,
+            "minimum" => value.as_i64().is_none_or(|number| number >= rule.as_i64().unwrap()),
+            "maximum" => value.as_i64().is_none_or(|number| number <= rule.as_i64().unwrap()),
+            "items" => {
+                value.as_array().is_none_or(|items| items.iter().all(|item| accepts(rule, item)))
+            }
+            "anyOf" => rule.as_array().unwrap().iter().any(|rule| accepts(rule, value)),
+            "oneOf" => {
+                rule.as_array().unwrap().iter().filter(|rule| accepts(rule, value)).count() == 1
+            }
+            "not" => !accepts(rule, value),
+            "required" => value.as_object().is_none_or(|members| {
+                rule.as_array()
+                    .unwrap()
+                    .iter()
+                    .all(|name| members.contains_key(name.as_str().unwrap()))
+            }),
+            "properties" => value.as_object().is_none_or(|members| {
+                members
+                    .iter()
+                    .all(|(name, value)| rule.get(name).is_none_or(|rule| accepts(rule, value)))
+            }),
+            "patternProperties" => *rule == json!({"^x-": {}}),
+            "additionalProperties" => value.as_object().is_none_or(|members| {
+                members.iter().all(|(name, value)| {
+                    let known = schema.get("properties");
+                    if name.starts_with("x-")
+                        || known.is_some_and(|known| known.get(name).is_some())
+                    {
+                        return true;
+                    }
+                    rule.as_bool().unwrap_or_else(|| accepts(rule, value))
+                })
+            }),
+            keyword => panic!("{keyword}"),
+        })
+    }
+
+    fn is_accepted(text: &str) -> bool {
+        accepts(&schema(), &to_json(&Node::parse_yaml(text, "f", &mut Problems::new()).unwrap()))
+    }
+
+    #[test]
+    fn the_schema_accepts_the_projects_of_the_docs() {
+        assert!(is_accepted(include_str!("../../fixtures/projects/hello/dockless.yaml")));
+        assert!(is_accepted(include_str!("../../fixtures/projects/research/dockless.yaml")));
+        assert!(is_accepted("agent: agent.yaml"));
+    }
+
+    #[test]
+    fn the_schema_refuses_what_the_checks_refuse() {
+        for text in [
+            "name: x",
+            "name: x\nbase: [scratch]",
+            "name: x\nbase: scratch\nunknown: 1",
+            "name: x\nbase: scratch\nmtime: -1",
+            "name: x\nbase: scratch\nvcs_labels: maybe",
+            "name: x\nbase: scratch\nhealth: {pth: /}",
+            "name: x\nbase: scratch\ntags: [{tag: v1, when: main}]",
+            "name: x\nbase: scratch\nplatform: a\nplatforms: [a]",
+            "name: x\nbase: scratch\nlayers: [{copy: [a]}]",
+            "name: x\nbase: scratch\nlayers: [{kind: other}]",
+            "name: x\nbase: scratch\nlayers: [{kind: files}]",
+        ] {
+            assert!(!is_accepted(text), "{text}");
+        }
+        assert!(is_accepted("name: x\nbase: scratch\nlayers: [{kind: files, copy: a}]\nx-y: [1]"));
+    }
+
+    #[test]
+    fn the_schema_says_what_it_is() {
+        let schema = schema();
+        let head = ["$schema", "$id", "title", "type"].map(|name| schema[name].as_str().unwrap());
+        assert_eq!(
+            head,
+            [
+                "https://json-schema.org/draft/2020-12/schema",
+                "urn:dockless:schema:dockless.yaml",
+                "dockless.yaml",
+                "object",
+            ]
+        );
+        assert_eq!(
+            schema["properties"]["mtime"],
+            json!({
+                "type": "integer",
+                "minimum": 0,
+                "maximum": 8_589_934_591_i64,
+                "description": "The modification time of every file in our layers, in seconds since 1970; \
+                                0 when absent.",
+            })
+        );
+        let layers = schema["properties"]["layers"]["items"]["oneOf"].as_array().unwrap();
+        let kinds: Vec<_> =
+            layers.iter().map(|layer| &layer["properties"]["kind"]["const"]).collect();
+        assert_eq!(kinds, ["files", "template", "builtin"]);
+        assert_eq!(layers[1]["required"], json!(["kind"]));
+    }
+
+    #[test]
+    fn the_reference_shows_layers_with_their_tables() {
+        let page = reference_markdown(&[LayerDocs {
+            name: "files",
+            summary: "Copies files.",
+            example: "kind: files\ncopy: [src]\n",
+            shape: &FILES,
+        }]);
+        let start = page.find("## Layers").unwrap();
+        let end = page.find("## agent.yaml").unwrap();
+        assert_eq!(
+            &page[start..end],
+            "## Layers\n\n\
+             One layer per entry of `layers`, the lowest first.\n\n\
+             ### Kind `files`\n\n\
+             Copies files.\n\n\
+             ```yaml\nkind: files\ncopy: [src]\n```\n\n\
+             | key | value | meaning |\n\
+             |---|---|---|\n\
+             | `kind` (required) | text | `files`. |\n\
+             | `copy` (required) | text or mapping, or a list | What. |\n\n\
+             #### An item of `copy`\n\n\
+             | key | value | meaning |\n\
+             |---|---|---|\n\
+             | `src` (required) | text | From \\| where. |\n\
+             | `dest` | text | Where to. |\n\
+             | `mode` | text | Mode. |\n\
+             | `dir_mode` | text | Mode of folders. |\n\
+             | `owner` | text | Owner. |\n\
+             | `exclude` | list: text | What not. |\n\n"
+        );
+    }
+
+    #[test]
+    fn the_reference_has_every_key() {
+        let page = reference_markdown(&[]);
+        for shape in FORMATS.iter().map(|format| format.shape()) {
+            for field in shape.fields {
+                assert!(page.contains(&format!("\n| `{}`", field.name)), "{}", field.name);
+            }
+        }
+        let headings: Vec<_> = page.lines().filter(|line| line.starts_with('#')).collect();
+        assert_eq!(
+            headings,
+            [
+                "## dockless.yaml",
+                "### `health`",
+                "### An entry of `tags`",
+                "## Layers",
+                "## agent.yaml",
+                "### `deployment`",
+                "#### `deployment.registry`",
+                "#### `deployment.target`",
+                "##### `deployment.target.aws`",
+                "##### `deployment.target.gcp`",
+                "##### `deployment.target.azure`",
+            ]
+        );
+    }
 }

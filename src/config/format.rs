@@ -14,6 +14,9 @@ pub trait ConfigFormat: fmt::Debug + Sync {
     /// One sentence for the docs and for messages.
     fn summary(&self) -> &'static str;
 
+    /// What the docs say beside the table of its members, in Markdown.
+    fn notes(&self) -> &'static str;
+
     /// The names under which its files are found, the preferred one first.
     fn file_names(&self) -> &'static [&'static str];
 
@@ -66,5 +69,32 @@ impl ParseContext {
     pub fn folder(&self) -> &str {
         let path = self.path.as_deref().unwrap_or_default();
         path.rsplit_once('/').map_or("", |(folder, _)| folder)
+    }
+}
+
+#[cfg(test)]
+pub(crate) mod testing {
+    use super::super::formats::FORMATS;
+    use super::*;
+
+    /// Reads a text as a format does, and gives the config with the problems, one a line.
+    pub(crate) fn read(
+        format: &str,
+        text: &str,
+        imported: BTreeMap<String, Config>,
+    ) -> (Option<Config>, Vec<String>) {
+        let format = FORMATS.iter().find(|known| known.name() == format).unwrap();
+        let file = format.file_names()[0];
+        let mut problems = Problems::new();
+        let parsed = ParsedFile::parse(text, &file.into(), &mut problems);
+        let source =
+            ConfigSource { file: file.into(), format: format.name(), directory: "/project".into() };
+        let context = ParseContext { source, path: Some(file.into()), imported };
+        let config = parsed.and_then(|parsed| format.parse(&parsed, &context, &mut problems));
+        let line = |problem: crate::config::Problem| {
+            let hint = problem.hint.map(|hint| format!("; {hint}")).unwrap_or_default();
+            format!("{}: {}{hint}", problem.position, problem.message)
+        };
+        (config, problems.list().into_iter().map(line).collect())
     }
 }

@@ -1,6 +1,7 @@
 //! Finds a project's config and reads it: the one part of this stage that touches the disk.
 
 use std::collections::BTreeMap;
+use std::error::Error as _;
 use std::fs;
 use std::io::{self, Read as _};
 use std::path::{Component, Path, PathBuf};
@@ -12,7 +13,7 @@ use super::{
     Config, ConfigFormat, ConfigSource, Import, Node, ParseContext, ParsedFile, Position, Problems,
     Template, TemplateError,
 };
-use crate::error::Result;
+use crate::error::{Classified as _, Result};
 use crate::sys::Environment;
 
 /// A config that was read.
@@ -44,7 +45,7 @@ pub fn load(path: &Path, file: Option<&Path>) -> Result<Loaded> {
     };
     let mut imported = BTreeMap::new();
     for import in format.imports(&parsed.root) {
-        if let Some(config) = load_import(&import, format, &place, &mut problems)? {
+        if let Some(config) = load_import(&import, format, &place, &mut problems) {
             imported.insert(import.path, config);
         }
     }
@@ -125,8 +126,9 @@ fn find_name(folder: &Path) -> Result<&'static str, LoadError> {
     // Tells an empty folder from one that cannot be looked into.
     fs::read_dir(folder).map_err(unreadable(folder))?;
     let known: Vec<_> = FORMATS.iter().flat_map(|format| format.file_names()).copied().collect();
-    let nearest =
-        names_in(folder).into_iter().find(|name| super::schema::nearest(name, &known).is_some());
+    let nearest = names_in(folder)
+        .into_iter()
+        .find_map(|name| super::schema::nearest(&name, &known).map(|known| (name, known)));
     Err(LoadError::NoConfig { directory: folder.to_owned(), nearest })
 }
 
@@ -202,47 +204,37 @@ fn load_import(
     importer: &dyn ConfigFormat,
     place: &Place,
     problems: &mut Problems,
-) -> Result<Option<Config>, LoadError> {
-    let path = Path::new(&import.path);
-    let mut refuse = |message: String, hint: &str| {
-        problems.report_with_hint(&import.position, message, hint);
-        Ok(None)
-    };
-    let name = shown(path);
-    if !path.components().all(|part| matches!(part, Component::Normal(_) | Component::CurDir)) {
-        return refuse(
-            format!("`{name}` leaves the project's folder"),
-            "name a file below it, relative to it",
-        );
-    }
-    let path = tidy(path);
-    let on_disk = match fs::canonicalize(place.directory.join(&path)) {
-        Ok(on_disk) => on_disk,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => {
-            return refuse(format!("there is no file `{name}`"), "name a HoloDeck `agent.yaml`");
+) -> Option<Config> {
+    let refuse = |error: &LoadError, problems: &mut Problems| {
+        let message = match error.source() {
+            Some(source) => format!("{error}: {source}"),
+            None => error.to_string(),
+        };
+        let hint = match error {
+            LoadError::Missing { nearest: None, .. } => Some("name a HoloDeck `agent.yaml`".into()),
+            error => error.hints().into_iter().next(),
+        };
+        match hint {
+            Some(hint) => problems.report_with_hint(&import.position, message, hint),
+            None => problems.report(&import.position, message),
         }
-        Err(error) => return Err(unreadable(&place.folder.join(&path))(error)),
     };
-    if !on_disk.starts_with(&place.directory) {
-        return refuse(
-            format!("`{name}` is a link that leaves the project's folder"),
-            "put the file itself there",
-        );
-    }
+    let path = tidy(Path::new(&import.path));
     let file = tidy(&place.folder.join(&path));
-    let Some(parsed) = parse_file(&file, problems)? else { return Ok(None) };
-    let file_name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
-    let Some(format) = recognise(&parsed.root, file_name) else {
+    let parsed = check_import(&path, place)
+        .and_then(|()| parse_file(&file, problems))
+        .unwrap_or_else(|error| {
+            refuse(&error, problems);
+            None
+        })?;
+    let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+    let Some(format) = recognise(&parsed.root, name) else {
         report_unknown(&file, problems);
-        return Ok(None);
+        return None;
     };
     if format.name() == importer.name() {
-        problems.report_with_hint(
-            &import.position,
-            format!("`{name}` is a config of the same format"),
-            "name a HoloDeck `agent.yaml`",
-        );
-        return Ok(None);
+        refuse(&LoadError::SameFormat { path, format: format.name() }, problems);
+        return None;
     }
     let parts: Option<Vec<_>> = path.iter().map(|part| part.to_str()).collect();
     let context = ParseContext {
@@ -250,7 +242,19 @@ fn load_import(
         path: parts.map(|parts| parts.join("/")),
         imported: BTreeMap::new(),
     };
-    Ok(format.parse(&parsed, &context, problems))
+    format.parse(&parsed, &context, problems)
+}
+
+/// Refuses a path that leads out of the project, by its words or through a link.
+fn check_import(path: &Path, place: &Place) -> Result<(), LoadError> {
+    let outside = || LoadError::OutsideProject { path: path.to_owned() };
+    if !path.components().all(|part| matches!(part, Component::Normal(_))) {
+        return Err(outside());
+    }
+    let file = place.folder.join(path);
+    metadata(&file)?;
+    let on_disk = fs::canonicalize(&file).map_err(unreadable(&file))?;
+    if on_disk.starts_with(&place.directory) { Ok(()) } else { Err(outside()) }
 }
 
 fn unreadable(path: &Path) -> impl Fn(io::Error) -> LoadError {

@@ -25,8 +25,8 @@ pub enum LoadError {
     NoConfig {
         /// The folder.
         directory: PathBuf,
-        /// A file in it whose name is almost one.
-        nearest: Option<String>,
+        /// A file in it whose name is almost one of those, and that one.
+        nearest: Option<(String, &'static str)>,
     },
     /// The folder has several files of the same rank.
     #[error("`{}` has several configs: `{}`", shown(directory), names.join("`, `"))]
@@ -70,6 +70,20 @@ pub enum LoadError {
         /// The first line with other bytes.
         line: usize,
     },
+    /// A file that a config builds on lies elsewhere.
+    #[error("`{}` leaves the project's folder", shown(path))]
+    OutsideProject {
+        /// As written.
+        path: PathBuf,
+    },
+    /// A config builds on another of its own format.
+    #[error("`{}` is of the format `{format}` too", shown(path))]
+    SameFormat {
+        /// As written.
+        path: PathBuf,
+        /// The format of both.
+        format: &'static str,
+    },
     /// The system refuses.
     #[error("cannot read `{}`", shown(path))]
     Unreadable {
@@ -91,12 +105,13 @@ impl Classified for LoadError {
                 format!("did you mean `{}`?", shown(nearest))
             }
             Self::Missing { .. } => "name a project's folder, or its config".into(),
-            Self::NoConfig { nearest: Some(name), .. } => {
-                format!(
-                    "did you mean to call `{}` `dockless.yaml`? {}",
-                    shown(name.as_ref()),
-                    looked_for()
-                )
+            Self::OutsideProject { .. } => {
+                "name a file below the project's folder, relative to it; no link may lead out"
+                    .into()
+            }
+            Self::SameFormat { .. } => "name a HoloDeck `agent.yaml`".into(),
+            Self::NoConfig { nearest: Some((found, known)), .. } => {
+                format!("rename `{}` to `{known}`, or name it with `-f`", shown(found.as_ref()))
             }
             Self::NoConfig { nearest: None, .. } => looked_for(),
             Self::Ambiguous { .. } => "keep one of them, or name one with `-f`".into(),

@@ -166,3 +166,25 @@ impl Node {
         }
     }
 }
+
+#[cfg(test)]
+impl Node {
+    /// The node in one line, for comparing in tests: quotes show what was quoted or made by us.
+    pub(crate) fn in_one_line(&self) -> String {
+        match &self.value {
+            Value::Null => "null".into(),
+            Value::Scalar { text, is_plain: true } => text.clone(),
+            Value::Scalar { text, is_plain: false } => format!("{text:?}"),
+            Value::Sequence(items) => {
+                let items: Vec<_> = items.iter().map(Self::in_one_line).collect();
+                format!("[{}]", items.join(", "))
+            }
+            Value::Mapping(members) => {
+                let member =
+                    |(key, value): &(Key, Self)| format!("{}: {}", key.text, value.in_one_line());
+                let members: Vec<_> = members.iter().map(member).collect();
+                format!("{{{}}}", members.join(", "))
+            }
+        }
+    }
+}

@@ -246,6 +246,12 @@ fn check_kind(node: &Node, kind: &Kind, name: &str, problems: &mut Problems) {
 /// What to write instead, for the mistakes that habits from other tools bring.
 fn cure(node: &Node, kind: &Kind, name: &str) -> Option<String> {
     match kind {
+        Kind::Integer(..) | Kind::Boolean => {
+            let Value::Scalar { text, is_plain: false } = &node.value else { return None };
+            let unquoted = Node::plain(text, &node.position);
+            (unquoted.as_integer().is_some() || unquoted.as_bool().is_some())
+                .then(|| "write it without quotes".to_owned())
+        }
         Kind::List(Kind::Text) => {
             let words: Vec<_> = node.as_text()?.split_whitespace().collect();
             Some(format!("write it as a list: `{name}: [{}]`", words.join(", ").escape_debug()))
@@ -337,11 +343,12 @@ mod tests {
         let here = Position::default();
         assert_eq!(
             problems_of(vec![
-                ("port", Node::plain("80", &here)),
+                ("port", Node::text("80", &here)),
                 ("command", Node::plain("python -m agent", &here)),
                 ("env", Node::sequence([Node::plain("A=1", &here)], &here)),
             ]),
             [
+                "`port` is a whole number from 1 to 65535, not `80`; write it without quotes",
                 "`command` is a list, each item a text, not `python -m agent`; \
                  write it as a list: `command: [python, -m, agent]`",
                 "`env` is a mapping of names, each to a text, not a list; \

@@ -245,7 +245,9 @@ fn first_line(stderr: &[u8]) -> String {
     let text = String::from_utf8_lossy(stderr);
     let line = text.lines().find(|line| !line.trim().is_empty()).unwrap_or("it gives no reason");
     let line = line.strip_prefix("fatal: ").unwrap_or(line);
-    line.chars().map(|character| if character.is_control() { '\u{fffd}' } else { character }).collect()
+    line.chars()
+        .map(|character| if character.is_control() { '\u{fffd}' } else { character })
+        .collect()
 }
 
 async fn event_text(path: &Path) -> Option<String> {

@@ -15,50 +15,32 @@ use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 
-use flate2::{Compress, Compression, FlushCompress};
-
-use super::probe;
-
-/// The level of compression, from 0 to 9.
-const LEVEL: u32 = 6;
-
-/// How much input a thread takes at once.
-const BLOCK_BYTES: usize = 1024 * 1024;
+use super::deflate::{BLOCK_BYTES, Block, DICTIONARY_BYTES, Deflated, Deflater};
 
 /// More threads would wait for the one that hashes the input, and hold memory meanwhile.
-const MAX_THREADS: usize = 16;
-
-/// How far back deflate can refer.
-const DICTIONARY_BYTES: usize = 32 * 1024;
-
-/// The most that a stored block of deflate holds (RFC 1951, 3.2.4).
-const STORED_BYTES: usize = 0xffff;
+const MAX_THREADS: usize = 12;
 
 /// Magic, deflate, no flags, no time, no hint about the level, unknown system (RFC 1952, 2.3).
 const HEADER: [u8; 10] = [0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 0xff];
 
 /// Compresses what is written to it, in order, with bounded memory.
 ///
-/// It holds at most two blocks per thread beside the one that is being filled, and waits for the
-/// oldest when there are more. [`Write::flush`] does nothing: the blocks are cut by position alone.
+/// It holds at most two blocks per thread beside the one that is being filled, waits for the oldest
+/// when there are more, and uses their memory again. [`Write::flush`] does nothing: the blocks are cut by position alone.
 #[derive(Debug)]
 pub struct GzipWriter<W> {
     inner: W,
+    /// The block that is being filled.
     block: Vec<u8>,
+    /// What came before it.
     dictionary: Vec<u8>,
+    /// Buffers of blocks that are done.
+    spare: Vec<Vec<u8>>,
     checksum: crc32fast::Hasher,
     /// The size of the input modulo 2^32, as the trailer has it.
     size_bytes: u32,
     workers: Workers,
     has_header: bool,
-}
-
-/// A piece of the stream, and what is needed to deflate it.
-#[derive(Debug)]
-struct Block {
-    dictionary: Vec<u8>,
-    bytes: Vec<u8>,
-    is_last: bool,
 }
 
 impl<W: Write> GzipWriter<W> {
@@ -68,6 +50,7 @@ impl<W: Write> GzipWriter<W> {
             inner,
             block: Vec::new(),
             dictionary: Vec::new(),
+            spare: Vec::new(),
             checksum: crc32fast::Hasher::new(),
             size_bytes: 0,
             workers: Workers::start(threads),
@@ -83,25 +66,34 @@ impl<W: Write> GzipWriter<W> {
     pub fn finish(mut self) -> io::Result<W> {
         self.dispatch(true)?;
         while let Some(deflated) = self.workers.take_oldest()? {
-            self.inner.write_all(&deflated)?;
+            self.write_deflated(deflated)?;
         }
         let trailer = [self.checksum.finalize().to_le_bytes(), self.size_bytes.to_le_bytes()];
         self.inner.write_all(&trailer.concat())?;
         Ok(self.inner)
     }
 
-    /// Hands the block to a worker, and writes what is done by now.
+    /// Hands the block to a worker, and writes what must be written to make room for it.
     fn dispatch(&mut self, is_last: bool) -> io::Result<()> {
         if !self.has_header {
             self.inner.write_all(&HEADER)?;
             self.has_header = true;
         }
-        let bytes = std::mem::replace(&mut self.block, Vec::with_capacity(BLOCK_BYTES));
-        let next_dictionary = bytes[bytes.len().saturating_sub(DICTIONARY_BYTES)..].to_vec();
-        let dictionary = std::mem::replace(&mut self.dictionary, next_dictionary);
+        let next = self.spare.pop().unwrap_or_else(|| Vec::with_capacity(BLOCK_BYTES));
+        let bytes = std::mem::replace(&mut self.block, next);
+        let next = bytes[bytes.len().saturating_sub(DICTIONARY_BYTES)..].to_vec();
+        let dictionary = std::mem::replace(&mut self.dictionary, next);
         if let Some(deflated) = self.workers.add(Block { dictionary, bytes, is_last })? {
-            self.inner.write_all(&deflated)?;
+            self.write_deflated(deflated)?;
         }
+        Ok(())
+    }
+
+    fn write_deflated(&mut self, deflated: Deflated) -> io::Result<()> {
+        self.inner.write_all(&deflated.output)?;
+        let mut spare = deflated.input;
+        spare.clear();
+        self.spare.push(spare);
         Ok(())
     }
 }
@@ -133,18 +125,24 @@ impl<W: Write> Write for GzipWriter<W> {
 /// Threads that deflate blocks; what they made is taken in the order in which it was asked for.
 #[derive(Debug)]
 struct Workers {
-    /// Absent when the caller's thread does the work.
+    /// Where blocks are handed over; absent when the caller's thread does the work.
     jobs: Option<SyncSender<Job>>,
+    own: Deflater,
     threads: Vec<JoinHandle<()>>,
     /// What is being deflated, oldest first.
-    pending: VecDeque<Receiver<Vec<u8>>>,
+    pending: VecDeque<Receiver<Deflated>>,
 }
 
-type Job = (Block, SyncSender<Vec<u8>>);
+type Job = (Block, SyncSender<Deflated>);
 
 impl Workers {
     fn start(threads: usize) -> Self {
-        let mut workers = Self { jobs: None, threads: Vec::new(), pending: VecDeque::new() };
+        let mut workers = Self {
+            jobs: None,
+            own: Deflater::default(),
+            threads: Vec::new(),
+            pending: VecDeque::new(),
+        };
         if threads <= 1 {
             return workers;
         }
@@ -165,8 +163,8 @@ impl Workers {
     }
 
     /// Takes a block; gives the oldest result when there are too many to hold.
-    fn add(&mut self, block: Block) -> io::Result<Option<Vec<u8>>> {
-        let Some(jobs) = &self.jobs else { return Ok(Some(deflate(&block))) };
+    fn add(&mut self, block: Block) -> io::Result<Option<Deflated>> {
+        let Some(jobs) = &self.jobs else { return Ok(Some(self.own.deflate(block))) };
         let (sender, receiver) = sync_channel(1);
         jobs.send((block, sender)).map_err(|_| lost_worker())?;
         self.pending.push_back(receiver);
@@ -174,7 +172,7 @@ impl Workers {
     }
 
     /// Waits for the oldest result.
-    fn take_oldest(&mut self) -> io::Result<Option<Vec<u8>>> {
+    fn take_oldest(&mut self) -> io::Result<Option<Deflated>> {
         let oldest = self.pending.pop_front();
         oldest.map(|result| result.recv().map_err(|_| lost_worker())).transpose()
     }
@@ -182,7 +180,7 @@ impl Workers {
 
 impl Drop for Workers {
     fn drop(&mut self) {
-        // Without jobs to come, the threads end after the block at hand.
+        // Without jobs to come, the threads end after those at hand: some milliseconds each.
         self.jobs = None;
         for thread in self.threads.drain(..) {
             let _ = thread.join();
@@ -194,9 +192,10 @@ impl Drop for Workers {
 fn work(queue: &Mutex<Receiver<Job>>) {
     // The lock is held while waiting; the other threads wait for the lock instead.
     let next = || queue.lock().ok()?.recv().ok();
+    let mut deflater = Deflater::default();
     while let Some((block, result)) = next() {
         // Nobody waits for the result when the writer was dropped.
-        let _ = result.send(deflate(&block));
+        let _ = result.send(deflater.deflate(block));
     }
 }
 
@@ -204,51 +203,11 @@ fn lost_worker() -> io::Error {
     io::Error::other("a compression thread ended early")
 }
 
-/// Deflates one block: compressed, or stored when that would not make it smaller.
-fn deflate(block: &Block) -> Vec<u8> {
-    if probe::is_incompressible(&block.bytes) { store(block) } else { compress(block) }
-}
-
-fn compress(block: &Block) -> Vec<u8> {
-    // A fresh compressor per block: nothing of an earlier one can show in the bytes.
-    let mut compressor = Compress::new(Compression::new(LEVEL), false);
-    if !block.dictionary.is_empty() {
-        compressor.set_dictionary(&block.dictionary).expect("raw deflate takes a dictionary");
-    }
-    let flush = if block.is_last { FlushCompress::Finish } else { FlushCompress::Sync };
-    let input = block.bytes.as_slice();
-    let mut output = Vec::with_capacity(input.len() + input.len() / 128 + 1024);
-    loop {
-        let done = usize::try_from(compressor.total_in()).expect("a block fits into memory");
-        compressor
-            .compress_vec(&input[done..], &mut output, flush)
-            .expect("a fresh compressor is in no bad state");
-        // Room that is left over says that everything has been written.
-        if output.len() < output.capacity() {
-            return output;
-        }
-        output.reserve(input.len() / 8 + 1024);
-    }
-}
-
-fn store(block: &Block) -> Vec<u8> {
-    let mut output = Vec::with_capacity(block.bytes.len() + block.bytes.len() / 1024 + 16);
-    let mut chunks = block.bytes.chunks(STORED_BYTES).peekable();
-    while let Some(chunk) = chunks.next() {
-        let is_final = block.is_last && chunks.peek().is_none();
-        let length = u16::try_from(chunk.len()).expect("a chunk has at most 65535 bytes");
-        output.push(u8::from(is_final));
-        output.extend_from_slice(&length.to_le_bytes());
-        output.extend_from_slice(&(!length).to_le_bytes());
-        output.extend_from_slice(chunk);
-    }
-    output
-}
-
 #[cfg(test)]
 mod tests {
     use std::io::Read as _;
 
+    use super::super::deflate::{LEVEL, STORED_BYTES};
     use super::*;
     use crate::oci::Digest;
 
@@ -333,19 +292,6 @@ mod tests {
             assert!(lock.contains(package), "{package}: raise `WRITER_VERSION`");
         }
         assert!(super::super::WRITER_VERSION.ends_with(&format!("zlib_rs0.6.8-level{LEVEL}")));
-    }
-
-    /// A cut loses little: the dictionary reaches across it.
-    #[test]
-    fn blocks_share_their_dictionary() {
-        let mut random = fastrand::Rng::with_seed(1);
-        let page: Vec<u8> =
-            std::iter::repeat_with(|| random.u8(b'a'..=b'z')).take(DICTIONARY_BYTES / 2).collect();
-        let deflated = |dictionary: &[u8]| {
-            let (dictionary, bytes) = (dictionary.to_vec(), page.clone());
-            compress(&Block { dictionary, bytes, is_last: true }).len()
-        };
-        assert!(deflated(&page) * 20 < deflated(&[]));
     }
 
     #[test]

@@ -220,3 +220,312 @@ impl<W: Write> Write for Tap<W> {
         self.inner.flush()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::path::PathBuf;
+    use std::time::{Duration, UNIX_EPOCH};
+
+    use bytes::Bytes;
+
+    use super::*;
+    use crate::error::ErrorKind;
+    use crate::event::{Action, Event, Events};
+
+    /// A project with one file, and what it takes to pack it.
+    struct Workshop {
+        project: tempfile::TempDir,
+        store: Store,
+        task: Task,
+        cancel: CancellationToken,
+    }
+
+    impl Workshop {
+        /// The file is from 1970, so that every later change shows in its times.
+        fn with_file(content: &[u8]) -> Self {
+            let project = tempfile::tempdir().unwrap();
+            fs::create_dir(project.path().join("src")).unwrap();
+            let path = project.path().join("src/a");
+            fs::write(&path, content).unwrap();
+            File::options().write(true).open(&path).unwrap().set_modified(UNIX_EPOCH).unwrap();
+            let task = Events::none().task(Action::Pack, "test", None);
+            let store = Store::temporary().unwrap();
+            Self { project, store, task, cancel: CancellationToken::new() }
+        }
+
+        fn path(&self) -> PathBuf {
+            self.project.path().join("src/a")
+        }
+
+        fn packing(&self) -> Packing<'_> {
+            Packing {
+                project: self.project.path(),
+                store: &self.store,
+                threads: 2,
+                task: &self.task,
+                cancel: &self.cancel,
+            }
+        }
+
+        /// The file at `app/b`, as it is now.
+        fn plan(&self) -> LayerPlan {
+            let stamp = FileStamp::from(&fs::metadata(self.path()).unwrap());
+            let file = FileSource::Disk(DiskFile { path: "src/a".into(), stamp });
+            plan(vec![entry("app", EntryKind::Directory), entry("app/b", EntryKind::File(file))])
+        }
+
+        fn leftovers(&self) -> usize {
+            fs::read_dir(self.store.root().join("blobs/sha256")).unwrap().count()
+        }
+    }
+
+    fn entry(path: &str, kind: EntryKind) -> Entry {
+        Entry { path: path.into(), kind, mode: 0o755, uid: 0, gid: 0, mtime: 0 }
+    }
+
+    fn plan(entries: Vec<Entry>) -> LayerPlan {
+        LayerPlan {
+            name: "files".into(),
+            created_by: "dockless files".into(),
+            content: LayerContent::Pack(entries),
+        }
+    }
+
+    fn gunzip(bytes: &[u8]) -> Vec<u8> {
+        let mut output = Vec::new();
+        flate2::read::GzDecoder::new(bytes).read_to_end(&mut output).unwrap();
+        output
+    }
+
+    #[test]
+    fn a_layer_names_the_blob_in_the_store_and_the_tar_in_the_blob() {
+        let workshop = Workshop::with_file(b"content");
+        let plan = workshop.plan();
+        let layer = pack(&plan, &workshop.packing()).unwrap();
+
+        let blob = workshop.store.read(&layer.descriptor).unwrap().unwrap();
+        let LayerContent::Pack(entries) = &plan.content else { unreachable!() };
+        let mut tar = TarWriter::new(Vec::new());
+        tar.append(&entries[0], io::empty()).unwrap();
+        tar.append(&entries[1], b"content".as_slice()).unwrap();
+        let tar = tar.finish().unwrap();
+        assert_eq!(gunzip(&blob), tar);
+        assert_eq!(
+            layer,
+            Layer {
+                name: "files".into(),
+                created_by: "dockless files".into(),
+                descriptor: Descriptor::of(MediaType::OciLayerGzip, &blob),
+                diff_id: Digest::of(&tar),
+                origin: Origin::Store,
+            }
+        );
+        assert_eq!(diff_id(&plan, &workshop.packing()).unwrap(), layer.diff_id);
+        assert_eq!(workshop.leftovers(), 1);
+    }
+
+    #[test]
+    fn the_task_hears_of_every_byte_of_content() {
+        let workshop = Workshop::with_file(&vec![0; 300_000]);
+        let mut plan = workshop.plan();
+        let LayerContent::Pack(entries) = &mut plan.content else { unreachable!() };
+        let bytes = Bytes::from(vec![0; 224_288]);
+        entries.push(entry("b", EntryKind::File(FileSource::Bytes(bytes))));
+        assert_eq!(content_bytes(&plan), 512 * 1024);
+
+        let (events, receiver) = Events::channel();
+        let task = events.task(Action::Pack, "test", None);
+        pack(&plan, &Packing { task: &task, ..workshop.packing() }).unwrap();
+        drop((task, events));
+        let moved = receiver.iter().filter_map(|event| match event {
+            Event::TaskProgress { bytes, .. } => Some(bytes),
+            _ => None,
+        });
+        assert_eq!(moved.last(), Some(512 * 1024));
+    }
+
+    #[test]
+    fn an_existing_layer_passes_through() {
+        let workshop = Workshop::with_file(b"");
+        let descriptor = Descriptor::of(MediaType::DockerLayerGzip, b"blob");
+        let origin = Origin::Layout("elsewhere".into());
+        let content = LayerContent::Existing {
+            descriptor: descriptor.clone(),
+            diff_id: Digest::of(b"tar"),
+            origin: origin.clone(),
+        };
+        let plan = LayerPlan { content, ..plan(Vec::new()) };
+        assert_eq!(
+            pack(&plan, &workshop.packing()).unwrap(),
+            Layer {
+                name: plan.name.clone(),
+                created_by: plan.created_by.clone(),
+                descriptor,
+                diff_id: Digest::of(b"tar"),
+                origin,
+            }
+        );
+        assert_eq!(diff_id(&plan, &workshop.packing()).unwrap(), Digest::of(b"tar"));
+        assert_eq!((content_bytes(&plan), workshop.leftovers()), (0, 0));
+    }
+
+    /// L14, L15, L17, L21: whatever happened between the listing and the opening.
+    #[cfg(unix)]
+    #[test]
+    fn a_file_that_is_not_what_was_listed_is_an_error() {
+        type Change = fn(&Path);
+        let changed = "`src/a` changed while the layer was made";
+        let vanished = "`src/a` vanished while the layer was made";
+        let unreadable = "cannot read `src/a`";
+        let cases: [(&str, Change, &str); 9] = [
+            ("grown", |path| fs::write(path, "content and more").unwrap(), changed),
+            ("shrunk", |path| fs::write(path, "con").unwrap(), changed),
+            ("rewritten", |path| fs::write(path, "CONTENT").unwrap(), changed),
+            (
+                "touched",
+                |path| {
+                    let file = File::options().write(true).open(path).unwrap();
+                    file.set_modified(UNIX_EPOCH + Duration::from_nanos(1)).unwrap();
+                },
+                changed,
+            ),
+            (
+                "replaced by its equal",
+                |path| {
+                    let copy = path.with_extension("copy");
+                    fs::write(&copy, "content").unwrap();
+                    File::options()
+                        .write(true)
+                        .open(&copy)
+                        .unwrap()
+                        .set_modified(UNIX_EPOCH)
+                        .unwrap();
+                    fs::rename(copy, path).unwrap();
+                },
+                changed,
+            ),
+            ("gone", |path| fs::remove_file(path).unwrap(), vanished),
+            (
+                "a link",
+                |path| replace(path, |path| std::os::unix::fs::symlink("/etc/passwd", path)),
+                unreadable,
+            ),
+            ("a folder", |path| replace(path, |path| fs::create_dir(path)), changed),
+            (
+                "a FIFO",
+                |path| {
+                    replace(path, |path| {
+                        let mode = rustix::fs::Mode::from_raw_mode(0o600);
+                        Ok(rustix::fs::mknodat(
+                            rustix::fs::CWD,
+                            path,
+                            rustix::fs::FileType::Fifo,
+                            mode,
+                            0,
+                        )?)
+                    });
+                },
+                changed,
+            ),
+        ];
+        for (name, change, expected) in cases {
+            let workshop = Workshop::with_file(b"content");
+            let plan = workshop.plan();
+            change(&workshop.path());
+            let error = pack(&plan, &workshop.packing()).unwrap_err();
+            assert_eq!(
+                (error.kind(), error.lines()[0].as_str()),
+                (ErrorKind::Failed, expected),
+                "{name}"
+            );
+            assert_eq!(workshop.leftovers(), 0, "{name}");
+            assert!(diff_id(&plan, &workshop.packing()).is_err(), "{name}");
+        }
+    }
+
+    #[cfg(unix)]
+    fn replace(path: &Path, make: fn(&Path) -> io::Result<()>) {
+        fs::remove_file(path).unwrap();
+        make(path).unwrap();
+    }
+
+    /// Does something once, when the first content has been written.
+    struct Meddler<F>(Option<F>);
+
+    impl<F: FnOnce()> Write for Meddler<F> {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            if bytes.first() == Some(&b'#')
+                && let Some(meddle) = self.0.take()
+            {
+                meddle();
+            }
+            Ok(bytes.len())
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    /// L14: whatever happens while the file is being read.
+    #[test]
+    fn a_file_that_changes_under_our_hands_is_an_error() {
+        type Change = fn(&Path, &CancellationToken);
+        let cases: [(&str, Change, &str); 4] = [
+            (
+                "grows",
+                |path, _| File::options().append(true).open(path).unwrap().write_all(b"x").unwrap(),
+                "`src/a` changed while the layer was made",
+            ),
+            (
+                "shrinks",
+                |path, _| File::options().write(true).open(path).unwrap().set_len(200_000).unwrap(),
+                "`src/a` changed while the layer was made",
+            ),
+            (
+                "is written in its middle",
+                |path, _| File::options().write(true).open(path).unwrap().write_all(b"x").unwrap(),
+                "`src/a` changed while the layer was made",
+            ),
+            (
+                "we are told to stop",
+                |_, cancel| cancel.cancel(),
+                "interrupted while making the layer",
+            ),
+        ];
+        for (name, change, expected) in cases {
+            let workshop = Workshop::with_file(&vec![b'#'; 300_000]);
+            let LayerContent::Pack(entries) = workshop.plan().content else { unreachable!() };
+            let meddler = Meddler(Some(|| change(&workshop.path(), &workshop.cancel)));
+            let result = write_tar(&entries, &workshop.packing(), meddler);
+            let error = classify(result.err().expect(name), &workshop.packing());
+            assert_eq!(error.lines(), [expected], "{name}");
+        }
+    }
+
+    #[test]
+    fn a_cancelled_layer_leaves_nothing() {
+        let workshop = Workshop::with_file(b"content");
+        let plan = workshop.plan();
+        workshop.cancel.cancel();
+        let error = pack(&plan, &workshop.packing()).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Interrupted);
+        assert_eq!(workshop.leftovers(), 0);
+    }
+
+    #[test]
+    fn what_no_layer_may_have_is_the_users_turn_and_found_before_any_work() {
+        let workshop = Workshop::with_file(b"content");
+        let kind = EntryKind::File(FileSource::Bytes(Bytes::new()));
+        let plan = plan(vec![entry(".wh.a", kind)]);
+        for error in [
+            check(&plan).unwrap_err(),
+            pack(&plan, &workshop.packing()).unwrap_err(),
+            diff_id(&plan, &workshop.packing()).unwrap_err(),
+        ] {
+            assert_eq!(error.kind(), ErrorKind::Usage);
+            assert_eq!(error.hints(), ["rename the file or exclude it"]);
+        }
+    }
+}

@@ -1,4 +1,21 @@
 //! Stage 5: an [`Assembly`](crate::image::Assembly) goes to registries, layouts and archives.
+//!
+//! `destination.rs` is the contract, `destinations/` holds the places. What several of them share
+//! lies beside: `contents.rs` (what an image consists of), `folder.rs` (a layout on disk),
+//! `archive.rs` (a layout in a tar). `source.rs` is the way back: an image that was built earlier.
+
+mod archive;
+mod contents;
+mod destination;
+pub mod destinations;
+mod error;
+mod folder;
+mod once;
+mod source;
+
+pub use destination::{Destination, DestinationKind, Output, PublishContext, Session};
+pub use error::PublishError;
+pub use source::read_layout;
 
 use crate::oci::{Descriptor, Platform};
 

@@ -43,6 +43,7 @@ pub(super) enum Retry {
 struct Backoff {
     failures: u32,
     onces: u32,
+    fews: u32,
 }
 
 impl Fault {
@@ -76,7 +77,10 @@ impl Backoff {
                 self.onces += 1;
                 (self.onces == 1).then_some(jittered)
             }
-            Retry::Few => (self.failures < FEW).then_some(jittered),
+            Retry::Few => {
+                self.fews += 1;
+                (self.fews < FEW).then_some(jittered)
+            }
             Retry::BackOff => Some(jittered),
             Retry::After(wait) => Some(wait),
         }

@@ -15,7 +15,7 @@ use reqwest::{Request, Url};
 
 use super::auth::{Authenticator, Grant, Wanted};
 use super::endpoint::{Endpoint, Place};
-use super::error::Error;
+use super::error::{Error, TlsProblem};
 use super::error_body::clean;
 use super::exchange::{Answer, Exchange};
 use super::http::{HttpClients, is_allowed};
@@ -120,9 +120,12 @@ impl Transport {
             Ok(answer) => answer.status() == 400,
             Err(fault) => matches!(*fault.error, Error::ConnectionLost { .. }),
         };
-        if is_suspicious && let Ok(answer) = self.with_login(call, "https").await {
-            lock(&self.memory.schemes).insert(registry.to_owned(), "https");
-            return Ok(answer);
+        if is_suspicious {
+            let encrypted = self.with_login(call, "https").await;
+            if encrypted.as_ref().err().is_none_or(is_about_a_certificate) {
+                lock(&self.memory.schemes).insert(registry.to_owned(), "https");
+                return encrypted;
+            }
         }
         if result.is_ok() {
             lock(&self.memory.schemes).insert(registry.to_owned(), "http");
@@ -327,6 +330,11 @@ async fn send_content(
         }
         _ => result,
     }
+}
+
+/// Whether it was TLS that answered, though with a certificate that we do not trust.
+fn is_about_a_certificate(fault: &Fault) -> bool {
+    matches!(&*fault.error, Error::Tls { problem, .. } if *problem != TlsProblem::Handshake)
 }
 
 /// The registry by the name people know; another host by its own.

@@ -88,7 +88,9 @@ impl Upload<'_> {
             Start::Mounted => return Ok(BlobOutcome::Mounted),
             Start::Session(url) => url,
         };
-        state.was_sent = true;
+        if std::mem::replace(&mut state.was_sent, true) {
+            self.task.restart_at(0);
+        }
         state.abandoned = Some(session.clone());
         self.finish(&session).await?;
         Ok(BlobOutcome::Uploaded)

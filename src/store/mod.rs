@@ -15,6 +15,7 @@
 
 mod blob_writer;
 mod error;
+pub mod layout;
 mod record;
 
 pub use blob_writer::BlobWriter;

@@ -2,37 +2,75 @@
 
 use std::fs;
 use std::io::{self, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
-/// Replaces `path` by `bytes`: written beside it, synced, renamed, and the folder synced.
+use tempfile::NamedTempFile;
+
+/// A file that takes its place when it is finished; dropped before that, it leaves nothing.
+#[derive(Debug)]
+pub struct AtomicFile {
+    file: NamedTempFile,
+    path: PathBuf,
+}
+
+impl AtomicFile {
+    /// Begins a file, which is written beside `path`.
+    ///
+    /// It gets the permissions of any new file (mode `0644` less the umask on Unix).
+    pub fn create(path: &Path) -> io::Result<Self> {
+        let mut builder = tempfile::Builder::new();
+        builder.prefix(".dockless-").suffix(".tmp");
+        // A temporary file is private by default; this one becomes an ordinary file.
+        #[cfg(unix)]
+        let builder = {
+            use std::os::unix::fs::PermissionsExt as _;
+            builder.permissions(fs::Permissions::from_mode(0o666))
+        };
+        let file = builder.tempfile_in(directory_of(path)?)?;
+        Ok(Self { file, path: path.to_owned() })
+    }
+
+    /// Replaces what is at the path: synced, renamed, and the folder synced.
+    ///
+    /// A reader sees the old content or the new, after a crash too.
+    pub fn finish(self) -> io::Result<()> {
+        let Self { file, path } = self;
+        file.as_file().sync_all()?;
+        file.persist(&path).map_err(|error| error.error)?;
+        sync_directory(directory_of(&path)?)
+    }
+}
+
+impl Write for AtomicFile {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.file.write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.file.flush()
+    }
+}
+
+/// Replaces `path` by `bytes`, as [`AtomicFile`] does.
 ///
-/// A reader sees the old content or the new, after a crash too. On an error the old file stands
-/// and nothing is left behind. The file gets the permissions of any new file (mode `0644` less the
-/// umask on Unix).
+/// On an error the old file stands and nothing is left behind.
 pub fn write(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    let directory = match path.parent() {
-        Some(parent) if parent.as_os_str().is_empty() => Path::new("."),
-        Some(parent) => parent,
-        None => return Err(io::Error::other("the path names no file")),
-    };
-    let mut builder = tempfile::Builder::new();
-    builder.prefix(".dockless-").suffix(".tmp");
-    // A temporary file is private by default; this one becomes an ordinary file.
-    #[cfg(unix)]
-    let builder = {
-        use std::os::unix::fs::PermissionsExt as _;
-        builder.permissions(fs::Permissions::from_mode(0o666))
-    };
-    let mut file = builder.tempfile_in(directory)?;
+    let mut file = AtomicFile::create(path)?;
     file.write_all(bytes)?;
-    file.as_file().sync_all()?;
-    file.persist(path).map_err(|error| error.error)?;
-    sync_directory(directory)
+    file.finish()
 }
 
 /// Makes the entries of a folder durable; does nothing where the system has no such call.
 pub fn sync_directory(directory: &Path) -> io::Result<()> {
     if cfg!(unix) { fs::File::open(directory)?.sync_all() } else { Ok(()) }
+}
+
+fn directory_of(path: &Path) -> io::Result<&Path> {
+    match path.parent() {
+        Some(parent) if parent.as_os_str().is_empty() => Ok(Path::new(".")),
+        Some(parent) => Ok(parent),
+        None => Err(io::Error::other("the path names no file")),
+    }
 }
 
 #[cfg(test)]
@@ -55,6 +93,16 @@ mod tests {
         let path = directory.path().join("folder");
         fs::create_dir(&path).unwrap();
         assert!(write(&path, b"x").is_err());
+        assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn a_file_that_is_not_finished_was_never_there() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("a");
+        fs::write(&path, "old").unwrap();
+        AtomicFile::create(&path).unwrap().write_all(b"new").unwrap();
+        assert_eq!(fs::read(&path).unwrap(), b"old");
         assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 1);
     }
 }

@@ -1,5 +1,8 @@
-//! Stories: what users see, proved with real files and independent tools.
+//! One binary for all stories: what users see, proved with real files and independent tools.
 
 mod config;
 mod files;
+mod layers;
+mod registry;
+mod support;
 mod vcs;

@@ -1,0 +1,179 @@
+//! What our layers must respect of the base's file system, read from its layers.
+//!
+//! A layer is streamed through memory once, never to disk, and what was found is kept in the store
+//! under the layer's digest. `layer_reader.rs` unpacks, `members.rs` reads the tar,
+//! `layer_index.rs` says what a member means, `merge.rs` puts the layers on each other. The first
+//! two face bytes of strangers: see `limits.rs`.
+
+mod error;
+mod layer_index;
+mod layer_reader;
+mod limits;
+mod members;
+mod merge;
+
+use std::io::{self, Read};
+
+use futures_util::{StreamExt as _, TryStreamExt as _};
+use tokio_util::io::SyncIoBridge;
+use tokio_util::sync::CancellationToken;
+
+pub use error::FactsError;
+
+use super::blocking;
+use crate::error::Result;
+use crate::event::{Action, Events, Task};
+use crate::oci::Descriptor;
+use crate::plan::{BaseLayer, Origin, RootTree};
+use crate::registry::Client;
+use crate::store::Store;
+use error::ScanError;
+use layer_index::LayerIndex;
+use layer_reader::LayerReader;
+use limits::Limits;
+use members::Members;
+
+/// The kind of the records in the store. Its number goes up when an index changes its meaning.
+const RECORD_KIND: &str = "facts-1";
+
+/// Layers that are read at the same time: unpacking keeps a core busy each.
+const CONCURRENT_LAYERS: usize = 2;
+
+/// What reading facts needs.
+#[derive(Debug, Clone, Copy)]
+pub struct FactsContext<'a> {
+    /// Fetches layers.
+    pub client: &'a Client,
+    /// Has layers, and keeps what was found.
+    pub store: &'a Store,
+    /// Is told of every layer that is read.
+    pub events: &'a Events,
+}
+
+/// Reads the file system that these layers make, lowest first.
+///
+/// # Errors
+///
+/// [`FactsError`] for a layer that cannot be read, is damaged, or is none; the client's error when
+/// its registry fails.
+pub async fn root_tree(layers: &[BaseLayer], context: FactsContext<'_>) -> Result<RootTree> {
+    let indexes: Vec<_> = layers.iter().map(|layer| layer_index(layer, context)).collect();
+    let indexes: Vec<LayerIndex> =
+        futures_util::stream::iter(indexes).buffered(CONCURRENT_LAYERS).try_collect().await?;
+    Ok(blocking(move || merge::merge(&indexes)).await)
+}
+
+async fn layer_index(layer: &BaseLayer, context: FactsContext<'_>) -> Result<LayerIndex> {
+    let descriptor = layer.descriptor.clone();
+    let (store, digest) = (context.store.clone(), descriptor.digest);
+    if let Some(index) = blocking(move || store.record(RECORD_KIND, &digest)).await {
+        return Ok(index);
+    }
+    if descriptor.media_type.layer_compression().is_none() {
+        let media_type = descriptor.media_type.as_str().escape_debug();
+        let reason = format!("`{media_type}` is not the type of a layer");
+        return Err(FactsError::Unusable { layer: digest, reason }.into());
+    }
+    let blob = open(layer, context).await?;
+    let task = context.events.task(Action::Inspect, digest.short(), Some(descriptor.size));
+    // The thread outlives this future when that is dropped; it stops at the next member.
+    let cancel = CancellationToken::new();
+    let _cancelled_on_drop = cancel.clone().drop_guard();
+    let store = context.store.clone();
+    let index = blocking(move || {
+        let index = scan(Watched { blob, task: &task, cancel }, &descriptor, Limits::GENEROUS)?;
+        store.put_record(RECORD_KIND, &digest, &index);
+        task.finish(format!("{} paths", index.nodes.len()));
+        Ok::<_, FactsError>(index)
+    })
+    .await?;
+    Ok(index)
+}
+
+async fn open(layer: &BaseLayer, context: FactsContext<'_>) -> Result<Box<dyn Read + Send>> {
+    let descriptor = layer.descriptor.clone();
+    let store = match &layer.origin {
+        Origin::Registry(repository) => {
+            let blob = context.client.open_blob(repository, &descriptor).await?;
+            return Ok(Box::new(SyncIoBridge::new(blob)));
+        }
+        Origin::Store => context.store.clone(),
+        Origin::Layout(path) => Store::read_only(path),
+    };
+    match blocking(move || store.open_blob(&descriptor)).await? {
+        Some(file) => Ok(Box::new(file)),
+        None => Err(FactsError::Read {
+            layer: layer.descriptor.digest,
+            source: io::Error::from(io::ErrorKind::NotFound),
+        }
+        .into()),
+    }
+}
+
+/// Reads the index of a layer and makes sure that the blob is the promised one.
+///
+/// A blob that is not is reported as such, whatever its bytes led to.
+fn scan(
+    blob: impl Read,
+    descriptor: &Descriptor,
+    limits: Limits,
+) -> Result<LayerIndex, FactsError> {
+    let layer = descriptor.digest;
+    // One byte more shows that the blob is too long.
+    let blob = blob.take(descriptor.size.saturating_add(1));
+    let reader =
+        LayerReader::try_new(blob, limits).map_err(|source| FactsError::Read { layer, source })?;
+    let mut members = Members::new(reader, limits);
+    let result = index(&mut members, limits);
+    let packed = members.into_inner().finish();
+    if let Some(source) = packed.failure {
+        return Err(FactsError::Read { layer, source });
+    }
+    if (packed.digest, packed.size_bytes) != (layer, descriptor.size) {
+        return Err(FactsError::Damaged {
+            expected: layer,
+            expected_bytes: descriptor.size,
+            actual: packed.digest,
+            actual_bytes: packed.size_bytes,
+        });
+    }
+    result.map_err(|error| FactsError::Unusable { layer, reason: error.to_string() })
+}
+
+fn index<R: Read>(members: &mut Members<R>, limits: Limits) -> Result<LayerIndex, ScanError> {
+    let mut index = LayerIndex::default();
+    let (mut entries, mut name_bytes) = (0, 0);
+    while let Some(member) = members.next()? {
+        entries += 1;
+        name_bytes += member.name_bytes();
+        if entries > limits.entries {
+            return Err(ScanError::TooLarge(format!("{} entries", limits.entries)));
+        }
+        if name_bytes > limits.name_bytes {
+            return Err(ScanError::TooLarge(format!("{} bytes of names", limits.name_bytes)));
+        }
+        index.add(member);
+    }
+    Ok(index)
+}
+
+/// Tells a task of what is read, and ends when nobody waits for it any more.
+struct Watched<'a, R> {
+    blob: R,
+    task: &'a Task,
+    cancel: CancellationToken,
+}
+
+impl<R: Read> Read for Watched<'_, R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        if self.cancel.is_cancelled() {
+            return Err(io::Error::other("nobody waits for it any more"));
+        }
+        let count = self.blob.read(buffer)?;
+        self.task.advance(count as u64);
+        Ok(count)
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,352 @@
+//! What one layer says about the file system, apart from the layers below it.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+
+use serde::{Deserialize, Serialize};
+
+use super::members::{Member, MemberKind};
+use crate::plan::RootNode;
+
+/// Marks a path of a lower layer as removed (image-spec, layer.md, "Whiteouts").
+const WHITEOUT: &str = ".wh.";
+/// In a folder: everything that lower layers have in it is removed.
+const OPAQUE: &str = ".wh..wh..opq";
+/// As many as Linux follows in one path.
+const MAX_LINKS: usize = 40;
+
+/// The folders, links and files of a layer, and what it removes from the layers below it.
+///
+/// Paths have their parts joined by `/`; the root is the empty path. Names that are not UTF-8 are
+/// left out: no path of ours can lead to them.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(from = "Record", into = "Record")]
+pub(super) struct LayerIndex {
+    pub(super) nodes: BTreeMap<String, RootNode>,
+    /// Removed with everything below.
+    pub(super) whiteouts: BTreeSet<String>,
+    /// Folders of which only this layer's content stays.
+    pub(super) opaque: BTreeSet<String>,
+}
+
+impl LayerIndex {
+    /// Adds a member as a runtime would unpack it: what comes later wins.
+    pub(super) fn add(&mut self, member: Member) {
+        let Some(path) = self.locate(&member.path) else { return };
+        let (folder, name) = path.rsplit_once('/').unwrap_or(("", &path));
+        if is_below_whiteout(folder) {
+            return;
+        }
+        if name == OPAQUE {
+            self.opaque.insert(folder.to_owned());
+            return;
+        }
+        if let Some(hidden) = name.strip_prefix(WHITEOUT) {
+            // `.wh..wh.` begins the bookkeeping of aufs; no file has one of the other names.
+            if !hidden.starts_with(WHITEOUT) && !matches!(hidden, "" | "." | "..") {
+                self.whiteouts.insert(join(folder, hidden));
+            }
+            return;
+        }
+        let node = match member.kind {
+            MemberKind::Directory => {
+                let Member { mode, uid, gid, .. } = member;
+                RootNode::Directory { mode, uid, gid }
+            }
+            MemberKind::Symlink(target) => {
+                RootNode::Symlink(String::from_utf8_lossy(&target).into_owned())
+            }
+            MemberKind::HardLink(target) => {
+                let linked = self.locate(&target).and_then(|target| self.nodes.get(&target));
+                match linked {
+                    Some(RootNode::Symlink(target)) => RootNode::Symlink(target.clone()),
+                    _ => RootNode::File,
+                }
+            }
+            MemberKind::Other => RootNode::File,
+        };
+        self.insert(path, node);
+    }
+
+    fn insert(&mut self, path: String, node: RootNode) {
+        let is_directory = matches!(node, RootNode::Directory { .. });
+        if path.is_empty() && !is_directory {
+            return;
+        }
+        if is_directory {
+            let was_other = self
+                .nodes
+                .get(&path)
+                .is_some_and(|node| !matches!(node, RootNode::Directory { .. }));
+            if was_other {
+                // It had replaced the folder of a lower layer, before it was replaced itself.
+                self.opaque.insert(path.clone());
+            }
+        } else {
+            let below = format!("{path}/");
+            remove_below(&mut self.nodes, &below);
+            self.whiteouts.retain_outside(&below);
+            self.opaque.retain_outside(&below);
+            self.opaque.remove(&path);
+        }
+        self.nodes.insert(path, node);
+    }
+
+    /// The path in its only spelling, led through the links that this layer made before.
+    ///
+    /// `None` for a path that is not UTF-8, that leads below a file, or around in circles.
+    fn locate(&self, path: &[u8]) -> Option<String> {
+        let path = std::str::from_utf8(path).ok()?;
+        let mut rest: VecDeque<String> = parts(path).map(str::to_owned).collect();
+        let mut located = String::new();
+        let mut links = 0;
+        while let Some(part) = rest.pop_front() {
+            if part == ".." {
+                located.truncate(located.rfind('/').unwrap_or(0));
+                continue;
+            }
+            let next = join(&located, &part);
+            if rest.is_empty() {
+                return Some(next);
+            }
+            match self.nodes.get(&next) {
+                Some(RootNode::Symlink(target)) => {
+                    links += 1;
+                    if links > MAX_LINKS {
+                        return None;
+                    }
+                    if target.starts_with('/') {
+                        located.clear();
+                    }
+                    for part in parts(target).rev() {
+                        rest.push_front(part.to_owned());
+                    }
+                }
+                Some(RootNode::File) => return None,
+                Some(RootNode::Directory { .. }) | None => located = next,
+            }
+        }
+        Some(located)
+    }
+}
+
+/// The parts that mean something: `./a//b/` has two.
+fn parts(path: &str) -> impl DoubleEndedIterator<Item = &str> {
+    path.split('/').filter(|part| !matches!(*part, "" | "."))
+}
+
+fn join(folder: &str, name: &str) -> String {
+    if folder.is_empty() { name.to_owned() } else { format!("{folder}/{name}") }
+}
+
+fn is_below_whiteout(folder: &str) -> bool {
+    folder.split('/').any(|part| part.starts_with(WHITEOUT))
+}
+
+/// Removes every path that begins with `below`, which ends in `/`.
+pub(super) fn remove_below(nodes: &mut BTreeMap<String, RootNode>, below: &str) {
+    let doomed: Vec<String> = nodes
+        .range(below.to_owned()..)
+        .map(|(path, _)| path)
+        .take_while(|path| path.starts_with(below))
+        .cloned()
+        .collect();
+    for path in doomed {
+        nodes.remove(&path);
+    }
+}
+
+/// As [`remove_below`], for sets.
+trait RetainOutside {
+    fn retain_outside(&mut self, below: &str);
+}
+
+impl RetainOutside for BTreeSet<String> {
+    fn retain_outside(&mut self, below: &str) {
+        let is_doomed = |path: &&String| path.starts_with(below);
+        let doomed: Vec<_> =
+            self.range(below.to_owned()..).take_while(is_doomed).cloned().collect();
+        for path in doomed {
+            self.remove(&path);
+        }
+    }
+}
+
+/// The form on disk: sorted lists, no repeated member names.
+#[derive(Serialize, Deserialize)]
+struct Record {
+    /// Path, mode, uid, gid.
+    directories: Vec<(String, u32, u64, u64)>,
+    /// Path, target.
+    links: Vec<(String, String)>,
+    files: Vec<String>,
+    whiteouts: BTreeSet<String>,
+    opaque: BTreeSet<String>,
+}
+
+impl From<LayerIndex> for Record {
+    fn from(index: LayerIndex) -> Self {
+        let mut record = Self {
+            directories: Vec::new(),
+            links: Vec::new(),
+            files: Vec::new(),
+            whiteouts: index.whiteouts,
+            opaque: index.opaque,
+        };
+        for (path, node) in index.nodes {
+            match node {
+                RootNode::Directory { mode, uid, gid } => {
+                    record.directories.push((path, mode, uid, gid));
+                }
+                RootNode::Symlink(target) => record.links.push((path, target)),
+                RootNode::File => record.files.push(path),
+            }
+        }
+        record
+    }
+}
+
+impl From<Record> for LayerIndex {
+    fn from(record: Record) -> Self {
+        let directory = |(path, mode, uid, gid)| (path, RootNode::Directory { mode, uid, gid });
+        let directories = record.directories.into_iter().map(directory);
+        let links = record.links.into_iter().map(|(path, to)| (path, RootNode::Symlink(to)));
+        let files = record.files.into_iter().map(|path| (path, RootNode::File));
+        Self {
+            nodes: directories.chain(links).chain(files).collect(),
+            whiteouts: record.whiteouts,
+            opaque: record.opaque,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const FOLDER: MemberKind = MemberKind::Directory;
+    const FILE: MemberKind = MemberKind::Other;
+
+    fn link(target: &str) -> MemberKind {
+        MemberKind::Symlink(target.into())
+    }
+
+    fn index<const N: usize>(members: [(&str, MemberKind); N]) -> LayerIndex {
+        let mut index = LayerIndex::default();
+        for (path, kind) in members {
+            index.add(Member { path: path.into(), kind, mode: 0o755, uid: 0, gid: 0 });
+        }
+        index
+    }
+
+    /// Paths with a mark: `/` folder, `@target` link, none file, `-` whiteout, `*` opaque.
+    fn show(index: &LayerIndex) -> String {
+        let node = |(path, node): (&String, &RootNode)| match node {
+            RootNode::Directory { .. } => format!("{path}/"),
+            RootNode::Symlink(target) => format!("{path}@{target}"),
+            RootNode::File => path.clone(),
+        };
+        let nodes = index.nodes.iter().map(node);
+        let whiteouts = index.whiteouts.iter().map(|path| format!("-{path}"));
+        let opaque = index.opaque.iter().map(|path| format!("*{path}"));
+        nodes.chain(whiteouts).chain(opaque).collect::<Vec<_>>().join(" ")
+    }
+
+    #[test]
+    fn every_spelling_of_a_path_is_one() {
+        let odd = index([
+            ("./", FOLDER),
+            ("./a/", FOLDER),
+            ("/a//b", FILE),
+            ("a/./c/../d", FILE),
+            ("../e", FILE),
+        ]);
+        assert_eq!(show(&odd), "/ a/ a/b a/d e");
+    }
+
+    #[test]
+    fn whiteouts_are_no_files() {
+        let index = index([
+            ("a/.wh.b", FILE),
+            ("./.wh.c", FILE),
+            ("d/.wh..wh..opq", FILE),
+            (".wh..wh..opq", FILE),
+            (".wh..wh.plnk", FILE),
+            (".wh.", FILE),
+            (".wh..", FILE),
+            (".wh...", FILE),
+            (".wh.x/y", FILE),
+        ]);
+        assert_eq!(show(&index), "-a/b -c * *d");
+    }
+
+    #[test]
+    fn what_comes_later_wins() {
+        for (members, expected) in [
+            (vec![("a", FOLDER), ("a/b", FILE), ("a/.wh.c", FILE), ("a", FILE)], "a"),
+            (vec![("a", FILE), ("a", FOLDER)], "a/ *a"),
+            (vec![("a", FILE), ("a/b", FILE)], "a"),
+            (vec![("a", FOLDER), ("a", link("b"))], "a@b"),
+        ] {
+            let mut index = LayerIndex::default();
+            for (path, kind) in members {
+                index.add(Member { path: path.into(), kind, mode: 0o755, uid: 0, gid: 0 });
+            }
+            assert_eq!(show(&index), expected);
+        }
+    }
+
+    #[test]
+    fn a_path_is_led_through_links_of_the_same_layer() {
+        let index = index([
+            ("bin", link("usr/bin")),
+            ("bin/x", FILE),
+            ("var/run", link("/run")),
+            ("var/run/lock/", FOLDER),
+            ("a/up", link("../bin")),
+            ("a/up/y", FILE),
+            ("loop", link("loop")),
+            ("loop/z", FILE),
+        ]);
+        assert_eq!(
+            show(&index),
+            "a/up@../bin bin@usr/bin loop@loop run/lock/ usr/bin/x usr/bin/y var/run@/run"
+        );
+    }
+
+    #[test]
+    fn a_hard_link_is_what_it_is_a_name_of() {
+        let index = index([
+            ("a", FILE),
+            ("b", link("a")),
+            ("c", MemberKind::HardLink(b"./b".to_vec())),
+            ("d", MemberKind::HardLink(b"a".to_vec())),
+            ("e", MemberKind::HardLink(b"elsewhere".to_vec())),
+        ]);
+        assert_eq!(show(&index), "a b@a c@a d e");
+    }
+
+    #[test]
+    fn names_that_are_not_utf_8_are_left_out() {
+        let mut index = LayerIndex::default();
+        let path = b"caf\xe9".to_vec();
+        index.add(Member { path, kind: FILE, mode: 0, uid: 0, gid: 0 });
+        assert_eq!(index, LayerIndex::default());
+    }
+
+    #[test]
+    fn the_record_holds_all_of_it() {
+        let index = index([
+            ("a", FOLDER),
+            ("a/b", FILE),
+            ("c", link("a")),
+            (".wh.d", FILE),
+            ("a/.wh..wh..opq", FILE),
+        ]);
+        let text = serde_json::to_string(&index).unwrap();
+        assert_eq!(
+            text,
+            r#"{"directories":[["a",493,0,0]],"links":[["c","a"]],"files":["a/b"],"whiteouts":["d"],"opaque":["a"]}"#
+        );
+        assert_eq!(serde_json::from_str::<LayerIndex>(&text).unwrap(), index);
+    }
+}

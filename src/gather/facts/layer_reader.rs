@@ -1,0 +1,227 @@
+//! The unpacked bytes of a layer blob, with the blob's digest taken on the way and bombs refused.
+
+use std::io::{self, BufReader, Chain, Cursor, Read};
+
+use flate2::bufread::MultiGzDecoder;
+
+use super::error::ScanError;
+use super::limits::Limits;
+use crate::oci::{Digest, Digester};
+
+/// zstd frames may ask for windows of up to 2 GiB; 128 MiB is what its command line grants.
+const MAX_ZSTD_WINDOW_LOG: u32 = 27;
+
+/// Reads the unpacked bytes of a blob.
+///
+/// The content says how it is packed, as for containerd and Docker: media types are often wrong.
+pub(super) struct LayerReader<R: Read> {
+    unpacker: Unpacker<R>,
+    unpacked_bytes: u64,
+    limits: Limits,
+}
+
+enum Unpacker<R: Read> {
+    Plain(BufReader<Tap<R>>),
+    /// Layers of several gzip members exist: eStargz, pigz.
+    Gzip(MultiGzDecoder<BufReader<Tap<R>>>),
+    Zstd(zstd::Decoder<'static, BufReader<Tap<R>>>),
+}
+
+/// What passed through a [`LayerReader`] on the packed side.
+#[derive(Debug)]
+pub(super) struct Packed {
+    /// The digest of the blob.
+    pub(super) digest: Digest,
+    /// Its size.
+    pub(super) size_bytes: u64,
+    /// Why the blob could not be read to its end.
+    pub(super) failure: Option<io::Error>,
+}
+
+impl<R: Read> LayerReader<R> {
+    /// Looks at the first bytes and chooses how to unpack them.
+    pub(super) fn try_new(mut blob: R, limits: Limits) -> io::Result<Self> {
+        let mut magic = Vec::with_capacity(4);
+        let failure = (&mut blob).take(4).read_to_end(&mut magic).err();
+        let blob = Cursor::new(magic.clone()).chain(blob);
+        let tap = Tap { blob, digester: Digester::default(), size_bytes: 0, failure };
+        let packed = BufReader::with_capacity(64 * 1024, tap);
+        let unpacker = match magic[..] {
+            [0x1f, 0x8b, ..] => Unpacker::Gzip(MultiGzDecoder::new(packed)),
+            // A frame, or one of the sixteen kinds of skippable frames.
+            [0x28, 0xb5, 0x2f, 0xfd] | [0x50..=0x5f, 0x2a, 0x4d, 0x18] => {
+                let mut decoder = zstd::Decoder::with_buffer(packed)?;
+                decoder.window_log_max(MAX_ZSTD_WINDOW_LOG)?;
+                Unpacker::Zstd(decoder)
+            }
+            _ => Unpacker::Plain(packed),
+        };
+        Ok(Self { unpacker, unpacked_bytes: 0, limits })
+    }
+
+    /// How many bytes of the blob have been read so far.
+    fn packed_bytes(&self) -> u64 {
+        let packed = match &self.unpacker {
+            Unpacker::Plain(packed) => packed,
+            Unpacker::Gzip(decoder) => decoder.get_ref(),
+            Unpacker::Zstd(decoder) => decoder.get_ref(),
+        };
+        packed.get_ref().size_bytes
+    }
+
+    /// Reads the rest of the blob without unpacking it, and says what the blob was.
+    pub(super) fn finish(self) -> Packed {
+        let mut packed = match self.unpacker {
+            Unpacker::Plain(packed) => packed,
+            Unpacker::Gzip(decoder) => decoder.into_inner(),
+            Unpacker::Zstd(decoder) => decoder.finish(),
+        };
+        if packed.get_ref().failure.is_none() {
+            // The tap keeps the failure.
+            let _ = io::copy(&mut packed, &mut io::sink());
+        }
+        let Tap { digester, size_bytes, failure, .. } = packed.into_inner();
+        Packed { digest: digester.finish(), size_bytes, failure }
+    }
+
+    fn check(&self) -> Result<(), ScanError> {
+        let Limits { unpacked_bytes, ratio, ratio_from_bytes, .. } = self.limits;
+        if self.unpacked_bytes > unpacked_bytes {
+            return Err(ScanError::TooLarge(format!("{unpacked_bytes} bytes unpacked")));
+        }
+        let most = self.packed_bytes().saturating_mul(ratio).max(ratio_from_bytes);
+        if self.unpacked_bytes > most {
+            return Err(ScanError::TooLarge(format!("{ratio} bytes unpacked for each packed one")));
+        }
+        Ok(())
+    }
+}
+
+impl<R: Read> Read for LayerReader<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let count = match &mut self.unpacker {
+            Unpacker::Plain(packed) => packed.read(buffer),
+            Unpacker::Gzip(decoder) => decoder.read(buffer),
+            Unpacker::Zstd(decoder) => decoder.read(buffer),
+        }?;
+        self.unpacked_bytes += count as u64;
+        self.check().map_err(ScanError::into_io)?;
+        Ok(count)
+    }
+}
+
+/// Hashes and counts what is read, and remembers a failure of the source: decompressors do not
+/// tell it from damaged data.
+struct Tap<R> {
+    blob: Chain<Cursor<Vec<u8>>, R>,
+    digester: Digester,
+    size_bytes: u64,
+    failure: Option<io::Error>,
+}
+
+impl<R: Read> Read for Tap<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        if self.failure.is_some() {
+            return Err(io::ErrorKind::BrokenPipe.into());
+        }
+        match self.blob.read(buffer) {
+            Ok(count) => {
+                self.digester.update(&buffer[..count]);
+                self.size_bytes += count as u64;
+                Ok(count)
+            }
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => Err(error),
+            Err(error) => {
+                self.failure = Some(error);
+                Err(io::ErrorKind::BrokenPipe.into())
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write as _;
+
+    use super::*;
+
+    fn gzip(bytes: &[u8]) -> Vec<u8> {
+        let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::new(6));
+        encoder.write_all(bytes).unwrap();
+        encoder.finish().unwrap()
+    }
+
+    fn unpack(blob: &[u8], limits: Limits) -> (Result<Vec<u8>, ScanError>, Packed) {
+        let mut reader = LayerReader::try_new(blob, limits).unwrap();
+        let mut bytes = Vec::new();
+        let result = reader.read_to_end(&mut bytes).map(|_| bytes).map_err(ScanError::from);
+        (result, reader.finish())
+    }
+
+    #[test]
+    fn the_content_says_how_it_is_packed() {
+        let members = [gzip(b"one "), gzip(b"two")].concat();
+        let zstd = zstd::encode_all(&b"one two"[..], 3).unwrap();
+        let frames = [
+            &[0x5a, 0x2a, 0x4d, 0x18, 1, 0, 0, 0, 9][..],
+            &zstd::encode_all(&b"one "[..], 3).unwrap(),
+            &zstd::encode_all(&b"two"[..], 3).unwrap(),
+        ]
+        .concat();
+        for blob in [&b"one two"[..], &gzip(b"one two"), &members, &zstd, &frames] {
+            let (bytes, packed) = unpack(blob, Limits::GENEROUS);
+            assert_eq!(bytes.unwrap(), b"one two");
+            assert_eq!((packed.digest, packed.size_bytes), (Digest::of(blob), blob.len() as u64));
+        }
+        assert_eq!(unpack(b"", Limits::GENEROUS).0.unwrap(), b"");
+    }
+
+    #[test]
+    fn the_digest_is_of_the_whole_blob_even_when_unpacking_stops() {
+        let blob = [gzip(b"one"), b"rubbish behind".to_vec()].concat();
+        let mut reader = LayerReader::try_new(&blob[..], Limits::GENEROUS).unwrap();
+        reader.read_exact(&mut [0; 3]).unwrap();
+        let packed = reader.finish();
+        assert_eq!((packed.digest, packed.size_bytes), (Digest::of(&blob), blob.len() as u64));
+    }
+
+    #[test]
+    fn bombs_are_refused_by_size_and_by_ratio() {
+        let zeros = vec![0; 1 << 20];
+        let limits = Limits { unpacked_bytes: 1 << 19, ..Limits::GENEROUS };
+        let (result, _) = unpack(&gzip(&zeros), limits);
+        assert_eq!(result.unwrap_err().to_string(), "it has more than 524288 bytes unpacked");
+
+        let limits = Limits { ratio_from_bytes: 1 << 16, ..Limits::GENEROUS };
+        let (result, _) = unpack(&zstd::encode_all(&zeros[..], 3).unwrap(), limits);
+        assert_eq!(
+            result.unwrap_err().to_string(),
+            "it has more than 1100 bytes unpacked for each packed one"
+        );
+        let (result, _) = unpack(&gzip(&zeros), limits);
+        assert_eq!(result.unwrap(), zeros);
+    }
+
+    #[test]
+    fn a_failing_source_is_told_from_damaged_data() {
+        struct Failing(io::Cursor<Vec<u8>>);
+        impl Read for Failing {
+            fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+                match self.0.read(buffer)? {
+                    0 => Err(io::Error::other("reset by peer")),
+                    count => Ok(count),
+                }
+            }
+        }
+        let mut blob = gzip(&[7; 5000]);
+        blob.truncate(20);
+        let mut reader =
+            LayerReader::try_new(Failing(io::Cursor::new(blob.clone())), Limits::GENEROUS).unwrap();
+        reader.read_to_end(&mut Vec::new()).unwrap_err();
+        assert_eq!(reader.finish().failure.unwrap().to_string(), "reset by peer");
+
+        let (result, packed) = unpack(&blob, Limits::GENEROUS);
+        assert!(matches!(result, Err(ScanError::Io(_))));
+        assert!(packed.failure.is_none());
+    }
+}

@@ -1,0 +1,254 @@
+//! The members of a tar archive as a stranger wrote it: names, kinds, modes, owners.
+//!
+//! The fields of a header are decoded by the crate `tar`. The walk from header to header is ours:
+//! the crate reads extended headers of any size into memory, takes a newline in a binary attribute
+//! for the end of a PAX record, and then misses the name or the size behind it.
+
+use std::io::{self, Read};
+
+use tar::{EntryType, Header};
+
+use super::error::ScanError;
+use super::limits::Limits;
+
+const BLOCK_BYTES: u64 = 512;
+
+/// One member, as its headers describe it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Member {
+    pub(super) path: Vec<u8>,
+    pub(super) kind: MemberKind,
+    /// Permission bits.
+    pub(super) mode: u32,
+    pub(super) uid: u64,
+    pub(super) gid: u64,
+}
+
+/// What a member is, as far as facts go.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum MemberKind {
+    Directory,
+    /// With its target.
+    Symlink(Vec<u8>),
+    /// With the path of the member it is another name of.
+    HardLink(Vec<u8>),
+    /// A file, a device, a FIFO.
+    Other,
+}
+
+impl Member {
+    /// The size of its path and its target.
+    pub(super) fn name_bytes(&self) -> u64 {
+        let target = match &self.kind {
+            MemberKind::Symlink(target) | MemberKind::HardLink(target) => target.len(),
+            MemberKind::Directory | MemberKind::Other => 0,
+        };
+        (self.path.len() + target) as u64
+    }
+}
+
+/// Reads the members of a tar archive one by one, skipping their content.
+pub(super) struct Members<R> {
+    reader: R,
+    limits: Limits,
+    /// What is left of the previous member, padding included.
+    unread_bytes: u64,
+}
+
+/// What extended headers say about the member behind them.
+#[derive(Default)]
+struct Extensions {
+    path: Option<Vec<u8>>,
+    link: Option<Vec<u8>>,
+    size: Option<u64>,
+    uid: Option<u64>,
+    gid: Option<u64>,
+}
+
+impl<R: Read> Members<R> {
+    pub(super) fn new(reader: R, limits: Limits) -> Self {
+        Self { reader, limits, unread_bytes: 0 }
+    }
+
+    /// What is read from, wherever it stands.
+    pub(super) fn into_inner(self) -> R {
+        self.reader
+    }
+
+    /// The next member; `None` at the end of the archive.
+    pub(super) fn next(&mut self) -> Result<Option<Member>, ScanError> {
+        let mut extensions = Extensions::default();
+        loop {
+            let Some(header) = self.header()? else { return Ok(None) };
+            let kind = header.entry_type();
+            let size = match extensions.size {
+                Some(size) if !is_extension(kind) => size,
+                _ => header.entry_size().map_err(|_| MALFORMED_NUMBER)?,
+            };
+            match kind {
+                EntryType::XHeader => extensions.add_pax(&self.content(size)?)?,
+                EntryType::GNULongName => {
+                    extensions.path = Some(until_nul(self.content(size)?));
+                }
+                EntryType::GNULongLink => {
+                    extensions.link = Some(until_nul(self.content(size)?));
+                }
+                // Defaults for the archive: no runtime heeds them.
+                EntryType::XGlobalHeader => self.unread_bytes = padded(size)?,
+                // Docker, containerd and podman all refuse it.
+                EntryType::GNUSparse => {
+                    return Err(ScanError::Malformed(
+                        "it holds a sparse file, which no runtime unpacks",
+                    ));
+                }
+                _ => {
+                    self.unread_bytes = if has_content(kind) { padded(size)? } else { 0 };
+                    return member(&header, extensions).map(Some);
+                }
+            }
+        }
+    }
+
+    /// The next header that is not all zeros; the first that is ends the archive.
+    fn header(&mut self) -> Result<Option<Header>, ScanError> {
+        let unread_bytes = std::mem::take(&mut self.unread_bytes);
+        let skipped = io::copy(&mut (&mut self.reader).take(unread_bytes), &mut io::sink())?;
+        if skipped < unread_bytes {
+            return Err(CUT);
+        }
+        let mut header = Header::new_old();
+        let mut block = (&mut self.reader).take(BLOCK_BYTES);
+        let mut bytes = Vec::with_capacity(512);
+        match block.read_to_end(&mut bytes)? {
+            // Many writers leave the two zero blocks out.
+            0 => return Ok(None),
+            512 => header.as_mut_bytes().copy_from_slice(&bytes),
+            _ => return Err(CUT),
+        }
+        if bytes.iter().all(|byte| *byte == 0) {
+            return Ok(None);
+        }
+        if !is_sum_right(&header) {
+            return Err(ScanError::Malformed("it is no tar archive"));
+        }
+        Ok(Some(header))
+    }
+
+    /// The content of an extended header.
+    fn content(&mut self, size: u64) -> Result<Vec<u8>, ScanError> {
+        if size > self.limits.extension_bytes {
+            let limit = self.limits.extension_bytes;
+            return Err(ScanError::TooLarge(format!("{limit} bytes in an extended header")));
+        }
+        let mut bytes = Vec::new();
+        (&mut self.reader).take(size).read_to_end(&mut bytes)?;
+        if (bytes.len() as u64) < size {
+            return Err(CUT);
+        }
+        self.unread_bytes = padded(size)? - size;
+        Ok(bytes)
+    }
+}
+
+const CUT: ScanError = ScanError::Malformed("its tar archive is cut off");
+const MALFORMED_NUMBER: ScanError = ScanError::Malformed("a number in a tar header is malformed");
+const MALFORMED_PAX: ScanError = ScanError::Malformed("a PAX header is malformed");
+
+fn is_extension(kind: EntryType) -> bool {
+    matches!(
+        kind,
+        EntryType::XHeader
+            | EntryType::XGlobalHeader
+            | EntryType::GNULongName
+            | EntryType::GNULongLink
+    )
+}
+
+/// Whether blocks of content follow the header. Writers put sizes into headers of links and
+/// folders too: no reader heeds those.
+fn has_content(kind: EntryType) -> bool {
+    !matches!(
+        kind,
+        EntryType::Link
+            | EntryType::Symlink
+            | EntryType::Char
+            | EntryType::Block
+            | EntryType::Directory
+            | EntryType::Fifo
+    )
+}
+
+fn padded(size: u64) -> Result<u64, ScanError> {
+    size.checked_next_multiple_of(BLOCK_BYTES).ok_or(MALFORMED_NUMBER)
+}
+
+fn until_nul(mut bytes: Vec<u8>) -> Vec<u8> {
+    if let Some(end) = bytes.iter().position(|byte| *byte == 0) {
+        bytes.truncate(end);
+    }
+    bytes
+}
+
+/// Checks the header's sum; old writers added up signed bytes.
+fn is_sum_right(header: &Header) -> bool {
+    let bytes = header.as_bytes();
+    let summed = || bytes[..148].iter().chain(&[b' '; 8]).chain(&bytes[156..]);
+    let unsigned: i64 = summed().map(|byte| i64::from(*byte)).sum();
+    let signed: i64 = summed().map(|byte| i64::from(byte.cast_signed())).sum();
+    header.cksum().is_ok_and(|sum| [unsigned, signed].contains(&i64::from(sum)))
+}
+
+fn member(header: &Header, extensions: Extensions) -> Result<Member, ScanError> {
+    let path = extensions.path.unwrap_or_else(|| header.path_bytes().into_owned());
+    let link = extensions
+        .link
+        .or_else(|| header.link_name_bytes().map(std::borrow::Cow::into_owned))
+        .unwrap_or_default();
+    let kind = match header.entry_type() {
+        EntryType::Directory => MemberKind::Directory,
+        EntryType::Symlink => MemberKind::Symlink(link),
+        EntryType::Link => MemberKind::HardLink(link),
+        // Before POSIX there was no type for folders.
+        EntryType::Regular if path.ends_with(b"/") => MemberKind::Directory,
+        _ => MemberKind::Other,
+    };
+    Ok(Member {
+        path,
+        kind,
+        mode: header.mode().map_err(|_| MALFORMED_NUMBER)? & 0o7777,
+        uid: extensions.uid.map_or_else(|| header.uid(), Ok).map_err(|_| MALFORMED_NUMBER)?,
+        gid: extensions.gid.map_or_else(|| header.gid(), Ok).map_err(|_| MALFORMED_NUMBER)?,
+    })
+}
+
+impl Extensions {
+    /// Reads PAX records: `length key=value\n`, where the length alone says where a record ends.
+    fn add_pax(&mut self, mut records: &[u8]) -> Result<(), ScanError> {
+        while !records.is_empty() {
+            let space = records.iter().position(|byte| *byte == b' ').ok_or(MALFORMED_PAX)?;
+            let length = number(&records[..space]).ok_or(MALFORMED_PAX)?;
+            let length = usize::try_from(length).map_err(|_| MALFORMED_PAX)?;
+            let record = records.get(space + 1..length).ok_or(MALFORMED_PAX)?;
+            let record = record.strip_suffix(b"\n").ok_or(MALFORMED_PAX)?;
+            let equals = record.iter().position(|byte| *byte == b'=').ok_or(MALFORMED_PAX)?;
+            let (key, value) = (&record[..equals], &record[equals + 1..]);
+            let parsed = || number(value).map(Some).ok_or(MALFORMED_PAX);
+            match key {
+                b"path" => self.path = Some(value.to_vec()),
+                b"linkpath" => self.link = Some(value.to_vec()),
+                b"size" => self.size = parsed()?,
+                b"uid" => self.uid = parsed()?,
+                b"gid" => self.gid = parsed()?,
+                _ => {}
+            }
+            records = &records[length..];
+        }
+        Ok(())
+    }
+}
+
+/// Decimal digits and nothing else: no sign, no white space.
+fn number(text: &[u8]) -> Option<u64> {
+    let is_number = !text.is_empty() && text.iter().all(u8::is_ascii_digit);
+    std::str::from_utf8(text).ok().filter(|_| is_number)?.parse().ok()
+}

@@ -1,0 +1,110 @@
+//! A place where an image can go: the contract.
+
+use std::fmt;
+use std::io::{self, Write};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use async_trait::async_trait;
+
+use super::{PublishError, Published};
+use crate::error::Result;
+use crate::event::Events;
+use crate::image::Assembly;
+use crate::layer::Layer;
+use crate::oci::Platform;
+use crate::registry::Client;
+use crate::store::Store;
+
+/// A kind of destination: an entry of [`DESTINATIONS`](super::destinations::DESTINATIONS).
+#[derive(Debug)]
+pub struct DestinationKind {
+    /// The word before the `:`, or what stands for it.
+    pub name: &'static str,
+    /// How it is written: `oci:DIR[:NAME]`.
+    pub syntax: &'static str,
+    /// One sentence for the docs.
+    pub summary: &'static str,
+    /// Whether it is elsewhere, so that `push` goes there and `build` does not.
+    pub is_remote: bool,
+    /// Reads the text when it is written for this kind.
+    pub parse: fn(&str) -> Option<Result<Box<dyn Destination>, PublishError>>,
+}
+
+/// A place that was named.
+#[async_trait]
+pub trait Destination: fmt::Debug + Send + Sync {
+    /// Its kind.
+    fn kind(&self) -> &'static DestinationKind;
+
+    /// For people: `oci:out`, `ghcr.io/acme/agent`.
+    fn describe(&self) -> String;
+
+    /// Makes sure, before anything is built, that an image of these platforms can go there.
+    fn check(&self, _platforms: &[Platform]) -> Result<(), PublishError> {
+        Ok(())
+    }
+
+    /// Begins to publish one image.
+    ///
+    /// # Errors
+    ///
+    /// A [`PublishError`] of the kind usage when it is clear by now that nothing can go there.
+    async fn open(&self, context: &PublishContext) -> Result<Box<dyn Session>>;
+}
+
+/// One image on its way to one destination.
+///
+/// A session that is dropped before it is finished has published nothing.
+#[async_trait]
+pub trait Session: fmt::Debug + Send + Sync {
+    /// Brings a layer there, as soon as it exists. Several may be on their way at once, and the
+    /// same one may be given twice.
+    async fn add_layer(&self, layer: &Layer) -> Result<()>;
+
+    /// Brings whatever is missing, and then makes the image visible under these tags, in order.
+    /// A destination that was written with a tag or name of its own goes by that alone.
+    async fn finish(&self, assembly: &Assembly, tags: &[String]) -> Result<Published>;
+}
+
+/// What sessions need; cheap to clone.
+#[derive(Debug, Clone)]
+pub struct PublishContext {
+    /// Has the layers that were built here.
+    pub store: Store,
+    /// Talks to registries: the one that is pushed to, and the one that has the base's layers.
+    pub client: Client,
+    /// Is told of everything that moves.
+    pub events: Events,
+    /// What the image is called where a tag alone is not enough (`docker load`): a repository, or
+    /// the project's name.
+    pub name: String,
+    /// Takes an archive that is written to `-`.
+    pub stdout: Output,
+}
+
+/// A writer that is handed around; locked for each write.
+#[derive(Clone)]
+pub struct Output(Arc<Mutex<dyn Write + Send>>);
+
+impl Output {
+    /// Shares a writer.
+    pub fn new(writer: impl Write + Send + 'static) -> Self {
+        Self(Arc::new(Mutex::new(writer)))
+    }
+}
+
+impl Write for Output {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).flush()
+    }
+}
+
+impl fmt::Debug for Output {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("Output")
+    }
+}

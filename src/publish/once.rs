@@ -1,0 +1,34 @@
+//! Work that is done once per blob, however often and from wherever it is asked for.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use tokio::sync::OnceCell;
+
+use crate::error::Result;
+use crate::oci::Digest;
+
+/// Remembers which blobs are done. Who asks for one that is being worked on waits for it.
+#[derive(Debug, Default)]
+pub(super) struct Once {
+    cells: Mutex<BTreeMap<Digest, Arc<OnceCell<()>>>>,
+}
+
+impl Once {
+    /// Does the work unless it was done; when it fails, the next one who asks tries again.
+    pub(super) async fn run(
+        &self,
+        digest: Digest,
+        work: impl Future<Output = Result<()>> + Send,
+    ) -> Result<()> {
+        let cell = Arc::clone(
+            self.cells.lock().unwrap_or_else(PoisonError::into_inner).entry(digest).or_default(),
+        );
+        cell.get_or_try_init(|| work).await.copied()
+    }
+
+    /// Forgets everything: what was done may have been undone.
+    pub(super) fn forget(&self) {
+        self.cells.lock().unwrap_or_else(PoisonError::into_inner).clear();
+    }
+}
