@@ -244,7 +244,10 @@ fn highest<'a>(tags: impl Iterator<Item = &'a str>) -> Option<String> {
 fn first_line(stderr: &[u8]) -> String {
     let text = String::from_utf8_lossy(stderr);
     let line = text.lines().find(|line| !line.trim().is_empty()).unwrap_or("it gives no reason");
-    line.strip_prefix("fatal: ").unwrap_or(line).escape_debug().to_string()
+    let line = line.strip_prefix("fatal: ").unwrap_or(line);
+    line.chars()
+        .map(|character| if character.is_control() { '\u{fffd}' } else { character })
+        .collect()
 }
 
 async fn event_text(path: &Path) -> Option<String> {

@@ -440,8 +440,13 @@ fn leaves(path: &str, target: &str) -> bool {
         })
 }
 
+#[cfg(unix)]
 #[cfg(test)]
 mod tests {
+    use std::fs;
+    use std::os::unix::fs::symlink;
+    use std::process::Command;
+
     use super::*;
 
     #[test]
@@ -458,6 +463,73 @@ mod tests {
         ];
         for (path, target, expected) in table {
             assert_eq!(leaves(path, target), expected, "{path} → {target}");
+        }
+    }
+
+    /// L15, L17, L21: a file is looked at, then something happens, then it is opened.
+    fn fault_after(happening: impl FnOnce(&std::path::Path)) -> Option<FaultCause> {
+        let root = tempfile::tempdir().unwrap();
+        fs::write(root.path().join("name"), "x").unwrap();
+        let project = Project::open(root.path(), None, &[]).unwrap();
+        let filter =
+            Filter { ignore: Rc::default(), exclude: PatternSet::default(), include: Vec::new() };
+        let mut walk = Walk::new(&project, Links::Keep, &filter);
+        let opened = project.folder("").unwrap();
+        let candidate = Candidate {
+            path: "name".into(),
+            real: "name".into(),
+            look: opened.look("name".as_ref()).unwrap(),
+            judgement: Judgement::default(),
+            is_wanted: true,
+            is_open: true,
+        };
+        happening(&root.path().join("name"));
+        walk.keep(&opened, "name".as_ref(), candidate, None);
+        walk.found.faults.pop().map(|(_, cause)| cause)
+    }
+
+    #[test]
+    fn what_happens_between_looking_and_opening_is_noticed() {
+        assert_eq!(fault_after(|_| {}), None);
+        assert_eq!(fault_after(|path| fs::remove_file(path).unwrap()), Some(FaultCause::Vanished));
+        let swaps: [fn(&std::path::Path); 3] = [
+            |path| symlink("/etc/passwd", path).unwrap(),
+            |path| fs::create_dir(path).unwrap(),
+            // Opening a FIFO to read waits for a writer, unless asked not to.
+            |path| assert!(Command::new("mkfifo").arg(path).status().unwrap().success()),
+        ];
+        for swap in swaps {
+            let fault = fault_after(|path| {
+                fs::remove_file(path).unwrap();
+                swap(path);
+            });
+            assert_eq!(fault, Some(FaultCause::Changed));
+        }
+    }
+
+    #[test]
+    fn a_folder_swapped_for_a_link_is_not_entered() {
+        let root = tempfile::tempdir().unwrap();
+        let outside = tempfile::tempdir().unwrap();
+        fs::write(outside.path().join("secret"), "x").unwrap();
+        let project = Project::open(root.path(), None, &[]).unwrap();
+        let filter =
+            Filter { ignore: Rc::default(), exclude: PatternSet::default(), include: Vec::new() };
+        for (swap, cause) in [(true, FaultCause::Changed), (false, FaultCause::Vanished)] {
+            if swap {
+                symlink(outside.path(), root.path().join("folder")).unwrap();
+            } else {
+                fs::remove_file(root.path().join("folder")).unwrap();
+            }
+            let mut walk = Walk::new(&project, Links::Keep, &filter);
+            walk.list_folder(&PendingFolder {
+                path: "folder".into(),
+                real: "folder".into(),
+                judgement: Judgement::default(),
+                way: None,
+            });
+            assert_eq!(walk.found.faults, [("folder".to_owned(), cause)]);
+            assert_eq!(walk.found.entries, []);
         }
     }
 }

@@ -10,3 +10,4 @@ mod layers;
 mod registry;
 mod reproducibility;
 mod support;
+mod vcs;
