@@ -4,10 +4,10 @@ use super::labels::{annotations, labels};
 use super::layer_kinds::LAYER_KINDS;
 use super::{
     BaseImage, ImagePlan, ImageSettings, Inputs, LayerContent, LayerPlan, LayerSource, Need, Plan,
-    PlanError,
+    PlanError, builtin_base,
 };
 use crate::config::schema::{check, hint_for};
-use crate::config::{Config, LayerSpec, Position, Problems};
+use crate::config::{Base, Config, LayerSpec, Position, Problems};
 use crate::oci::Platform;
 
 /// The most layers an image may have: overlay file systems take no more.
@@ -112,7 +112,11 @@ fn layers(
     base: &BaseImage,
 ) -> Result<Vec<LayerPlan>, PlanError> {
     let mut root = base.root.clone();
-    let mut layers = Vec::new();
+    // An embedded base is made of layers like ours: they are packed with them.
+    let mut layers = match &config.base {
+        Base::Builtin(name) => builtin_base(name).map(|base| base.layers).unwrap_or_default(),
+        _ => Vec::new(),
+    };
     for (spec, source) in config.layers.iter().zip(sources) {
         let drafts = source.content(inputs, platform)?;
         let entries = root.ground(drafts, config.mtime).map_err(|error| PlanError {

@@ -18,7 +18,7 @@ use clap::ValueEnum;
 use crate::error::Error;
 use crate::event::{Event, Events};
 
-pub(super) use wording::{bytes, clean};
+use wording::clean;
 
 /// How progress is shown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]

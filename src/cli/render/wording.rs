@@ -35,7 +35,7 @@ pub(super) fn ended(action: Action, outcome: Outcome) -> &'static str {
 }
 
 /// Bytes in the unit that keeps the number short: `812 B`, `1.2 kB`, `34 MB`.
-pub(crate) fn bytes(count: u64) -> String {
+pub(super) fn bytes(count: u64) -> String {
     const UNITS: [&str; 5] = ["B", "kB", "MB", "GB", "TB"];
     let mut unit = 0;
     let mut scale = 1;
@@ -52,7 +52,7 @@ pub(crate) fn bytes(count: u64) -> String {
 }
 
 /// One line without control characters, whatever a registry or a file name contains.
-pub(crate) fn clean(text: &str) -> String {
+pub(super) fn clean(text: &str) -> String {
     text.chars().map(|character| if character.is_control() { '\u{fffd}' } else { character }).collect()
 }
 
