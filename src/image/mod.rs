@@ -1,4 +1,16 @@
 //! Stage 4: layers on a base become an [`Image`], images of several platforms an index. Pure.
+//!
+//! `assemble.rs` puts the documents together, `config.rs` edits the base's image config, `validate.rs`
+//! looks at the result before anything is published.
+
+mod annotate;
+mod assemble;
+mod config;
+mod validate;
+
+pub use annotate::WRITER_VERSION_ANNOTATION;
+pub use assemble::{AssembleError, assemble, index};
+pub use validate::{Violation, Violations, validate};
 
 use crate::layer::Layer;
 use crate::oci::{Descriptor, Document, ImageConfig, Index, Manifest, Platform};

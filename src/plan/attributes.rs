@@ -72,18 +72,16 @@ impl Owner {
         let (user, group) = text.split_once(':').unwrap_or((text, text));
         // 2^32 - 1 means "unchanged" to chown: no file can belong to it.
         let number = |text: &str| text.parse::<u32>().ok().filter(|number| *number != u32::MAX);
-        match (number(user), number(group)) {
-            (Some(uid), Some(gid)) => Some(Self { uid: uid.into(), gid: gid.into() }),
-            _ => {
-                problems.report_with_hint(
-                    &node.position,
-                    format!("`owner` is `uid` or `uid:gid`, not `{}`", text.escape_debug()),
-                    "owners are numbers: a name means whatever the base's /etc/passwd says; look \
-                     the number up there",
-                );
-                None
-            }
+        if let (Some(uid), Some(gid)) = (number(user), number(group)) {
+            return Some(Self { uid: uid.into(), gid: gid.into() });
         }
+        problems.report_with_hint(
+            &node.position,
+            format!("`owner` is `uid` or `uid:gid`, not `{}`", text.escape_debug()),
+            "owners are numbers: a name means whatever the base's /etc/passwd says; look the number \
+             up there",
+        );
+        None
     }
 }
 
@@ -129,7 +127,17 @@ pub(super) fn parse_source(node: &Node, key: &str, problems: &mut Problems) -> O
     None
 }
 
-/// The entry of a regular file.
+/// Reads a member that may be left out; nothing when it is there and wrong.
+pub(super) fn member<T>(
+    item: &Node,
+    key: &str,
+    default: T,
+    parse: impl FnOnce(&Node) -> Option<T>,
+) -> Option<T> {
+    item.get(key).map_or(Some(default), parse)
+}
+
+/// An entry with everything that its header says.
 pub(super) fn entry(path: String, kind: EntryKind, mode: u32, owner: Owner, mtime: i64) -> Entry {
     Entry { path, kind, mode, uid: owner.uid, gid: owner.gid, mtime }
 }

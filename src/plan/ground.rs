@@ -93,7 +93,7 @@ impl RootTree {
             };
             layer.insert(path, draft);
         }
-        self.add_parents(&mut layer, mtime)?;
+        add_parents(&mut layer, mtime)?;
         let mut entries = Vec::with_capacity(layer.len());
         for draft in layer.into_values() {
             entries.extend(self.settle(draft));
@@ -128,34 +128,6 @@ impl RootTree {
         Ok(draft)
     }
 
-    /// Adds every parent that the layer does not have itself.
-    fn add_parents(
-        &self,
-        layer: &mut BTreeMap<String, Draft>,
-        mtime: i64,
-    ) -> Result<(), GroundError> {
-        let mut missing: BTreeMap<String, Draft> = BTreeMap::new();
-        for path in layer.keys() {
-            for parent in ancestors(path) {
-                match layer.get(parent) {
-                    Some(draft) if draft.entry.kind == EntryKind::Directory => {}
-                    Some(draft) => {
-                        return Err(GroundError::Twice {
-                            path: parent.to_owned(),
-                            first: what(&draft.entry),
-                            second: format!("the folder of `{}`", path.escape_debug()),
-                        });
-                    }
-                    None => {
-                        missing.insert(parent.to_owned(), parent_draft(parent, mtime));
-                    }
-                }
-            }
-        }
-        layer.append(&mut missing);
-        Ok(())
-    }
-
     /// The entry that is written for a draft; none for a root folder that is only walked through.
     fn settle(&self, draft: Draft) -> Option<Entry> {
         let mut entry = draft.entry;
@@ -169,6 +141,30 @@ impl RootTree {
         }
         Some(entry)
     }
+}
+
+/// Adds every parent that the layer does not have itself.
+fn add_parents(layer: &mut BTreeMap<String, Draft>, mtime: i64) -> Result<(), GroundError> {
+    let mut missing: BTreeMap<String, Draft> = BTreeMap::new();
+    for path in layer.keys() {
+        for parent in ancestors(path) {
+            match layer.get(parent) {
+                Some(draft) if draft.entry.kind == EntryKind::Directory => {}
+                Some(draft) => {
+                    return Err(GroundError::Twice {
+                        path: parent.to_owned(),
+                        first: what(&draft.entry),
+                        second: format!("the folder of `{}`", path.escape_debug()),
+                    });
+                }
+                None => {
+                    missing.insert(parent.to_owned(), parent_draft(parent, mtime));
+                }
+            }
+        }
+    }
+    layer.append(&mut missing);
+    Ok(())
 }
 
 /// One draft for a path of which a layer speaks twice: equal ones are one, and a folder that is

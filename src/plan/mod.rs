@@ -34,7 +34,8 @@ pub use tags::{TagArgument, parse_tag_argument, tag_warnings, tags};
 
 use std::collections::BTreeMap;
 
-use crate::config::RunSettings;
+/// What an image says of running a container is what the config says.
+pub use crate::config::{Health, HealthCheck, RunSettings};
 use crate::oci::{Descriptor, Digest, Platform};
 
 /// Everything that will be done, as data: what `--dry-run` prints.
@@ -85,6 +86,7 @@ pub struct LayerPlan {
 
 /// What a layer is made of.
 #[derive(Debug, Clone, PartialEq)]
+#[expect(clippy::large_enum_variant, reason = "there are at most 127 of them")]
 pub enum LayerContent {
     /// These entries: sorted by path, every parent present, no path twice.
     Pack(Vec<Entry>),

@@ -88,9 +88,10 @@ pub fn parse_tag_argument(text: &str) -> Result<Vec<TagArgument>, PlanError> {
     };
     let parse = |part: &str| {
         if !part.contains(['/', ':', '@']) {
-            return match Reference::is_tag(part) {
-                true => Ok(TagArgument::Tag(part.to_owned())),
-                false => Err(error(format!("`{}` is not a tag", part.escape_debug()), TAG_RULE)),
+            return if Reference::is_tag(part) {
+                Ok(TagArgument::Tag(part.to_owned()))
+            } else {
+                Err(error(format!("`{}` is not a tag", part.escape_debug()), TAG_RULE))
             };
         }
         let reference: Reference = part.parse().map_err(|invalid: InvalidReference| {
@@ -547,7 +548,7 @@ mod tests {
         );
         let digest = crate::oci::Digest::of(b"");
         for (text, message) in [
-            ("".to_owned(), "-t: `` is not a tag"),
+            (String::new(), "-t: `` is not a tag"),
             ("v1,,v2".into(), "-t: `` is not a tag"),
             ("-x".into(), "-t: `-x` is not a tag"),
             (format!("a/b@{digest}"), &format!("-t: `a/b@{digest}` has a digest")),

@@ -3,7 +3,7 @@
 use crate::config::schema::{Field, Kind, Shape};
 use crate::config::{Config, Node, Problems};
 use crate::oci::Platform;
-use crate::plan::attributes::{self, ImagePath, Owner, entry, join, parse_mode, parse_source};
+use crate::plan::attributes::{ImagePath, Owner, entry, join, member, parse_mode, parse_source};
 use crate::plan::pattern::split_glob;
 use crate::plan::{
     Draft, EntryKind, Existing, FileSource, Inputs, LayerKind, LayerSource, Links, Need, PlanError,
@@ -188,9 +188,10 @@ directories:
 /// Reads an item of `copy`: one [`Copy`] per source. Everything that is wrong is reported.
 fn parse_copy(item: &Node, problems: &mut Problems) -> Option<Vec<Copy>> {
     let dest = ImagePath::parse(item.get("dest")?, "dest", problems);
-    let mode = optional(item, "mode", |node| parse_mode(node, "mode", problems));
-    let directory_mode = optional(item, "dir_mode", |node| parse_mode(node, "dir_mode", problems));
-    let owner = optional(item, "owner", |node| Owner::parse(node, problems));
+    let mode = member(item, "mode", None, |node| parse_mode(node, "mode", problems).map(Some));
+    let directory_mode =
+        member(item, "dir_mode", None, |node| parse_mode(node, "dir_mode", problems).map(Some));
+    let owner = member(item, "owner", Owner::default(), |node| Owner::parse(node, problems));
     let sources = item.get("src").map(Node::one_or_many).unwrap_or_default();
     if sources.is_empty() {
         problems.report_with_hint(&item.position, "`src` names nothing", "add `src: .`");
@@ -208,8 +209,7 @@ fn parse_copy(item: &Node, problems: &mut Problems) -> Option<Vec<Copy>> {
     }
     let read: Vec<_> =
         sources.into_iter().map(|source| parse_need(item, source, problems)).collect();
-    let (dest, mode, directory_mode) = (dest?, mode?, directory_mode?);
-    let owner = owner?.unwrap_or_default();
+    let (dest, mode, directory_mode, owner) = (dest?, mode?, directory_mode?, owner?);
     let copy = |(source, need)| Copy {
         need,
         source,
@@ -261,22 +261,12 @@ fn parse_need(item: &Node, node: &Node, problems: &mut Problems) -> Option<(Stri
 
 fn parse_directory(item: &Node, mtime: i64, problems: &mut Problems) -> Option<Draft> {
     let path = item.get("path").and_then(|node| ImagePath::parse(node, "path", problems));
-    let mode = optional(item, "mode", |node| parse_mode(node, "mode", problems));
-    let owner = optional(item, "owner", |node| Owner::parse(node, problems));
-    let (mode, owner) = (mode?.unwrap_or(0o755), owner?.unwrap_or_default());
+    let mode = member(item, "mode", 0o755, |node| parse_mode(node, "mode", problems));
+    let owner = member(item, "owner", Owner::default(), |node| Owner::parse(node, problems));
     Some(Draft {
-        entry: entry(path?.path, EntryKind::Directory, mode, owner, mtime),
+        entry: entry(path?.path, EntryKind::Directory, mode?, owner?, mtime),
         existing: Existing::Replace,
     })
-}
-
-/// A member that may be absent: `None` when it is there and wrong.
-fn optional<T>(
-    item: &Node,
-    key: &str,
-    parse: impl FnOnce(&Node) -> Option<T>,
-) -> Option<Option<T>> {
-    item.get(key).map_or(Some(None), |node| parse(node).map(Some))
 }
 
 impl LayerSource for FilesLayer {
@@ -300,7 +290,7 @@ impl LayerSource for FilesLayer {
         let mut drafts = self.directories.clone();
         for copy in &self.copies {
             let tree = copy.tree(inputs)?;
-            drafts.extend(tree.entries.iter().map(|entry| copy.draft(entry, self.mtime)));
+            drafts.extend(tree.entries.iter().map(|found| copy.draft(found, self.mtime)));
         }
         Ok(drafts)
     }
@@ -338,10 +328,7 @@ impl Copy {
             }
             TreeEntryKind::Symlink(target) => (EntryKind::Symlink(target.clone()), 0o777),
         };
-        Draft {
-            entry: attributes::entry(path, kind, mode, self.owner, mtime),
-            existing: Existing::Keep,
-        }
+        Draft { entry: entry(path, kind, mode, self.owner, mtime), existing: Existing::Keep }
     }
 
     fn warnings(&self, inputs: &Inputs) -> Vec<(&'static str, String, Option<String>)> {

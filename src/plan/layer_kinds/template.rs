@@ -9,7 +9,7 @@ use minijinja::{AutoEscape, Environment, Error, ErrorKind, UndefinedBehavior, Va
 use crate::config::schema::{Field, Kind, Shape, hint_for};
 use crate::config::{Config, Node, Position, Problems, RunSettings};
 use crate::oci::Platform;
-use crate::plan::attributes::{ImagePath, Owner, entry, parse_mode, parse_source};
+use crate::plan::attributes::{ImagePath, Owner, entry, member, parse_mode, parse_source};
 use crate::plan::{
     Draft, EntryKind, Existing, FileSource, Inputs, LayerKind, LayerSource, Need, PlanError,
 };
@@ -142,11 +142,12 @@ impl LayerKind for Template {
     ) -> Option<Box<dyn LayerSource>> {
         let text = parse_text(settings, problems);
         let dest = settings.get("dest").and_then(|node| ImagePath::parse(node, "dest", problems));
-        let mode = settings.get("mode").map(|node| parse_mode(node, "mode", problems));
-        let owner = settings.get("owner").map(|node| Owner::parse(node, problems));
+        let mode =
+            member(settings, "mode", None, |node| parse_mode(node, "mode", problems).map(Some));
+        let owner =
+            member(settings, "owner", Owner::default(), |node| Owner::parse(node, problems));
         let extra = parse_variables(settings, problems);
-        let (text, dest) = (text?, dest?);
-        let (mode, owner) = (transpose(mode)?, transpose(owner)?.unwrap_or_default());
+        let (text, dest, mode, owner) = (text?, dest?, mode?, owner?);
         Some(Box::new(TemplateLayer {
             name: settings.get_text("name").map(str::to_owned),
             dest: dest.place(text.file_name()),
@@ -231,14 +232,6 @@ fn is_identifier(name: &str) -> bool {
     !name.starts_with(|first: char| first.is_ascii_digit())
         && !name.is_empty()
         && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
-}
-
-/// `None` only for a member that is there and wrong.
-fn transpose<T>(member: Option<Option<T>>) -> Option<Option<T>> {
-    match member {
-        None => Some(None),
-        Some(read) => read.map(Some),
-    }
 }
 
 impl TextSource {
