@@ -17,11 +17,6 @@ impl Output {
         Self { is_json }
     }
 
-    /// Whether one JSON document was asked for.
-    pub(super) fn is_json(&self) -> bool {
-        self.is_json
-    }
-
     /// Writes the result: the document with `--json`, else the lines.
     pub(super) fn result<'a>(&self, document: &Value, lines: impl IntoIterator<Item = &'a str>) {
         if self.is_json {

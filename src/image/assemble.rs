@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::{Assembly, Image, annotate, config};
 use crate::error::{Classified, ErrorKind};
 use crate::layer::Layer;
-use crate::oci::{Descriptor, Digest, Document, ImageConfig, Index, Manifest, MediaType, Platform};
+use crate::oci::{Descriptor, Digest, Document, Index, Manifest, MediaType, Platform};
 use crate::plan::{BaseImage, BaseLayer, ImagePlan};
 
 /// Why no image can be put together.
@@ -84,7 +84,7 @@ pub fn assemble(
     let diff_ids: Vec<_> = base.layers.iter().map(|layer| layer.diff_id).collect();
     let edited =
         config::edit(&base.config.value, &diff_ids, &plan.platform, &plan.settings, layers);
-    let mut all = base_layers(base, &edited)?;
+    let mut all = base_layers(base)?;
     all.extend_from_slice(layers);
 
     let config = Document::write(edited, MediaType::OciConfig);
@@ -101,15 +101,18 @@ pub fn assemble(
     })
 }
 
-/// The base's layers as layers of the image; the completed history tells how they came about.
-fn base_layers(base: &BaseImage, config: &ImageConfig) -> Result<Vec<Layer>, AssembleError> {
-    let told = config.history.iter().filter(|entry| !entry.empty_layer);
-    let layers = base.layers.iter().zip(told).enumerate();
+/// The base's layers as layers of an image on it, lowest first. How they came about is told by the
+/// base's own history, which stays as it is.
+///
+/// # Errors
+/// When a layer cannot be passed on.
+pub fn base_layers(base: &BaseImage) -> Result<Vec<Layer>, AssembleError> {
+    let layers = base.layers.iter().enumerate();
     layers
-        .map(|(number, (layer, history))| {
+        .map(|(number, layer)| {
             Ok(Layer {
                 name: format!("base layer {}", number + 1),
-                created_by: history.created_by.clone().unwrap_or_default(),
+                created_by: String::new(),
                 descriptor: passed_on(base, layer)?,
                 diff_id: layer.diff_id,
                 origin: layer.origin.clone(),

@@ -9,7 +9,7 @@ mod config;
 mod validate;
 
 pub use annotate::WRITER_VERSION_ANNOTATION;
-pub use assemble::{AssembleError, assemble, index};
+pub use assemble::{AssembleError, assemble, base_layers, index};
 pub use validate::{Violation, Violations, validate};
 
 use crate::layer::Layer;

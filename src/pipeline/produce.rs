@@ -8,7 +8,7 @@ use tokio::task::JoinSet;
 
 use super::Context;
 use crate::config::Config;
-use crate::error::{Attempting as _, Classified, ErrorKind, Result};
+use crate::error::{Attempting as _, Result};
 use crate::event::Action;
 use crate::image::{self, Assembly, Image};
 use crate::layer::{self, Layer, Packing, WRITER_VERSION};
@@ -28,23 +28,6 @@ pub(super) struct OpenDestination {
     pub(super) tags: Vec<String>,
 }
 
-/// What we made breaks the specification: a defect of ours, found before anybody saw it.
-#[derive(Debug, thiserror::Error)]
-#[error("the image breaks the image specification: {}", violations.join("; "))]
-struct Invalid {
-    violations: Vec<String>,
-}
-
-impl Classified for Invalid {
-    fn kind(&self) -> ErrorKind {
-        ErrorKind::Failed
-    }
-
-    fn hints(&self) -> Vec<String> {
-        vec!["this is a defect of dockless, nothing was published; please report it".into()]
-    }
-}
-
 /// Packs, assembles and publishes.
 pub(super) async fn produce(
     config: &Config,
@@ -55,7 +38,7 @@ pub(super) async fn produce(
 ) -> Result<(Assembly, Vec<Published>)> {
     let mut transfers = Transfers::new(destinations);
     for image in &plan.images {
-        for layer in image::base_layers(&image.base) {
+        for layer in image::base_layers(&image.base)? {
             transfers.start(&layer);
         }
     }
@@ -138,13 +121,8 @@ fn assemble(plan: &Plan, packed: &[(&LayerPlan, Layer)]) -> Result<Assembly> {
     }
     let annotations = plan.images.first().map(|image| image.settings.annotations.clone());
     let assembly = image::index(images, annotations.unwrap_or_default());
-    match image::validate(&assembly) {
-        Ok(()) => Ok(assembly),
-        Err(violations) => {
-            let violations = violations.iter().map(ToString::to_string).collect();
-            Err(Invalid { violations }.into())
-        }
-    }
+    image::validate(&assembly)?;
+    Ok(assembly)
 }
 
 async fn publish(
