@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::pin::Pin;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -20,6 +20,7 @@ use super::error_body::clean;
 use super::exchange::{Answer, Exchange};
 use super::http::{HttpClients, is_allowed};
 use super::limit::Limits;
+use super::lock::lock;
 use super::origin::{Origin, api_root, is_loopback};
 use super::redirect::{self, MAX_REDIRECTS};
 use super::retry::{Fault, Patience, Retry};
@@ -343,8 +344,4 @@ fn host_for_messages(url: &Url, wanted: Wanted<'_>) -> String {
         return wanted.repository.registry().to_owned();
     }
     url.host_str().unwrap_or_default().to_owned()
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -10,12 +10,13 @@ use bytes::Bytes;
 use dockless::error::{Error, ErrorKind};
 use dockless::event::{Action, Event, Events};
 use dockless::oci::{Descriptor, Digest, MediaType, Reference, Repository};
-use dockless::registry::keychains::Explicit;
+use dockless::registry::keychains::{AuthFile, Explicit};
 use dockless::registry::{
     BlobOutcome, BlobSource, Client, ClientOptions, Error as RegistryError, Keychain,
     ManifestOutcome, Secret, Settings, StallLimits, TlsProblem,
 };
 use dockless::sys::ManualClock;
+use dockless::sys::command::{Commands, FakeCommands};
 use tokio::io::AsyncReadExt as _;
 
 use super::support::fault_proxy::{Fault, FaultProxy, Gate, refusal, status};
@@ -135,6 +136,11 @@ async fn read(
         .map_err(|error| std::io::Error::other(error.to_string()))?;
     reader.read_to_end(&mut bytes).await?;
     Ok(bytes)
+}
+
+/// A layer that does not vanish in the buffers of a connection on loopback.
+fn more_than_buffers_take() -> Bytes {
+    vec![7; 16 * 1024 * 1024].into()
 }
 
 fn cause(error: &Error) -> &RegistryError {
@@ -291,9 +297,8 @@ fn transient_faults() -> Vec<Case> {
         cases.push((name, method, path, vec![seconds()]));
         cases.push((name, method, path, vec![date()]));
         cases.push((name, method, path, vec![status(429, None); 3]));
-        for code in [408, 500, 502, 503, 504] {
-            cases.push((name, method, path, vec![status(code, None); 3]));
-        }
+        let codes = [408, 500, 502, 503, 504, 503];
+        cases.push((name, method, path, codes.map(|code| status(code, None)).into()));
         cases.push((name, method, path, vec![Fault::CutRequest(0)]));
         cases.push((name, method, path, vec![Fault::LoseAnswer]));
     }
@@ -397,6 +402,19 @@ async fn refuses_at_once_what_would_fail_again() {
         assert!(error.ends_with(&format!("`{host}` {message}")), "{error}");
         assert_eq!(story.clock.waits(), [], "{message}");
     }
+}
+
+#[tokio::test]
+async fn an_answer_that_comes_before_the_body_is_sent_is_heard() {
+    let registry = Registry::start();
+    let proxy = FaultProxy::start(&registry.host()).await;
+    let headers = Vec::new();
+    let body = "<html>413</html>".into();
+    proxy.on("PUT", "/blobs/uploads/", [Fault::EarlyAnswer { status: 413, headers, body }]);
+    let story = Story { layer: more_than_buffers_take(), ..Story::new() };
+    let error = story.push_layer(&repository(&proxy.server().host(), "a")).await.unwrap_err();
+    assert!(matches!(cause(&error), RegistryError::Refused { status: 413, .. }), "{error}");
+    assert_eq!(story.clock.waits(), []);
 }
 
 #[tokio::test]
@@ -570,8 +588,9 @@ async fn a_stalled_transfer_is_started_again() {
         let proxy = FaultProxy::start(&registry.host()).await;
         proxy.on(method, path, [fault]);
         let mut story = Story::with(impatient(), Vec::new());
-        // More than the buffers of a connection on loopback take.
-        story.layer = vec![7; 16 * 1024 * 1024].into();
+        if place == 0 {
+            story.layer = more_than_buffers_take();
+        }
         let reference = repository(&proxy.server().host(), &format!("case{place}")).at_tag("v1");
         story.push(&reference).await.unwrap();
         assert!(proxy.is_exhausted());
@@ -759,6 +778,47 @@ async fn a_wrong_password_at_the_token_server_is_the_users_turn() {
 }
 
 #[tokio::test]
+async fn identity_tokens_are_exchanged_or_used_as_a_password() {
+    let registry = Registry::start();
+    for knows_oauth in [true, false] {
+        let tokens = TokenServer::start(u32::MAX, None).await;
+        let oauth = FaultProxy::start(&tokens.server.host()).await;
+        if !knows_oauth {
+            oauth.on("POST", "/token", [status(404, None)]);
+        }
+        let proxy = FaultProxy::start_gated(
+            &registry.host(),
+            moved(tokens.gate(), tokens.server.host(), oauth.server().host()),
+        )
+        .await;
+        let host = proxy.server().host();
+        let config = format!(r#"{{"auths":{{"{host}":{{"identitytoken":"refresh/me"}}}}}}"#);
+        let commands: Arc<dyn Commands> = Arc::new(FakeCommands::default());
+        let keychain = AuthFile::variable("DOCKER_AUTH_CONFIG", &config, &commands);
+        let story = Story::with(Settings::default(), vec![Arc::new(keychain)]);
+        story.push_layer(&repository(&host, "a")).await.unwrap();
+        let requests = oauth.server().requests();
+        if knows_oauth {
+            assert_eq!(requests, ["POST /token"]);
+        } else {
+            assert_eq!(requests, ["POST /token", "GET /token"]);
+            assert!(oauth.server().seen()[1].holds(&basic("<token>", "refresh/me")));
+        }
+    }
+}
+
+/// A gate whose token server lies behind another address.
+fn moved(gate: Gate, from: String, to: String) -> Gate {
+    Arc::new(move |request| {
+        let mut answer = gate(request)?;
+        let challenge = answer.headers()["www-authenticate"].to_str().unwrap();
+        let challenge = challenge.replace(&from, &to).parse().unwrap();
+        answer.headers_mut().insert("www-authenticate", challenge);
+        Some(answer)
+    })
+}
+
+#[tokio::test]
 async fn survives_a_token_server_with_a_bad_day() {
     let registry = Registry::start();
     let tokens = TokenServer::start(u32::MAX, None).await;
@@ -767,19 +827,8 @@ async fn survives_a_token_server_with_a_bad_day() {
     let empty = Fault::Answer { status: 200, headers: Vec::new(), body: r#"{"token":""}"#.into() };
     troubled.on("GET", "/token", [status(503, None), status(429, None), Fault::LoseAnswer]);
     troubled.on("GET", "/token", [html, empty]);
-    let gate = tokens.gate();
-    let (real, fake) = (tokens.server.host(), troubled.server().host());
-    let proxy = FaultProxy::start_gated(
-        &registry.host(),
-        Arc::new(move |request| {
-            let mut answer = gate(request)?;
-            let challenge = answer.headers()["www-authenticate"].to_str().unwrap();
-            let challenge = challenge.replace(&real, &fake).parse().unwrap();
-            answer.headers_mut().insert("www-authenticate", challenge);
-            Some(answer)
-        }),
-    )
-    .await;
+    let gate = moved(tokens.gate(), tokens.server.host(), troubled.server().host());
+    let proxy = FaultProxy::start_gated(&registry.host(), gate).await;
     let story = Story::new();
     story.client.resolve(&repository(&proxy.server().host(), "a").at_tag("v1")).await.unwrap();
     assert_eq!(story.clock.waits().len(), 5);
