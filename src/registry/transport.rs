@@ -327,10 +327,17 @@ async fn send_content(
     match lock(&unreadable).take() {
         Some(source) if result.is_err() => {
             let action = exchange.action.clone();
-            Err(Fault::permanent(Error::Source { action, source }))
+            let retry = if is_damaged(&source) { Retry::Once } else { Retry::Never };
+            Err(Fault::new(Error::Source { action, source }, retry))
         }
         _ => result,
     }
+}
+
+/// Whether another registry sent wrong bytes, which may have been a bad cache on the way.
+fn is_damaged(source: &std::io::Error) -> bool {
+    let error = source.get_ref().and_then(|error| error.downcast_ref::<Error>());
+    matches!(error, Some(Error::WrongDigest { .. } | Error::WrongSize { .. }))
 }
 
 /// Whether it was TLS that answered, though with a certificate that we do not trust.

@@ -15,8 +15,8 @@ use dockless::registry::{
     BlobOutcome, BlobSource, Client, ClientOptions, Error as RegistryError, Keychain,
     ManifestOutcome, Secret, Settings, StallLimits, TlsProblem,
 };
-use dockless::sys::ManualClock;
 use dockless::sys::command::{Commands, FakeCommands};
+use dockless::sys::{Clock as _, ManualClock};
 use tokio::io::AsyncReadExt as _;
 
 use super::support::fault_proxy::{Fault, FaultProxy, Gate, refusal, status};
@@ -262,6 +262,25 @@ async fn goes_on_in_the_session_that_a_failed_mount_opens() {
 }
 
 #[tokio::test]
+async fn damage_at_the_source_is_asked_for_once_more() {
+    let (from, to) = (Registry::start(), Registry::start());
+    let story = Story::new();
+    story.push_layer(&repository(&from.host(), "base")).await.unwrap();
+    let proxy = FaultProxy::start(&from.host()).await;
+    let source = BlobSource::Registry(repository(&proxy.server().host(), "base"));
+    let (layer, target) = (story.layer_descriptor(), repository(&to.host(), "target"));
+    proxy.on("GET", "/blobs/", [Fault::Corrupt]);
+    story.push_blob(&target, &layer, &source, None).await.unwrap();
+    assert_eq!(read(&story.client, &target, &layer).await.unwrap(), story.layer);
+
+    let target = repository(&to.host(), "other");
+    proxy.on("GET", "/blobs/", [Fault::Corrupt, Fault::Corrupt]);
+    assert!(story.push_blob(&target, &layer, &source, None).await.is_err());
+    let missing = story.client.open_blob(&target, &layer).await;
+    assert!(missing.is_err_and(|error| matches!(cause(&error), RegistryError::NotFound { .. })));
+}
+
+#[tokio::test]
 async fn streams_from_one_registry_to_another() {
     let (from, to) = (Registry::start(), Registry::start());
     let proxy = FaultProxy::start(&from.host()).await;
@@ -281,8 +300,7 @@ async fn streams_from_one_registry_to_another() {
 /// Name, method, part of the path, and what goes wrong there, once or more often.
 type Case = (&'static str, &'static str, &'static str, Vec<Fault>);
 
-/// Faults after which a push must succeed (rows N1-N7, N18, N23, N27, N33-N35, N39 of the
-/// catalogue in docs/faults.md).
+/// Faults after which a push must succeed.
 fn transient_faults() -> Vec<Case> {
     let seconds = || status(429, Some(("Retry-After", "7")));
     let date = || status(429, Some(("Retry-After", "Sun, 06 Nov 1994 08:49:47 GMT")));
@@ -639,6 +657,25 @@ async fn logs_in_with_a_password() {
     assert_eq!(error.hints()[0], "the flags: it is for `other.io` only");
 }
 
+#[tokio::test]
+async fn a_refusal_names_whom_it_refuses() {
+    let registry = Registry::start_with_password();
+    let proxy = FaultProxy::start(&registry.host()).await;
+    let host = proxy.server().host();
+    proxy.on("POST", "/blobs/uploads/", [Fault::Pass, refusal(403, "DENIED")]);
+    let story = Story::logged_in(&host, USERNAME, PASSWORD);
+    story.push_layer(&repository(&host, "a")).await.unwrap();
+    let error = story.push_layer(&repository(&host, "b")).await.unwrap_err();
+    let layer = story.layer_descriptor().digest.short();
+    assert_eq!(
+        error.to_string(),
+        format!(
+            "cannot start the upload of blob `{layer}` to `{host}/b`: `{host}` denies it to user `bob` from the flags: DENIED: on purpose"
+        )
+    );
+    assert_eq!(error.kind(), ErrorKind::Failed);
+}
+
 /// A token server and the gate of a registry that takes its tokens.
 struct TokenServer {
     server: Server,
@@ -729,6 +766,23 @@ async fn fetches_a_token_once_for_all_workers() {
     // Reading asks for the right to read, not for more.
     story.client.fetch_manifest(&target.at_tag("v1")).await.unwrap();
     assert_eq!(tokens.server.seen()[1].path, "/token?service=test&scope=repository%3Aa%3Apull");
+}
+
+#[tokio::test]
+async fn a_token_is_replaced_before_it_expires() {
+    let registry = Registry::start();
+    let tokens = TokenServer::start(u32::MAX, None).await;
+    let proxy = FaultProxy::start_gated(&registry.host(), tokens.gate()).await;
+    let story = Story::new();
+    let tag = repository(&proxy.server().host(), "a").at_tag("v1");
+    // It lives for 300 s, of which a tenth is kept in reserve.
+    for (seconds, issued) in [(0, 1), (269, 1), (2, 2), (269, 2), (2, 3)] {
+        story.clock.sleep(Duration::from_secs(seconds)).await;
+        story.client.resolve(&tag).await.unwrap();
+        assert_eq!(tokens.issued(), issued);
+    }
+    // One refusal taught us how to log in; no request was sent in vain after it.
+    assert_eq!(proxy.server().requests().len(), 6);
 }
 
 #[tokio::test]
