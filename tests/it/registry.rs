@@ -962,6 +962,25 @@ async fn a_registry_of_the_public_may_not_send_us_inside() {
 }
 
 #[tokio::test]
+async fn a_tag_that_is_none_is_never_sent() {
+    let registry = Registry::start();
+    let proxy = FaultProxy::start(&registry.host()).await;
+    let story = Story::new();
+    for tag in ["", "../../catalog", "a?b", "a b", "-x"] {
+        let reference = repository(&proxy.server().host(), "a").at_tag(tag);
+        for error in [
+            story.client.resolve(&reference).await.unwrap_err(),
+            story.client.fetch_manifest(&reference).await.unwrap_err(),
+            story.put(&reference).await.unwrap_err(),
+        ] {
+            assert_eq!(error.to_string(), format!("`{tag}` is not a tag"));
+            assert_eq!(error.kind(), ErrorKind::Usage);
+        }
+    }
+    assert_eq!(proxy.server().requests(), [""; 0]);
+}
+
+#[tokio::test]
 async fn redirects_end() {
     let registry = Registry::start();
     let proxy = FaultProxy::start(&registry.host()).await;
