@@ -173,6 +173,17 @@ mod tests {
         }
     }
 
+    proptest::proptest! {
+        #[test]
+        fn no_challenge_gets_a_password_without_tls(parameters in "[ -~]*", realm in "[ -~]*") {
+            for header in [parameters, format!("Bearer realm=\"{realm}\"")] {
+                if let Ok(Challenge::Bearer { realm, .. }) = chosen(&[&header]) {
+                    assert_eq!(realm.scheme(), "https");
+                }
+            }
+        }
+    }
+
     #[test]
     fn a_plain_registry_may_have_a_plain_token_server() {
         let header = [r#"Bearer realm="http://127.0.0.1:5001/token""#];

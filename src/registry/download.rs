@@ -209,6 +209,13 @@ fn range_start(header: &str) -> Option<(u64, u64)> {
 mod tests {
     use super::*;
 
+    proptest::proptest! {
+        #[test]
+        fn a_range_starts_below_its_end(header in "bytes [0-9]{1,20}-[0-9]{1,20}/[0-9]{1,20}") {
+            assert!(range_start(&header).is_none_or(|(start, total)| start < total));
+        }
+    }
+
     #[test]
     fn only_a_range_up_to_the_end_counts() {
         for (header, expected) in [

@@ -179,6 +179,12 @@ pub enum Error {
         /// What the file system or the other registry says.
         source: std::io::Error,
     },
+    /// A tag that was put together is none; nothing was sent.
+    #[error("`{}` is not a tag", tag.escape_debug())]
+    InvalidTag {
+        /// The text.
+        tag: String,
+    },
     /// The network settings cannot be used.
     #[error("the network settings for `{host}` cannot be used: {reason}")]
     Settings {
@@ -269,7 +275,9 @@ impl Error {
 impl Classified for Error {
     fn kind(&self) -> ErrorKind {
         match self.root() {
-            Self::Unauthorized { .. } | Self::Settings { .. } => ErrorKind::Usage,
+            Self::Unauthorized { .. } | Self::InvalidTag { .. } | Self::Settings { .. } => {
+                ErrorKind::Usage
+            }
             _ => ErrorKind::Failed,
         }
     }
@@ -310,6 +318,10 @@ impl Classified for Error {
                 ]
             }
             Self::Tls { problem, .. } => vec![problem.hint()],
+            Self::InvalidTag { .. } => vec![
+                "a tag has 1 to 128 letters, digits, `_`, `.` or `-`, and starts with none of the last two"
+                    .into(),
+            ],
             Self::Unreachable { .. } => {
                 vec!["check the name and the port, the network, and the proxy variables".into()]
             }

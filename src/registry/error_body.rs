@@ -131,6 +131,16 @@ mod tests {
         }
     }
 
+    proptest::proptest! {
+        #[test]
+        fn no_body_gets_through_unclean(body: Vec<u8>, text in ".*") {
+            for shown in [ErrorBody::parse(&body).text().to_owned(), clean(&text)] {
+                assert!(!shown.contains(is_unprintable));
+                assert!(shown.chars().count() <= MAX_SHOWN_CHARACTERS + 1);
+            }
+        }
+    }
+
     #[test]
     fn foreign_text_cannot_steer_the_terminal() {
         for (text, expected) in [

@@ -27,7 +27,8 @@ pub(super) async fn resolve(
     transport: &Arc<Transport>,
     reference: &Reference,
 ) -> Result<Option<Descriptor>, Error> {
-    let endpoint = Endpoint::head_manifest(&reference.repository, &reference.target(), Right::Pull);
+    let target = target(reference)?;
+    let endpoint = Endpoint::head_manifest(&reference.repository, &target, Right::Pull);
     let headers = HeaderMap::new();
     let answer = transport.send(Call::plain(&endpoint, &headers)).await?;
     match answer.status() {
@@ -55,7 +56,8 @@ pub(super) async fn fetch(
     reference: &Reference,
     right: Right,
 ) -> Result<FetchedManifest, Error> {
-    let endpoint = Endpoint::get_manifest(&reference.repository, &reference.target(), right);
+    let target = target(reference)?;
+    let endpoint = Endpoint::get_manifest(&reference.repository, &target, right);
     let mut tries = transport.patience.begin();
     loop {
         match fetch_once(transport, reference, &endpoint).await {
@@ -98,7 +100,10 @@ pub(super) async fn put(
     descriptor: &Descriptor,
     bytes: &Bytes,
 ) -> Result<ManifestOutcome, Error> {
-    let target = reference.tag.clone().unwrap_or_else(|| descriptor.digest.to_string());
+    let target = match reference.tag {
+        Some(_) => target(&Reference { digest: None, ..reference.clone() })?,
+        None => descriptor.digest.to_string(),
+    };
     let put = Put { transport, repository: &reference.repository, target, descriptor, bytes };
     let mut tries = transport.patience.begin();
     let mut was_sent = false;
@@ -111,6 +116,15 @@ pub(super) async fn put(
             Err(fault) => tries.outlast(fault).await?,
         }
     }
+}
+
+/// What is asked for, fit for a URL: tags of a reference that was not parsed are not checked yet.
+fn target(reference: &Reference) -> Result<String, Error> {
+    let target = reference.target();
+    if reference.digest.is_none() && !Reference::is_tag(&target) {
+        return Err(Error::InvalidTag { tag: target });
+    }
+    Ok(target)
 }
 
 /// One document on its way.

@@ -25,6 +25,7 @@ mod http;
 mod keychain;
 pub mod keychains;
 mod limit;
+mod lock;
 mod manifests;
 mod origin;
 mod redirect;

@@ -123,6 +123,16 @@ mod tests {
         assert!(resolve(&url("http://localhost:5000/"), "https://cdn.io/x").is_ok());
     }
 
+    proptest::proptest! {
+        #[test]
+        fn no_location_weakens_the_connection(location in ".*") {
+            if let Ok(url) = resolve(&url("https://r.io/v2/a/b"), &location) {
+                assert_eq!((url.scheme(), url.username(), url.password()), ("https", "", None));
+                assert!(url.host_str().is_some());
+            }
+        }
+    }
+
     #[test]
     fn the_digest_is_added_and_the_rest_of_the_query_stays_byte_for_byte() {
         let digest = Digest::of(b"");

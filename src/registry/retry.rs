@@ -1,9 +1,10 @@
 //! The one retry policy: which failures are tried again, after how long, and when to give up.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use super::error::Error;
+use super::lock::lock;
 use crate::event::{Event, Events};
 use crate::sys::Clock;
 
@@ -112,7 +113,7 @@ impl Patience {
 
     /// Something is done for good: a blob is confirmed, verified bytes arrived, a manifest stands.
     pub(super) fn confirm_progress(&self) {
-        *self.progress.lock().unwrap_or_else(PoisonError::into_inner) = self.clock.now();
+        *lock(&self.progress) = self.clock.now();
     }
 
     /// Begins an operation.
@@ -121,7 +122,7 @@ impl Patience {
     }
 
     fn last_progress(&self) -> Instant {
-        *self.progress.lock().unwrap_or_else(PoisonError::into_inner)
+        *lock(&self.progress)
     }
 }
 

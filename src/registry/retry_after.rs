@@ -33,6 +33,13 @@ mod tests {
     /// Sun, 06 Nov 1994 08:49:37 GMT
     const NOW: i64 = 784_111_777;
 
+    proptest::proptest! {
+        #[test]
+        fn no_header_makes_us_wait_long(header in ".*", date in ".*") {
+            assert!(parse(&header, Some(&date), NOW).is_none_or(|wait| wait <= CAP));
+        }
+    }
+
     #[test]
     fn seconds_and_dates_are_understood_and_capped() {
         let date = "Sun, 06 Nov 1994 08:49:37 GMT";

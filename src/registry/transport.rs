@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::pin::Pin;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -20,6 +20,7 @@ use super::error_body::clean;
 use super::exchange::{Answer, Exchange};
 use super::http::{HttpClients, is_allowed};
 use super::limit::Limits;
+use super::lock::lock;
 use super::origin::{Origin, api_root, is_loopback};
 use super::redirect::{self, MAX_REDIRECTS};
 use super::retry::{Fault, Patience, Retry};
@@ -326,10 +327,17 @@ async fn send_content(
     match lock(&unreadable).take() {
         Some(source) if result.is_err() => {
             let action = exchange.action.clone();
-            Err(Fault::permanent(Error::Source { action, source }))
+            let retry = if is_damaged(&source) { Retry::Once } else { Retry::Never };
+            Err(Fault::new(Error::Source { action, source }, retry))
         }
         _ => result,
     }
+}
+
+/// Whether another registry sent wrong bytes, which may have been a bad cache on the way.
+fn is_damaged(source: &std::io::Error) -> bool {
+    let error = source.get_ref().and_then(|error| error.downcast_ref::<Error>());
+    matches!(error, Some(Error::WrongDigest { .. } | Error::WrongSize { .. }))
 }
 
 /// Whether it was TLS that answered, though with a certificate that we do not trust.
@@ -343,8 +351,4 @@ fn host_for_messages(url: &Url, wanted: Wanted<'_>) -> String {
         return wanted.repository.registry().to_owned();
     }
     url.host_str().unwrap_or_default().to_owned()
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

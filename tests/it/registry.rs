@@ -10,12 +10,13 @@ use bytes::Bytes;
 use dockless::error::{Error, ErrorKind};
 use dockless::event::{Action, Event, Events};
 use dockless::oci::{Descriptor, Digest, MediaType, Reference, Repository};
-use dockless::registry::keychains::Explicit;
+use dockless::registry::keychains::{AuthFile, Explicit};
 use dockless::registry::{
     BlobOutcome, BlobSource, Client, ClientOptions, Error as RegistryError, Keychain,
     ManifestOutcome, Secret, Settings, StallLimits, TlsProblem,
 };
-use dockless::sys::ManualClock;
+use dockless::sys::command::{Commands, FakeCommands};
+use dockless::sys::{Clock as _, ManualClock};
 use tokio::io::AsyncReadExt as _;
 
 use super::support::fault_proxy::{Fault, FaultProxy, Gate, refusal, status};
@@ -137,6 +138,11 @@ async fn read(
     Ok(bytes)
 }
 
+/// A layer that does not vanish in the buffers of a connection on loopback.
+fn more_than_buffers_take() -> Bytes {
+    vec![7; 16 * 1024 * 1024].into()
+}
+
 fn cause(error: &Error) -> &RegistryError {
     error.downcast_ref::<RegistryError>().expect("the client has one kind of error").root()
 }
@@ -256,6 +262,25 @@ async fn goes_on_in_the_session_that_a_failed_mount_opens() {
 }
 
 #[tokio::test]
+async fn damage_at_the_source_is_asked_for_once_more() {
+    let (from, to) = (Registry::start(), Registry::start());
+    let story = Story::new();
+    story.push_layer(&repository(&from.host(), "base")).await.unwrap();
+    let proxy = FaultProxy::start(&from.host()).await;
+    let source = BlobSource::Registry(repository(&proxy.server().host(), "base"));
+    let (layer, target) = (story.layer_descriptor(), repository(&to.host(), "target"));
+    proxy.on("GET", "/blobs/", [Fault::Corrupt]);
+    story.push_blob(&target, &layer, &source, None).await.unwrap();
+    assert_eq!(read(&story.client, &target, &layer).await.unwrap(), story.layer);
+
+    let target = repository(&to.host(), "other");
+    proxy.on("GET", "/blobs/", [Fault::Corrupt, Fault::Corrupt]);
+    assert!(story.push_blob(&target, &layer, &source, None).await.is_err());
+    let missing = story.client.open_blob(&target, &layer).await;
+    assert!(missing.is_err_and(|error| matches!(cause(&error), RegistryError::NotFound { .. })));
+}
+
+#[tokio::test]
 async fn streams_from_one_registry_to_another() {
     let (from, to) = (Registry::start(), Registry::start());
     let proxy = FaultProxy::start(&from.host()).await;
@@ -275,8 +300,7 @@ async fn streams_from_one_registry_to_another() {
 /// Name, method, part of the path, and what goes wrong there, once or more often.
 type Case = (&'static str, &'static str, &'static str, Vec<Fault>);
 
-/// Faults after which a push must succeed (rows N1-N7, N18, N23, N27, N33-N35, N39 of the
-/// catalogue in docs/faults.md).
+/// Faults after which a push must succeed.
 fn transient_faults() -> Vec<Case> {
     let seconds = || status(429, Some(("Retry-After", "7")));
     let date = || status(429, Some(("Retry-After", "Sun, 06 Nov 1994 08:49:47 GMT")));
@@ -291,9 +315,8 @@ fn transient_faults() -> Vec<Case> {
         cases.push((name, method, path, vec![seconds()]));
         cases.push((name, method, path, vec![date()]));
         cases.push((name, method, path, vec![status(429, None); 3]));
-        for code in [408, 500, 502, 503, 504] {
-            cases.push((name, method, path, vec![status(code, None); 3]));
-        }
+        let codes = [408, 500, 502, 503, 504, 503];
+        cases.push((name, method, path, codes.map(|code| status(code, None)).into()));
         cases.push((name, method, path, vec![Fault::CutRequest(0)]));
         cases.push((name, method, path, vec![Fault::LoseAnswer]));
     }
@@ -397,6 +420,19 @@ async fn refuses_at_once_what_would_fail_again() {
         assert!(error.ends_with(&format!("`{host}` {message}")), "{error}");
         assert_eq!(story.clock.waits(), [], "{message}");
     }
+}
+
+#[tokio::test]
+async fn an_answer_that_comes_before_the_body_is_sent_is_heard() {
+    let registry = Registry::start();
+    let proxy = FaultProxy::start(&registry.host()).await;
+    let headers = Vec::new();
+    let body = "<html>413</html>".into();
+    proxy.on("PUT", "/blobs/uploads/", [Fault::EarlyAnswer { status: 413, headers, body }]);
+    let story = Story { layer: more_than_buffers_take(), ..Story::new() };
+    let error = story.push_layer(&repository(&proxy.server().host(), "a")).await.unwrap_err();
+    assert!(matches!(cause(&error), RegistryError::Refused { status: 413, .. }), "{error}");
+    assert_eq!(story.clock.waits(), []);
 }
 
 #[tokio::test]
@@ -570,8 +606,9 @@ async fn a_stalled_transfer_is_started_again() {
         let proxy = FaultProxy::start(&registry.host()).await;
         proxy.on(method, path, [fault]);
         let mut story = Story::with(impatient(), Vec::new());
-        // More than the buffers of a connection on loopback take.
-        story.layer = vec![7; 16 * 1024 * 1024].into();
+        if place == 0 {
+            story.layer = more_than_buffers_take();
+        }
         let reference = repository(&proxy.server().host(), &format!("case{place}")).at_tag("v1");
         story.push(&reference).await.unwrap();
         assert!(proxy.is_exhausted());
@@ -618,6 +655,25 @@ async fn logs_in_with_a_password() {
     let error = other.push(&reference).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Usage);
     assert_eq!(error.hints()[0], "the flags: it is for `other.io` only");
+}
+
+#[tokio::test]
+async fn a_refusal_names_whom_it_refuses() {
+    let registry = Registry::start_with_password();
+    let proxy = FaultProxy::start(&registry.host()).await;
+    let host = proxy.server().host();
+    proxy.on("POST", "/blobs/uploads/", [Fault::Pass, refusal(403, "DENIED")]);
+    let story = Story::logged_in(&host, USERNAME, PASSWORD);
+    story.push_layer(&repository(&host, "a")).await.unwrap();
+    let error = story.push_layer(&repository(&host, "b")).await.unwrap_err();
+    let layer = story.layer_descriptor().digest.short();
+    assert_eq!(
+        error.to_string(),
+        format!(
+            "cannot start the upload of blob `{layer}` to `{host}/b`: `{host}` denies it to user `bob` from the flags: DENIED: on purpose"
+        )
+    );
+    assert_eq!(error.kind(), ErrorKind::Failed);
 }
 
 /// A token server and the gate of a registry that takes its tokens.
@@ -713,6 +769,23 @@ async fn fetches_a_token_once_for_all_workers() {
 }
 
 #[tokio::test]
+async fn a_token_is_replaced_before_it_expires() {
+    let registry = Registry::start();
+    let tokens = TokenServer::start(u32::MAX, None).await;
+    let proxy = FaultProxy::start_gated(&registry.host(), tokens.gate()).await;
+    let story = Story::new();
+    let tag = repository(&proxy.server().host(), "a").at_tag("v1");
+    // It lives for 300 s, of which a tenth is kept in reserve.
+    for (seconds, issued) in [(0, 1), (269, 1), (2, 2), (269, 2), (2, 3)] {
+        story.clock.sleep(Duration::from_secs(seconds)).await;
+        story.client.resolve(&tag).await.unwrap();
+        assert_eq!(tokens.issued(), issued);
+    }
+    // One refusal taught us how to log in; no request was sent in vain after it.
+    assert_eq!(proxy.server().requests().len(), 6);
+}
+
+#[tokio::test]
 async fn a_mount_asks_for_the_rights_of_both_repositories() {
     let registry = Registry::start();
     let tokens = TokenServer::start(u32::MAX, None).await;
@@ -759,6 +832,47 @@ async fn a_wrong_password_at_the_token_server_is_the_users_turn() {
 }
 
 #[tokio::test]
+async fn identity_tokens_are_exchanged_or_used_as_a_password() {
+    let registry = Registry::start();
+    for knows_oauth in [true, false] {
+        let tokens = TokenServer::start(u32::MAX, None).await;
+        let oauth = FaultProxy::start(&tokens.server.host()).await;
+        if !knows_oauth {
+            oauth.on("POST", "/token", [status(404, None)]);
+        }
+        let proxy = FaultProxy::start_gated(
+            &registry.host(),
+            moved(tokens.gate(), tokens.server.host(), oauth.server().host()),
+        )
+        .await;
+        let host = proxy.server().host();
+        let config = format!(r#"{{"auths":{{"{host}":{{"identitytoken":"refresh/me"}}}}}}"#);
+        let commands: Arc<dyn Commands> = Arc::new(FakeCommands::default());
+        let keychain = AuthFile::variable("DOCKER_AUTH_CONFIG", &config, &commands);
+        let story = Story::with(Settings::default(), vec![Arc::new(keychain)]);
+        story.push_layer(&repository(&host, "a")).await.unwrap();
+        let requests = oauth.server().requests();
+        if knows_oauth {
+            assert_eq!(requests, ["POST /token"]);
+        } else {
+            assert_eq!(requests, ["POST /token", "GET /token"]);
+            assert!(oauth.server().seen()[1].holds(&basic("<token>", "refresh/me")));
+        }
+    }
+}
+
+/// A gate whose token server lies behind another address.
+fn moved(gate: Gate, from: String, to: String) -> Gate {
+    Arc::new(move |request| {
+        let mut answer = gate(request)?;
+        let challenge = answer.headers()["www-authenticate"].to_str().unwrap();
+        let challenge = challenge.replace(&from, &to).parse().unwrap();
+        answer.headers_mut().insert("www-authenticate", challenge);
+        Some(answer)
+    })
+}
+
+#[tokio::test]
 async fn survives_a_token_server_with_a_bad_day() {
     let registry = Registry::start();
     let tokens = TokenServer::start(u32::MAX, None).await;
@@ -767,19 +881,8 @@ async fn survives_a_token_server_with_a_bad_day() {
     let empty = Fault::Answer { status: 200, headers: Vec::new(), body: r#"{"token":""}"#.into() };
     troubled.on("GET", "/token", [status(503, None), status(429, None), Fault::LoseAnswer]);
     troubled.on("GET", "/token", [html, empty]);
-    let gate = tokens.gate();
-    let (real, fake) = (tokens.server.host(), troubled.server().host());
-    let proxy = FaultProxy::start_gated(
-        &registry.host(),
-        Arc::new(move |request| {
-            let mut answer = gate(request)?;
-            let challenge = answer.headers()["www-authenticate"].to_str().unwrap();
-            let challenge = challenge.replace(&real, &fake).parse().unwrap();
-            answer.headers_mut().insert("www-authenticate", challenge);
-            Some(answer)
-        }),
-    )
-    .await;
+    let gate = moved(tokens.gate(), tokens.server.host(), troubled.server().host());
+    let proxy = FaultProxy::start_gated(&registry.host(), gate).await;
     let story = Story::new();
     story.client.resolve(&repository(&proxy.server().host(), "a").at_tag("v1")).await.unwrap();
     assert_eq!(story.clock.waits().len(), 5);
@@ -856,6 +959,25 @@ async fn a_registry_of_the_public_may_not_send_us_inside() {
     proxy.on("GET", "/manifests/", [status(401, Some(("WWW-Authenticate", realm)))]);
     let error = story.client.fetch_manifest(&repository.at_tag("v1")).await.unwrap_err();
     assert!(matches!(cause(&error), RegistryError::Unsafe { .. }), "{error}");
+}
+
+#[tokio::test]
+async fn a_tag_that_is_none_is_never_sent() {
+    let registry = Registry::start();
+    let proxy = FaultProxy::start(&registry.host()).await;
+    let story = Story::new();
+    for tag in ["", "../../catalog", "a?b", "a b", "-x"] {
+        let reference = repository(&proxy.server().host(), "a").at_tag(tag);
+        for error in [
+            story.client.resolve(&reference).await.unwrap_err(),
+            story.client.fetch_manifest(&reference).await.unwrap_err(),
+            story.put(&reference).await.unwrap_err(),
+        ] {
+            assert_eq!(error.to_string(), format!("`{tag}` is not a tag"));
+            assert_eq!(error.kind(), ErrorKind::Usage);
+        }
+    }
+    assert_eq!(proxy.server().requests(), [""; 0]);
 }
 
 #[tokio::test]

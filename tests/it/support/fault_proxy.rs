@@ -22,6 +22,8 @@ pub(crate) enum Fault {
     Pass,
     /// The proxy answers itself, after it took the request's body.
     Answer { status: u16, headers: Vec<(String, String)>, body: String },
+    /// The proxy answers itself without taking the request's body.
+    EarlyAnswer { status: u16, headers: Vec<(String, String)>, body: String },
     /// The proxy hangs up after this many bytes of the request's body; nothing is passed on.
     CutRequest(u64),
     /// The registry does its work, and its answer gets lost.
@@ -136,10 +138,9 @@ fn misbehave(
             Fault::Pass => forward(request, &upstream).await,
             Fault::Answer { status, headers, body } => {
                 let _ = request.into_body().collect().await;
-                let headers: Vec<_> =
-                    headers.iter().map(|(name, value)| (&**name, &**value)).collect();
-                Ok(reply(status, &headers, body))
+                Ok(own_answer(status, &headers, body))
             }
+            Fault::EarlyAnswer { status, headers, body } => Ok(own_answer(status, &headers, body)),
             Fault::CutRequest(bytes) => {
                 let mut read = 0;
                 while read < bytes {
@@ -179,6 +180,11 @@ fn misbehave(
             }
         }
     })
+}
+
+fn own_answer(status: u16, headers: &[(String, String)], body: String) -> Response<Body> {
+    let headers: Vec<_> = headers.iter().map(|(name, value)| (&**name, &**value)).collect();
+    reply(status, &headers, body)
 }
 
 /// Passes a request on as it is, the `Host` header included: the registry makes URLs of it.
