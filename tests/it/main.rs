@@ -1,2 +1,5 @@
-//! x
-#[test] fn x(){}
+//! One test binary, one module per user story.
+
+mod base;
+mod publish;
+mod support;

@@ -17,7 +17,7 @@ use crate::oci::{Platform, Reference, canonical_json};
 use crate::publish::archive::{self, Archive, Place, blob_path};
 use crate::publish::contents::{self, Contents};
 use crate::publish::{
-    Destination, DestinationKind, PublishContext, PublishError, Published, Session,
+    Destination, DestinationKind, ParsedDestination, PublishContext, PublishError, Published, Session,
 };
 use crate::store::layout::REF_NAME;
 
@@ -53,7 +53,7 @@ struct Saved {
     layers: Vec<String>,
 }
 
-fn parse(text: &str) -> Option<Result<Box<dyn Destination>, PublishError>> {
+fn parse(text: &str) -> Option<ParsedDestination> {
     let path = if text == "-" { text } else { text.strip_prefix("docker-archive:")? };
     Some(Place::parse(text, path).map(|place| Box::new(DockerArchive { place }) as _))
 }

@@ -1,0 +1,4 @@
+//! What stories need around them: registries, images.
+
+pub mod image;
+pub mod registry;
