@@ -30,11 +30,7 @@ pub(super) fn reach(address: IpAddr) -> Reach {
 fn reach_v4(address: Ipv4Addr) -> Reach {
     let [a, b, c, _] = address.octets();
     let is_metadata = address == Ipv4Addr::new(100, 100, 100, 200);
-    if a == 0
-        || a >= 224
-        || address.is_link_local()
-        || is_metadata
-    {
+    if a == 0 || a >= 224 || address.is_link_local() || is_metadata {
         return Reach::Forbidden;
     }
     let is_carrier = a == 100 && (64..128).contains(&b);

@@ -1,7 +1,7 @@
 //! Decides what a request says about who we are: challenges learned, tokens kept, credentials found.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
@@ -13,6 +13,7 @@ use super::error::Error;
 use super::exchange::Answer;
 use super::http::HttpClients;
 use super::keychain::{Credential, Keychain, Search};
+use super::lock::lock;
 use super::origin::Origin;
 use super::retry::Fault;
 use super::secret::Secret;
@@ -81,11 +82,12 @@ impl Authenticator {
     ) -> Result<Option<Grant>, Fault> {
         let challenge = lock(&self.challenges).get(wanted.home).cloned();
         let Some(challenge) = challenge else { return Ok(None) };
+        let home = wanted.home.host();
         let search = self.search(wanted.repository).await;
         let credential = search.found.as_ref().map(|(credential, _)| credential);
         match (&challenge, credential) {
             (_, Some(Credential::Bearer { token })) => {
-                Ok(Some(Grant { header: bearer(token)?, is_fresh: true, token: None }))
+                Ok(Some(Grant { header: bearer(token, home)?, is_fresh: true, token: None }))
             }
             (Challenge::Basic, Some(Credential::Password { username, password })) => {
                 let header = basic(username, password);
@@ -96,8 +98,10 @@ impl Authenticator {
             (Challenge::Bearer { realm, service, .. }, credential) => {
                 let slot = self.slot(wanted);
                 let mut kept = slot.lock().await;
-                if let Some(token) = kept.as_ref().filter(|token| token.use_until > self.clock.now()) {
-                    let header = bearer(&token.text)?;
+                if let Some(token) =
+                    kept.as_ref().filter(|token| token.use_until > self.clock.now())
+                {
+                    let header = bearer(&token.text, home)?;
                     return Ok(Some(Grant { header, is_fresh: false, token: kept.clone() }));
                 }
                 let request = TokenRequest {
@@ -111,7 +115,11 @@ impl Authenticator {
                 };
                 let token = request.fetch(http, self.clock.as_ref()).await?;
                 *kept = Some(token.clone());
-                Ok(Some(Grant { header: bearer(&token.text)?, is_fresh: true, token: Some(token) }))
+                Ok(Some(Grant {
+                    header: bearer(&token.text, home)?,
+                    is_fresh: true,
+                    token: Some(token),
+                }))
             }
         }
     }
@@ -124,8 +132,10 @@ impl Authenticator {
         mut answer: Answer,
     ) -> Result<BTreeSet<String>, Fault> {
         let headers = answer.headers().get_all(WWW_AUTHENTICATE);
-        let chosen = challenge::choose(wanted.home, headers.iter().filter_map(|value| value.to_str().ok()));
+        let chosen =
+            challenge::choose(wanted.home, headers.iter().filter_map(|value| value.to_str().ok()));
         let detail = answer.error_body().await.text().to_owned();
+        self.show_token_server(wanted.home, chosen.as_ref().ok());
         let challenge = match chosen {
             Ok(challenge) => challenge,
             Err(reason) => return Err(Fault::permanent(answer.nonsense(reason))),
@@ -171,6 +181,15 @@ impl Authenticator {
         }
     }
 
+    /// A token server on another host is legal, and worth knowing about: it gets the password.
+    fn show_token_server(&self, home: &Origin, challenge: Option<&Challenge>) {
+        if let Some(Challenge::Bearer { realm, .. }) = challenge
+            && let Some(host) = realm.host_str().filter(|host| *host != home.host())
+        {
+            self.events.detail(format!("`{}` has its tokens from `{host}`", home.host()));
+        }
+    }
+
     fn slot(&self, wanted: Wanted<'_>) -> Arc<Slot> {
         let key = TokenKey {
             home: wanted.home.clone(),
@@ -195,19 +214,15 @@ pub(super) fn basic(username: &str, password: &Secret) -> HeaderValue {
     header
 }
 
-fn bearer(token: &Secret) -> Result<HeaderValue, Fault> {
+fn bearer(token: &Secret, host: &str) -> Result<HeaderValue, Fault> {
     let mut header = HeaderValue::try_from(format!("Bearer {}", token.expose())).map_err(|_| {
         Fault::permanent(Error::Settings {
-            host: "token".into(),
-            reason: "a token holds characters that no header can carry".into(),
+            host: host.to_owned(),
+            reason: "its token holds characters that no header can carry".into(),
         })
     })?;
     header.set_sensitive(true);
     Ok(header)
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[cfg(test)]
@@ -218,8 +233,8 @@ mod tests {
     fn headers_do_not_show_what_they_carry() {
         let basic = basic("bob", &Secret::new("canary:with:colons"));
         assert_eq!(basic.to_str().unwrap(), "Basic Ym9iOmNhbmFyeTp3aXRoOmNvbG9ucw==");
-        let bearer = bearer(&Secret::new("canary")).unwrap();
+        let bearer = bearer(&Secret::new("canary"), "r.io").unwrap();
         assert_eq!(format!("{basic:?} {bearer:?}"), "Sensitive Sensitive");
-        assert!(super::bearer(&Secret::new("a\r\nHost: evil")).is_err());
+        assert!(super::bearer(&Secret::new("a\r\nHost: evil"), "r.io").is_err());
     }
 }

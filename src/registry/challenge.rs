@@ -33,7 +33,8 @@ pub(super) fn choose<'a>(
     let mut why_not = None;
     let headers: Vec<_> = headers.into_iter().collect();
     for header in &headers {
-        let challenges = http_auth::parser::ChallengeParser::new(header).map_while(Result::ok);
+        let header = squeeze(header);
+        let challenges = http_auth::parser::ChallengeParser::new(&header).map_while(Result::ok);
         for challenge in challenges {
             if challenge.scheme.eq_ignore_ascii_case("basic") {
                 is_basic = true;
@@ -51,6 +52,21 @@ pub(super) fn choose<'a>(
         None if headers.is_empty() => Err("it does not say how to log in".into()),
         None => Err("it offers neither Bearer nor Basic authentication".into()),
     }
+}
+
+/// Makes one space of several outside quotes: the grammar allows them, the parser does not.
+fn squeeze(header: &str) -> String {
+    let mut squeezed = String::with_capacity(header.len());
+    let (mut is_quoted, mut is_escaped) = (false, false);
+    for character in header.trim().chars() {
+        if !is_quoted && character == ' ' && squeezed.ends_with(' ') {
+            continue;
+        }
+        is_quoted ^= character == '"' && !is_escaped;
+        is_escaped = is_quoted && character == '\\' && !is_escaped;
+        squeezed.push(character);
+    }
+    squeezed
 }
 
 fn bearer(registry: &Origin, challenge: &http_auth::ChallengeRef<'_>) -> Result<Challenge, String> {
@@ -95,12 +111,12 @@ mod tests {
         choose(&origin("https://r.io/"), headers.iter().copied())
     }
 
-    fn bearer(realm: &str, service: Option<&str>, scopes: &[&str]) -> Result<Challenge, String> {
-        Ok(Challenge::Bearer {
+    fn bearer(realm: &str, service: Option<&str>, scopes: &[&str]) -> Challenge {
+        Challenge::Bearer {
             realm: Url::parse(realm).unwrap(),
             service: service.map(Into::into),
             scopes: scopes.iter().map(|scope| (*scope).to_owned()).collect(),
-        })
+        }
     }
 
     #[test]
@@ -108,12 +124,23 @@ mod tests {
         let realm = "https://auth.r.io/token";
         for (headers, expected) in [
             (
-                &[r#"Bearer realm="https://auth.r.io/token",service="r.io",scope="repository:a:pull,push repository:b:pull""#][..],
-                bearer(realm, Some("r.io"), &["repository:a:pull,push", "repository:b:pull"]),
+                &[
+                    r#"Bearer realm="https://auth.r.io/token",service="r.io",scope="repository:a:pull,push repository:b:pull""#,
+                ][..],
+                Ok(bearer(realm, Some("r.io"), &["repository:a:pull,push", "repository:b:pull"])),
             ),
-            (&[r#"bearer  Realm="https://auth.r.io/token" , SCOPE="""#], bearer(realm, None, &[])),
-            (&[r#"Basic realm="x", Bearer realm="https://auth.r.io/token""#], bearer(realm, None, &[])),
-            (&[r#"Basic realm="x""#, r#"Bearer realm="https://auth.r.io/token""#], bearer(realm, None, &[])),
+            (
+                &[r#"bearer  Realm="https://auth.r.io/token" , SCOPE="""#],
+                Ok(bearer(realm, None, &[])),
+            ),
+            (
+                &[r#"Basic realm="x", Bearer realm="https://auth.r.io/token""#],
+                Ok(bearer(realm, None, &[])),
+            ),
+            (
+                &[r#"Basic realm="x""#, r#"Bearer realm="https://auth.r.io/token""#],
+                Ok(bearer(realm, None, &[])),
+            ),
             (&[r#"Negotiate, Basic realm="with \" and ,""#], Ok(Challenge::Basic)),
             (&["Bearer realm=", "Basic realm=x"], Ok(Challenge::Basic)),
             (&[r#"Bearer realm="http://auth.r.io/token", Basic realm="x""#], Ok(Challenge::Basic)),
@@ -129,9 +156,18 @@ mod tests {
             (&["Negotiate"], "it offers neither Bearer nor Basic authentication"),
             (&[r#"Bearer service="x""#], "its Bearer challenge has no realm"),
             (&[r#"Bearer realm="/token""#], "the realm of its Bearer challenge is not a URL"),
-            (&[r#"Bearer realm="http://auth.r.io/""#], "the realm of its Bearer challenge is not https"),
-            (&[r#"Bearer realm="file:///etc/passwd""#], "the realm of its Bearer challenge is not https"),
-            (&[r#"Bearer realm="https://u@auth.r.io/""#], "the realm of its Bearer challenge holds a user name or password"),
+            (
+                &[r#"Bearer realm="http://auth.r.io/""#],
+                "the realm of its Bearer challenge is not https",
+            ),
+            (
+                &[r#"Bearer realm="file:///etc/passwd""#],
+                "the realm of its Bearer challenge is not https",
+            ),
+            (
+                &[r#"Bearer realm="https://u@auth.r.io/""#],
+                "the realm of its Bearer challenge holds a user name or password",
+            ),
         ] {
             assert_eq!(chosen(headers), Err(reason.into()), "{headers:?}");
         }
@@ -141,6 +177,6 @@ mod tests {
     fn a_plain_registry_may_have_a_plain_token_server() {
         let header = [r#"Bearer realm="http://127.0.0.1:5001/token""#];
         let challenge = choose(&origin("http://127.0.0.1:5000/"), header);
-        assert_eq!(challenge, bearer("http://127.0.0.1:5001/token", None, &[]));
+        assert_eq!(challenge, Ok(bearer("http://127.0.0.1:5001/token", None, &[])));
     }
 }

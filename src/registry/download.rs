@@ -76,7 +76,7 @@ impl Download {
             }
             match download.collect().await {
                 Err(error @ (Error::WrongDigest { .. } | Error::WrongSize { .. })) => {
-                    tries.outlast(Fault { error, retry: Retry::Once }).await?;
+                    tries.outlast(Fault::new(error, Retry::Once)).await?;
                 }
                 done => return done,
             }
@@ -136,7 +136,9 @@ impl Download {
         if let Some(encoding) = answer.header("content-encoding")
             && !encoding.eq_ignore_ascii_case("identity")
         {
-            return Err(Fault::permanent(answer.nonsense("it encodes a blob that it must not touch")));
+            return Err(Fault::permanent(
+                answer.nonsense("it encodes a blob that it must not touch"),
+            ));
         }
         match answer.status() {
             StatusCode::OK => Ok((answer, self.offset)),

@@ -21,12 +21,14 @@ pub enum Error {
         source: RootCause,
     },
     /// There is no trusted encrypted connection.
-    #[error("cannot {action}: cannot set up a trusted TLS connection to `{host}`")]
+    #[error("cannot {action}: {}", problem.text(host))]
     Tls {
         /// What was attempted.
         action: String,
         /// Whom we called.
         host: String,
+        /// What is wrong, as far as it is known.
+        problem: TlsProblem,
         /// What TLS says.
         source: RootCause,
     },
@@ -198,6 +200,46 @@ pub enum Error {
     },
 }
 
+/// Why there is no trusted encrypted connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TlsProblem {
+    /// Nobody we trust signed the certificate.
+    UnknownAuthority,
+    /// The certificate is too old, too new, or the clock is wrong.
+    NotValidNow,
+    /// The certificate is for other names.
+    OtherName,
+    /// The certificate is wrong in another way.
+    Certificate,
+    /// The other side does not speak TLS, or no version of it that we speak.
+    Handshake,
+}
+
+impl TlsProblem {
+    fn text(self, host: &str) -> String {
+        match self {
+            Self::UnknownAuthority => {
+                format!("the certificate of `{host}` is from an unknown authority")
+            }
+            Self::NotValidNow => format!("the certificate of `{host}` is not valid at this time"),
+            Self::OtherName => format!("the certificate of `{host}` is for another name"),
+            Self::Certificate => format!("the certificate of `{host}` is not valid"),
+            Self::Handshake => format!("`{host}` does not speak TLS with us"),
+        }
+    }
+
+    fn hint(self) -> String {
+        match self {
+            Self::UnknownAuthority => "add the certificate of its authority to the machine, or point `SSL_CERT_FILE` at it",
+            Self::NotValidNow => "renew the certificate, or set this machine's clock",
+            Self::OtherName => "call the registry by a name that its certificate is for",
+            Self::Certificate => "ask whoever runs the registry for a certificate that clients accept",
+            Self::Handshake => "if it speaks plain http, name it as an insecure registry; if not, check the port",
+        }
+        .into()
+    }
+}
+
 /// The innermost cause of a network failure, without URLs and the layers around it.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
@@ -243,11 +285,17 @@ impl Classified for Error {
                 hints
             }
             Self::Unauthorized { .. } => {
-                vec!["check the user name and the password or token; a token may have expired".into()]
+                vec![
+                    "check the user name and the password or token; a token may have expired"
+                        .into(),
+                ]
             }
             Self::Denied { host, .. } => denied(host),
             Self::Refused { status: 413, .. } => {
-                vec!["a proxy before the registry limits the size of a request: raise its limit".into()]
+                vec![
+                    "a proxy before the registry limits the size of a request: raise its limit"
+                        .into(),
+                ]
             }
             Self::Refused { status: 405 | 507, .. } => {
                 vec!["the registry may be read-only or full: ask whoever runs it".into()]
@@ -256,12 +304,12 @@ impl Classified for Error {
                 vec!["check the name; some registries want a repository to be created first".into()]
             }
             Self::TagIsImmutable { .. } => {
-                vec!["push under another tag, or allow this one to move in the registry's settings".into()]
+                vec![
+                    "push under another tag, or allow this one to move in the registry's settings"
+                        .into(),
+                ]
             }
-            Self::Tls { .. } => vec![
-                "if the registry has a private authority, add its certificate; if it speaks plain http, say so"
-                    .into(),
-            ],
+            Self::Tls { problem, .. } => vec![problem.hint()],
             Self::Unreachable { .. } => {
                 vec!["check the name and the port, the network, and the proxy variables".into()]
             }

@@ -52,7 +52,9 @@ impl ErrorBody {
             });
             codes.extend(entry.code);
         }
-        texts.extend([document.error, document.error_description, document.details].into_iter().flatten());
+        texts.extend(
+            [document.error, document.error_description, document.details].into_iter().flatten(),
+        );
         texts.retain(|text| !text.is_empty());
         Self { codes, text: clean(&texts.join("; ")) }
     }
@@ -109,7 +111,11 @@ mod tests {
             ),
             (r#"{"errors":[{"message":"only text"}]}"#, &[], "only text"),
             (r#"{"error":"invalid_grant","error_description":"gone"}"#, &[], "invalid_grant; gone"),
-            (r#"{"details":"incorrect username or password"}"#, &[], "incorrect username or password"),
+            (
+                r#"{"details":"incorrect username or password"}"#,
+                &[],
+                "incorrect username or password",
+            ),
             ("404 page not found\n", &[], "404 page not found"),
             ("  <html><h1>413</h1>", &[], "an HTML page"),
             (r#"{"errors":"nonsense"}"#, &[], r#"{"errors":"nonsense"}"#),
@@ -117,7 +123,11 @@ mod tests {
             ("", &[], ""),
         ] {
             let parsed = ErrorBody::parse(body.as_bytes());
-            assert_eq!((&parsed.codes[..], parsed.text()), (&codes.iter().map(|code| (*code).to_owned()).collect::<Vec<_>>()[..], text), "{body}");
+            assert_eq!(
+                (&parsed.codes[..], parsed.text()),
+                (&codes.iter().map(|code| (*code).to_owned()).collect::<Vec<_>>()[..], text),
+                "{body}"
+            );
         }
     }
 

@@ -8,7 +8,7 @@ use bytes::{Bytes, BytesMut};
 use reqwest::header::HeaderMap;
 use reqwest::{Request, Response, StatusCode, Url};
 
-use super::error::{Error, RootCause};
+use super::error::{Error, RootCause, TlsProblem};
 use super::error_body::{ErrorBody, MAX_ERROR_BYTES};
 use super::retry::{Fault, Retry};
 use super::retry_after;
@@ -88,10 +88,10 @@ impl Exchange {
         if !error.is_connect() {
             return Fault::transient(Error::ConnectionLost { action, host, source });
         }
-        if is_tls(&error) {
-            return Fault::permanent(Error::Tls { action, host, source });
+        if let Some(problem) = tls_problem(&error) {
+            return Fault::permanent(Error::Tls { action, host, problem, source });
         }
-        Fault { error: Error::Unreachable { action, host, source }, retry: Retry::Few }
+        Fault::new(Error::Unreachable { action, host, source }, Retry::Few)
     }
 }
 
@@ -173,9 +173,9 @@ impl Answer {
             return Ok(self);
         }
         let asked = self.header("retry-after").map(super::error_body::clean);
-        let wait = asked.as_deref().and_then(|header| {
-            retry_after::parse(header, self.header("date"), our_unix_seconds)
-        });
+        let wait = asked
+            .as_deref()
+            .and_then(|header| retry_after::parse(header, self.header("date"), our_unix_seconds));
         let body = self.error_body().await;
         let mut detail = body.text().to_owned();
         if let Some(asked) = asked {
@@ -183,7 +183,7 @@ impl Answer {
             detail = format!("{detail}{separator}it says `Retry-After: {asked}`");
         }
         let error = self.refused(status, detail);
-        Err(Fault { error, retry: wait.map_or(Retry::BackOff, Retry::After) })
+        Err(Fault::new(error, wait.map_or(Retry::BackOff, Retry::After)))
     }
 
     /// The error for a status that the caller has no use for.
@@ -231,19 +231,38 @@ fn tick(limits: &StallLimits) -> Duration {
     (shortest / 4).clamp(Duration::from_millis(1), LONGEST_TICK)
 }
 
-/// TLS libraries report through `io::Error` of the kind "invalid data"; a connection that merely
-/// breaks during the handshake has another kind.
-fn is_tls(error: &(dyn StdError + 'static)) -> bool {
+/// What TLS found wrong, when it was TLS that failed. Its errors hide inside of `io::Error`s, whose
+/// `source` skips what they hold.
+fn tls_problem(error: &(dyn StdError + 'static)) -> Option<TlsProblem> {
     let mut next = Some(error);
     while let Some(error) = next {
-        let mut io = error.downcast_ref::<io::Error>();
-        while let Some(inner) = io {
-            if inner.kind() == io::ErrorKind::InvalidData {
-                return true;
+        let mut inner = Some(error);
+        while let Some(error) = inner {
+            if let Some(error) = error.downcast_ref::<rustls::Error>() {
+                return Some(problem_of(error));
             }
-            io = inner.get_ref().and_then(|inner| inner.downcast_ref::<io::Error>());
+            let io = error.downcast_ref::<io::Error>().and_then(io::Error::get_ref);
+            inner = io.map(|error| error as &(dyn StdError + 'static));
         }
         next = error.source();
     }
-    false
+    None
+}
+
+fn problem_of(error: &rustls::Error) -> TlsProblem {
+    use rustls::CertificateError as Certificate;
+    let rustls::Error::InvalidCertificate(certificate) = error else {
+        return TlsProblem::Handshake;
+    };
+    match certificate {
+        Certificate::UnknownIssuer => TlsProblem::UnknownAuthority,
+        Certificate::Expired
+        | Certificate::ExpiredContext { .. }
+        | Certificate::NotValidYet
+        | Certificate::NotValidYetContext { .. } => TlsProblem::NotValidNow,
+        Certificate::NotValidForName | Certificate::NotValidForNameContext { .. } => {
+            TlsProblem::OtherName
+        }
+        _ => TlsProblem::Certificate,
+    }
 }

@@ -2,13 +2,14 @@
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
-use std::sync::{Mutex, PoisonError};
+use std::sync::Mutex;
 
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use reqwest::{Certificate, Url};
 
 use super::address::{Reach, reach};
 use super::error::{Error, RootCause};
+use super::lock::lock;
 use super::origin::{Origin, is_loopback, literal_address};
 use super::settings::Settings;
 
@@ -53,7 +54,7 @@ impl HttpClients {
         };
         let special = is_special(&with_port).then(|| with_port.clone());
         let profile = Profile { special, is_loopback: is_loopback(&with_port), farthest };
-        let mut built = self.built.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut built = lock(&self.built);
         if let Some(client) = built.get(&profile) {
             return Ok(client.clone());
         }
@@ -71,12 +72,12 @@ impl HttpClients {
         if Origin::of(url).is_some_and(|origin| origin.host() == home.host()) {
             return Reach::Forbidden;
         }
-        let known = self.reaches.lock().unwrap_or_else(PoisonError::into_inner).get(home).copied();
+        let known = lock(&self.reaches).get(home).copied();
         let reach = match known {
             Some(reach) => reach,
             None => reach_of(home).await.min(Reach::Private),
         };
-        self.reaches.lock().unwrap_or_else(PoisonError::into_inner).insert(home.clone(), reach);
+        lock(&self.reaches).insert(home.clone(), reach);
         reach
     }
 
@@ -151,7 +152,8 @@ impl Resolve for Guarded {
     fn resolve(&self, name: Name) -> Resolving {
         let farthest = self.farthest;
         Box::pin(async move {
-            let found: Vec<SocketAddr> = tokio::net::lookup_host((name.as_str(), 0)).await?.collect();
+            let found: Vec<SocketAddr> =
+                tokio::net::lookup_host((name.as_str(), 0)).await?.collect();
             let allowed: Vec<SocketAddr> =
                 found.iter().copied().filter(|address| reach(address.ip()) <= farthest).collect();
             if allowed.is_empty() && !found.is_empty() {
@@ -195,8 +197,10 @@ mod tests {
 
     #[test]
     fn certificates_that_are_none_are_reported() {
-        let certificates =
-            BTreeMap::from([("r.io".into(), b"-----BEGIN CERTIFICATE-----\nxx\n-----END CERTIFICATE-----\n".to_vec())]);
+        let certificates = BTreeMap::from([(
+            "r.io".into(),
+            b"-----BEGIN CERTIFICATE-----\nxx\n-----END CERTIFICATE-----\n".to_vec(),
+        )]);
         let clients = HttpClients::new(Settings { certificates, ..Settings::default() });
         let url = |text| Url::parse(text).unwrap();
         assert!(matches!(

@@ -1,10 +1,11 @@
 //! How much goes to one registry at once; less after it said "too many requests".
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
+use super::lock::lock;
 use super::origin::Origin;
 
 /// Limits per registry. Reads and writes have places of their own: an upload that streams from
@@ -44,7 +45,7 @@ impl Limits {
     /// Takes one place away for the rest of the run: the registry said 429. One always stays.
     pub(super) fn narrow(&self, origin: &Origin, direction: Direction, held: OwnedSemaphorePermit) {
         let lanes = self.lanes(origin, direction);
-        let mut open = lanes.open.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut open = lock(&lanes.open);
         if *open > 1 {
             *open -= 1;
             held.forget();
@@ -52,7 +53,7 @@ impl Limits {
     }
 
     fn lanes(&self, origin: &Origin, direction: Direction) -> Arc<Lanes> {
-        let mut hosts = self.hosts.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut hosts = lock(&self.hosts);
         let lanes = hosts.entry((origin.clone(), direction)).or_insert_with(|| {
             let free = Arc::new(Semaphore::new(self.places));
             Arc::new(Lanes { free, open: Mutex::new(self.places) })

@@ -27,8 +27,7 @@ pub(super) async fn resolve(
     transport: &Arc<Transport>,
     reference: &Reference,
 ) -> Result<Option<Descriptor>, Error> {
-    let endpoint =
-        Endpoint::head_manifest(&reference.repository, &reference.target(), Right::Pull);
+    let endpoint = Endpoint::head_manifest(&reference.repository, &reference.target(), Right::Pull);
     let headers = HeaderMap::new();
     let answer = transport.send(Call::plain(&endpoint, &headers)).await?;
     match answer.status() {
@@ -41,7 +40,7 @@ pub(super) async fn resolve(
         }
         StatusCode::NOT_FOUND => return Ok(None),
         StatusCode::METHOD_NOT_ALLOWED => {}
-        _ => return Err(transport.refusal(&endpoint, answer).await.error),
+        _ => return Err(*transport.refusal(&endpoint, answer).await.error),
     }
     match fetch(transport, reference, Right::Pull).await {
         Ok(manifest) => Ok(Some(Descriptor::of(manifest.media_type, &manifest.bytes))),
@@ -84,7 +83,7 @@ async fn fetch_once(
     if let Some(expected) = reference.digest.filter(|expected| *expected != digest) {
         let action = endpoint.action.clone();
         let error = Error::WrongDigest { action, expected, actual: digest };
-        return Err(Fault { error, retry: Retry::Once });
+        return Err(Fault::new(error, Retry::Once));
     }
     warn_of_other_digest(transport, &answer, digest);
     let media_type = media_type(answer.header("content-type"), &bytes)

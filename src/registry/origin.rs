@@ -106,7 +106,10 @@ mod tests {
 
     #[test]
     fn docker_hub_is_asked_under_its_api_name() {
-        assert_eq!(api_root("docker.io", "https").unwrap().as_str(), "https://registry-1.docker.io/");
+        assert_eq!(
+            api_root("docker.io", "https").unwrap().as_str(),
+            "https://registry-1.docker.io/"
+        );
         assert_eq!(api_root("a.b:5000", "http").unwrap().as_str(), "http://a.b:5000/");
     }
 }

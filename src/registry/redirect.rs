@@ -16,7 +16,10 @@ pub(super) fn follow(
 ) -> Result<Url, String> {
     let keeps_method = matches!(status.as_u16(), 307 | 308);
     if !keeps_method && !matches!(*method, Method::GET | Method::HEAD) {
-        return Err(format!("it redirects a {method} with {}, which would make it a GET", status.as_u16()));
+        return Err(format!(
+            "it redirects a {method} with {}, which would make it a GET",
+            status.as_u16()
+        ));
     }
     let location = location.ok_or_else(|| "it redirects to nowhere".to_owned())?;
     resolve(from, location)

@@ -1,9 +1,10 @@
 //! The one retry policy: which failures are tried again, after how long, and when to give up.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use super::error::Error;
+use super::lock::lock;
 use crate::event::{Event, Events};
 use crate::sys::Clock;
 
@@ -19,7 +20,7 @@ const ANNOUNCED: Duration = Duration::from_secs(2);
 /// A failed try, and whether another one makes sense.
 #[derive(Debug)]
 pub(super) struct Fault {
-    pub(super) error: Error,
+    pub(super) error: Box<Error>,
     pub(super) retry: Retry,
 }
 
@@ -43,17 +44,23 @@ pub(super) enum Retry {
 struct Backoff {
     failures: u32,
     onces: u32,
+    fews: u32,
 }
 
 impl Fault {
+    /// A failure and what it says about trying again.
+    pub(super) fn new(error: Error, retry: Retry) -> Self {
+        Self { error: Box::new(error), retry }
+    }
+
     /// A failure that another try would not change.
     pub(super) fn permanent(error: Error) -> Self {
-        Self { error, retry: Retry::Never }
+        Self::new(error, Retry::Never)
     }
 
     /// A failure that may heal.
     pub(super) fn transient(error: Error) -> Self {
-        Self { error, retry: Retry::BackOff }
+        Self::new(error, Retry::BackOff)
     }
 }
 
@@ -71,7 +78,10 @@ impl Backoff {
                 self.onces += 1;
                 (self.onces == 1).then_some(jittered)
             }
-            Retry::Few => (self.failures < FEW).then_some(jittered),
+            Retry::Few => {
+                self.fews += 1;
+                (self.fews < FEW).then_some(jittered)
+            }
             Retry::BackOff => Some(jittered),
             Retry::After(wait) => Some(wait),
         }
@@ -103,7 +113,7 @@ impl Patience {
 
     /// Something is done for good: a blob is confirmed, verified bytes arrived, a manifest stands.
     pub(super) fn confirm_progress(&self) {
-        *self.progress.lock().unwrap_or_else(PoisonError::into_inner) = self.clock.now();
+        *lock(&self.progress) = self.clock.now();
     }
 
     /// Begins an operation.
@@ -112,7 +122,7 @@ impl Patience {
     }
 
     fn last_progress(&self) -> Instant {
-        *self.progress.lock().unwrap_or_else(PoisonError::into_inner)
+        *lock(&self.progress)
     }
 }
 
@@ -134,7 +144,8 @@ impl Tries {
             return Err(self.give_up(fault, now));
         };
         let quiet_since = failing_since.max(patience.last_progress());
-        let is_out_of_time = patience.total.is_some_and(|total| now + wait > patience.began + total);
+        let is_out_of_time =
+            patience.total.is_some_and(|total| now + wait > patience.began + total);
         if now + wait > quiet_since + patience.limit || is_out_of_time {
             return Err(self.give_up(fault, now));
         }
@@ -153,10 +164,10 @@ impl Tries {
     /// A permanent failure stands for itself; a transient one says how long it was outlasted.
     fn give_up(&self, fault: Fault, now: Instant) -> Error {
         if fault.retry == Retry::Never || self.backoff.failures == 1 {
-            return fault.error;
+            return *fault.error;
         }
         let during = self.failing_since.map_or(Duration::ZERO, |since| now - since);
-        Error::GaveUp { tries: self.backoff.failures, during, last: Box::new(fault.error) }
+        Error::GaveUp { tries: self.backoff.failures, during, last: fault.error }
     }
 }
 
@@ -195,7 +206,7 @@ mod tests {
 
     fn fault(retry: Retry) -> Fault {
         let error = Error::Protocol { action: "ask".into(), host: "h".into(), reason: "no".into() };
-        Fault { error, retry }
+        Fault::new(error, retry)
     }
 
     fn patience(clock: &Arc<ManualClock>, total: Option<Duration>) -> Arc<Patience> {

@@ -48,7 +48,11 @@ pub(super) struct TokenRequest<'a> {
 
 impl TokenRequest<'_> {
     /// Fetches a token: one try, and no redirects, since this request carries the password.
-    pub(super) async fn fetch(&self, http: &HttpClients, clock: &dyn Clock) -> Result<Token, Fault> {
+    pub(super) async fn fetch(
+        &self,
+        http: &HttpClients,
+        clock: &dyn Clock,
+    ) -> Result<Token, Fault> {
         // Counted from before the request, on the monotonic clock: `issued_at` may be skewed.
         let asked_at = clock.now();
         let mut answer = match self.credential {
@@ -56,26 +60,23 @@ impl TokenRequest<'_> {
                 let answer = self.send(http, self.refresh(token), clock).await?;
                 // Servers without the OAuth2 form take the token as a password.
                 if matches!(answer.status().as_u16(), 404 | 405) {
-                    self.send(http, self.get(Some(&basic("<token>", token)))?, clock).await?
+                    self.send(http, self.get(Some(basic("<token>", token))), clock).await?
                 } else {
                     answer
                 }
             }
             Some(Credential::Password { username, password }) => {
-                self.send(http, self.get(Some(&basic(username, password)))?, clock).await?
+                self.send(http, self.get(Some(basic(username, password))), clock).await?
             }
             Some(Credential::Bearer { .. }) | None => {
-                self.send(http, self.get(None)?, clock).await?
+                self.send(http, self.get(None), clock).await?
             }
         };
         if !answer.status().is_success() {
             return Err(self.refusal(answer).await);
         }
         let body = answer.body(MAX_TOKEN_BYTES).await?;
-        parse(&body, asked_at).map_err(|reason| Fault {
-            error: answer.nonsense(reason),
-            retry: Retry::Few,
-        })
+        parse(&body, asked_at).map_err(|reason| Fault::new(answer.nonsense(reason), Retry::Few))
     }
 
     async fn send(
@@ -102,7 +103,7 @@ impl TokenRequest<'_> {
         answer.unless_later(clock.unix_seconds()).await
     }
 
-    fn get(&self, authorization: Option<&HeaderValue>) -> Result<Request, Fault> {
+    fn get(&self, authorization: Option<HeaderValue>) -> Request {
         let mut url = self.realm.clone();
         {
             let mut query = url.query_pairs_mut();
@@ -116,9 +117,9 @@ impl TokenRequest<'_> {
         let mut request = Request::new(Method::GET, url);
         request.headers_mut().insert(ACCEPT, HeaderValue::from_static("application/json"));
         if let Some(authorization) = authorization {
-            request.headers_mut().insert(AUTHORIZATION, authorization.clone());
+            request.headers_mut().insert(AUTHORIZATION, authorization);
         }
-        Ok(request)
+        request
     }
 
     fn refresh(&self, token: &Secret) -> Request {
@@ -188,8 +189,8 @@ fn parse(body: &[u8], asked_at: Instant) -> Result<Token, String> {
         .or_else(|| answer.expires_in.as_str()?.parse().ok())
         .filter(|&seconds| seconds > 0);
     let life = seconds.map_or(DEFAULT_LIFE, Duration::from_secs).min(Duration::from_hours(24));
-    let reserve = (life / 10).min(Duration::from_secs(30));
-    Ok(Token { text: Secret::new(text), use_until: asked_at + life - reserve })
+    let usable = (life * 9 / 10).max(life.saturating_sub(Duration::from_secs(30)));
+    Ok(Token { text: Secret::new(text), use_until: asked_at + usable })
 }
 
 #[cfg(test)]
@@ -209,10 +210,8 @@ mod tests {
             (r#"{"token":"a","expires_in":1e30}"#, "a", 54),
             (r#"{"token":"a","expires_in":99999999999}"#, "a", 86_370),
         ] {
-            let token = Token {
-                text: Secret::new(text),
-                use_until: now + Duration::from_secs(seconds),
-            };
+            let token =
+                Token { text: Secret::new(text), use_until: now + Duration::from_secs(seconds) };
             assert_eq!(parse(body.as_bytes(), now), Ok(token), "{body}");
         }
     }

@@ -3,21 +3,24 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::pin::Pin;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
 use bytes::Bytes;
 use futures_util::{Stream, StreamExt as _};
-use reqwest::header::{ACCEPT, ACCEPT_ENCODING, AUTHORIZATION, CONTENT_LENGTH, HeaderMap, HeaderValue};
+use reqwest::header::{
+    ACCEPT, ACCEPT_ENCODING, AUTHORIZATION, CONTENT_LENGTH, HeaderMap, HeaderValue,
+};
 use reqwest::{Request, Url};
 
 use super::auth::{Authenticator, Grant, Wanted};
 use super::endpoint::{Endpoint, Place};
-use super::error::Error;
+use super::error::{Error, TlsProblem};
 use super::error_body::clean;
 use super::exchange::{Answer, Exchange};
 use super::http::{HttpClients, is_allowed};
 use super::limit::Limits;
+use super::lock::lock;
 use super::origin::{Origin, api_root, is_loopback};
 use super::redirect::{self, MAX_REDIRECTS};
 use super::retry::{Fault, Patience, Retry};
@@ -106,7 +109,8 @@ impl Transport {
     pub(super) async fn once(&self, call: Call<'_>) -> Result<Answer, Fault> {
         let registry = call.endpoint.repository.registry();
         let settled = lock(&self.memory.schemes).get(registry).copied();
-        let may_be_plain = is_loopback(registry) || self.http.settings().insecure.contains(registry);
+        let may_be_plain =
+            is_loopback(registry) || self.http.settings().insecure.contains(registry);
         let scheme = settled.unwrap_or(if may_be_plain { "http" } else { "https" });
         let result = self.with_login(call, scheme).await;
         if settled.is_some() || !may_be_plain {
@@ -115,11 +119,14 @@ impl Transport {
         // A TLS server answers plain http with 400, or hangs up.
         let is_suspicious = match &result {
             Ok(answer) => answer.status() == 400,
-            Err(fault) => matches!(fault.error, Error::ConnectionLost { .. }),
+            Err(fault) => matches!(*fault.error, Error::ConnectionLost { .. }),
         };
-        if is_suspicious && let Ok(answer) = self.with_login(call, "https").await {
-            lock(&self.memory.schemes).insert(registry.to_owned(), "https");
-            return Ok(answer);
+        if is_suspicious {
+            let encrypted = self.with_login(call, "https").await;
+            if encrypted.as_ref().err().is_none_or(is_about_a_certificate) {
+                lock(&self.memory.schemes).insert(registry.to_owned(), "https");
+                return encrypted;
+            }
         }
         if result.is_ok() {
             lock(&self.memory.schemes).insert(registry.to_owned(), "http");
@@ -135,7 +142,7 @@ impl Transport {
 
     /// Adds to a 403 whom it does not allow.
     pub(super) fn with_identity(&self, endpoint: &Endpoint, mut fault: Fault) -> Fault {
-        if let Error::Denied { identity, .. } = &mut fault.error {
+        if let Error::Denied { identity, .. } = fault.error.as_mut() {
             *identity = self.auth.identity(&endpoint.repository);
         }
         fault
@@ -189,17 +196,16 @@ impl Transport {
         let mut url = start;
         for _ in 0..=MAX_REDIRECTS {
             let is_home = Origin::of(&url).as_ref() == Some(wanted.home);
-            let grant =
-                if is_home { self.auth.grant(wanted, &self.http).await? } else { None };
+            let grant = if is_home { self.auth.grant(wanted, &self.http).await? } else { None };
             let answer = self.exchange(call, wanted, &url, grant.as_ref()).await?;
             if !redirect::is_redirect(answer.status()) {
                 return Ok((answer, grant));
             }
             let location = answer.header("location");
             url = redirect::follow(&call.endpoint.method, answer.status(), &url, location)
-                .map_err(|reason| self.unsafe_place(call, reason))?;
+                .map_err(|reason| Self::unsafe_place(call, reason))?;
         }
-        Err(self.unsafe_place(call, format!("it redirects more than {MAX_REDIRECTS} times")))
+        Err(Self::unsafe_place(call, format!("it redirects more than {MAX_REDIRECTS} times")))
     }
 
     async fn exchange(
@@ -211,7 +217,7 @@ impl Transport {
     ) -> Result<Answer, Fault> {
         let farthest = self.http.farthest(wanted.home, url).await;
         if !is_allowed(url, farthest) {
-            return Err(self.unsafe_place(call, "its address is private or reserved".into()));
+            return Err(Self::unsafe_place(call, "its address is private or reserved".into()));
         }
         let client = self.http.client(url, farthest).map_err(Fault::permanent)?;
         let exchange = Exchange {
@@ -220,7 +226,7 @@ impl Transport {
             limits: self.http.settings().stall,
         };
         let mut request = Request::new(call.endpoint.method.clone(), url.clone());
-        *request.headers_mut() = self.headers(call, grant);
+        *request.headers_mut() = Self::headers(call, grant);
         let origin = Origin::of(url);
         let result = match call.body {
             Body::Empty => exchange.send(&client, request, 0, &|| 0).await,
@@ -239,7 +245,7 @@ impl Transport {
         }
     }
 
-    fn headers(&self, call: Call<'_>, grant: Option<&Grant>) -> HeaderMap {
+    fn headers(call: Call<'_>, grant: Option<&Grant>) -> HeaderMap {
         let mut headers = call.headers.clone();
         headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
         if let Some(accept) = &call.endpoint.accept {
@@ -264,7 +270,7 @@ impl Transport {
     /// A registry that answered a moment ago and is gone now will probably be back.
     fn if_it_answered_before(&self, origin: Option<&Origin>, fault: Fault) -> Fault {
         let answered = origin.is_some_and(|origin| lock(&self.memory.answered).contains(origin));
-        if answered && matches!(fault.error, Error::Unreachable { .. }) {
+        if answered && matches!(*fault.error, Error::Unreachable { .. }) {
             return Fault { retry: Retry::BackOff, ..fault };
         }
         fault
@@ -282,7 +288,7 @@ impl Transport {
         }
     }
 
-    fn unsafe_place(&self, call: Call<'_>, reason: String) -> Fault {
+    fn unsafe_place(call: Call<'_>, reason: String) -> Fault {
         let host = call.endpoint.repository.registry().to_owned();
         Fault::permanent(Error::Unsafe { action: call.endpoint.action.clone(), host, reason })
     }
@@ -327,14 +333,15 @@ async fn send_content(
     }
 }
 
+/// Whether it was TLS that answered, though with a certificate that we do not trust.
+fn is_about_a_certificate(fault: &Fault) -> bool {
+    matches!(&*fault.error, Error::Tls { problem, .. } if *problem != TlsProblem::Handshake)
+}
+
 /// The registry by the name people know; another host by its own.
 fn host_for_messages(url: &Url, wanted: Wanted<'_>) -> String {
     if Origin::of(url).as_ref() == Some(wanted.home) {
         return wanted.repository.registry().to_owned();
     }
     url.host_str().unwrap_or_default().to_owned()
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

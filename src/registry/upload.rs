@@ -88,7 +88,9 @@ impl Upload<'_> {
             Start::Mounted => return Ok(BlobOutcome::Mounted),
             Start::Session(url) => url,
         };
-        state.was_sent = true;
+        if std::mem::replace(&mut state.was_sent, true) {
+            self.task.restart_at(0);
+        }
         state.abandoned = Some(session.clone());
         self.finish(&session).await?;
         Ok(BlobOutcome::Uploaded)
@@ -102,7 +104,7 @@ impl Upload<'_> {
         let answer = self.transport.once(Call::plain(&endpoint, &headers)).await?;
         match answer.status().as_u16() {
             200 => Ok(true),
-            403 | 404 | 405 => Ok(false),
+            403..=405 => Ok(false),
             _ => Err(self.transport.refusal(&endpoint, answer).await),
         }
     }
@@ -146,9 +148,9 @@ impl Upload<'_> {
         let endpoint = Endpoint::finish_upload(self.repository, digest, url);
         let octets = HeaderValue::from_static("application/octet-stream");
         let headers = HeaderMap::from_iter([(CONTENT_TYPE, octets)]);
-        let content = BlobContent { upload: self, action: &endpoint.action, told: AtomicU64::new(0) };
-        let call =
-            Call { endpoint: &endpoint, headers: &headers, body: Body::Content(&content) };
+        let content =
+            BlobContent { upload: self, action: &endpoint.action, told: AtomicU64::new(0) };
+        let call = Call { endpoint: &endpoint, headers: &headers, body: Body::Content(&content) };
         let mut answer = self.transport.once(call).await?;
         let status = answer.status().as_u16();
         if matches!(status, 200 | 201 | 204) {
@@ -186,7 +188,7 @@ impl Upload<'_> {
 fn session(answer: &Answer) -> Result<Url, Fault> {
     let location = answer.header("location").unwrap_or_default();
     redirect::resolve(answer.url(), location)
-        .map_err(|reason| Fault { error: answer.nonsense(reason), retry: Retry::Few })
+        .map_err(|reason| Fault::new(answer.nonsense(reason), Retry::Few))
 }
 
 fn is_about_the_network(error: &Error) -> bool {
@@ -262,7 +264,7 @@ fn check_size(actual: u64, expected: u64) -> io::Result<()> {
 /// Cuts bytes into pieces, so that progress can be seen.
 fn chunks(bytes: &Bytes) -> impl Iterator<Item = Bytes> {
     let bytes = bytes.clone();
-    (0..bytes.len()).step_by(READ_BYTES).map(move |start| {
-        bytes.slice(start..bytes.len().min(start + READ_BYTES))
-    })
+    (0..bytes.len())
+        .step_by(READ_BYTES)
+        .map(move |start| bytes.slice(start..bytes.len().min(start + READ_BYTES)))
 }

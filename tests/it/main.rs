@@ -2,4 +2,5 @@
 
 mod base;
 mod publish;
+mod registry;
 mod support;

@@ -1,1 +1,82 @@
-//! The sources of credentials.
+//! The sources of credentials, in the order in which they are asked.
+//!
+//! 1. [`Explicit`]: flags and environment variables, for one registry only
+//! 2. [`docker_config`]: `DOCKER_AUTH_CONFIG`, then docker's `config.json`
+//! 3. [`podman`]: `REGISTRY_AUTH_FILE`, then podman's `auth.json`
+//! 4. [`Ci`]: what GitHub Actions and GitLab CI give to a job
+//!
+//! What a person chose stands before what the machine offers.
+
+mod auth_file;
+mod ci;
+mod explicit;
+mod helper;
+
+pub mod docker_config;
+pub mod podman;
+
+use std::sync::Arc;
+
+pub use auth_file::AuthFile;
+pub use ci::Ci;
+pub use explicit::Explicit;
+
+use super::Keychain;
+use crate::sys::Environment;
+use crate::sys::command::Commands;
+
+/// All sources: those that a person named for one registry first, then those of the machine.
+pub fn standard(
+    explicit: impl IntoIterator<Item = Explicit>,
+    environment: &Environment,
+    commands: &Arc<dyn Commands>,
+) -> Vec<Arc<dyn Keychain>> {
+    let mut keychains: Vec<Arc<dyn Keychain>> = Vec::new();
+    for keychain in explicit {
+        keychains.push(Arc::new(keychain));
+    }
+    let docker = docker_config::auth_files(environment, commands);
+    for file in docker.into_iter().chain(podman::auth_files(environment, commands)) {
+        keychains.push(Arc::new(file));
+    }
+    keychains.push(Arc::new(Ci::new(environment)));
+    keychains
+}
+
+/// A host as written, in the form in which two spellings of it are equal.
+fn same_host(host: &str) -> String {
+    let host = host.trim().trim_end_matches('/').to_ascii_lowercase();
+    host.strip_suffix(":443").map_or_else(|| host.clone(), str::to_owned)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sys::command::FakeCommands;
+
+    #[test]
+    fn what_a_person_chose_comes_first() {
+        let environment = Environment::of([
+            ("HOME", "/home/bob"),
+            ("DOCKER_AUTH_CONFIG", "{}"),
+            ("REGISTRY_AUTH_FILE", "/auth.json"),
+            ("DOCKLESS_REGISTRY_USERNAME", "u"),
+        ]);
+        let commands: Arc<dyn Commands> = Arc::new(FakeCommands::default());
+        let explicit = Explicit::from_environment(&environment, "r.io", None);
+        let names: Vec<_> = standard(explicit, &environment, &commands)
+            .iter()
+            .map(|keychain| keychain.name())
+            .collect();
+        assert_eq!(
+            names,
+            [
+                "`DOCKLESS_REGISTRY_USERNAME`",
+                "`DOCKER_AUTH_CONFIG`",
+                "`/home/bob/.docker/config.json`",
+                "`/auth.json`",
+                "CI variables",
+            ]
+        );
+    }
+}

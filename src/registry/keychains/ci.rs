@@ -1,0 +1,123 @@
+//! What CI systems give to a job: GitHub Actions for ghcr.io, GitLab for its registries.
+
+use async_trait::async_trait;
+
+use super::super::keychain::{Credential, Keychain, Lookup};
+use super::super::secret::Secret;
+use super::same_host;
+use crate::oci::Repository;
+use crate::sys::Environment;
+
+/// Registry, user and password variables of GitLab CI and of its Harbor integration.
+const VARIABLES: [(&str, &str, &str); 3] = [
+    ("CI_REGISTRY", "CI_REGISTRY_USER", "CI_REGISTRY_PASSWORD"),
+    ("CI_DEPENDENCY_PROXY_SERVER", "CI_DEPENDENCY_PROXY_USER", "CI_DEPENDENCY_PROXY_PASSWORD"),
+    ("HARBOR_HOST", "HARBOR_USERNAME", "HARBOR_PASSWORD"),
+];
+
+/// The credentials of the job we run in, each for the host that its CI system says it is for.
+#[derive(Debug, Clone)]
+pub struct Ci {
+    environment: Environment,
+}
+
+impl Ci {
+    /// Reads the variables of this environment.
+    pub fn new(environment: &Environment) -> Self {
+        Self { environment: environment.clone() }
+    }
+
+    fn gitlab(&self, host: &str) -> Option<Credential> {
+        VARIABLES.iter().find_map(|(registry, user, password)| {
+            let registry = self.environment.get(registry)?;
+            let registry = registry.strip_prefix("https://").unwrap_or(registry);
+            if same_host(registry) != host {
+                return None;
+            }
+            let username = self.environment.get(user)?.to_owned();
+            let password = Secret::new(self.environment.get(password)?);
+            Some(Credential::Password { username, password })
+        })
+    }
+
+    fn github(&self, host: &str) -> Option<Credential> {
+        if host != "ghcr.io" || !self.environment.is_on("GITHUB_ACTIONS") {
+            return None;
+        }
+        let password = Secret::new(self.environment.get("GITHUB_TOKEN")?);
+        let username = self.environment.get("GITHUB_ACTOR").unwrap_or("github-actions").to_owned();
+        Some(Credential::Password { username, password })
+    }
+}
+
+#[async_trait]
+impl Keychain for Ci {
+    fn name(&self) -> String {
+        "CI variables".into()
+    }
+
+    async fn find(&self, repository: &Repository) -> Lookup {
+        let host = same_host(repository.registry());
+        match self.github(&host).or_else(|| self.gitlab(&host)) {
+            Some(credential) => Lookup::Found(credential),
+            None if host == "ghcr.io" && self.environment.is_on("GITHUB_ACTIONS") => {
+                Lookup::Nothing("`GITHUB_TOKEN` is not set for this step".into())
+            }
+            None => Lookup::Nothing(format!("none are for `{host}`")),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn each_variable_serves_exactly_its_host() {
+        let environment = Environment::of([
+            ("GITHUB_ACTIONS", "true"),
+            ("GITHUB_TOKEN", "gh"),
+            ("GITHUB_ACTOR", "octocat"),
+            ("CI_REGISTRY", "registry.gitlab.com"),
+            ("CI_REGISTRY_USER", "job"),
+            ("CI_REGISTRY_PASSWORD", "gl"),
+            ("CI_DEPENDENCY_PROXY_SERVER", "gitlab.com:443"),
+            ("CI_DEPENDENCY_PROXY_USER", "proxy"),
+            ("CI_DEPENDENCY_PROXY_PASSWORD", "dp"),
+            ("HARBOR_HOST", "https://harbor.corp"),
+            ("HARBOR_USERNAME", "robot$ci"),
+            ("HARBOR_PASSWORD", "ha"),
+        ]);
+        let ci = Ci::new(&environment);
+        for (repository, expected) in [
+            ("ghcr.io/a", Some(("octocat", "gh"))),
+            ("registry.gitlab.com/a", Some(("job", "gl"))),
+            ("gitlab.com/a", Some(("proxy", "dp"))),
+            ("harbor.corp/a", Some(("robot$ci", "ha"))),
+            ("ghcr.io.evil.com/a", None),
+            ("evil.com/ghcr.io", None),
+            ("notgitlab.com/a", None),
+            ("gitlab.com:8443/a", None),
+        ] {
+            let repository: Repository = repository.parse().unwrap();
+            let expected = match expected {
+                Some((username, password)) => Lookup::Found(Credential::Password {
+                    username: username.into(),
+                    password: Secret::new(password),
+                }),
+                None => Lookup::Nothing(format!("none are for `{}`", repository.registry())),
+            };
+            assert_eq!(ci.find(&repository).await, expected, "{repository}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_github_token_outside_of_github_is_left_alone() {
+        let ci = Ci::new(&Environment::of([("GITHUB_TOKEN", "gh")]));
+        let nothing = Lookup::Nothing("none are for `ghcr.io`".into());
+        assert_eq!(ci.find(&"ghcr.io/a".parse().unwrap()).await, nothing);
+        let ci = Ci::new(&Environment::of([("GITHUB_ACTIONS", "true")]));
+        let nothing = Lookup::Nothing("`GITHUB_TOKEN` is not set for this step".into());
+        assert_eq!(ci.find(&"ghcr.io/a".parse().unwrap()).await, nothing);
+    }
+}

@@ -1,0 +1,224 @@
+//! A reverse proxy in front of a real registry that does one scripted wrong thing per request.
+
+use std::collections::VecDeque;
+use std::io;
+use std::sync::{Arc, Mutex};
+
+use bytes::Bytes;
+use futures_util::future::BoxFuture;
+use futures_util::{StreamExt as _, stream};
+use http_body_util::{BodyExt as _, StreamBody};
+use hyper::body::{Frame, Incoming};
+use hyper::{Request, Response};
+use hyper_util::rt::TokioIo;
+use tokio::net::TcpStream;
+
+use super::server::{Body, Cut, Reply, Server, reply};
+
+/// One thing that goes wrong.
+#[derive(Debug, Clone)]
+pub(crate) enum Fault {
+    /// Nothing goes wrong: this request passes.
+    Pass,
+    /// The proxy answers itself, after it took the request's body.
+    Answer { status: u16, headers: Vec<(String, String)>, body: String },
+    /// The proxy answers itself without taking the request's body.
+    EarlyAnswer { status: u16, headers: Vec<(String, String)>, body: String },
+    /// The proxy hangs up after this many bytes of the request's body; nothing is passed on.
+    CutRequest(u64),
+    /// The registry does its work, and its answer gets lost.
+    LoseAnswer,
+    /// The answer's body ends after this many bytes with a broken connection.
+    CutAnswer(u64),
+    /// The answer's body stops after this many bytes, and the connection stays open.
+    StallAnswer(u64),
+    /// The request is taken, and nothing ever comes back.
+    Hang,
+    /// The request's body is not read.
+    StallRequest,
+    /// The first byte of the answer's body is another one.
+    Corrupt,
+    /// The registry does not see the `Range` header.
+    HideRange,
+    /// The answer gets this header, or loses it when the value is empty.
+    Header(&'static str, String),
+}
+
+/// A proxy with its script.
+#[derive(Debug)]
+pub(crate) struct FaultProxy {
+    server: Server,
+    script: Arc<Mutex<Vec<Rule>>>,
+}
+
+/// Which requests the faults are for, in order; when they are used up, requests pass.
+#[derive(Debug)]
+struct Rule {
+    method: &'static str,
+    path: &'static str,
+    faults: VecDeque<Fault>,
+}
+
+/// Looks at each request first, and may answer it itself.
+pub(crate) type Gate = Arc<dyn Fn(&Request<Incoming>) -> Option<Response<Body>> + Send + Sync>;
+
+impl FaultProxy {
+    /// A proxy in front of the registry at `upstream`.
+    pub(crate) async fn start(upstream: &str) -> Self {
+        Self::start_gated(upstream, Arc::new(|_| None)).await
+    }
+
+    /// A proxy whose gate sees each request before the script does.
+    pub(crate) async fn start_gated(upstream: &str, gate: Gate) -> Self {
+        let script: Arc<Mutex<Vec<Rule>>> = Arc::default();
+        let (rules, upstream) = (Arc::clone(&script), upstream.to_owned());
+        let server = Server::start("127.0.0.1", move |request| {
+            let fault = match gate(&request) {
+                Some(answer) => return Box::pin(async { Ok(answer) }),
+                None => next_fault(&rules, &request),
+            };
+            misbehave(fault, request, upstream.clone())
+        })
+        .await;
+        Self { server, script }
+    }
+
+    /// Adds faults for requests with this method whose path contains this text.
+    pub(crate) fn on(
+        &self,
+        method: &'static str,
+        path: &'static str,
+        faults: impl IntoIterator<Item = Fault>,
+    ) {
+        let faults = faults.into_iter().collect();
+        self.script.lock().unwrap().push(Rule { method, path, faults });
+    }
+
+    /// Whether every fault happened.
+    pub(crate) fn is_exhausted(&self) -> bool {
+        self.script.lock().unwrap().iter().all(|rule| rule.faults.is_empty())
+    }
+
+    /// The server, for its address and for what it saw.
+    pub(crate) fn server(&self) -> &Server {
+        &self.server
+    }
+}
+
+/// An answer with a registry's JSON for this code.
+pub(crate) fn refusal(status: u16, code: &str) -> Fault {
+    let body = format!(r#"{{"errors":[{{"code":"{code}","message":"on purpose"}}]}}"#);
+    Fault::Answer { status, headers: Vec::new(), body }
+}
+
+/// An answer with this status, an optional header, and no body.
+pub(crate) fn status(status: u16, header: Option<(&str, &str)>) -> Fault {
+    let headers = header.iter().map(|(name, value)| ((*name).into(), (*value).into())).collect();
+    Fault::Answer { status, headers, body: String::new() }
+}
+
+fn next_fault(rules: &Mutex<Vec<Rule>>, request: &Request<Incoming>) -> Fault {
+    let path = request.uri().path_and_query().map_or("", |path| path.as_str());
+    rules
+        .lock()
+        .unwrap()
+        .iter_mut()
+        .filter(|rule| request.method() == rule.method && path.contains(rule.path))
+        .find_map(|rule| rule.faults.pop_front())
+        .unwrap_or(Fault::Pass)
+}
+
+fn misbehave(
+    fault: Fault,
+    mut request: Request<Incoming>,
+    upstream: String,
+) -> BoxFuture<'static, Reply> {
+    Box::pin(async move {
+        match fault {
+            Fault::Pass => forward(request, &upstream).await,
+            Fault::Answer { status, headers, body } => {
+                let _ = request.into_body().collect().await;
+                Ok(own_answer(status, &headers, body))
+            }
+            Fault::EarlyAnswer { status, headers, body } => Ok(own_answer(status, &headers, body)),
+            Fault::CutRequest(bytes) => {
+                let mut read = 0;
+                while read < bytes {
+                    let Some(Ok(frame)) = request.body_mut().frame().await else { break };
+                    read += frame.data_ref().map_or(0, |data| data.len() as u64);
+                }
+                Err(Cut)
+            }
+            Fault::LoseAnswer => {
+                let answer = forward(request, &upstream).await?;
+                let _ = answer.into_body().collect().await;
+                Err(Cut)
+            }
+            Fault::CutAnswer(bytes) => {
+                Ok(forward(request, &upstream).await?.map(|body| first(bytes, body, true)))
+            }
+            Fault::StallAnswer(bytes) => {
+                Ok(forward(request, &upstream).await?.map(|body| first(bytes, body, false)))
+            }
+            Fault::Hang => {
+                let _ = request.into_body().collect().await;
+                std::future::pending().await
+            }
+            Fault::StallRequest => std::future::pending().await,
+            Fault::Corrupt => Ok(forward(request, &upstream).await?.map(corrupt)),
+            Fault::HideRange => {
+                request.headers_mut().remove("range");
+                forward(request, &upstream).await
+            }
+            Fault::Header(name, value) => {
+                let mut answer = forward(request, &upstream).await?;
+                answer.headers_mut().remove(name);
+                if !value.is_empty() {
+                    answer.headers_mut().insert(name, value.parse().unwrap());
+                }
+                Ok(answer)
+            }
+        }
+    })
+}
+
+fn own_answer(status: u16, headers: &[(String, String)], body: String) -> Response<Body> {
+    let headers: Vec<_> = headers.iter().map(|(name, value)| (&**name, &**value)).collect();
+    reply(status, &headers, body)
+}
+
+/// Passes a request on as it is, the `Host` header included: the registry makes URLs of it.
+async fn forward(request: Request<Incoming>, upstream: &str) -> Reply {
+    let stream = TcpStream::connect(upstream).await.map_err(|_| Cut)?;
+    let (mut sender, connection) =
+        hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.map_err(|_| Cut)?;
+    tokio::spawn(connection);
+    let answer = sender.send_request(request).await.map_err(|_| Cut)?;
+    Ok(answer.map(|body| body.map_err(io::Error::other).boxed_unsync()))
+}
+
+/// The first bytes of a body, then a broken connection or silence.
+fn first(bytes: u64, body: Body, is_cut: bool) -> Body {
+    let begin = stream::once(async move {
+        let whole = body.collect().await.unwrap().to_bytes();
+        let end = usize::try_from(bytes).unwrap().min(whole.len());
+        Ok(Frame::data(whole.slice(..end)))
+    });
+    let end = if is_cut {
+        stream::once(async { Err(io::Error::other(Cut)) }).left_stream()
+    } else {
+        stream::pending().right_stream()
+    };
+    StreamBody::new(begin.chain(end)).boxed_unsync()
+}
+
+fn corrupt(body: Body) -> Body {
+    let changed = stream::once(async move {
+        let mut bytes = body.collect().await.unwrap().to_bytes().to_vec();
+        if let Some(first) = bytes.first_mut() {
+            *first ^= 1;
+        }
+        Ok(Frame::data(Bytes::from(bytes)))
+    });
+    StreamBody::new(changed).boxed_unsync()
+}

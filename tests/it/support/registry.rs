@@ -1,0 +1,109 @@
+//! A real registry (docker-registry) on a free loopback port, with its data in a temporary folder.
+
+use std::fs;
+use std::io::{BufRead as _, BufReader};
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+
+use tempfile::TempDir;
+
+/// The user of registries with a password.
+pub(crate) const USERNAME: &str = "bob";
+/// The password of that user.
+pub(crate) const PASSWORD: &str = "correct horse";
+/// The line that `htpasswd -B` writes for them (bcrypt, cost 4: this guards nothing).
+const HTPASSWD: &str = "bob:$2b$04$mn1MEn.QXDdNiyZBjAvH9uVzxHo/sOKZabIxG8lrgIzws9xzpj9yW\n";
+
+/// A running registry; it ends when this is dropped.
+#[derive(Debug)]
+pub(crate) struct Registry {
+    process: Child,
+    port: u16,
+    folder: TempDir,
+}
+
+impl Registry {
+    /// A registry open to everybody.
+    pub(crate) fn start() -> Self {
+        Self::start_with("", |_| {})
+    }
+
+    /// A registry that wants [`USERNAME`] and [`PASSWORD`].
+    pub(crate) fn start_with_password() -> Self {
+        let auth = "auth: {htpasswd: {realm: test, path: FOLDER/htpasswd}}\n";
+        Self::start_with(auth, |folder| fs::write(folder.join("htpasswd"), HTPASSWD).unwrap())
+    }
+
+    /// A registry that speaks TLS, and the PEM file of the certificate that it signed itself.
+    pub(crate) fn start_with_tls() -> (Self, Vec<u8>) {
+        let tls = "  tls: {certificate: FOLDER/cert.pem, key: FOLDER/key.pem}\n";
+        let registry = Self::start_with(tls, |folder| {
+            let output = Command::new("openssl")
+                .args(["req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256"])
+                .args(["-nodes", "-days", "2", "-subj", "/CN=test", "-keyout", "key.pem"])
+                .args(["-addext", "subjectAltName=IP:127.0.0.1", "-out", "cert.pem"])
+                .args(["-addext", "basicConstraints=critical,CA:FALSE"])
+                .current_dir(folder)
+                .output()
+                .expect("openssl is installed");
+            assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        });
+        let certificate = fs::read(registry.folder.path().join("cert.pem")).unwrap();
+        (registry, certificate)
+    }
+
+    /// `extra` follows the `http` section of the configuration; `FOLDER` in it is the data folder.
+    fn start_with(extra: &str, prepare: impl FnOnce(&Path)) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        prepare(folder.path());
+        let config = format!(
+            "version: 0.1\nlog: {{level: info, accesslog: {{disabled: true}}}}\n\
+             storage: {{filesystem: {{rootdirectory: FOLDER/data}}, delete: {{enabled: true}}}}\n\
+             http:\n  addr: 127.0.0.1:0\n  secret: test\n{extra}"
+        );
+        let config = config.replace("FOLDER", folder.path().to_str().unwrap());
+        let path = folder.path().join("config.yml");
+        fs::write(&path, config).unwrap();
+        let mut process = Command::new("docker-registry")
+            .arg("serve")
+            .arg(&path)
+            .env("OTEL_TRACES_EXPORTER", "none")
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("docker-registry is installed (apt install docker-registry)");
+        // The system chose the port; the registry says which when it is ready.
+        let mut lines = BufReader::new(process.stderr.take().unwrap()).lines();
+        let mut said = String::new();
+        let port = lines
+            .by_ref()
+            .map_while(Result::ok)
+            .find_map(|line| {
+                said.push_str(&line);
+                said.push('\n');
+                listening_port(&line)
+            })
+            .unwrap_or_else(|| panic!("docker-registry did not start:\n{said}"));
+        // It must be able to go on writing.
+        std::thread::spawn(move || lines.map_while(Result::ok).for_each(drop));
+        Self { process, port, folder }
+    }
+
+    /// `127.0.0.1:port`.
+    pub(crate) fn host(&self) -> String {
+        format!("127.0.0.1:{}", self.port)
+    }
+}
+
+impl Drop for Registry {
+    fn drop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+fn listening_port(line: &str) -> Option<u16> {
+    let (_, rest) = line.split_once("listening on 127.0.0.1:")?;
+    let digits: String = rest.chars().take_while(char::is_ascii_digit).collect();
+    digits.parse().ok()
+}
