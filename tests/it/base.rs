@@ -1,7 +1,5 @@
 //! Bases as registries and layouts have them, and what is in their layers.
 
-#![expect(clippy::unwrap_used, reason = "a helper that fails is the failure of its test")]
-
 use std::collections::BTreeMap;
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;

@@ -1,5 +1,10 @@
 //! One test binary, one module per user story.
 
+#![expect(
+    clippy::unwrap_used,
+    reason = "what fails in a test, or in a helper of one, fails the test"
+)]
+
 mod base;
 mod publish;
 mod registry;

@@ -17,7 +17,8 @@ use crate::oci::{Platform, Reference, canonical_json};
 use crate::publish::archive::{self, Archive, Place, blob_path};
 use crate::publish::contents::{self, Contents};
 use crate::publish::{
-    Destination, DestinationKind, ParsedDestination, PublishContext, PublishError, Published, Session,
+    Destination, DestinationKind, ParsedDestination, PublishContext, PublishError, Published,
+    Session,
 };
 use crate::store::layout::REF_NAME;
 

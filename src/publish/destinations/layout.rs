@@ -14,7 +14,8 @@ use crate::publish::contents::{self, Contents, Counted, blocking};
 use crate::publish::folder::LayoutFolder;
 use crate::publish::once::Once;
 use crate::publish::{
-    Destination, DestinationKind, ParsedDestination, PublishContext, PublishError, Published, Session,
+    Destination, DestinationKind, ParsedDestination, PublishContext, PublishError, Published,
+    Session,
 };
 
 /// See the module.

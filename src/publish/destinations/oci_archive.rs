@@ -11,7 +11,8 @@ use crate::oci::Platform;
 use crate::publish::archive::{self, Archive, Place};
 use crate::publish::contents::{self, Contents};
 use crate::publish::{
-    Destination, DestinationKind, ParsedDestination, PublishContext, PublishError, Published, Session,
+    Destination, DestinationKind, ParsedDestination, PublishContext, PublishError, Published,
+    Session,
 };
 use crate::store::layout::REF_NAME;
 

@@ -13,7 +13,8 @@ use crate::oci::{Descriptor, Reference, Repository};
 use crate::plan::Origin;
 use crate::publish::once::Once;
 use crate::publish::{
-    Destination, DestinationKind, ParsedDestination, PublishContext, PublishError, Published, Session, contents,
+    Destination, DestinationKind, ParsedDestination, PublishContext, PublishError, Published,
+    Session, contents,
 };
 use crate::registry::{self, BlobOutcome, BlobSource, ManifestOutcome};
 use crate::store::Store;
@@ -155,7 +156,10 @@ impl Push {
             let task = self.context.events.task(Action::Upload, subject, Some(descriptor.size));
             let client = &self.context.client;
             let pushing = client.push_blob(&self.repository, descriptor, source, mount_from, &task);
-            match Box::pin(pushing).await.attempting(|| format!("push {name} to `{}`", self.repository))? {
+            match Box::pin(pushing)
+                .await
+                .attempting(|| format!("push {name} to `{}`", self.repository))?
+            {
                 BlobOutcome::Present => task.skip("is there"),
                 BlobOutcome::Mounted => task.skip(mount_from.map_or_else(
                     || "mounted".to_owned(),

@@ -1,7 +1,5 @@
 //! Images made by hand, so that a story can say what is in them.
 
-#![expect(clippy::unwrap_used, reason = "a helper that fails is the failure of its test")]
-
 use std::io::Write as _;
 use std::path::Path;
 use std::process::Command;

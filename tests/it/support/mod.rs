@@ -1,6 +1,6 @@
 //! What stories need around them: registries, servers that misbehave on purpose, images.
 
-pub mod fault_proxy;
-pub mod image;
-pub mod registry;
-pub mod server;
+pub(crate) mod fault_proxy;
+pub(crate) mod image;
+pub(crate) mod registry;
+pub(crate) mod server;
