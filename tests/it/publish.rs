@@ -516,6 +516,10 @@ async fn an_archive_replaces_a_file_and_never_a_folder() {
     story.publish(&story.local("oci-archive", "link.tar"), &hello, &[]).await;
     assert!(story.path().join("link.tar").is_symlink());
     run("tar", &["-tf", "real.tar"], story.path());
+    // A device is written to, and is full.
+    let error = story.try_publish("oci-archive:/dev/full", &hello, &[]).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Failed);
+    assert_eq!(error.lines()[0], "write an archive to `/dev/full`");
     // A pipe takes the bytes itself.
     run("mkfifo", &["pipe"], story.path());
     let pipe = story.path().join("pipe");

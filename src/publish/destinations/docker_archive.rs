@@ -78,6 +78,7 @@ impl Destination for DockerArchive {
 
     async fn open(&self, context: &PublishContext) -> Result<Box<dyn Session>> {
         self.place.check()?;
+        names(&context.name, &[])?;
         Ok(Box::new(Write { place: self.place.clone(), context: context.clone() }))
     }
 }
@@ -117,7 +118,11 @@ impl Session for Write {
 fn names(name: &str, tags: &[String]) -> Result<Vec<Reference>, PublishError> {
     let latest = ["latest".to_owned()];
     let tags = if tags.is_empty() { &latest } else { tags };
-    tags.iter().map(|tag| Ok(format!("{name}:{tag}").parse::<Reference>()?)).collect()
+    let named = |tag| {
+        let name = format!("{name}:{tag}");
+        name.parse::<Reference>().map_err(|source| PublishError::InvalidName { name, source })
+    };
+    tags.iter().map(named).collect()
 }
 
 fn annotations(name: &Reference) -> BTreeMap<String, String> {
@@ -159,7 +164,7 @@ mod tests {
         }
         assert_eq!(
             names("Hello World", &[]).unwrap_err().to_string(),
-            "this is no place to push to"
+            "an image cannot be called `Hello World:latest`"
         );
     }
 
