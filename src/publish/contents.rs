@@ -71,7 +71,7 @@ pub(super) async fn open(layer: &Layer, context: &PublishContext) -> Result<Box<
     let descriptor = &layer.descriptor;
     let (store, place) = match &layer.origin {
         Origin::Registry(repository) => {
-            let blob = context.client.open_blob(repository, descriptor).await?;
+            let blob = Box::pin(context.client.open_blob(repository, descriptor)).await?;
             return Ok(Box::new(SyncIoBridge::new(blob)));
         }
         Origin::Store => (context.store.clone(), "the cache".to_owned()),

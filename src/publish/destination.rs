@@ -27,8 +27,11 @@ pub struct DestinationKind {
     /// Whether it is elsewhere, so that `push` goes there and `build` does not.
     pub is_remote: bool,
     /// Reads the text when it is written for this kind.
-    pub parse: fn(&str) -> Option<Result<Box<dyn Destination>, PublishError>>,
+    pub parse: fn(&str) -> Option<ParsedDestination>,
 }
+
+/// A place, or why the text that was meant to name it does not.
+pub type ParsedDestination = Result<Box<dyn Destination>, PublishError>;
 
 /// A place that was named.
 #[async_trait]

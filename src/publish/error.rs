@@ -33,6 +33,14 @@ pub enum PublishError {
         #[from]
         source: InvalidReference,
     },
+    /// A local engine would not take the image under this name.
+    #[error("an image cannot be called `{}`", name.escape_debug())]
+    InvalidName {
+        /// The name, with a tag.
+        name: String,
+        /// What is wrong.
+        source: InvalidReference,
+    },
     /// The folder belongs to something else.
     #[error("`{}` is neither empty nor an OCI layout", path.display())]
     Occupied {
@@ -119,6 +127,7 @@ impl Classified for PublishError {
             Self::MissingBlob { .. } => vec!["build the image again".into()],
             Self::InvalidDestination { .. }
             | Self::InvalidReference { .. }
+            | Self::InvalidName { .. }
             | Self::ForeignLayout { .. }
             | Self::BadFile { .. }
             | Self::UnusableImage { .. }

@@ -13,7 +13,9 @@ mod folder;
 mod once;
 mod source;
 
-pub use destination::{Destination, DestinationKind, Output, PublishContext, Session};
+pub use destination::{
+    Destination, DestinationKind, Output, ParsedDestination, PublishContext, Session,
+};
 pub use error::PublishError;
 pub use source::read_layout;
 

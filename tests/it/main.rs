@@ -2,11 +2,13 @@
 
 mod architecture;
 mod bad_input;
+mod base;
 mod build;
 mod config;
 mod engines;
 mod files;
 mod layers;
+mod publish;
 mod registry;
 mod reproducibility;
 mod support;

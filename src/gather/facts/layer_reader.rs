@@ -20,6 +20,7 @@ pub(super) struct LayerReader<R: Read> {
     limits: Limits,
 }
 
+#[expect(clippy::large_enum_variant, reason = "there is one per layer that is being read")]
 enum Unpacker<R: Read> {
     Plain(BufReader<Tap<R>>),
     /// Layers of several gzip members exist: eStargz, pigz.

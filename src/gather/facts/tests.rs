@@ -226,3 +226,20 @@ fn a_damaged_blob_is_reported_as_damaged_whatever_it_holds() {
         }
     }
 }
+
+#[test]
+fn reading_ends_when_nobody_waits_for_it() {
+    let blob = tar(&[("a", b'0', 0, b"")]);
+    let descriptor = Descriptor::of(MediaType::OciLayer, &blob);
+    let task = Events::none().task(Action::Inspect, "layer", None);
+    let cancel = CancellationToken::new();
+    let watched = || Watched { blob: &blob[..], task: &task, cancel: cancel.clone() };
+    assert!(scan(watched(), &descriptor, Limits::GENEROUS).is_ok());
+    cancel.cancel();
+    match scan(watched(), &descriptor, Limits::GENEROUS) {
+        Err(FactsError::Read { source, .. }) => {
+            assert_eq!(source.to_string(), "nobody waits for it any more");
+        }
+        other => panic!("{other:?}"),
+    }
+}

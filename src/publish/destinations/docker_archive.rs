@@ -17,7 +17,8 @@ use crate::oci::{Platform, Reference, canonical_json};
 use crate::publish::archive::{self, Archive, Place, blob_path};
 use crate::publish::contents::{self, Contents};
 use crate::publish::{
-    Destination, DestinationKind, PublishContext, PublishError, Published, Session,
+    Destination, DestinationKind, ParsedDestination, PublishContext, PublishError, Published,
+    Session,
 };
 use crate::store::layout::REF_NAME;
 
@@ -53,7 +54,7 @@ struct Saved {
     layers: Vec<String>,
 }
 
-fn parse(text: &str) -> Option<Result<Box<dyn Destination>, PublishError>> {
+fn parse(text: &str) -> Option<ParsedDestination> {
     let path = if text == "-" { text } else { text.strip_prefix("docker-archive:")? };
     Some(Place::parse(text, path).map(|place| Box::new(DockerArchive { place }) as _))
 }
@@ -77,6 +78,7 @@ impl Destination for DockerArchive {
 
     async fn open(&self, context: &PublishContext) -> Result<Box<dyn Session>> {
         self.place.check()?;
+        names(&context.name, &[])?;
         Ok(Box::new(Write { place: self.place.clone(), context: context.clone() }))
     }
 }
@@ -116,7 +118,11 @@ impl Session for Write {
 fn names(name: &str, tags: &[String]) -> Result<Vec<Reference>, PublishError> {
     let latest = ["latest".to_owned()];
     let tags = if tags.is_empty() { &latest } else { tags };
-    tags.iter().map(|tag| Ok(format!("{name}:{tag}").parse::<Reference>()?)).collect()
+    let named = |tag| {
+        let name = format!("{name}:{tag}");
+        name.parse::<Reference>().map_err(|source| PublishError::InvalidName { name, source })
+    };
+    tags.iter().map(named).collect()
 }
 
 fn annotations(name: &Reference) -> BTreeMap<String, String> {
@@ -158,7 +164,7 @@ mod tests {
         }
         assert_eq!(
             names("Hello World", &[]).unwrap_err().to_string(),
-            "this is no place to push to"
+            "an image cannot be called `Hello World:latest`"
         );
     }
 

@@ -14,7 +14,8 @@ use crate::publish::contents::{self, Contents, Counted, blocking};
 use crate::publish::folder::LayoutFolder;
 use crate::publish::once::Once;
 use crate::publish::{
-    Destination, DestinationKind, PublishContext, PublishError, Published, Session,
+    Destination, DestinationKind, ParsedDestination, PublishContext, PublishError, Published,
+    Session,
 };
 
 /// See the module.
@@ -42,7 +43,7 @@ struct Write {
     added: Once,
 }
 
-fn parse(text: &str) -> Option<Result<Box<dyn Destination>, PublishError>> {
+fn parse(text: &str) -> Option<ParsedDestination> {
     let rest = text.strip_prefix("oci:")?;
     let (path, name) = split(rest);
     let problem = match name {

@@ -5,7 +5,7 @@ mod layout;
 mod oci_archive;
 mod registry;
 
-use super::{Destination, DestinationKind, PublishError};
+use super::{DestinationKind, ParsedDestination, PublishError};
 
 /// Every kind of destination, in the order of the docs. The first that knows a text takes it.
 pub static DESTINATIONS: &[&DestinationKind] = &[
@@ -21,7 +21,7 @@ pub static DESTINATIONS: &[&DestinationKind] = &[
 /// # Errors
 ///
 /// [`PublishError`] when no kind knows the text, or the one that does refuses it.
-pub fn parse(text: &str) -> Result<Box<dyn Destination>, PublishError> {
+pub fn parse(text: &str) -> ParsedDestination {
     DESTINATIONS.iter().find_map(|kind| (kind.parse)(text)).unwrap_or_else(|| {
         let word = text.split(':').next().unwrap_or_default();
         let similar = DESTINATIONS

@@ -11,7 +11,8 @@ use crate::oci::Platform;
 use crate::publish::archive::{self, Archive, Place};
 use crate::publish::contents::{self, Contents};
 use crate::publish::{
-    Destination, DestinationKind, PublishContext, PublishError, Published, Session,
+    Destination, DestinationKind, ParsedDestination, PublishContext, PublishError, Published,
+    Session,
 };
 use crate::store::layout::REF_NAME;
 
@@ -35,7 +36,7 @@ struct Write {
     context: PublishContext,
 }
 
-fn parse(text: &str) -> Option<Result<Box<dyn Destination>, PublishError>> {
+fn parse(text: &str) -> Option<ParsedDestination> {
     let path = text.strip_prefix("oci-archive:")?;
     Some(Place::parse(text, path).map(|place| Box::new(OciArchive { place }) as _))
 }

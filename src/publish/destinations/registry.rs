@@ -13,7 +13,8 @@ use crate::oci::{Descriptor, Reference, Repository};
 use crate::plan::Origin;
 use crate::publish::once::Once;
 use crate::publish::{
-    Destination, DestinationKind, PublishContext, PublishError, Published, Session, contents,
+    Destination, DestinationKind, ParsedDestination, PublishContext, PublishError, Published,
+    Session, contents,
 };
 use crate::registry::{self, BlobOutcome, BlobSource, ManifestOutcome};
 use crate::store::Store;
@@ -48,7 +49,7 @@ struct Push {
     confirmed: Once,
 }
 
-fn parse(text: &str) -> Option<Result<Box<dyn Destination>, PublishError>> {
+fn parse(text: &str) -> Option<ParsedDestination> {
     // A bare name would be one of Docker's official images: nobody means to push there.
     if !text.contains('/') {
         return None;
@@ -154,9 +155,11 @@ impl Push {
             let subject = format!("{} {name}", descriptor.digest.short());
             let task = self.context.events.task(Action::Upload, subject, Some(descriptor.size));
             let client = &self.context.client;
-            let pushed =
-                client.push_blob(&self.repository, descriptor, source, mount_from, &task).await;
-            match pushed.attempting(|| format!("push {name} to `{}`", self.repository))? {
+            let pushing = client.push_blob(&self.repository, descriptor, source, mount_from, &task);
+            match Box::pin(pushing)
+                .await
+                .attempting(|| format!("push {name} to `{}`", self.repository))?
+            {
                 BlobOutcome::Present => task.skip("is there"),
                 BlobOutcome::Mounted => task.skip(mount_from.map_or_else(
                     || "mounted".to_owned(),

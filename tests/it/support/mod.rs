@@ -1,6 +1,8 @@
-//! What the stories share: the binary under test, registries, servers that misbehave on purpose.
+//! What the stories share: the binary under test, registries, servers that misbehave on purpose,
+//! images.
 
 pub(crate) mod cli;
 pub(crate) mod fault_proxy;
+pub(crate) mod image;
 pub(crate) mod registry;
 pub(crate) mod server;

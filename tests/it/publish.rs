@@ -1,0 +1,547 @@
+//! Images at their destinations, read back by programs that nobody here wrote.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::io::{self, Write};
+use std::path::Path;
+use std::sync::mpsc::Receiver;
+use std::sync::{Arc, Mutex};
+
+use dockless::error::ErrorKind;
+use dockless::event::{Action, Event, Events, Outcome};
+use dockless::image::Assembly;
+use dockless::oci::{Descriptor, Digest, Platform};
+use dockless::plan::Origin;
+use dockless::publish::destinations::parse;
+use dockless::publish::{Output, PublishContext, Published, read_layout};
+use dockless::store::Store;
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+use super::support::image::{
+    assembly, client, file, folder, hello, image, layer, repository, run, with_origin,
+};
+use super::support::registry::Registry;
+
+/// A store, a folder to write into, and a context that publishes from there.
+struct Story {
+    context: PublishContext,
+    events: Receiver<Event>,
+    stdout: Shared,
+    folder: TempDir,
+}
+
+#[derive(Clone, Default)]
+struct Shared(Arc<Mutex<Vec<u8>>>);
+
+impl Write for Shared {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.lock().unwrap().write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl Story {
+    fn new() -> Self {
+        let (sender, events) = Events::channel();
+        let stdout = Shared::default();
+        let context = PublishContext {
+            store: Store::temporary().unwrap(),
+            client: client(&sender),
+            events: sender,
+            name: "hello".into(),
+            stdout: Output::new(stdout.clone()),
+        };
+        Self { context, events, stdout, folder: tempfile::tempdir().unwrap() }
+    }
+
+    fn path(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// A destination in the story's folder.
+    fn local(&self, kind: &str, name: &str) -> String {
+        format!("{kind}:{}/{name}", self.path().display())
+    }
+
+    async fn publish(&self, to: &str, what: &Assembly, tags: &[&str]) -> Published {
+        self.try_publish(to, what, tags).await.unwrap()
+    }
+
+    async fn try_publish(
+        &self,
+        to: &str,
+        what: &Assembly,
+        tags: &[&str],
+    ) -> dockless::error::Result<Published> {
+        let tags: Vec<_> = tags.iter().map(|tag| (*tag).to_owned()).collect();
+        let session = parse(to).unwrap().open(&self.context).await?;
+        for layer in what.images.iter().flat_map(|image| &image.layers) {
+            session.add_layer(layer).await?;
+        }
+        session.finish(what, &tags).await
+    }
+
+    /// How every upload and every manifest fared since the last time, in order.
+    fn outcomes(&self) -> Vec<(Action, Outcome, String)> {
+        let mut actions = BTreeMap::new();
+        let mut outcomes = Vec::new();
+        for event in self.events.try_iter() {
+            match event {
+                Event::TaskStarted { id, action, .. } => {
+                    actions.insert(id, action);
+                }
+                Event::TaskFinished { id, outcome, detail } => {
+                    outcomes.push((actions[&id], outcome, detail.unwrap_or_default()));
+                }
+                _ => {}
+            }
+        }
+        outcomes
+    }
+}
+
+fn json_of(path: &Path) -> Value {
+    serde_json::from_slice(&fs::read(path).unwrap()).unwrap()
+}
+
+fn digest_of(what: &Assembly) -> String {
+    what.descriptor().digest.to_string()
+}
+
+/// Every file of a folder with its content, for comparing.
+fn files(root: &Path) -> BTreeMap<String, Vec<u8>> {
+    let mut files = BTreeMap::new();
+    let mut folders = vec![root.to_owned()];
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                folders.push(path);
+            } else {
+                let name = path.strip_prefix(root).unwrap().display().to_string();
+                files.insert(name, fs::read(path).unwrap());
+            }
+        }
+    }
+    files
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_layout_is_what_others_take_for_one() {
+    let story = Story::new();
+    let hello = hello(&story.context.store);
+    let published = story.publish(&story.local("oci", "out"), &hello, &["v1", "latest"]).await;
+    let out = story.path().join("out");
+    assert_eq!(
+        published,
+        Published {
+            reference: format!("oci:{}@{}", out.display(), digest_of(&hello)),
+            descriptor: hello.descriptor().clone(),
+            tags: vec!["v1".into(), "latest".into()],
+            platforms: vec![Platform::linux_amd64()],
+        }
+    );
+
+    let entry = |tag: &str| {
+        json!({
+            "mediaType": "application/vnd.oci.image.manifest.v1+json",
+            "digest": digest_of(&hello),
+            "size": hello.descriptor().size,
+            "platform": {"os": "linux", "architecture": "amd64"},
+            "annotations": {"org.opencontainers.image.ref.name": tag},
+        })
+    };
+    assert_eq!(
+        json_of(&out.join("index.json")),
+        json!({
+            "schemaVersion": 2,
+            "mediaType": "application/vnd.oci.image.index.v1+json",
+            "manifests": [entry("v1"), entry("latest")],
+        })
+    );
+    assert_eq!(json_of(&out.join("oci-layout")), json!({"imageLayoutVersion": "1.0.0"}));
+    let mut names: Vec<_> = files(&out).into_keys().collect();
+    names.retain(|name| !name.starts_with("blobs/sha256/"));
+    assert_eq!(names, ["index.json", "oci-layout"]);
+
+    // skopeo reads it, and finds every digest right.
+    let shown = run("skopeo", &["inspect", "oci:out:v1"], story.path());
+    assert_eq!(serde_json::from_str::<Value>(&shown).unwrap()["Digest"], digest_of(&hello));
+    run("skopeo", &["copy", "-q", "oci:out:latest", "dir:copy"], story.path());
+    let manifest = fs::read(story.path().join("copy/manifest.json")).unwrap();
+    assert_eq!(Digest::of(&manifest), hello.descriptor().digest);
+    run("skopeo", &["copy", "-q", "oci:out:v1", "docker-archive:copy.tar"], story.path());
+
+    // umoci unpacks it.
+    run("umoci", &["unpack", "--rootless", "--image", "out:v1", "bundle"], story.path());
+    let root = story.path().join("bundle/rootfs");
+    assert_eq!(fs::read_to_string(root.join("app/data")).unwrap(), "42\n");
+    assert_eq!(fs::read_link(root.join("bin")).unwrap(), Path::new("usr/bin"));
+
+    // An independent parser reads every document.
+    let index = oci_spec::image::ImageIndex::from_file(out.join("index.json")).unwrap();
+    let blob = |digest: &str| out.join("blobs/sha256").join(digest.replace("sha256:", ""));
+    let manifest = index.manifests()[0].digest().to_string();
+    let manifest = oci_spec::image::ImageManifest::from_file(blob(&manifest)).unwrap();
+    let config = blob(manifest.config().digest().as_ref());
+    let config = oci_spec::image::ImageConfiguration::from_file(config).unwrap();
+    assert_eq!(config.rootfs().diff_ids().len(), manifest.layers().len());
+    oci_spec::image::OciLayout::from_file(out.join("oci-layout")).unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_layout_of_somebody_else_is_added_to() {
+    let story = Story::new();
+    let (first, store) = (hello(&story.context.store), &story.context.store);
+    story.publish(&story.local("oci", "ours"), &first, &["first"]).await;
+    run("skopeo", &["copy", "-q", "oci:ours:first", "oci:theirs:one"], story.path());
+    let more = layer(store, "more", &[file("more", "x")]);
+    let second = assembly(vec![image(&Platform::linux_amd64(), vec![more])]);
+    story.publish(&story.local("oci", "theirs:two"), &second, &["ignored"]).await;
+    for (name, digest) in [("one", digest_of(&first)), ("two", digest_of(&second))] {
+        let shown = run("skopeo", &["inspect", &format!("oci:theirs:{name}")], story.path());
+        assert_eq!(serde_json::from_str::<Value>(&shown).unwrap()["Digest"], digest);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_platform_is_kept_in_a_layout_and_in_an_archive() {
+    let story = Story::new();
+    let shared = layer(&story.context.store, "shared", &[file("shared", "x")]);
+    let images: Vec<_> = ["linux/amd64", "linux/arm64"]
+        .map(|platform| {
+            let own = layer(&story.context.store, platform, &[file("own", platform)]);
+            image(&platform.parse().unwrap(), vec![shared.clone(), own])
+        })
+        .into();
+    let both = assembly(images);
+    let layout = story.publish(&story.local("oci", "out"), &both, &["v1"]).await;
+    story.publish(&story.local("oci-archive", "out.tar"), &both, &["v1"]).await;
+    let names: Vec<_> = layout.platforms.iter().map(ToString::to_string).collect();
+    assert_eq!(names, ["linux/amd64", "linux/arm64"]);
+    for from in ["oci:out:v1", "oci-archive:out.tar:v1"] {
+        let raw = run("skopeo", &["inspect", "--raw", from], story.path());
+        assert_eq!(Digest::of(raw.as_bytes()), both.descriptor().digest, "{from}");
+        run("skopeo", &["copy", "-q", "--all", from, "dir:all"], story.path());
+        for arch in ["amd64", "arm64"] {
+            let arguments = ["inspect", "--config", "--override-arch", arch, from];
+            let config: Value =
+                serde_json::from_str(&run("skopeo", &arguments, story.path())).unwrap();
+            assert_eq!(config["architecture"], arch);
+        }
+    }
+    let error =
+        story.try_publish(&story.local("docker-archive", "d.tar"), &both, &[]).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Usage);
+    assert!(!story.path().join("d.tar").exists());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_oci_archive_is_a_layout_in_a_tar_and_the_same_every_time() {
+    let story = Story::new();
+    let hello = hello(&story.context.store);
+    story.publish(&story.local("oci-archive", "a.tar"), &hello, &["v1"]).await;
+    story.publish(&story.local("oci-archive", "b.tar"), &hello, &["v1"]).await;
+    story.publish("oci-archive:-", &hello, &["v1"]).await;
+    let archive = fs::read(story.path().join("a.tar")).unwrap();
+    assert_eq!(fs::read(story.path().join("b.tar")).unwrap(), archive);
+    assert_eq!(*story.stdout.0.lock().unwrap(), archive);
+
+    run("skopeo", &["copy", "-q", "oci-archive:a.tar:v1", "dir:copy"], story.path());
+    let manifest = fs::read(story.path().join("copy/manifest.json")).unwrap();
+    assert_eq!(Digest::of(&manifest), hello.descriptor().digest);
+    // The tar unpacked is what `oci:` writes.
+    story.publish(&story.local("oci", "out"), &hello, &["v1"]).await;
+    fs::create_dir(story.path().join("unpacked")).unwrap();
+    run("tar", &["-xf", "a.tar", "-C", "unpacked"], story.path());
+    assert_eq!(files(&story.path().join("unpacked")), files(&story.path().join("out")));
+    let listed = run("tar", &["-tf", "a.tar"], story.path());
+    let listed: Vec<_> = listed.lines().filter(|name| name.len() < 70).collect();
+    assert_eq!(listed, ["blobs/", "blobs/sha256/", "index.json", "oci-layout"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_docker_archive_is_what_docker_load_reads() {
+    let story = Story::new();
+    let hello = hello(&story.context.store);
+    let to = story.local("docker-archive", "a.tar");
+    let published = story.publish(&to, &hello, &["v1", "latest"]).await;
+    assert_eq!(published.tags, ["v1", "latest"]);
+    story.publish("-", &hello, &["v1", "latest"]).await;
+    let archive = fs::read(story.path().join("a.tar")).unwrap();
+    assert_eq!(*story.stdout.0.lock().unwrap(), archive);
+
+    let manifest = run("tar", &["-xOf", "a.tar", "manifest.json"], story.path());
+    let image = &hello.images[0];
+    let blob = |descriptor: &Descriptor| format!("blobs/sha256/{}", descriptor.digest.hex());
+    assert_eq!(
+        serde_json::from_str::<Value>(&manifest).unwrap(),
+        json!([{
+            "Config": blob(&image.config.descriptor),
+            "RepoTags": ["hello:v1", "hello:latest"],
+            "Layers": [blob(&image.layers[0].descriptor), blob(&image.layers[1].descriptor)],
+        }])
+    );
+    let copy = ["copy", "-q", "docker-archive:a.tar:hello:v1", "oci:copy:v1"];
+    run("skopeo", &copy, story.path());
+    run("umoci", &["unpack", "--rootless", "--image", "copy:v1", "bundle"], story.path());
+    let run = story.path().join("bundle/rootfs/app/run");
+    assert_eq!(fs::read_to_string(run).unwrap(), "#!/bin/sh\necho hello\n");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn layers_of_the_base_go_from_the_registry_straight_to_where_they_are_needed() {
+    let (near, far) = (Registry::start(), Registry::start());
+    let story = Story::new();
+    let base = hello(&story.context.store);
+    let origin = repository(&far.host(), "base/image");
+    story.publish(&origin.to_string(), &base, &["1"]).await;
+    let base = with_origin(base, &Origin::Registry(origin));
+    // Nothing of it is on this machine.
+    let context = PublishContext { store: Store::temporary().unwrap(), ..story.context.clone() };
+    let story = Story { context, ..story };
+    for (to, check) in [
+        (story.local("oci", "out"), "oci:out:v1"),
+        (story.local("oci-archive", "o.tar"), "oci-archive:o.tar:v1"),
+        (format!("{}/a/b", near.host()), "registry"),
+    ] {
+        let published = story.publish(&to, &base, &["v1"]).await;
+        assert_eq!(published.descriptor, *base.descriptor());
+        if check == "registry" {
+            let from = format!("docker://{}/a/b:v1", near.host());
+            run("skopeo", &["copy", "-q", "--src-tls-verify=false", &from, "dir:r"], story.path());
+        } else {
+            run("skopeo", &["copy", "-q", check, "dir:copy"], story.path());
+        }
+    }
+    assert_eq!(fs::read_dir(story.context.store.root().join("blobs/sha256")).unwrap().count(), 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_push_sends_only_what_is_not_there_and_the_tags_last() {
+    let registry = Registry::start();
+    let story = Story::new();
+    let hello = hello(&story.context.store);
+    let to = format!("{}/acme/hello", registry.host());
+    let published = story.publish(&to, &hello, &["v1", "latest"]).await;
+    assert_eq!(
+        published,
+        Published {
+            reference: format!("{to}@{}", digest_of(&hello)),
+            descriptor: hello.descriptor().clone(),
+            tags: vec!["v1".into(), "latest".into()],
+            platforms: vec![Platform::linux_amd64()],
+        }
+    );
+    let (upload, publish) = (Action::Upload, Action::Publish);
+    let sent = |detail: &str| (upload, Outcome::Done, detail.to_owned());
+    let put = || (publish, Outcome::Done, digest_of(&hello));
+    assert_eq!(story.outcomes(), [sent("sent"), sent("sent"), sent("sent"), put(), put()]);
+    let there = || (upload, Outcome::Skipped, "is there".to_owned());
+    let unchanged = || (publish, Outcome::Skipped, "unchanged".to_owned());
+    story.publish(&to, &hello, &["v1"]).await;
+    assert_eq!(story.outcomes(), [there(), there(), there(), unchanged()]);
+
+    // Another repository of the registry takes the layers over.
+    let origin = repository(&registry.host(), "acme/hello");
+    let derived = with_origin(hello.clone(), &Origin::Registry(origin.clone()));
+    let other = format!("{}/acme/other:own", registry.host());
+    let published = story.publish(&other, &derived, &["ignored"]).await;
+    assert_eq!(published.tags, ["own"]);
+    let mounted = || (upload, Outcome::Skipped, format!("mounted from {origin}"));
+    assert_eq!(story.outcomes(), [mounted(), mounted(), sent("sent"), put()]);
+
+    // Without a tag it is there by its digest.
+    let third = format!("{}/acme/third", registry.host());
+    let published = story.publish(&third, &hello, &[]).await;
+    let from = format!("docker://{}", published.reference);
+    let raw = run("skopeo", &["inspect", "--raw", "--tls-verify=false", &from], story.path());
+    assert_eq!(Digest::of(raw.as_bytes()), published.descriptor.digest);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_index_is_pushed_after_its_images() {
+    let registry = Registry::start();
+    let story = Story::new();
+    let images: Vec<_> = ["linux/amd64", "linux/arm64"]
+        .map(|platform| {
+            let own = layer(&story.context.store, platform, &[file("own", platform)]);
+            image(&platform.parse().unwrap(), vec![own])
+        })
+        .into();
+    let both = assembly(images);
+    let to = format!("{}/acme/both", registry.host());
+    story.publish(&to, &both, &["v1"]).await;
+    let put: Vec<_> = story
+        .outcomes()
+        .into_iter()
+        .filter(|(action, ..)| *action == Action::Publish)
+        .map(|(_, _, detail)| detail)
+        .collect();
+    let digest = |number: usize| both.images[number].manifest.descriptor.digest.to_string();
+    assert_eq!(put, [digest(0), digest(1), digest_of(&both)]);
+
+    let client = oci_client::Client::new(oci_client::client::ClientConfig {
+        protocol: oci_client::client::ClientProtocol::Http,
+        ..oci_client::client::ClientConfig::default()
+    });
+    let reference: oci_client::Reference = format!("{to}:v1").parse().unwrap();
+    let anonymous = oci_client::secrets::RegistryAuth::Anonymous;
+    let (manifest, digest) = client.pull_manifest(&reference, &anonymous).await.unwrap();
+    assert_eq!(digest, digest_of(&both));
+    assert!(matches!(manifest, oci_client::manifest::OciManifest::ImageIndex(_)));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_the_registry_loses_before_the_manifest_is_brought_again() {
+    let registry = Registry::start();
+    let story = Story::new();
+    let hello = hello(&story.context.store);
+    let to = format!("{}/acme/lost", registry.host());
+    let session = parse(&to).unwrap().open(&story.context).await.unwrap();
+    let lost = &hello.images[0].layers[0];
+    session.add_layer(lost).await.unwrap();
+    let blob = format!("http://{}/v2/acme/lost/blobs/{}", registry.host(), lost.descriptor.digest);
+    run("curl", &["-sf", "-X", "DELETE", &blob], story.path());
+    session.finish(&hello, &["v1".into()]).await.unwrap();
+    let from = format!("docker://{to}:v1");
+    run("skopeo", &["copy", "-q", "--src-tls-verify=false", &from, "dir:copy"], story.path());
+    let warned = story
+        .events
+        .try_iter()
+        .any(|event| matches!(event, Event::Warning { code: "registry-lost-content", .. }));
+    assert!(warned);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_layout_that_was_built_earlier_is_pushed_as_it_is() {
+    let registry = Registry::start();
+    let story = Story::new();
+    let hello = hello(&story.context.store);
+    story.publish(&story.local("oci", "out"), &hello, &["v1"]).await;
+    let out = story.path().join("out");
+    let read = read_layout(&out, Some("v1")).unwrap();
+    let mut expected = with_origin(hello.clone(), &Origin::Layout(out.clone()));
+    for layer in &mut expected.images[0].layers {
+        layer.name = "layer".into();
+    }
+    assert_eq!(read, expected);
+
+    let context = PublishContext { store: Store::temporary().unwrap(), ..story.context.clone() };
+    let story = Story { context, ..story };
+    let to = format!("{}/acme/hello", registry.host());
+    let published = story.publish(&to, &read, &["v1"]).await;
+    assert_eq!(published.descriptor, *hello.descriptor());
+    // From one layout to another, too.
+    story.publish(&story.local("oci", "again"), &read, &["v1"]).await;
+    assert_eq!(files(&story.path().join("again")), files(&out));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_layout_is_read_only_when_all_of_it_is_right() {
+    let story = Story::new();
+    let hello = hello(&story.context.store);
+    story.publish(&story.local("oci", "out"), &hello, &["v1"]).await;
+    let out = story.path().join("out");
+    let layer = &hello.images[0].layers[1].descriptor.digest;
+    let blob = out.join("blobs/sha256").join(layer.hex());
+    let mut bytes = fs::read(&blob).unwrap();
+    bytes[20] ^= 1;
+    fs::write(&blob, &bytes).unwrap();
+    let error = read_layout(&out, None).unwrap_err();
+    assert_eq!(
+        (error.kind(), error.to_string()),
+        (ErrorKind::Usage, format!("`{}` lacks blob `{layer}`, or has it damaged", out.display()))
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_fails_leaves_nothing_behind() {
+    let story = Story::new();
+    let hello = hello(&story.context.store);
+    let lost = &hello.images[0].layers[1].descriptor.digest;
+    fs::remove_file(story.context.store.blob_path(lost)).unwrap();
+    for to in [
+        story.local("oci", "a/b"),
+        story.local("oci-archive", "a.tar"),
+        story.local("docker-archive", "b.tar"),
+    ] {
+        let error = story.try_publish(&to, &hello, &[]).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Failed);
+        let lines = error.lines();
+        assert_eq!(
+            lines.last().unwrap(),
+            &format!("blob `{lost}` is gone from the cache, or damaged"),
+        );
+    }
+    assert_eq!(fs::read_dir(story.path()).unwrap().count(), 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_damaged_blob_of_the_cache_goes_nowhere() {
+    let story = Story::new();
+    let hello = hello(&story.context.store);
+    let digest = &hello.images[0].layers[0].descriptor.digest;
+    let blob = story.context.store.blob_path(digest);
+    let mut bytes = fs::read(&blob).unwrap();
+    bytes[20] ^= 1;
+    fs::write(&blob, bytes).unwrap();
+    for to in [story.local("oci", "out"), story.local("oci-archive", "a.tar")] {
+        let error = story.try_publish(&to, &hello, &[]).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Failed, "{error}");
+    }
+    assert_eq!(fs::read_dir(story.path()).unwrap().count(), 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_archive_replaces_a_file_and_never_a_folder() {
+    let story = Story::new();
+    let hello = hello(&story.context.store);
+    fs::create_dir(story.path().join("folder")).unwrap();
+    for (name, reason) in [("folder", "it is a folder"), ("no/a.tar", "its folder does not exist")]
+    {
+        let to = story.local("oci-archive", name);
+        let message =
+            format!("cannot write an archive to `{}`: {reason}", story.path().join(name).display());
+        assert_eq!(parse(&to).unwrap().check(&[]).unwrap_err().to_string(), message);
+        let error = story.try_publish(&to, &hello, &[]).await.unwrap_err();
+        assert_eq!((error.kind(), error.to_string()), (ErrorKind::Usage, message));
+    }
+    fs::write(story.path().join("real.tar"), "old").unwrap();
+    std::os::unix::fs::symlink("real.tar", story.path().join("link.tar")).unwrap();
+    story.publish(&story.local("oci-archive", "link.tar"), &hello, &[]).await;
+    assert!(story.path().join("link.tar").is_symlink());
+    run("tar", &["-tf", "real.tar"], story.path());
+    // A device is written to, and is full.
+    let error = story.try_publish("oci-archive:/dev/full", &hello, &[]).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Failed);
+    assert_eq!(error.lines()[0], "write an archive to `/dev/full`");
+    // A pipe takes the bytes itself.
+    run("mkfifo", &["pipe"], story.path());
+    let pipe = story.path().join("pipe");
+    let reader = tokio::task::spawn_blocking(move || fs::read(pipe).unwrap());
+    story.publish(&story.local("oci-archive", "pipe"), &hello, &[]).await;
+    assert_eq!(reader.await.unwrap(), fs::read(story.path().join("real.tar")).unwrap());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn several_sessions_share_a_layout() {
+    let story = Story::new();
+    let store = &story.context.store;
+    let shared = layer(store, "shared", &[folder("a"), file("a/b", "x")]);
+    let to = story.local("oci", "out");
+    let pushes = (0..6).map(|number| {
+        let own = layer(store, "own", &[file("own", &number.to_string())]);
+        let what = assembly(vec![image(&Platform::linux_amd64(), vec![shared.clone(), own])]);
+        let (story, to) = (&story, &to);
+        async move { story.publish(to, &what, &[&format!("v{number}")]).await }
+    });
+    futures_util::future::join_all(pushes).await;
+    for number in 0..6 {
+        read_layout(&story.path().join("out"), Some(&format!("v{number}"))).unwrap();
+    }
+}
