@@ -36,18 +36,19 @@ fn main() {
 
 /// What an agent is made of: three quarters text, one quarter that does not compress.
 fn content(size_bytes: usize) -> Vec<u8> {
-    const WORDS: [&str; 12] = [
-        "def ", "return ", "self.", "value", "\n    ", "import ", "(", ") ", "tool", "=", "agent_",
-        "0",
-    ];
     let mut random = fastrand::Rng::with_seed(1);
+    let words: Vec<Vec<u8>> = (0..4000)
+        .map(|_| (0..random.usize(1..9)).map(|_| random.u8(b'a'..=b'z')).chain([b' ']).collect())
+        .collect();
     let mut bytes = Vec::with_capacity(size_bytes + MEBIBYTE);
     while bytes.len() < size_bytes {
         let is_text = random.u8(..4) > 0;
         let end = bytes.len() + random.usize(10_000..400_000);
         while bytes.len() < end {
             if is_text {
-                bytes.extend_from_slice(WORDS[random.usize(..WORDS.len())].as_bytes());
+                // Few words are frequent, most are rare.
+                let frequent = random.usize(..words.len()).min(random.usize(..words.len()));
+                bytes.extend_from_slice(&words[frequent.min(random.usize(..words.len()))]);
             } else {
                 bytes.push(random.u8(..));
             }
