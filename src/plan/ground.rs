@@ -196,7 +196,7 @@ fn what(entry: &Entry) -> String {
             format!("the file `{}`", file.path.escape_debug())
         }
         EntryKind::File(FileSource::Bytes(bytes)) => {
-            format!("a made file of {} bytes", bytes.len())
+            format!("a generated file of {} bytes", bytes.len())
         }
         EntryKind::Symlink(target) => return format!("a link to `{}`", target.escape_debug()),
     };
@@ -346,8 +346,8 @@ mod tests {
         for (drafts, message) in [
             (
                 vec![keep(file("app/x", "a")), keep(file("app/x", "bc"))],
-                "`/app/x` is written twice in one layer: as a made file of 1 bytes (0644, 0:0), \
-                 and as a made file of 2 bytes (0644, 0:0)",
+                "`/app/x` is written twice in one layer: as a generated file of 1 bytes (0644, 0:0), \
+                 and as a generated file of 2 bytes (0644, 0:0)",
             ),
             (
                 vec![keep(directory("d", 0o755, 0)), keep(directory("d", 0o700, 1))],
@@ -356,7 +356,7 @@ mod tests {
             ),
             (
                 vec![keep(file("bin/x", "a")), keep(link("usr/bin/x", "y"))],
-                "`/usr/bin/x` is written twice in one layer: as a made file of 1 bytes \
+                "`/usr/bin/x` is written twice in one layer: as a generated file of 1 bytes \
                  (0644, 0:0), and as a link to `y`",
             ),
             (
@@ -365,7 +365,7 @@ mod tests {
             ),
             (
                 vec![keep(file("app", "a"))],
-                "`/app` would be a made file of 1 bytes (0644, 0:0), but it is a folder already",
+                "`/app` would be a generated file of 1 bytes (0644, 0:0), but it is a folder already",
             ),
             (
                 vec![keep(link("app", "b"))],
@@ -373,11 +373,11 @@ mod tests {
             ),
             (
                 vec![keep(file("bin", "a"))],
-                "`/bin` would be a made file of 1 bytes (0644, 0:0), but it is a folder already",
+                "`/bin` would be a generated file of 1 bytes (0644, 0:0), but it is a folder already",
             ),
             (
                 vec![keep(file("", "a"))],
-                "`/` would be a made file of 1 bytes (0644, 0:0), but it is a folder already",
+                "`/` would be a generated file of 1 bytes (0644, 0:0), but it is a folder already",
             ),
             (
                 vec![keep(directory("etc/passwd", 0o755, 0))],

@@ -17,6 +17,8 @@ mod planner;
 mod root;
 mod summary;
 mod tags;
+#[cfg(test)]
+mod testing;
 
 pub use builtin_base::{BUILTIN_BASES, BuiltinBase, PIECES, Piece, builtin_base};
 pub use entry::{DiskFile, Draft, Entry, EntryKind, Existing, FileSource, FileStamp};

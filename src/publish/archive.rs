@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use bytes::Bytes;
 use tokio::runtime::Handle;
 
-use super::contents::{self, Contents, Counted, blocking};
+use super::contents::{self, Contents, Counted};
 use super::folder::LAYOUT_CONTENT;
 use super::{PublishContext, PublishError};
 use crate::error::{Attempting as _, Error, Result};

@@ -83,17 +83,6 @@ pub(super) async fn open(layer: &Layer, context: &PublishContext) -> Result<Box<
     }
 }
 
-/// Runs something that keeps a thread busy or waits for a disk.
-pub(super) async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
-    let result = tokio::task::spawn_blocking(work).await;
-    match result.map_err(tokio::task::JoinError::try_into_panic) {
-        Ok(value) => value,
-        Err(Ok(panic)) => std::panic::resume_unwind(panic),
-        // Only a runtime that is being shut down cancels such work: nobody will ask again.
-        Err(Err(_)) => std::future::pending().await,
-    }
-}
-
 /// Tells a task of every byte that is read.
 pub(super) struct Counted<'a, R> {
     pub(super) inner: R,

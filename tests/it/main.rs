@@ -1,5 +1,10 @@
 //! One binary for all stories: what users see, proved with real files and independent tools.
 
+#![expect(
+    clippy::unwrap_used,
+    reason = "what fails in a test, or in a helper of one, fails the test"
+)]
+
 mod architecture;
 mod bad_input;
 mod base;
@@ -8,6 +13,7 @@ mod config;
 mod engines;
 mod files;
 mod layers;
+mod plan;
 mod publish;
 mod registry;
 mod reproducibility;

@@ -130,3 +130,94 @@ impl LayerSource for BuiltinLayer {
         Ok(self.piece.drafts(&added, self.mtime))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+
+    use super::*;
+    use crate::plan::testing::{config, listing, source, text};
+
+    #[test]
+    fn every_piece_is_a_layer() {
+        for (name, expected) in [
+            ("ca-certificates", vec!["0644 0:0 etc/ssl/certs/ca-certificates.crt"]),
+            (
+                "passwd",
+                vec![
+                    "0644 0:0 etc/group",
+                    "0644 0:0 etc/passwd",
+                    "0700 65532:65532 home/nonroot/",
+                    "0700 0:0 root/",
+                ],
+            ),
+            ("tmp", vec!["1777 0:0 tmp/"]),
+            ("nsswitch", vec!["0644 0:0 etc/nsswitch.conf"]),
+            ("os-release", vec!["0644 0:0 etc/os-release"]),
+        ] {
+            let layer = source(&config(&[&format!("{{kind: builtin, name: {name}}}")])).unwrap();
+            let drafts = layer.content(&Inputs::default(), &Platform::linux_amd64()).unwrap();
+            assert_eq!(listing(&drafts), expected);
+            assert!(drafts.iter().all(|draft| draft.entry.mtime == 7));
+            assert_eq!(layer.describe(), format!("builtin {name}"));
+        }
+        assert_eq!(PIECES.len(), 5);
+    }
+
+    #[test]
+    fn certificates_of_the_project_are_added() {
+        let config = config(&["{kind: builtin, name: ca-certificates, add: ./corp.pem}"]);
+        let layer = source(&config).unwrap();
+        assert_eq!(layer.describe(), "builtin ca-certificates + corp.pem");
+        let position = Position::default();
+        assert_eq!(layer.needs(), [Need::File { path: "corp.pem".into(), position }]);
+
+        let content = |pem: &'static str| {
+            let file = ("corp.pem".to_owned(), Bytes::from_static(pem.as_bytes()));
+            let inputs = Inputs { files: [file].into(), ..Inputs::default() };
+            layer.content(&inputs, &Platform::linux_amd64())
+        };
+        let pem = "-----BEGIN CERTIFICATE-----\nMAMBAgM=\n-----END CERTIFICATE-----\n";
+        let drafts = content(pem).unwrap();
+        let bundle = text(&drafts[0]);
+        assert_eq!(bundle, format!("{}{pem}", certificates::bundle(&[])));
+
+        let key = content("-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n");
+        assert_eq!(
+            key.unwrap_err(),
+            PlanError {
+                position: Position::default(),
+                message: "`corp.pem` holds a private key".into(),
+                hint: Some(
+                    "a key must never be in an image: name a file that holds the certificate alone"
+                        .into()
+                ),
+            }
+        );
+    }
+
+    #[test]
+    fn everything_wrong_is_reported() {
+        for (settings, expected) in [
+            (
+                "name: ca-certs",
+                "there is no builtin layer `ca-certs`; expected one of `ca-certificates`, `passwd`, \
+                 `tmp`, `nsswitch`, `os-release`",
+            ),
+            ("name: tpm", "there is no builtin layer `tpm`; did you mean `tmp`?"),
+            (
+                "name: tmp, add: a.pem",
+                "nothing can be added to `tmp`; `add` is for `ca-certificates`; other files go into \
+                 a layer of kind `files`",
+            ),
+            (
+                "name: ca-certificates, add: [/etc/ca.pem]",
+                "`add` is absolute: `/etc/ca.pem`; everything in an image comes from the project's \
+                 folder: write a path below it, such as `src`, or `.` for all of it",
+            ),
+        ] {
+            let yaml = format!("{{kind: builtin, {settings}}}");
+            assert_eq!(source(&config(&[&yaml])).unwrap_err(), [expected], "{settings}");
+        }
+    }
+}

@@ -10,7 +10,7 @@ use crate::event::Action;
 use crate::image::Assembly;
 use crate::layer::Layer;
 use crate::oci::Platform;
-use crate::publish::contents::{self, Contents, Counted, blocking};
+use crate::publish::contents::{self, Contents, Counted};
 use crate::publish::folder::LayoutFolder;
 use crate::publish::once::Once;
 use crate::publish::{

@@ -1,0 +1,131 @@
+//! What the tests of this stage share: settings from YAML, a config around layers, listed trees.
+
+use std::collections::BTreeMap;
+
+use serde_json::Value as Json;
+
+use super::{
+    BaseImage, DiskFile, Draft, Entry, EntryKind, FileSource, FileStamp, LayerSource, RootTree,
+    TreeEntry, TreeEntryKind, sources,
+};
+use crate::config::{
+    Base, Config, ConfigSource, LayerSpec, Node, Position, Problems, PublishSettings, RunSettings,
+};
+use crate::oci::{Document, ImageConfig, MediaType, Platform};
+
+/// A node from YAML; modes must be quoted, since numbers lose their spelling here.
+pub(super) fn node(yaml: &str) -> Node {
+    node_of(&serde_saphyr::from_str(yaml).expect("the test's YAML is valid"))
+}
+
+fn node_of(json: &Json) -> Node {
+    let here = Position::default();
+    match json {
+        Json::Null => Node { value: crate::config::Value::Null, position: here },
+        Json::String(text) => Node::text(text, &here),
+        Json::Array(items) => Node::sequence(items.iter().map(node_of), &here),
+        Json::Object(members) => {
+            Node::mapping(members.iter().map(|(key, value)| (key.as_str(), node_of(value))), &here)
+        }
+        plain => Node::plain(plain.to_string(), &here),
+    }
+}
+
+/// A config of these layers, each in YAML, whose entries have the mtime 7.
+pub(super) fn config(layers: &[&str]) -> Config {
+    let layer = |yaml: &&str| {
+        let settings = node(yaml);
+        LayerSpec {
+            kind: settings.get_text("kind").unwrap_or_default().to_owned(),
+            kind_position: Position::default(),
+            settings,
+        }
+    };
+    Config {
+        name: "agent".into(),
+        base: Base::Scratch,
+        platforms: vec![Platform::linux_amd64()],
+        layers: layers.iter().map(layer).collect(),
+        run: RunSettings::default(),
+        labels: BTreeMap::new(),
+        annotations: BTreeMap::new(),
+        has_vcs_labels: true,
+        mtime: 7,
+        publish: PublishSettings::default(),
+        required_at_run_time: Vec::new(),
+        source: ConfigSource {
+            file: "dockless.yaml".into(),
+            format: "dockless",
+            directory: "/project".into(),
+        },
+    }
+}
+
+/// The only source of a config, or every problem as "message; hint".
+pub(super) fn source(config: &Config) -> Result<Box<dyn LayerSource>, Vec<String>> {
+    let mut problems = Problems::new();
+    let mut sources = sources(config, &mut problems);
+    if problems.is_empty() {
+        return Ok(sources.pop().expect("a layer without problems has a source"));
+    }
+    let text = |problem: crate::config::Problem| match problem.hint {
+        Some(hint) => format!("{}; {hint}", problem.message),
+        None => problem.message,
+    };
+    Err(problems.list().into_iter().map(text).collect())
+}
+
+/// An entry of a listed tree: a folder when the path ends in `/`, a link for `path -> target`.
+pub(super) fn found(path: &str, mode: u32) -> TreeEntry {
+    let (path, kind) = if let Some((path, target)) = path.split_once(" -> ") {
+        (path, TreeEntryKind::Symlink(target.into()))
+    } else if path.is_empty() || path.ends_with('/') {
+        (path.trim_end_matches('/'), TreeEntryKind::Directory)
+    } else {
+        (path, TreeEntryKind::File(disk_file(path)))
+    };
+    TreeEntry { path: path.into(), kind, mode }
+}
+
+/// A file of three bytes.
+pub(super) fn disk_file(path: &str) -> DiskFile {
+    DiskFile { path: path.into(), stamp: FileStamp { size_bytes: 3, ..FileStamp::default() } }
+}
+
+/// Drafts in the form "mode uid:gid path", with `/` behind folders and the target behind links.
+pub(super) fn listing(drafts: &[Draft]) -> Vec<String> {
+    drafts.iter().map(|draft| line(&draft.entry)).collect()
+}
+
+/// An entry in the form of [`listing`].
+pub(super) fn line(entry: &Entry) -> String {
+    let Entry { path, kind, mode, uid, gid, .. } = entry;
+    let tail = match kind {
+        EntryKind::Directory => "/".to_owned(),
+        EntryKind::File(_) => String::new(),
+        EntryKind::Symlink(target) => format!(" -> {target}"),
+    };
+    format!("{mode:04o} {uid}:{gid} {path}{tail}")
+}
+
+/// The text of a made file.
+pub(super) fn text(draft: &Draft) -> &str {
+    match &draft.entry.kind {
+        EntryKind::File(FileSource::Bytes(bytes)) => {
+            std::str::from_utf8(bytes).expect("made files of tests are text")
+        }
+        other => panic!("{other:?} is no made file"),
+    }
+}
+
+/// An empty base.
+pub(super) fn base(platform: &Platform, root: RootTree) -> BaseImage {
+    BaseImage {
+        name: "scratch".into(),
+        canonical_name: None,
+        manifest: None,
+        config: Document::write(ImageConfig::scratch(platform), MediaType::OciConfig),
+        layers: Vec::new(),
+        root,
+    }
+}
