@@ -38,7 +38,7 @@ pub(super) struct Build {
 }
 
 impl Build {
-    pub(super) fn run(self, edge: Edge) -> Result<()> {
+    pub(super) fn run(self, edge: &Edge) -> Result<()> {
         let writes_to_stdout = self.output.iter().any(|output| output == "-");
         let request = BuildRequest {
             project: self.project.request(self.path),
@@ -53,7 +53,7 @@ impl Build {
             return Ok(());
         }
         match &produced {
-            Produced::Planned(summary) => push::show_plan(summary, &edge),
+            Produced::Planned(summary) => push::show_plan(summary, edge),
             Produced::Image(image) => {
                 let digest = image.descriptor.digest.to_string();
                 edge.output.result(&image.document(), [digest.as_str()]);

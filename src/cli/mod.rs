@@ -72,7 +72,7 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> u8 {
         output: output.clone(),
         is_terminal: is_terminal && progress == Progress::Auto,
     };
-    let result = run(arguments.command, edge);
+    let result = run(arguments.command, &edge);
     rendering.stop();
     match result {
         Ok(()) => 0,
@@ -84,11 +84,11 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> u8 {
     }
 }
 
-fn run(command: Command, edge: Edge) -> Result<()> {
+fn run(command: Command, edge: &Edge) -> Result<()> {
     match command {
         Command::Build(build) => build.run(edge),
         Command::Push(push) => push.run(edge),
-        Command::Schema(schema) => schema.run(&edge),
+        Command::Schema(schema) => schema.run(edge),
     }
 }
 

@@ -29,7 +29,10 @@ impl Classified for PasswordError {
     }
 
     fn hints(&self) -> Vec<String> {
-        vec!["pipe it in: `printf %s \"$TOKEN\" | dockless push --username NAME --password-stdin`".into()]
+        vec![
+            "pipe it in: `printf %s \"$TOKEN\" | dockless push --username NAME --password-stdin`"
+                .into(),
+        ]
     }
 }
 

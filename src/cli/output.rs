@@ -20,7 +20,7 @@ impl Output {
     /// Writes the result: the document with `--json`, else the lines.
     pub(super) fn result<'a>(&self, document: &Value, lines: impl IntoIterator<Item = &'a str>) {
         if self.is_json {
-            self.document(document);
+            self::document(document);
         } else {
             for line in lines {
                 write(line);
@@ -28,15 +28,10 @@ impl Output {
         }
     }
 
-    /// Writes a JSON document, readable for people too.
-    pub(super) fn document(&self, document: &Value) {
-        write(&serde_json::to_string_pretty(document).expect("a JSON value can be written"));
-    }
-
     /// With `--json`, writes what went wrong, so that a program need not read stderr.
     pub(super) fn error(&self, error: &Error) {
         if self.is_json {
-            self.document(&json!({
+            self::document(&json!({
                 "error": {
                     "kind": error.kind().name(),
                     "exit_code": error.kind().exit_code(),
@@ -47,6 +42,11 @@ impl Output {
             }));
         }
     }
+}
+
+/// Writes a JSON document, readable for people too.
+pub(super) fn document(document: &Value) {
+    write(&serde_json::to_string_pretty(document).expect("a JSON value can be written"));
 }
 
 fn write(line: &str) {

@@ -30,7 +30,7 @@ pub(super) struct Push {
 }
 
 impl Push {
-    pub(super) fn run(self, edge: Edge) -> Result<()> {
+    pub(super) fn run(self, edge: &Edge) -> Result<()> {
         let request = PushRequest {
             project: self.project.request(PathBuf::from(self.path)),
             to: self.to,
@@ -38,7 +38,7 @@ impl Push {
             records: self.records.files(),
         };
         match pipeline::push(&request, &edge.context)? {
-            Produced::Planned(summary) => show_plan(&summary, &edge),
+            Produced::Planned(summary) => show_plan(&summary, edge),
             Produced::Image(image) => {
                 let references: Vec<_> =
                     image.published.iter().map(|published| published.reference.as_str()).collect();

@@ -2,7 +2,7 @@
 
 use clap::Args;
 
-use super::Edge;
+use super::{Edge, output};
 use crate::error::Result;
 use crate::pipeline;
 
@@ -11,9 +11,13 @@ use crate::pipeline;
 pub(super) struct Schema {}
 
 impl Schema {
-    #[expect(clippy::unnecessary_wraps, reason = "every command has the same form")]
-    pub(super) fn run(&self, edge: &Edge) -> Result<()> {
-        edge.output.document(&pipeline::schema());
+    #[expect(
+        clippy::unnecessary_wraps,
+        clippy::unused_self,
+        reason = "every command has the same form"
+    )]
+    pub(super) fn run(self, _edge: &Edge) -> Result<()> {
+        output::document(&pipeline::schema());
         Ok(())
     }
 }

@@ -19,7 +19,11 @@ pub struct Descriptor {
     #[serde(deserialize_with = "size")]
     pub size: u64,
     /// OPTIONAL: annotations of this descriptor.
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty", deserialize_with = "null_as_empty")]
+    #[serde(
+        default,
+        skip_serializing_if = "BTreeMap::is_empty",
+        deserialize_with = "null_as_empty"
+    )]
     pub annotations: BTreeMap<String, String>,
     /// OPTIONAL: the platform, in an index.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -78,16 +82,17 @@ mod tests {
         let text = r#"{"data":"e30=","digest":"sha256:44136fa355b3678a1146ad16f7e8649e94fb4fc21fe77e8310c060f61caaff8a","mediaType":"application/vnd.oci.empty.v1+json","size":2}"#;
         let descriptor: Descriptor = serde_json::from_str(text).unwrap();
         assert_eq!(descriptor.digest, Digest::of(b"{}"));
-        assert_eq!(serde_json::to_string(&serde_json::to_value(&descriptor).unwrap()).unwrap(), text);
+        assert_eq!(
+            serde_json::to_string(&serde_json::to_value(&descriptor).unwrap()).unwrap(),
+            text
+        );
     }
 
     #[test]
     fn refuses_sizes_that_are_no_int64() {
         for size in ["-1", "9223372036854775808", "1.5", "\"2\""] {
-            let text = format!(
-                r#"{{"mediaType":"a/b","digest":"{}","size":{size}}}"#,
-                Digest::of(b"")
-            );
+            let text =
+                format!(r#"{{"mediaType":"a/b","digest":"{}","size":{size}}}"#, Digest::of(b""));
             assert!(serde_json::from_str::<Descriptor>(&text).is_err(), "{size}");
         }
     }

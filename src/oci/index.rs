@@ -21,7 +21,11 @@ pub struct Index {
     /// REQUIRED: one descriptor per manifest.
     pub manifests: Vec<Descriptor>,
     /// OPTIONAL: annotations.
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty", deserialize_with = "null_as_empty")]
+    #[serde(
+        default,
+        skip_serializing_if = "BTreeMap::is_empty",
+        deserialize_with = "null_as_empty"
+    )]
     pub annotations: BTreeMap<String, String>,
     /// Everything else, kept.
     #[serde(flatten)]
@@ -86,7 +90,7 @@ impl Document<Index> {
 mod tests {
     use super::*;
 
-    fn entry(platform: Platform) -> Descriptor {
+    fn entry(platform: &Platform) -> Descriptor {
         Descriptor {
             platform: Some(platform.clone()),
             ..Descriptor::of(MediaType::OciManifest, platform.to_string().as_bytes())
@@ -97,13 +101,14 @@ mod tests {
     fn attestations_are_no_images() {
         let attestation = Descriptor {
             annotations: [(ATTESTATION.to_owned(), "attestation-manifest".to_owned())].into(),
-            ..entry(Platform::linux_amd64())
+            ..entry(&Platform::linux_amd64())
         };
-        let arm64 = entry(Platform { variant: Some("v8".into()), ..Platform::new("linux", "arm64", None) });
-        let amd64 = entry(Platform::linux_amd64());
+        let arm64 =
+            entry(&Platform { variant: Some("v8".into()), ..Platform::new("linux", "arm64", None) });
+        let amd64 = entry(&Platform::linux_amd64());
         let index = Index::new(vec![
             attestation,
-            entry(Platform::new("unknown", "unknown", None)),
+            entry(&Platform::new("unknown", "unknown", None)),
             arm64.clone(),
             amd64.clone(),
         ]);
@@ -116,7 +121,8 @@ mod tests {
     #[test]
     fn refuses_what_could_be_read_in_two_ways() {
         let text = r#"{"schemaVersion":2,"manifests":[],"layers":[]}"#;
-        let parsed = Document::parse_index(Bytes::from_static(text.as_bytes()), MediaType::OciIndex);
+        let parsed =
+            Document::parse_index(Bytes::from_static(text.as_bytes()), MediaType::OciIndex);
         assert!(parsed.unwrap_err().to_string().contains("both `manifests` and `layers`"));
     }
 }

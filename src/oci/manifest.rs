@@ -26,7 +26,11 @@ pub struct Manifest {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub subject: Option<Descriptor>,
     /// OPTIONAL: annotations.
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty", deserialize_with = "null_as_empty")]
+    #[serde(
+        default,
+        skip_serializing_if = "BTreeMap::is_empty",
+        deserialize_with = "null_as_empty"
+    )]
     pub annotations: BTreeMap<String, String>,
     /// Everything else, kept.
     #[serde(flatten)]
@@ -84,7 +88,8 @@ mod tests {
 
     #[test]
     fn keeps_the_bytes_it_was_read_from() {
-        let text = format!("{{ \"schemaVersion\": 2, \"config\": {}, \"layers\": [] }}", descriptor());
+        let text =
+            format!("{{ \"schemaVersion\": 2, \"config\": {}, \"layers\": [] }}", descriptor());
         let document = parse(&text).unwrap();
         assert_eq!(document.bytes, text.as_bytes());
         assert_eq!(document.descriptor.digest, super::super::Digest::of(text.as_bytes()));
@@ -94,7 +99,10 @@ mod tests {
     fn refuses_what_could_be_read_in_two_ways() {
         let config = descriptor();
         for (text, reason) in [
-            (format!(r#"{{"schemaVersion":1,"config":{config},"layers":[]}}"#), "`schemaVersion` is 1"),
+            (
+                format!(r#"{{"schemaVersion":1,"config":{config},"layers":[]}}"#),
+                "`schemaVersion` is 1",
+            ),
             (
                 format!(r#"{{"schemaVersion":2,"config":{config},"layers":[],"manifests":[]}}"#),
                 "both `layers` and `manifests`",

@@ -126,7 +126,6 @@ impl FromStr for Platform {
     }
 }
 
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -148,7 +147,9 @@ mod tests {
 
     #[test]
     fn refuses_what_is_no_platform() {
-        for text in ["", "linux", "linux/", "/amd64", "linux/amd46", "linus/amd64", "a/b/c/d", "linux/arm/"] {
+        for text in
+            ["", "linux", "linux/", "/amd64", "linux/amd46", "linus/amd64", "a/b/c/d", "linux/arm/"]
+        {
             assert!(text.parse::<Platform>().is_err(), "{text}");
         }
     }

@@ -262,7 +262,10 @@ mod tests {
             ("[::1]:5000/a:b", "[::1]:5000/a:b"),
             ("GHCR.io/acme/agent", "ghcr.io/acme/agent"),
             ("a.b/c__d/e-f/g---h/i.j:T_a.g-1", "a.b/c__d/e-f/g---h/i.j:T_a.g-1"),
-            ("123456789012.dkr.ecr.eu-west-1.amazonaws.com/x", "123456789012.dkr.ecr.eu-west-1.amazonaws.com/x"),
+            (
+                "123456789012.dkr.ecr.eu-west-1.amazonaws.com/x",
+                "123456789012.dkr.ecr.eu-west-1.amazonaws.com/x",
+            ),
         ] {
             assert_eq!(text.parse::<Reference>().unwrap().to_string(), canonical, "{text}");
         }

@@ -6,7 +6,8 @@ use super::destinations::Destinations;
 use super::project::{self, Project};
 use super::tags::{self, TagArguments};
 use super::{
-    BuildRequest, Context, Credentials, PlanSummary, Produced, ProducedImage, ProjectRequest, RecordFiles,
+    BuildRequest, Context, Credentials, PlanSummary, Produced, ProducedImage, ProjectRequest,
+    RecordFiles,
 };
 use super::{client, gathering, load, produce, runtime};
 use crate::error::Result;
@@ -27,7 +28,13 @@ pub fn build(request: &BuildRequest, context: &Context) -> Result<Produced> {
         destinations.add_output(output)?;
     }
     if request.has_push {
-        super::push::add_repositories(&mut destinations, &project.config, &[], &arguments, context)?;
+        super::push::add_repositories(
+            &mut destinations,
+            &project.config,
+            &[],
+            &arguments,
+            context,
+        )?;
     }
     let archive = if request.has_load { Some(load::Archive::new()?) } else { None };
     if let Some(archive) = &archive {
@@ -43,7 +50,7 @@ pub fn build(request: &BuildRequest, context: &Context) -> Result<Produced> {
         is_named: request.has_load,
     };
     runtime::run(context, async {
-        let produced = run.produce(context).await?;
+        let produced = Box::pin(run.produce(context)).await?;
         if let (Some(archive), Produced::Image(_)) = (&archive, &produced) {
             load::load(archive, context).await?;
         }
@@ -70,22 +77,24 @@ impl Run<'_> {
         let config = &self.project.config;
         self.destinations.check(&config.platforms)?;
         let prefix = config.publish.credentials_env_prefix.as_deref();
-        let client =
-            client::client(context, &self.destinations.hosts(), self.credentials, prefix)?;
+        let client = client::client(context, &self.destinations.hosts(), self.credentials, prefix)?;
         let store = context.store()?;
         let outputs: Vec<PathBuf> =
             self.destinations.paths().chain(self.records.paths()).cloned().collect();
 
         let gathering =
             gathering::Gathering { context, client: &client, store: &store, outputs: &outputs };
-        let inputs = gathering::gather(&self.project, gathering).await?;
+        let inputs = Box::pin(gathering::gather(&self.project, gathering)).await?;
         let plan = plan::plan(config, &self.project.sources, &inputs)?;
         for (code, text, hint) in plan::warnings(&self.project.sources, &inputs) {
             context.events.warn(code, text, hint);
         }
         let tags = self.tags(&inputs, context)?;
         if self.request.is_dry_run {
-            return Ok(Produced::Planned(PlanSummary::new(&plan, self.destinations.describe(&tags))));
+            return Ok(Produced::Planned(PlanSummary::new(
+                &plan,
+                self.destinations.describe(&tags),
+            )));
         }
 
         let publish_context = PublishContext {
@@ -96,11 +105,10 @@ impl Run<'_> {
             stdout: Output::new(std::io::stdout()),
         };
         let open = self.destinations.open(&tags, &publish_context).await?;
-        let (assembly, published) =
-            produce::produce(config, &plan, &store, &open, context).await?;
+        let (assembly, published) = produce::produce(config, &plan, &store, &open, context).await?;
         let image = produced_image(&config.name, &assembly, published);
         self.records.write(&image)?;
-        Ok(Produced::Image(image))
+        Ok(Produced::Image(Box::new(image)))
     }
 
     /// The tags that every destination without one of its own gets.

@@ -39,22 +39,24 @@ pub(super) fn client(
     environment_prefix: Option<&str>,
 ) -> Result<Client> {
     let environment = &context.environment;
-    let several = |source_name| SeveralHosts { source_name, hosts: hosts.iter().cloned().collect() };
+    let several =
+        |source_name| SeveralHosts { source_name, hosts: hosts.iter().cloned().collect() };
+    let from_environment =
+        |host: &str| Explicit::from_environment(environment, host, environment_prefix);
     let mut explicit = Vec::new();
-    match hosts.first() {
-        Some(host) if hosts.len() == 1 => {
-            if let Some(Credentials { username, password }) = credentials {
+    if let Some(host) = hosts.first() {
+        let is_only_one = hosts.len() == 1;
+        match credentials {
+            Some(_) if !is_only_one => return Err(several("`--username`").into()),
+            Some(Credentials { username, password }) => {
                 explicit.push(Explicit::new(host, username, password.clone()));
             }
-            explicit.extend(Explicit::from_environment(environment, host, environment_prefix));
+            None => {}
         }
-        Some(_) if credentials.is_some() => return Err(several("`--username`").into()),
-        Some(host) => {
-            if !Explicit::from_environment(environment, host, environment_prefix).is_empty() {
-                return Err(several("the environment").into());
-            }
+        explicit.extend(from_environment(host));
+        if !is_only_one && !explicit.is_empty() {
+            return Err(several("the environment").into());
         }
-        None => {}
     }
     Ok(Client::new(ClientOptions {
         settings: Settings::default(),

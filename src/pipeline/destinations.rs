@@ -110,7 +110,10 @@ impl Destinations {
 
     /// Each destination for people, and the tags it will have.
     pub(super) fn describe(&self, tags: &[String]) -> Vec<(String, Vec<String>)> {
-        self.wanted.iter().map(|wanted| (wanted.destination.describe(), wanted.tags(tags))).collect()
+        self.wanted
+            .iter()
+            .map(|wanted| (wanted.destination.describe(), wanted.tags(tags)))
+            .collect()
     }
 
     /// Opens all of them.

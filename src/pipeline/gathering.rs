@@ -54,12 +54,8 @@ pub(super) async fn gather(project: &Project, gathering: Gathering<'_>) -> Resul
         let (folder, events) = (folder.clone(), events.clone());
         blocking(move || gather::gather_files(&needs, &folder, &events)).await
     };
-    let base_context = base::BaseContext {
-        client,
-        project: directory,
-        events,
-        builtin: builtin_base,
-    };
+    let base_context =
+        base::BaseContext { client, project: directory, events, builtin: builtin_base };
     let bases = base::resolve(&project.config.base, &project.config.platforms, base_context);
     let vcs = async { Ok(vcs_facts(&folder, context).await) };
     let asking = async { tokio::try_join!(bases, vcs) };

@@ -17,7 +17,9 @@ const TIMEOUT: Duration = Duration::from_mins(10);
 /// The image could not be handed over.
 #[derive(Debug, thiserror::Error)]
 enum LoadError {
-    #[error("`--load` needs a container engine, and none of `docker`, `podman` and `nerdctl` is installed")]
+    #[error(
+        "`--load` needs a container engine, and none of `docker`, `podman` and `nerdctl` is installed"
+    )]
     NoEngine,
     #[error("`{engine} load` failed: {}", reason.escape_debug())]
     Refused { engine: String, reason: String },

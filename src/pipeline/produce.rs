@@ -91,8 +91,7 @@ async fn pack(
     let (plan, store, context) = (plan.clone(), store.clone(), context.clone());
     let directory = config.source.directory.clone();
     blocking(move || {
-        let task =
-            context.events.task(Action::Pack, &plan.name, Some(layer::content_bytes(&plan)));
+        let task = context.events.task(Action::Pack, &plan.name, Some(layer::content_bytes(&plan)));
         let packing = Packing {
             project: &directory,
             store: &store,
@@ -100,8 +99,8 @@ async fn pack(
             task: &task,
             cancel: &context.cancel,
         };
-        let layer = layer::pack(&plan, &packing)
-            .attempting(|| format!("pack layer `{}`", plan.name))?;
+        let layer =
+            layer::pack(&plan, &packing).attempting(|| format!("pack layer `{}`", plan.name))?;
         task.finish(format!("{} bytes, {}", layer.descriptor.size, layer.descriptor.digest));
         Ok(layer)
     })
@@ -125,10 +124,7 @@ fn assemble(plan: &Plan, packed: &[(&LayerPlan, Layer)]) -> Result<Assembly> {
     Ok(assembly)
 }
 
-async fn publish(
-    assembly: &Assembly,
-    destinations: &[OpenDestination],
-) -> Result<Vec<Published>> {
+async fn publish(assembly: &Assembly, destinations: &[OpenDestination]) -> Result<Vec<Published>> {
     let mut published = Vec::with_capacity(destinations.len());
     for destination in destinations {
         let result = destination.session.finish(assembly, &destination.tags).await;

@@ -23,7 +23,7 @@ pub(super) fn load(request: &ProjectRequest, events: &Events) -> Result<Project>
         config.base = parse_base(base)?;
     }
     if !request.platforms.is_empty() {
-        config.platforms = request.platforms.clone();
+        config.platforms.clone_from(&request.platforms);
         config.platforms.dedup();
     }
     config.labels.extend(request.labels.iter().cloned());

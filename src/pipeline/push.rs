@@ -87,7 +87,8 @@ fn push_layout(
         let assembly = blocking(move || read_layout(folder.as_ref(), name.as_deref()))
             .await
             .attempting(|| format!("read the image in `{path}`"))?;
-        let platforms: Vec<_> = assembly.images.iter().map(|image| image.platform.clone()).collect();
+        let platforms: Vec<_> =
+            assembly.images.iter().map(|image| image.platform.clone()).collect();
         destinations.check(&platforms)?;
         if request.project.is_dry_run {
             let described = destinations.describe(&arguments.tags);
@@ -104,6 +105,6 @@ fn push_layout(
         let published = produce::copy(&assembly, &open).await?;
         let image = produced_image(path, &assembly, published);
         request.records.write(&image)?;
-        Ok(Produced::Image(image))
+        Ok(Produced::Image(Box::new(image)))
     })
 }

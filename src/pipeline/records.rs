@@ -35,8 +35,8 @@ impl RecordFiles {
             write(path, image.image_id().to_string().as_bytes())?;
         }
         if let Some(path) = &self.metadata {
-            let mut text = serde_json::to_vec_pretty(&image.metadata())
-                .expect("a JSON value can be written");
+            let mut text =
+                serde_json::to_vec_pretty(&image.metadata()).expect("a JSON value can be written");
             text.push(b'\n');
             write(path, &text)?;
         }

@@ -85,7 +85,7 @@ pub enum Produced {
     /// The plan of a dry run.
     Planned(super::PlanSummary),
     /// The image.
-    Image(ProducedImage),
+    Image(Box<ProducedImage>),
 }
 
 /// An image that was made.

@@ -38,9 +38,7 @@ impl PlanSummary {
         destinations: Vec<(String, Vec<String>)>,
     ) -> Self {
         let layers = |image: &crate::image::Image| -> Vec<Value> {
-            let layer = |layer: &crate::layer::Layer| {
-                json!({"digest": layer.descriptor.digest, "size_bytes": layer.descriptor.size})
-            };
+            let layer = |layer: &crate::layer::Layer| json!({"digest": layer.descriptor.digest, "size_bytes": layer.descriptor.size});
             image.layers.iter().map(layer).collect()
         };
         let images: Vec<_> = assembly

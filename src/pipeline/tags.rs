@@ -54,9 +54,8 @@ pub(super) fn parse(request: &ProjectRequest) -> Result<TagArguments> {
             arguments.tags.push(text.clone());
             continue;
         }
-        let reference: Reference = text
-            .parse()
-            .map_err(|source| InvalidTag::Reference { text: text.clone(), source })?;
+        let reference: Reference =
+            text.parse().map_err(|source| InvalidTag::Reference { text: text.clone(), source })?;
         if reference.digest.is_some() {
             return Err(InvalidTag::Digest { reference }.into());
         }

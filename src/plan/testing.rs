@@ -2,33 +2,39 @@
 
 use std::collections::BTreeMap;
 
-use serde_json::Value as Json;
-
 use super::{
     BaseImage, DiskFile, Draft, Entry, EntryKind, FileSource, FileStamp, LayerSource, RootTree,
     TreeEntry, TreeEntryKind, sources,
 };
 use crate::config::{
-    Base, Config, ConfigSource, LayerSpec, Node, Position, Problems, PublishSettings, RunSettings,
+    Base, Config, ConfigSource, Key, LayerSpec, Node, Position, Problems, PublishSettings,
+    RunSettings, Value,
 };
 use crate::oci::{Document, ImageConfig, MediaType, Platform};
 
-/// A node from YAML; modes must be quoted, since numbers lose their spelling here.
+/// A node from YAML. It has no places, so that messages are compared without them.
 pub(super) fn node(yaml: &str) -> Node {
-    node_of(&serde_saphyr::from_str(yaml).expect("the test's YAML is valid"))
+    let mut problems = Problems::new();
+    let node = Node::parse_yaml(yaml, "test.yaml", &mut problems);
+    assert!(problems.is_empty(), "{problems}");
+    without_places(node.expect("YAML without problems is a node"))
 }
 
-fn node_of(json: &Json) -> Node {
-    let here = Position::default();
-    match json {
-        Json::Null => Node { value: crate::config::Value::Null, position: here },
-        Json::String(text) => Node::text(text, &here),
-        Json::Array(items) => Node::sequence(items.iter().map(node_of), &here),
-        Json::Object(members) => {
-            Node::mapping(members.iter().map(|(key, value)| (key.as_str(), node_of(value))), &here)
-        }
-        plain => Node::plain(plain.to_string(), &here),
-    }
+fn without_places(node: Node) -> Node {
+    let position = Position::default();
+    let value = match node.value {
+        Value::Sequence(items) => Value::Sequence(items.into_iter().map(without_places).collect()),
+        Value::Mapping(members) => Value::Mapping(
+            members
+                .into_iter()
+                .map(|(key, value)| {
+                    (Key { position: position.clone(), ..key }, without_places(value))
+                })
+                .collect(),
+        ),
+        scalar => scalar,
+    };
+    Node { value, position }
 }
 
 /// A config of these layers, each in YAML, whose entries have the mtime 7.

@@ -21,6 +21,7 @@ use crate::oci::{Descriptor, Digester, Document, Index, MediaType};
 use crate::plan::{DiskFile, Entry, EntryKind, FileSource, FileStamp};
 use crate::store::layout::{INDEX_FILE, LAYOUT_FILE};
 use crate::sys::atomic_file::AtomicFile;
+use crate::sys::blocking;
 
 /// Where an archive goes.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -17,7 +17,8 @@ pub fn open(root: &Path, relative: &str) -> io::Result<File> {
     let mut directory = openat(CWD, root, OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())?;
     let mut parts = parts(relative)?.into_iter().peekable();
     while let Some(part) = parts.next() {
-        let flags = if parts.peek().is_some() { step | OFlags::DIRECTORY } else { step | OFlags::NONBLOCK };
+        let flags =
+            if parts.peek().is_some() { step | OFlags::DIRECTORY } else { step | OFlags::NONBLOCK };
         let opened = openat(&directory, part, flags, Mode::empty())?;
         if parts.peek().is_none() {
             return Ok(File::from(opened));

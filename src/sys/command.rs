@@ -119,7 +119,8 @@ impl Commands for SystemCommands {
             io::Result::Ok(bytes)
         };
         let run = async {
-            let ((), stdout, stderr) = tokio::join!(write, read(Box::new(stdout)), read(Box::new(stderr)));
+            let ((), stdout, stderr) =
+                tokio::join!(write, read(Box::new(stdout)), read(Box::new(stderr)));
             let status = child.wait().await?;
             io::Result::Ok(CommandOutput {
                 is_success: status.success(),
@@ -150,7 +151,12 @@ impl FakeCommands {
             stdout: stdout.as_bytes().to_vec(),
             stderr: Vec::new(),
         };
-        Self(answers.iter().map(|(line, code, text)| ((*line).into(), output(*code, text))).collect())
+        Self(
+            answers
+                .iter()
+                .map(|(line, code, text)| ((*line).into(), output(*code, text)))
+                .collect(),
+        )
     }
 }
 

@@ -49,7 +49,8 @@ impl Environment {
         if let Some(directory) = self.get("DOCKLESS_CACHE_DIR") {
             return Some(PathBuf::from(directory));
         }
-        let absolute = |name: &str| self.get(name).map(PathBuf::from).filter(|dir| dir.is_absolute());
+        let absolute =
+            |name: &str| self.get(name).map(PathBuf::from).filter(|dir| dir.is_absolute());
         let platform = if cfg!(windows) {
             absolute("LOCALAPPDATA")
         } else if cfg!(target_os = "macos") {

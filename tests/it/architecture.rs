@@ -22,8 +22,8 @@ const ALLOWED: &[(&str, &[&str])] = &[
     (
         "pipeline",
         &[
-            "config", "plan", "gather", "layer", "image", "publish", "oci", "store", "registry", "event",
-            "error", "sys",
+            "config", "plan", "gather", "layer", "image", "publish", "oci", "store", "registry",
+            "event", "error", "sys",
         ],
     ),
     ("cli", &["pipeline", "config", "plan", "publish", "event", "error", "oci", "sys"]),
@@ -48,7 +48,11 @@ fn modules_import_only_what_the_table_allows() {
         for (number, line) in code(&file).iter().enumerate() {
             for imported in imports(line) {
                 if imported != module && !may.contains(&imported.as_str()) {
-                    wrong.insert(format!("{}:{}: `{module}` imports `{imported}`", file.display(), number + 1));
+                    wrong.insert(format!(
+                        "{}:{}: `{module}` imports `{imported}`",
+                        file.display(),
+                        number + 1
+                    ));
                 }
             }
         }
@@ -120,14 +124,20 @@ fn code(file: &Path) -> Vec<String> {
     let text = std::fs::read_to_string(file).unwrap();
     text.lines()
         .take_while(|line| !line.starts_with("#[cfg(test)]") && !line.starts_with("#[cfg(all(test"))
-        .map(|line| if line.trim_start().starts_with("//") { String::new() } else { line.to_owned() })
+        .map(
+            |line| {
+                if line.trim_start().starts_with("//") { String::new() } else { line.to_owned() }
+            },
+        )
         .collect()
 }
 
 /// Every `crate::module` a line names, also in groups: `use crate::{a, b::c}`.
 fn imports(line: &str) -> Vec<String> {
     let word = |text: &str| -> String {
-        text.chars().take_while(|character| character.is_alphanumeric() || *character == '_').collect()
+        text.chars()
+            .take_while(|character| character.is_alphanumeric() || *character == '_')
+            .collect()
     };
     let mut found = Vec::new();
     for (at, _) in line.match_indices("crate::") {

@@ -53,7 +53,11 @@ fn every_problem_of_a_file_is_reported_at_once() {
         &["build", "."],
         2,
         &[
-            "dockless.yaml:2:1", "did you mean `base`?", "linux/amd46", "99999", "did you mean `files`?",
+            "dockless.yaml:2:1",
+            "did you mean `base`?",
+            "linux/amd46",
+            "99999",
+            "did you mean `files`?",
             "2 | bse: scratch",
         ],
     );
@@ -99,7 +103,9 @@ fn an_unreadable_file_is_named() {
     let mut command = Command::new("setpriv");
     command.args(["--reuid=65534", "--regid=65534", "--clear-groups"]);
     command.arg(inner.get_program()).args(inner.get_args()).env_clear().current_dir(sandbox.work());
-    command.env("PATH", std::env::var_os("PATH").unwrap()).env("DOCKLESS_CACHE_DIR", sandbox.cache());
+    command
+        .env("PATH", std::env::var_os("PATH").unwrap())
+        .env("DOCKLESS_CACHE_DIR", sandbox.cache());
     let outcome = Outcome::of(&mut command);
     assert_eq!(outcome.code, 2, "{outcome:#?}");
     assert!(outcome.stderr.contains("secret.bin"), "{}", outcome.stderr);
@@ -120,7 +126,8 @@ fn an_unreachable_registry_is_no_mistake_of_the_user() {
 fn a_full_disk_leaves_no_half_layout() {
     let sandbox = Sandbox::new();
     sandbox.write("dockless.yaml", config("  - {kind: files, copy: [{src: big, dest: /big}]}\n"));
-    let noise: Vec<u8> = (0..3_000_000_u32).map(|number| (number.wrapping_mul(2_654_435_761) >> 13) as u8).collect();
+    let mut random = fastrand::Rng::with_seed(1);
+    let noise: Vec<u8> = (0..3_000_000).map(|_| random.u8(..)).collect();
     sandbox.write("big", noise);
     let small = sandbox.work().join("small");
     std::fs::create_dir(&small).unwrap();
@@ -134,7 +141,8 @@ fn a_full_disk_leaves_no_half_layout() {
     mount(&["umount"]);
     assert_eq!(outcome.code, 3, "{outcome:#?}");
     assert!(outcome.stderr.contains("small/out"), "{}", outcome.stderr);
-    let files: Vec<_> = left.iter().filter(|path| path.contains("tmp") || path.ends_with("index.json")).collect();
+    let files: Vec<_> =
+        left.iter().filter(|path| path.contains("tmp") || path.ends_with("index.json")).collect();
     assert!(files.is_empty(), "{left:#?}");
 }
 

@@ -18,7 +18,8 @@ fn hello_becomes_a_layout_without_any_network() {
     let project = sandbox.project("hello");
     // A user and network namespace without any interface but a dead loopback.
     let mut command = Command::new("unshare");
-    let inner = sandbox.command(["build".as_ref(), project.as_os_str(), "-o".as_ref(), "oci:out".as_ref()]);
+    let inner =
+        sandbox.command(["build".as_ref(), project.as_os_str(), "-o".as_ref(), "oci:out".as_ref()]);
     command.args(["--net", "--"]).arg(inner.get_program()).args(inner.get_args());
     command.current_dir(sandbox.work()).env_clear().env("PATH", std::env::var_os("PATH").unwrap());
     command.env("HOME", sandbox.home()).env("DOCKLESS_CACHE_DIR", sandbox.cache());
@@ -32,7 +33,10 @@ fn hello_becomes_a_layout_without_any_network() {
     assert_eq!(index["manifests"][0]["digest"], digest);
     let manifest = blob(&layout, digest);
     let config = blob(&layout, manifest["config"]["digest"].as_str().unwrap());
-    assert_eq!(config["rootfs"]["diff_ids"].as_array().unwrap().len(), manifest["layers"].as_array().unwrap().len());
+    assert_eq!(
+        config["rootfs"]["diff_ids"].as_array().unwrap().len(),
+        manifest["layers"].as_array().unwrap().len()
+    );
 }
 
 #[test]
@@ -57,8 +61,7 @@ fn quiet_prints_nothing_to_stderr() {
 fn json_progress_is_one_versioned_object_per_line() {
     let sandbox = Sandbox::new();
     let project = sandbox.project("hello");
-    let outcome =
-        sandbox.run(["build".as_ref(), "--progress=json".as_ref(), project.as_os_str()]);
+    let outcome = sandbox.run(["build".as_ref(), "--progress=json".as_ref(), project.as_os_str()]);
     assert_eq!(outcome.code, 0, "{outcome:#?}");
     assert!(!outcome.stderr.is_empty());
     for line in outcome.stderr.lines() {
@@ -73,7 +76,8 @@ fn a_build_leaves_the_project_untouched() {
     let sandbox = Sandbox::new();
     let project = sandbox.project("hello");
     let list = || {
-        let output = Command::new("find").arg(&project).args(["-printf", "%p %m %T@ %s\n"]).output();
+        let output =
+            Command::new("find").arg(&project).args(["-printf", "%p %m %T@ %s\n"]).output();
         String::from_utf8(output.unwrap().stdout).unwrap()
     };
     let before = list();
@@ -97,7 +101,10 @@ fn a_layout_inside_the_project_never_becomes_part_of_the_image() {
         outcome.stdout
     };
     assert_eq!(build("oci:out"), build("oci:out"));
-    assert_eq!(std::fs::read_to_string(project.join("digest")).unwrap(), build("oci:out").trim_end());
+    assert_eq!(
+        std::fs::read_to_string(project.join("digest")).unwrap(),
+        build("oci:out").trim_end()
+    );
 }
 
 #[test]
@@ -144,8 +151,12 @@ fn a_dry_run_prints_the_plan_and_writes_nothing() {
 fn a_dry_run_as_json_is_one_document() {
     let sandbox = Sandbox::new();
     let project = sandbox.project("hello");
-    let text =
-        sandbox.succeed(["build".as_ref(), "--dry-run".as_ref(), "--json".as_ref(), project.as_os_str()]);
+    let text = sandbox.succeed([
+        "build".as_ref(),
+        "--dry-run".as_ref(),
+        "--json".as_ref(),
+        project.as_os_str(),
+    ]);
     let plan: Value = serde_json::from_str(&text).unwrap();
     assert_eq!(plan["name"], "hello");
     assert_eq!(plan["images"][0]["platform"], "linux/amd64");

@@ -18,9 +18,21 @@ impl Daemon {
         let path = |name: &str| folder.path().join(name).display().to_string();
         let log = std::fs::File::create(folder.path().join("log")).unwrap();
         let process = Command::new("dockerd")
-            .args(["--data-root", &path("data"), "--exec-root", &path("exec"), "--pidfile", &path("pid")])
+            .args([
+                "--data-root",
+                &path("data"),
+                "--exec-root",
+                &path("exec"),
+                "--pidfile",
+                &path("pid"),
+            ])
             .args(["--host", &format!("unix://{}", path("socket"))])
-            .args(["--iptables=false", "--ip6tables=false", "--bridge=none", "--storage-driver=vfs"])
+            .args([
+                "--iptables=false",
+                "--ip6tables=false",
+                "--bridge=none",
+                "--storage-driver=vfs",
+            ])
             .stdout(Stdio::null())
             .stderr(log)
             .spawn()
@@ -29,7 +41,7 @@ impl Daemon {
         let start = Instant::now();
         while !daemon.docker(&["version"]).status.success() {
             let log = std::fs::read_to_string(daemon.folder.path().join("log")).unwrap();
-            assert!(start.elapsed() < Duration::from_secs(60), "dockerd does not start:\n{log}");
+            assert!(start.elapsed() < Duration::from_mins(1), "dockerd does not start:\n{log}");
             std::thread::yield_now();
         }
         daemon
@@ -47,7 +59,11 @@ impl Daemon {
     #[track_caller]
     fn succeed(&self, arguments: &[&str]) -> String {
         let output = self.docker(arguments);
-        assert!(output.status.success(), "docker {arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
+        assert!(
+            output.status.success(),
+            "docker {arguments:?}: {}",
+            String::from_utf8_lossy(&output.stderr)
+        );
         String::from_utf8(output.stdout).unwrap().trim_end().to_owned()
     }
 
@@ -56,7 +72,8 @@ impl Daemon {
         let container = self.succeed(&["create", image, "/none"]);
         let archive = self.folder.path().join("export.tar");
         self.succeed(&["export", "-o", archive.to_str().unwrap(), &container]);
-        let output = Command::new("tar").args(["--numeric-owner", "-tvf"]).arg(archive).output().unwrap();
+        let output =
+            Command::new("tar").args(["--numeric-owner", "-tvf"]).arg(archive).output().unwrap();
         String::from_utf8(output.stdout).unwrap()
     }
 }
@@ -99,7 +116,8 @@ fn docker_loads_the_image_and_the_base_stays_as_it_was() {
         let line = listing.lines().find(|line| {
             line.split_whitespace().nth(5).is_some_and(|name| name.trim_end_matches('/') == path)
         });
-        let words: Vec<_> = line.unwrap_or("none none").split_whitespace().map(str::to_owned).collect();
+        let words: Vec<_> =
+            line.unwrap_or("none none").split_whitespace().map(str::to_owned).collect();
         words.into_iter().take(2).collect()
     };
     assert_eq!(find("app"), ["drwxr-xr-x", "1000/1000"], "{listing}");

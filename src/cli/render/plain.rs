@@ -36,9 +36,7 @@ impl Plain {
                 Some(line)
             }
             Event::Note { text } => Some(clean(&text)),
-            Event::Detail { text } => {
-                self.is_verbose.then(|| format!("  {}", clean(&text)))
-            }
+            Event::Detail { text } => self.is_verbose.then(|| format!("  {}", clean(&text))),
             Event::Warning { text, hint, .. } => {
                 let mut line = format!("warning: {}", clean(&text));
                 if let Some(hint) = hint {
@@ -48,7 +46,14 @@ impl Plain {
                 Some(line)
             }
             Event::Waiting { milliseconds, reason } => (milliseconds >= 2000 || self.is_verbose)
-                .then(|| format!("waiting {}.{} s: {}", milliseconds / 1000, milliseconds % 1000 / 100, clean(&reason))),
+                .then(|| {
+                    format!(
+                        "waiting {}.{} s: {}",
+                        milliseconds / 1000,
+                        milliseconds % 1000 / 100,
+                        clean(&reason)
+                    )
+                }),
         }
     }
 }

@@ -53,7 +53,9 @@ pub(super) fn bytes(count: u64) -> String {
 
 /// One line without control characters, whatever a registry or a file name contains.
 pub(super) fn clean(text: &str) -> String {
-    text.chars().map(|character| if character.is_control() { '\u{fffd}' } else { character }).collect()
+    text.chars()
+        .map(|character| if character.is_control() { '\u{fffd}' } else { character })
+        .collect()
 }
 
 #[cfg(test)]

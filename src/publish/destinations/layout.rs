@@ -17,6 +17,7 @@ use crate::publish::{
     Destination, DestinationKind, ParsedDestination, PublishContext, PublishError, Published,
     Session,
 };
+use crate::sys::blocking;
 
 /// See the module.
 pub(super) static KIND: DestinationKind = DestinationKind {

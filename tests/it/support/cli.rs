@@ -62,7 +62,10 @@ impl Sandbox {
     }
 
     /// The command, in the work folder, with nothing of our own environment but `PATH`.
-    pub(crate) fn command<S: AsRef<OsStr>>(&self, arguments: impl IntoIterator<Item = S>) -> Command {
+    pub(crate) fn command<S: AsRef<OsStr>>(
+        &self,
+        arguments: impl IntoIterator<Item = S>,
+    ) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_dockless"));
         command
             .args(arguments)
@@ -82,7 +85,10 @@ impl Sandbox {
 
     /// Runs the command and asserts that it succeeds; gives stdout without its last newline.
     #[track_caller]
-    pub(crate) fn succeed<S: AsRef<OsStr>>(&self, arguments: impl IntoIterator<Item = S>) -> String {
+    pub(crate) fn succeed<S: AsRef<OsStr>>(
+        &self,
+        arguments: impl IntoIterator<Item = S>,
+    ) -> String {
         let outcome = self.run(arguments);
         assert_eq!(outcome.code, 0, "{outcome:#?}");
         outcome.stdout.trim_end_matches('\n').to_owned()
