@@ -28,8 +28,9 @@ fn main() {
         return pack_large(Path::new(&folder));
     }
     divan::main();
-    // `cargo test --benches` and `--list` must stay fast.
-    if std::env::args().any(|argument| argument == "--bench") {
+    // Tests and listings of the benches must stay fast.
+    let is_asked = |flag: &str| std::env::args().any(|argument| argument == flag);
+    if is_asked("--bench") && !is_asked("--test") && !is_asked("--list") {
         report_memory();
     }
 }
@@ -122,7 +123,7 @@ fn sha256(bencher: Bencher<'_, '_>) {
 #[divan::bench(args = [1, 2], sample_count = 3)]
 fn pack_5000_files(bencher: Bencher<'_, '_>, threads: usize) {
     let plan = plan(entries());
-    let cancel = CancellationToken::new();
+    let (events, cancel) = (Events::none(), CancellationToken::new());
     let project = Path::new("/");
     bencher
         .counter(BytesCount::new(200_000_000_usize))
@@ -130,7 +131,11 @@ fn pack_5000_files(bencher: Bencher<'_, '_>, threads: usize) {
             (Store::temporary().unwrap(), Events::none().task(Action::Pack, "bench", None))
         })
         .bench_local_refs(|(store, task)| {
-            pack(&plan, &Packing { project, store, threads, task, cancel: &cancel }).unwrap()
+            pack(
+                &plan,
+                &Packing { project, store, threads, events: &events, task, cancel: &cancel },
+            )
+            .unwrap()
         });
 }
 
@@ -139,9 +144,17 @@ fn diff_id_of_5000_files(bencher: Bencher<'_, '_>) {
     let plan = plan(entries());
     let cancel = CancellationToken::new();
     let store = Store::temporary().unwrap();
-    let task = Events::none().task(Action::Pack, "bench", None);
+    let events = Events::none();
+    let task = events.task(Action::Pack, "bench", None);
     let project = Path::new("/");
-    let packing = Packing { project, store: &store, threads: 1, task: &task, cancel: &cancel };
+    let packing = Packing {
+        project,
+        store: &store,
+        threads: 1,
+        events: &events,
+        task: &task,
+        cancel: &cancel,
+    };
     bencher
         .counter(BytesCount::new(200_000_000_usize))
         .bench_local(|| diff_id(&plan, &packing).unwrap());
@@ -164,10 +177,18 @@ fn pack_large(folder: &Path) {
     let source = FileSource::Disk(DiskFile { path: "large".into(), stamp });
     let plan = plan(vec![file("large".into(), source)]);
     let threads = std::thread::available_parallelism().map_or(1, usize::from);
-    let task = Events::none().task(Action::Pack, "bench", None);
+    let events = Events::none();
+    let task = events.task(Action::Pack, "bench", None);
     let cancel = CancellationToken::new();
     let store = Store::temporary().unwrap();
-    let packing = Packing { project: folder, store: &store, threads, task: &task, cancel: &cancel };
+    let packing = Packing {
+        project: folder,
+        store: &store,
+        threads,
+        events: &events,
+        task: &task,
+        cancel: &cancel,
+    };
     pack(&plan, &packing).unwrap();
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
     let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));

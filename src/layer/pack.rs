@@ -15,7 +15,7 @@ use super::compress::GzipWriter;
 use super::error::LayerError;
 use super::tar::{TarWriter, check_entries};
 use crate::error::{Error, Result};
-use crate::event::Task;
+use crate::event::{Events, Task};
 use crate::oci::{Descriptor, Digest, Digester, MediaType};
 use crate::plan::{
     DiskFile, Entry, EntryKind, FileSource, FileStamp, LayerContent, LayerPlan, Origin,
@@ -32,6 +32,8 @@ pub struct Packing<'a> {
     pub store: &'a Store,
     /// How many threads deflate; the bytes do not depend on it.
     pub threads: usize,
+    /// Where warnings go: `sparse-file`.
+    pub events: &'a Events,
     /// Is told of every byte of files' content.
     pub task: &'a Task,
     /// Ends the work early.
@@ -76,6 +78,8 @@ pub fn diff_id(plan: &LayerPlan, packing: &Packing) -> Result<Digest> {
     match &plan.content {
         LayerContent::Existing { diff_id, .. } => Ok(*diff_id),
         LayerContent::Pack(entries) => {
+            // Who only wants to know the digest has nothing to be warned about.
+            let packing = &Packing { events: &Events::none(), ..*packing };
             let tap = write_tar(entries, packing, io::sink())
                 .map_err(|error| classify(error, packing))?;
             Ok(tap.digester.finish())
@@ -152,6 +156,7 @@ fn append_file<W: Write>(
             _ => LayerError::Read { path: path(), source },
         })?;
     check_stamp(&content, file)?;
+    warn_about_holes(&content, file, packing.events);
     writer.append(entry, Source { inner: &mut content, packing }).map_err(|error| match error {
         // The writer knows the path in the layer; the user knows the one in the project.
         LayerError::Changed { .. } => LayerError::Changed { path: path() },
@@ -171,6 +176,29 @@ fn check_stamp(content: &File, file: &DiskFile) -> Result<(), LayerError> {
         Err(LayerError::Changed { path: file.path.clone() })
     }
 }
+
+/// Warns of a file that is mostly holes: a layer has no holes, and neither has what is unpacked.
+#[cfg(unix)]
+fn warn_about_holes(content: &File, file: &DiskFile, events: &Events) {
+    use std::os::unix::fs::MetadataExt as _;
+
+    const MIN_BYTES: u64 = 1024 * 1024;
+    let Ok(metadata) = content.metadata() else { return };
+    let (size, on_disk) = (metadata.len(), metadata.blocks() * 512);
+    // A file system that compresses saves space as well, but hardly seven parts in eight.
+    if size >= MIN_BYTES && on_disk < size / 8 {
+        let path = file.path.escape_debug();
+        let text = format!(
+            "`{path}` is sparse: {on_disk} bytes on this disk, {size} bytes wherever the image is unpacked"
+        );
+        let hint = "exclude the file if the image does not need it".to_owned();
+        events.warn("sparse-file", text, Some(hint));
+    }
+}
+
+/// Elsewhere nothing says how much space a file takes.
+#[cfg(not(unix))]
+fn warn_about_holes(_content: &File, _file: &DiskFile, _events: &Events) {}
 
 /// Says what is behind an error: that the work was cancelled, or what the store knows about it.
 fn classify(error: LayerError, packing: &Packing) -> Error {
@@ -231,12 +259,13 @@ mod tests {
 
     use super::*;
     use crate::error::ErrorKind;
-    use crate::event::{Action, Event, Events};
+    use crate::event::{Action, Event};
 
     /// A project with one file, and what it takes to pack it.
     struct Workshop {
         project: tempfile::TempDir,
         store: Store,
+        events: Events,
         task: Task,
         cancel: CancellationToken,
     }
@@ -251,7 +280,7 @@ mod tests {
             File::options().write(true).open(&path).unwrap().set_modified(UNIX_EPOCH).unwrap();
             let task = Events::none().task(Action::Pack, "test", None);
             let store = Store::temporary().unwrap();
-            Self { project, store, task, cancel: CancellationToken::new() }
+            Self { project, store, events: Events::none(), task, cancel: CancellationToken::new() }
         }
 
         fn path(&self) -> PathBuf {
@@ -263,6 +292,7 @@ mod tests {
                 project: self.project.path(),
                 store: &self.store,
                 threads: 2,
+                events: &self.events,
                 task: &self.task,
                 cancel: &self.cancel,
             }
@@ -343,6 +373,31 @@ mod tests {
             _ => None,
         });
         assert_eq!(moved.last(), Some(512 * 1024));
+    }
+
+    /// L13.
+    #[cfg(unix)]
+    #[test]
+    fn a_sparse_file_is_written_out_with_one_warning() {
+        const SIZE: u64 = 2 << 20;
+        let (events, receiver) = Events::channel();
+        let workshop = Workshop { events, ..Workshop::with_file(b"") };
+        File::options().write(true).open(workshop.path()).unwrap().set_len(SIZE).unwrap();
+        let plan = workshop.plan();
+        diff_id(&plan, &workshop.packing()).unwrap();
+        let layer = pack(&plan, &workshop.packing()).unwrap();
+
+        let LayerContent::Pack(entries) = &plan.content else { unreachable!() };
+        let mut tar = TarWriter::new(Vec::new());
+        tar.append(&entries[0], io::empty()).unwrap();
+        tar.append(&entries[1], io::repeat(0).take(SIZE)).unwrap();
+        assert_eq!(layer.diff_id, Digest::of(&tar.finish().unwrap()));
+        let text =
+            "`src/a` is sparse: 0 bytes on this disk, 2097152 bytes wherever the image is unpacked";
+        let hint = "exclude the file if the image does not need it";
+        let warning =
+            Event::Warning { code: "sparse-file", text: text.into(), hint: Some(hint.into()) };
+        assert_eq!(receiver.try_iter().collect::<Vec<_>>(), [warning]);
     }
 
     #[test]

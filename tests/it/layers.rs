@@ -62,9 +62,11 @@ fn pack_from(project: &Path, entries: Vec<Entry>, store: &Store, threads: usize)
         created_by: "story".into(),
         content: LayerContent::Pack(entries),
     };
-    let task = Events::none().task(Action::Pack, "story", None);
+    let events = Events::none();
+    let task = events.task(Action::Pack, "story", None);
     let cancel = CancellationToken::new();
-    pack(&plan, &Packing { project, store, threads, task: &task, cancel: &cancel })
+    let (events, task, cancel) = (&events, &task, &cancel);
+    pack(&plan, &Packing { project, store, threads, events, task, cancel })
 }
 
 /// Packs entries that need no files, and gives the path of the blob.
