@@ -103,8 +103,10 @@ mod tests {
             annotations: [(ATTESTATION.to_owned(), "attestation-manifest".to_owned())].into(),
             ..entry(&Platform::linux_amd64())
         };
-        let arm64 =
-            entry(&Platform { variant: Some("v8".into()), ..Platform::new("linux", "arm64", None) });
+        let arm64 = entry(&Platform {
+            variant: Some("v8".into()),
+            ..Platform::new("linux", "arm64", None)
+        });
         let amd64 = entry(&Platform::linux_amd64());
         let index = Index::new(vec![
             attestation,

@@ -96,6 +96,7 @@ async fn pack(
             project: &directory,
             store: &store,
             threads: Context::threads(),
+            events: &context.events,
             task: &task,
             cancel: &context.cancel,
         };
