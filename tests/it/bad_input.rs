@@ -21,9 +21,9 @@ fn refuse(sandbox: &Sandbox, arguments: &[&str], code: i32, parts: &[&str]) -> S
     outcome.stderr
 }
 
-/// Everything below a folder, temporary files included.
+/// The path of everything below a folder, temporary files included.
 fn listing(folder: &Path) -> Vec<String> {
-    let output = Command::new("find").arg(folder).output().unwrap();
+    let output = Command::new("find").arg(folder).args(["-printf", "%P\n"]).output().unwrap();
     let text = String::from_utf8(output.stdout).unwrap();
     let mut lines: Vec<_> = text.lines().map(str::to_owned).collect();
     lines.sort();
