@@ -21,15 +21,32 @@ pub(super) struct Build {
     path: PathBuf,
     #[command(flatten)]
     project: ProjectOptions,
-    /// Write the image here: `oci:DIR`, `oci-archive:FILE`, `docker-archive:FILE`, or `-` for an OCI
-    /// archive on stdout
-    #[arg(short, long, value_name = "DESTINATION", env = "DOCKLESS_OUTPUT")]
+    /// Write the image here: `oci:DIR`, `oci-archive:FILE`, `docker-archive:FILE`, or `-` for a Docker
+    /// archive on stdout; repeat it for several
+    #[arg(
+        short,
+        long,
+        value_name = "DESTINATION",
+        env = "DOCKLESS_OUTPUT",
+        value_delimiter = ',',
+        help_heading = "Where it goes"
+    )]
     output: Vec<String>,
     /// Hand the image to the local engine (`docker`, `podman` or `nerdctl`)
-    #[arg(long, env = "DOCKLESS_LOAD", value_parser = FalseyValueParser::new())]
+    #[arg(
+        long,
+        env = "DOCKLESS_LOAD",
+        value_parser = FalseyValueParser::new(),
+        help_heading = "Where it goes"
+    )]
     load: bool,
     /// Push to the config's repositories too
-    #[arg(long, env = "DOCKLESS_PUSH", value_parser = FalseyValueParser::new())]
+    #[arg(
+        long,
+        env = "DOCKLESS_PUSH",
+        value_parser = FalseyValueParser::new(),
+        help_heading = "Where it goes"
+    )]
     push: bool,
     #[command(flatten)]
     credentials: CredentialOptions,

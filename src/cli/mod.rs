@@ -6,6 +6,7 @@ mod build;
 mod options;
 mod output;
 mod push;
+mod reference;
 mod render;
 mod schema;
 
@@ -18,6 +19,8 @@ use crate::error::Result;
 use crate::pipeline::Context;
 use crate::sys::Environment;
 use options::OutputOptions;
+pub use reference::reference;
+
 use output::Output;
 use render::{Progress, Rendering};
 
@@ -90,10 +93,4 @@ fn run(command: Command, edge: &Edge) -> Result<()> {
         Command::Push(push) => push.run(edge),
         Command::Schema(schema) => schema.run(edge),
     }
-}
-
-/// The definition of the command line, for the generated reference.
-pub fn definition() -> clap::Command {
-    use clap::CommandFactory as _;
-    Arguments::command()
 }

@@ -85,10 +85,11 @@ pub(super) struct ProjectOptions {
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Registry")]
 pub(super) struct CredentialOptions {
-    /// Log in to the registry that is pushed to as this user
+    /// Log in to the registry that is pushed to as this user; without it, the variables
+    /// `DOCKLESS_REGISTRY_USERNAME` and `DOCKLESS_REGISTRY_PASSWORD` are used where they are set
     #[arg(long, value_name = "NAME", requires = "password_stdin")]
     pub(super) username: Option<String>,
-    /// Read the password from standard input
+    /// Read the password from standard input, never from the command line
     #[arg(long, requires = "username")]
     pub(super) password_stdin: bool,
 }

@@ -21,7 +21,13 @@ pub(super) struct Push {
     project: ProjectOptions,
     /// Push here instead of to the config's repositories: a repository or a full reference; repeat
     /// it or separate by commas. `oci:DIR` works too
-    #[arg(long, value_name = "REPOSITORY", value_delimiter = ',', env = "DOCKLESS_TO")]
+    #[arg(
+        long,
+        value_name = "REPOSITORY",
+        value_delimiter = ',',
+        env = "DOCKLESS_TO",
+        help_heading = "Where it goes"
+    )]
     to: Vec<String>,
     #[command(flatten)]
     credentials: CredentialOptions,
