@@ -13,6 +13,7 @@ mod config;
 mod docs;
 mod engines;
 mod files;
+mod golden;
 mod layers;
 mod plan;
 mod publish;
