@@ -76,8 +76,8 @@ impl RootTree {
     /// twice, no path through a link of the base. Later layers see this one.
     ///
     /// A folder that exists keeps its mode and owner unless the draft replaces it; a parent that
-    /// nobody described is 0755 and belongs to 0:0. The root folder is written only when a draft
-    /// replaces it. `mtime` is for the parents.
+    /// nobody described is 0755 and belongs to 0:0. The root folder is the base's and never written.
+    /// `mtime` is for the parents.
     ///
     /// # Errors
     /// When a file or link would replace a folder or the other way round, when the drafts say
@@ -94,10 +94,8 @@ impl RootTree {
             layer.insert(path, draft);
         }
         add_parents(&mut layer, mtime)?;
-        let mut entries = Vec::with_capacity(layer.len());
-        for draft in layer.into_values() {
-            entries.extend(self.settle(draft));
-        }
+        layer.remove("");
+        let entries: Vec<_> = layer.into_values().map(|draft| self.settle(draft)).collect();
         for entry in &entries {
             self.insert(entry.path.clone(), node_of(entry));
         }
@@ -128,18 +126,16 @@ impl RootTree {
         Ok(draft)
     }
 
-    /// The entry that is written for a draft; none for a root folder that is only walked through.
-    fn settle(&self, draft: Draft) -> Option<Entry> {
+    /// The entry that is written for a draft: a folder that is kept is as it stands there.
+    fn settle(&self, draft: Draft) -> Entry {
         let mut entry = draft.entry;
-        if draft.existing == Existing::Keep && entry.kind == EntryKind::Directory {
-            if entry.path.is_empty() {
-                return None;
-            }
-            if let Some(RootNode::Directory { mode, uid, gid }) = self.get(&entry.path) {
-                (entry.mode, entry.uid, entry.gid) = (*mode, *uid, *gid);
-            }
+        if draft.existing == Existing::Keep
+            && entry.kind == EntryKind::Directory
+            && let Some(RootNode::Directory { mode, uid, gid }) = self.get(&entry.path)
+        {
+            (entry.mode, entry.uid, entry.gid) = (*mode, *uid, *gid);
         }
-        Some(entry)
+        entry
     }
 }
 
@@ -309,9 +305,9 @@ mod tests {
                 vec![keep(directory("bin", 0o700, 5))],
                 vec![directory("usr", 0o755, 0), directory("usr/bin", 0o755, 0)],
             ),
-            // The root is written only on purpose.
+            // The root is the base's.
             (vec![keep(directory("", 0o700, 5)), keep(file("x", "x"))], vec![file("x", "x")]),
-            (vec![replace(directory("", 0o700, 5))], vec![directory("", 0o700, 5)]),
+            (vec![replace(directory("", 0o700, 5))], vec![]),
             // Files and links may replace files and links.
             (
                 vec![keep(file("etc/passwd", "x")), keep(link("etc/alternatives", "b"))],

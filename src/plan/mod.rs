@@ -32,7 +32,7 @@ pub use layer_kind::{LayerKind, LayerSource, PlanError};
 pub use planner::{MAX_LAYERS, needs, plan, sources, warnings};
 pub use root::{RootNode, RootTree};
 pub use summary::{EntrySummary, ImageSummary, LayerSummary, PlanSummary};
-pub use tags::{TagArgument, parse_tag_argument, tag_warnings, tags};
+pub use tags::{tag_warnings, tags};
 
 use std::collections::BTreeMap;
 

@@ -20,13 +20,10 @@ use std::collections::BTreeMap;
 use minijinja::{Environment, ErrorKind, UndefinedBehavior, Value};
 
 use super::{PlanError, VcsFacts};
-use crate::config::schema::{hint_for, nearest};
-use crate::config::{Position, TagSpec, Template};
+use crate::config::schema::hint_for;
+use crate::config::{TagSpec, Template};
 use crate::error::Result;
-use crate::oci::{InvalidReference, Reference};
-
-/// The names that stand for more than themselves.
-static TAG_STRATEGIES: &[&str] = &["git_sha", "git_tag", "latest", "semver", "sha"];
+use crate::oci::Reference;
 
 /// What `when:` may say.
 static TAG_CONDITIONS: &[&str] = &["default_branch", "tag"];
@@ -40,15 +37,6 @@ const FUEL: u64 = 1_000;
 
 /// How many characters a tag may have.
 const MAX_TAG_LENGTH: usize = 128;
-
-/// What `-t` was given.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum TagArgument {
-    /// A tag for every repository.
-    Tag(String),
-    /// A repository, usually with a tag.
-    Reference(Reference),
-}
 
 /// The tags of an image, in order, each once. `expand` puts variables of the environment into the
 /// text of a spec; it is asked only about specs whose condition holds.
@@ -74,41 +62,6 @@ pub fn tags(
         }
     }
     Ok(tags)
-}
-
-/// Reads the argument of `-t`: tags and references, joined by commas. A tag has no `/` and no `:`.
-///
-/// # Errors
-/// When one of them is neither, or a reference with a digest.
-pub fn parse_tag_argument(text: &str) -> Result<Vec<TagArgument>, PlanError> {
-    let error = |message: String, hint: &str| PlanError {
-        position: Position { file: "-t".into(), line: 0, column: 0 },
-        message,
-        hint: Some(hint.to_owned()),
-    };
-    let parse = |part: &str| {
-        if !part.contains(['/', ':', '@']) {
-            return if Reference::is_tag(part) {
-                Ok(TagArgument::Tag(part.to_owned()))
-            } else {
-                Err(error(format!("`{}` is not a tag", part.escape_debug()), TAG_RULE))
-            };
-        }
-        let reference: Reference = part.parse().map_err(|invalid: InvalidReference| {
-            error(
-                invalid.to_string(),
-                "`-t` takes tags (`v1`) and references (`ghcr.io/acme/agent:v1`)",
-            )
-        })?;
-        match reference.digest {
-            Some(_) => Err(error(
-                format!("`{}` has a digest", part.escape_debug()),
-                "the digest comes from the image: give the tag alone",
-            )),
-            None => Ok(TagArgument::Reference(reference)),
-        }
-    };
-    text.split(',').map(str::trim).map(parse).collect()
 }
 
 /// The rule of the distribution specification, in words.
@@ -174,7 +127,7 @@ impl Facts {
         let written = template.text.as_str();
         // Decided on what is written: a variable's value is never read as a template or a strategy.
         let is_template = written.contains("{{") || written.contains("{%");
-        if !is_template && !written.contains("${") {
+        if !is_template && template.is_literal() {
             return Ok(self.literal(template)?);
         }
         let text = expand(template)?;
@@ -202,21 +155,6 @@ impl Facts {
             "sha" => Ok(vec![format!("sha-{}", self.fact(template, "sha")?)]),
             "git_tag" => Ok(vec![self.fact(template, "tag")?]),
             "semver" => self.fact(template, "version").map(|_| self.semver()),
-            "custom" => Err(error(
-                template,
-                "`custom` is a strategy of agent.yaml, with `custom_tag`".into(),
-                "write the tag itself",
-            )),
-            _ if !TAG_STRATEGIES.contains(&text) && is_near_strategy(text) => {
-                let strategy = nearest(text, TAG_STRATEGIES).unwrap_or("latest");
-                Err(error(
-                    template,
-                    format!("`{text}` is almost the strategy `{strategy}`"),
-                    &format!(
-                        "did you mean `{strategy}`? For a tag of that very text write `{{{{ \"{text}\" }}}}`"
-                    ),
-                ))
-            }
             _ if Reference::is_tag(text) => Ok(vec![text.to_owned()]),
             _ => Err(error(template, format!("`{}` is not a tag", text.escape_debug()), TAG_RULE)),
         }
@@ -342,10 +280,6 @@ fn slug(name: &str) -> String {
     text.trim_start_matches(['-', '.']).chars().take(MAX_TAG_LENGTH).collect()
 }
 
-fn is_near_strategy(text: &str) -> bool {
-    TAG_STRATEGIES.iter().any(|strategy| strsim::damerau_levenshtein(text, strategy) <= 1)
-}
-
 fn error(template: &Template, message: String, hint: &str) -> PlanError {
     PlanError { position: template.position.clone(), message, hint: Some(hint.to_owned()) }
 }
@@ -353,6 +287,7 @@ fn error(template: &Template, message: String, hint: &str) -> PlanError {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::{Position, TAG_STRATEGIES};
 
     const SHA: &str = "0123456789abcdef0123456789abcdef01234567";
 
@@ -426,6 +361,14 @@ mod tests {
     }
 
     #[test]
+    fn every_strategy_of_the_config_is_known() {
+        for strategy in TAG_STRATEGIES {
+            let tags = of(&[strategy], Some(&facts_of("v1.2.3"))).unwrap();
+            assert_eq!(tags == [strategy], strategy == "latest", "{strategy}");
+        }
+    }
+
+    #[test]
     fn several_tags_keep_their_order_and_come_once() {
         let texts = ["v1.2.3", "git_tag", "semver", "1.2", "latest"];
         assert_eq!(
@@ -476,23 +419,6 @@ mod tests {
                 ": `{{ sha7 }}` cannot be rendered: undefined value; write it like `{{ git.sha7 }}`",
             ),
             (
-                "lates",
-                Some(&plain),
-                ": `lates` is almost the strategy `latest`; did you mean `latest`? For a tag of that \
-                 very text write `{{ \"lates\" }}`",
-            ),
-            (
-                "git-sha",
-                Some(&plain),
-                ": `git-sha` is almost the strategy `git_sha`; did you mean `git_sha`? For a tag of \
-                 that very text write `{{ \"git-sha\" }}`",
-            ),
-            (
-                "custom",
-                Some(&plain),
-                ": `custom` is a strategy of agent.yaml, with `custom_tag`; write the tag itself",
-            ),
-            (
                 "a b",
                 Some(&plain),
                 ": `a b` is not a tag; a tag has 1 to 128 letters, digits, `_`, `.` or `-`, and \
@@ -533,28 +459,5 @@ mod tests {
             )]
         );
         assert_eq!(tag_warnings(&specs, Some(&facts(None))), []);
-    }
-
-    #[test]
-    fn the_argument_takes_tags_and_references() {
-        assert_eq!(
-            parse_tag_argument("v1, latest,ghcr.io/a/b:c,a/b"),
-            Ok(vec![
-                TagArgument::Tag("v1".into()),
-                TagArgument::Tag("latest".into()),
-                TagArgument::Reference("ghcr.io/a/b:c".parse().unwrap()),
-                TagArgument::Reference("a/b".parse().unwrap()),
-            ])
-        );
-        let digest = crate::oci::Digest::of(b"");
-        for (text, message) in [
-            (String::new(), "-t: `` is not a tag"),
-            ("v1,,v2".into(), "-t: `` is not a tag"),
-            ("-x".into(), "-t: `-x` is not a tag"),
-            (format!("a/b@{digest}"), &format!("-t: `a/b@{digest}` has a digest")),
-        ] {
-            let found = parse_tag_argument(&text).map_err(|error| error.to_string());
-            assert_eq!(found, Err(message.to_owned()), "{text}");
-        }
     }
 }

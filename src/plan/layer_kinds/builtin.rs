@@ -165,6 +165,16 @@ mod tests {
     }
 
     #[test]
+    fn every_piece_is_documented() {
+        let readme = include_str!("../../../base-layers/README.md");
+        let field = SHAPE.fields.iter().find(|field| field.name == "name").unwrap();
+        for piece in PIECES {
+            assert!(readme.contains(&format!("| `{}` |", piece.name)), "{}", piece.name);
+            assert!(field.doc.contains(&format!("`{}`", piece.name)), "{}", piece.name);
+        }
+    }
+
+    #[test]
     fn certificates_of_the_project_are_added() {
         let config = config(&["{kind: builtin, name: ca-certificates, add: ./corp.pem}"]);
         let layer = source(&config).unwrap();

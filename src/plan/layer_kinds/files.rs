@@ -263,8 +263,17 @@ fn parse_directory(item: &Node, mtime: i64, problems: &mut Problems) -> Option<D
     let path = item.get("path").and_then(|node| ImagePath::parse(node, "path", problems));
     let mode = member(item, "mode", 0o755, |node| parse_mode(node, "mode", problems));
     let owner = member(item, "owner", Owner::default(), |node| Owner::parse(node, problems));
+    let (path, mode, owner) = (path?.path, mode?, owner?);
+    if path.is_empty() {
+        problems.report_with_hint(
+            &item.position,
+            "the root folder is the base's",
+            "name a folder below it",
+        );
+        return None;
+    }
     Some(Draft {
-        entry: entry(path?.path, EntryKind::Directory, mode?, owner?, mtime),
+        entry: entry(path, EntryKind::Directory, mode, owner, mtime),
         existing: Existing::Replace,
     })
 }
@@ -516,11 +525,11 @@ mod tests {
     #[test]
     fn directories_replace_what_the_base_says() {
         let layer = source(&config(&[
-            "{kind: files, directories: [{path: /var/x/, mode: '1777', owner: 5}, {path: /}]}",
+            "{kind: files, directories: [{path: /var/x/, mode: 1777, owner: 5}, {path: /y}]}",
         ]))
         .unwrap();
         let drafts = layer.content(&Inputs::default(), &Platform::linux_amd64()).unwrap();
-        assert_eq!(listing(&drafts), ["1777 5:5 var/x/", "0755 0:0 /"]);
+        assert_eq!(listing(&drafts), ["1777 5:5 var/x/", "0755 0:0 y/"]);
         assert!(drafts.iter().all(|draft| draft.existing == Existing::Replace));
     }
 
@@ -565,6 +574,10 @@ mod tests {
             let layer = format!("{{kind: files, copy: [{item}]}}");
             assert_eq!(source(&config(&[&layer])).unwrap_err(), expected, "{item}");
         }
+        assert_eq!(
+            source(&config(&["{kind: files, directories: [{path: /}]}"])).unwrap_err(),
+            ["the root folder is the base's; name a folder below it"]
+        );
         assert_eq!(
             source(&config(&["{kind: files, copy: []}"])).unwrap_err(),
             ["a layer of kind `files` with nothing in it; add `copy: [{src: …, dest: …}]`"]
