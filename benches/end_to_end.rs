@@ -5,6 +5,14 @@
 //! on a free port, and prints for each step: wall time, MB/s of input, requests the registry saw,
 //! bytes sent, and peak memory. Needs `docker-registry` and `python3`.
 
+#![expect(clippy::disallowed_methods, reason = "a bench drives the real machine")]
+#![expect(clippy::print_stdout, reason = "a bench prints its figures")]
+#![expect(
+    clippy::cast_precision_loss,
+    clippy::cast_possible_truncation,
+    reason = "figures for people need no more digits"
+)]
+
 use std::fs::{self, File};
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::net::{TcpListener, TcpStream};
@@ -24,7 +32,10 @@ fn main() {
     let registry = Registry::start(root);
     let to = format!("127.0.0.1:{}/bench/tree", registry.port);
 
-    println!("{:<28} {:>8} {:>8} {:>9} {:>10} {:>9}", "step", "wall s", "MB/s", "requests", "bytes", "peak MB");
+    println!(
+        "{:<28} {:>8} {:>8} {:>9} {:>10} {:>9}",
+        "step", "wall s", "MB/s", "requests", "bytes", "peak MB"
+    );
     let tree = Step { root, registry: &registry, input_bytes: FILES * FILE_BYTES };
     let project = root.join("tree").display().to_string();
     tree.run("build, empty cache", &["build", &project]);
@@ -62,7 +73,8 @@ sys.exit(code)";
             .expect("python3 is installed");
         let seconds = start.elapsed().as_secs_f64();
         assert!(output.status.success(), "{name} failed");
-        let peak: u64 = String::from_utf8_lossy(&output.stdout).trim().parse().expect("a number of kB");
+        let peak: u64 =
+            String::from_utf8_lossy(&output.stdout).trim().parse().expect("a number of kB");
         let (requests_after, bytes_after) = self.registry.totals();
         println!(
             "{name:<28} {seconds:>8.2} {:>8.0} {:>9} {:>10} {:>9}",

@@ -3,6 +3,7 @@
 //! `tar`, `gzip` and `sha256` work in memory; `pack` does all of it at once into a store, and
 //! `memory` packs one file of 2 GB in a process of its own and prints what it needed at most.
 #![expect(clippy::unwrap_used, reason = "a bench panics when it cannot go on")]
+#![expect(clippy::disallowed_methods, reason = "a bench drives the real machine")]
 
 use std::hint::black_box;
 use std::io::{self, Write as _};

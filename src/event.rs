@@ -216,9 +216,34 @@ impl Drop for Task {
     }
 }
 
+/// A size for people, in texts of events: `3 B`, `1.5 MiB`.
+pub fn readable_size(bytes: u64) -> String {
+    let units = ["B", "KiB", "MiB", "GiB", "TiB"];
+    let unit = (bytes.max(1).ilog2() / 10).min(4);
+    if unit == 0 {
+        return format!("{bytes} B");
+    }
+    let tenths = (u128::from(bytes) * 10) >> (10 * unit);
+    format!("{}.{} {}", tenths / 10, tenths % 10, units[unit as usize])
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn sizes_are_readable() {
+        let table = [
+            (0, "0 B"),
+            (1023, "1023 B"),
+            (1024, "1.0 KiB"),
+            (1_610_612_736, "1.5 GiB"),
+            (u64::MAX, "16777215.9 TiB"),
+        ];
+        for (bytes, text) in table {
+            assert_eq!(readable_size(bytes), text);
+        }
+    }
 
     #[test]
     fn a_dropped_task_reports_that_it_failed() {

@@ -5,6 +5,8 @@
 //! `store` and `registry` are the foundations. The library is internal: it makes no promise of
 //! compatibility between versions.
 
+#![cfg_attr(test, expect(clippy::disallowed_methods, reason = "tests prepare the real machine"))]
+
 pub mod cli;
 
 pub mod pipeline;

@@ -6,7 +6,7 @@ use std::fs::Metadata;
 
 use unicode_normalization::UnicodeNormalization as _;
 
-use crate::event::Events;
+use crate::event::{Events, readable_size};
 
 /// How many examples of a sort are named.
 const SHOWN: usize = 5;
@@ -157,17 +157,6 @@ impl Sort {
     }
 }
 
-/// A size for people: `3 B`, `1.5 MiB`.
-pub(super) fn readable_size(bytes: u64) -> String {
-    let units = ["B", "KiB", "MiB", "GiB", "TiB"];
-    let unit = (bytes.max(1).ilog2() / 10).min(4);
-    if unit == 0 {
-        return format!("{bytes} B");
-    }
-    let tenths = (u128::from(bytes) * 10) >> (10 * unit);
-    format!("{}.{} {}", tenths / 10, tenths % 10, units[unit as usize])
-}
-
 fn ascii(name: &str) -> String {
     name.escape_default().to_string()
 }
@@ -192,23 +181,4 @@ fn is_sparse(metadata: &Metadata) -> bool {
 #[cfg(not(unix))]
 fn is_sparse(_metadata: &Metadata) -> bool {
     false
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn sizes_are_readable() {
-        let table = [
-            (0, "0 B"),
-            (1023, "1023 B"),
-            (1024, "1.0 KiB"),
-            (1_610_612_736, "1.5 GiB"),
-            (u64::MAX, "16777215.9 TiB"),
-        ];
-        for (bytes, text) in table {
-            assert_eq!(readable_size(bytes), text);
-        }
-    }
 }

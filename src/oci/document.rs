@@ -68,13 +68,34 @@ impl<T: Serialize> Document<T> {
     }
 }
 
-impl InvalidDocument {
-    pub(super) fn rule(descriptor: &Descriptor, reason: impl Into<String>) -> Self {
-        Self::Rule {
-            media_type: descriptor.media_type.clone(),
-            digest: descriptor.digest,
-            reason: reason.into(),
-        }
+/// What a manifest or index says of itself.
+pub(super) struct Identity<'a> {
+    /// Its `schemaVersion`.
+    pub(super) schema_version: u32,
+    /// Its `mediaType`, where it has one.
+    pub(super) media_type: Option<&'a MediaType>,
+    /// Members that belong to the other of the two, where it has some.
+    pub(super) contradiction: Option<&'static str>,
+}
+
+impl<T> Document<T> {
+    /// Refuses a document that could be read in two ways (CVE-2021-41190).
+    pub(super) fn check_identity(&self, identity: &Identity) -> Result<(), InvalidDocument> {
+        let reason = match identity {
+            Identity { schema_version, .. } if *schema_version != 2 => {
+                format!("`schemaVersion` is {schema_version}, not 2")
+            }
+            Identity { contradiction: Some(members), .. } => format!("it has both {members}"),
+            Identity { media_type: Some(inner), .. } if **inner != self.descriptor.media_type => {
+                format!("its `mediaType` says `{}`", inner.as_str().escape_debug())
+            }
+            _ => return Ok(()),
+        };
+        Err(InvalidDocument::Rule {
+            media_type: self.descriptor.media_type.clone(),
+            digest: self.descriptor.digest,
+            reason,
+        })
     }
 }
 

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::descriptor::null_as_empty;
+use super::document::Identity;
 use super::{Descriptor, Document, InvalidDocument, MediaType, Platform};
 
 /// The manifests of several platforms.
@@ -69,20 +70,14 @@ impl Document<Index> {
     /// (CVE-2021-41190).
     pub fn parse_index(bytes: Bytes, media_type: MediaType) -> Result<Self, InvalidDocument> {
         let document = Self::parse(bytes, media_type)?;
-        let index = &document.value;
-        let refuse = |reason: String| Err(InvalidDocument::rule(&document.descriptor, reason));
-        if index.schema_version != 2 {
-            return refuse(format!("`schemaVersion` is {}, not 2", index.schema_version));
-        }
-        if index.other.contains_key("layers") || index.other.contains_key("config") {
-            return refuse("it has both `manifests` and `layers` or `config`".into());
-        }
-        match &index.media_type {
-            Some(inner) if *inner != document.descriptor.media_type => {
-                refuse(format!("its `mediaType` says `{inner}`"))
-            }
-            _ => Ok(document),
-        }
+        let Index { schema_version, media_type, other, .. } = &document.value;
+        let is_manifest = other.contains_key("layers") || other.contains_key("config");
+        document.check_identity(&Identity {
+            schema_version: *schema_version,
+            media_type: media_type.as_ref(),
+            contradiction: is_manifest.then_some("`manifests` and `layers` or `config`"),
+        })?;
+        Ok(document)
     }
 }
 

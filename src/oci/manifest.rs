@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::descriptor::null_as_empty;
+use super::document::Identity;
 use super::{Descriptor, Document, InvalidDocument, MediaType};
 
 /// The config and the layers of one platform.
@@ -57,20 +58,13 @@ impl Document<Manifest> {
     /// (CVE-2021-41190).
     pub fn parse_manifest(bytes: Bytes, media_type: MediaType) -> Result<Self, InvalidDocument> {
         let document = Self::parse(bytes, media_type)?;
-        let manifest = &document.value;
-        let refuse = |reason: String| Err(InvalidDocument::rule(&document.descriptor, reason));
-        if manifest.schema_version != 2 {
-            return refuse(format!("`schemaVersion` is {}, not 2", manifest.schema_version));
-        }
-        if manifest.other.contains_key("manifests") {
-            return refuse("it has both `layers` and `manifests`".into());
-        }
-        match &manifest.media_type {
-            Some(inner) if *inner != document.descriptor.media_type => {
-                refuse(format!("its `mediaType` says `{inner}`"))
-            }
-            _ => Ok(document),
-        }
+        let Manifest { schema_version, media_type, other, .. } = &document.value;
+        document.check_identity(&Identity {
+            schema_version: *schema_version,
+            media_type: media_type.as_ref(),
+            contradiction: other.contains_key("manifests").then_some("`layers` and `manifests`"),
+        })?;
+        Ok(document)
     }
 }
 

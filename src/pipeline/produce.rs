@@ -9,7 +9,7 @@ use tokio::task::JoinSet;
 use super::Context;
 use crate::config::Config;
 use crate::error::{Attempting as _, Result};
-use crate::event::Action;
+use crate::event::{Action, readable_size};
 use crate::image::{self, Assembly, Image};
 use crate::layer::{self, Layer, Packing, WRITER_VERSION};
 use crate::plan::{LayerPlan, Plan};
@@ -102,7 +102,8 @@ async fn pack(
         };
         let layer =
             layer::pack(&plan, &packing).attempting(|| format!("pack layer `{}`", plan.name))?;
-        task.finish(format!("{} bytes, {}", layer.descriptor.size, layer.descriptor.digest));
+        let size = readable_size(layer.descriptor.size);
+        task.finish(format!("{size}, {}", layer.descriptor.digest));
         Ok(layer)
     })
     .await

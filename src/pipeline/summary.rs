@@ -4,6 +4,7 @@ use std::fmt;
 
 use serde_json::{Value, json};
 
+use crate::event::readable_size;
 use crate::image::Assembly;
 use crate::plan::{self, EntrySummary, LayerSummary, Plan};
 
@@ -105,7 +106,8 @@ fn show_plan(plan: &plan::PlanSummary, formatter: &mut fmt::Formatter<'_>) -> fm
 
 fn show_layer(layer: &LayerSummary, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
     let (name, entries) = (&layer.name, layer.entries.len());
-    writeln!(formatter, "  layer {name}: {entries} entries, {} bytes", layer.size_bytes)?;
+    let size = readable_size(layer.size_bytes);
+    writeln!(formatter, "  layer {name}: {entries} entries, {size}")?;
     for entry in layer.entries.iter().take(MAX_ENTRIES_SHOWN) {
         show_entry(entry, formatter)?;
     }
@@ -124,7 +126,7 @@ fn show_entry(entry: &EntrySummary, formatter: &mut fmt::Formatter<'_>) -> fmt::
         write!(formatter, " -> {}", target.escape_debug())?;
     }
     if let Some(size_bytes) = entry.size_bytes {
-        write!(formatter, " ({size_bytes} bytes)")?;
+        write!(formatter, " ({})", readable_size(size_bytes))?;
     }
     writeln!(formatter)
 }

@@ -22,6 +22,7 @@ pub trait Clock: std::fmt::Debug + Send + Sync {
 #[derive(Debug, Clone, Copy, Default)]
 pub struct SystemClock;
 
+#[expect(clippy::disallowed_methods, reason = "this is the clock that everybody takes")]
 #[async_trait]
 impl Clock for SystemClock {
     fn now(&self) -> Instant {

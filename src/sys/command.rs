@@ -85,6 +85,7 @@ pub struct SystemCommands;
 #[async_trait]
 impl Commands for SystemCommands {
     async fn run(&self, command: &Command) -> io::Result<CommandOutput> {
+        #[expect(clippy::disallowed_methods, reason = "this is what everybody uses instead")]
         let mut process = tokio::process::Command::new(&command.program);
         process
             .args(&command.arguments)

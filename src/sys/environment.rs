@@ -10,6 +10,7 @@ pub struct Environment(BTreeMap<String, String>);
 
 impl Environment {
     /// The variables of this process; values that are not UTF-8 are left out.
+    #[expect(clippy::disallowed_methods, reason = "this is the one place that asks")]
     pub fn of_process() -> Self {
         let text = |(name, value): (std::ffi::OsString, std::ffi::OsString)| {
             Some((name.into_string().ok()?, value.into_string().ok()?))

@@ -38,6 +38,7 @@ fn project(sandbox: &Sandbox) -> std::path::PathBuf {
     sandbox.work().join("p")
 }
 
+#[expect(clippy::too_many_lines, reason = "a table")]
 fn variations() -> Vec<Variation> {
     vec![
         (

@@ -34,23 +34,6 @@ pub(super) fn ended(action: Action, outcome: Outcome) -> &'static str {
     }
 }
 
-/// Bytes in the unit that keeps the number short: `812 B`, `1.2 kB`, `34 MB`.
-pub(super) fn bytes(count: u64) -> String {
-    const UNITS: [&str; 5] = ["B", "kB", "MB", "GB", "TB"];
-    let mut unit = 0;
-    let mut scale = 1;
-    while count / scale >= 1000 && unit + 1 < UNITS.len() {
-        scale *= 1000;
-        unit += 1;
-    }
-    let whole = count / scale;
-    if unit == 0 || whole >= 10 {
-        format!("{whole} {}", UNITS[unit])
-    } else {
-        format!("{whole}.{} {}", count % scale * 10 / scale, UNITS[unit])
-    }
-}
-
 /// One line without control characters, whatever a registry or a file name contains.
 pub(super) fn clean(text: &str) -> String {
     text.chars()
@@ -61,20 +44,6 @@ pub(super) fn clean(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn bytes_are_short() {
-        for (count, text) in [
-            (0, "0 B"),
-            (999, "999 B"),
-            (1000, "1.0 kB"),
-            (1990, "1.9 kB"),
-            (34_000_000, "34 MB"),
-            (u64::MAX, "18446744 TB"),
-        ] {
-            assert_eq!(bytes(count), text);
-        }
-    }
 
     #[test]
     fn a_line_cannot_move_the_cursor() {

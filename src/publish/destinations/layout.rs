@@ -6,7 +6,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 
 use crate::error::Result;
-use crate::event::Action;
+use crate::event::{Action, readable_size};
 use crate::image::Assembly;
 use crate::layer::Layer;
 use crate::oci::Platform;
@@ -121,7 +121,7 @@ impl Session for Write {
             let folder = Arc::clone(&self.folder);
             blocking(move || {
                 folder.add_blob(&descriptor, Counted { inner: blob, task: &task })?;
-                task.finish("written");
+                task.finish(readable_size(descriptor.size));
                 Ok(())
             })
             .await

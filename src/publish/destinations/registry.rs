@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use futures_util::{StreamExt as _, TryStreamExt as _};
 
 use crate::error::{Attempting as _, Result};
-use crate::event::Action;
+use crate::event::{Action, readable_size};
 use crate::image::Assembly;
 use crate::layer::Layer;
 use crate::oci::{Descriptor, Reference, Repository};
@@ -165,7 +165,7 @@ impl Push {
                     || "mounted".to_owned(),
                     |repository| format!("mounted from {repository}"),
                 )),
-                BlobOutcome::Uploaded => task.finish("sent"),
+                BlobOutcome::Uploaded => task.finish(readable_size(descriptor.size)),
             }
             Ok(())
         };
