@@ -1,6 +1,6 @@
 //! Stage 3: a [`LayerPlan`](crate::plan::LayerPlan) becomes a [`Layer`]: tar, compressed, in the store.
 //!
-//! Blocking and CPU-bound: callers run it on a thread of its own. Start reading at [`pack`]; the
+//! Blocking and CPU-bound: callers run it on a thread of its own. Start reading at [`pack()`]; the
 //! bytes are decided in `header.rs` and `tar.rs` (tar) and in `compress.rs`, `deflate.rs`
 //! and `probe.rs` (gzip),
 //! which know no files.

@@ -147,29 +147,33 @@ fn a_full_disk_leaves_no_half_layout() {
 }
 
 #[test]
-fn ctrl_c_ends_the_command_with_130_and_without_leftovers() {
-    let sandbox = Sandbox::new();
-    sandbox.write("dockless.yaml", config("  - {kind: files, copy: [{src: a, dest: /a}]}\n"));
-    sandbox.write("a", "a");
-    // A registry that accepts the connection and then says nothing.
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let target = format!("{}/acme/x", listener.local_addr().unwrap());
-    let mut child = sandbox
-        .command(["push", ".", "--to", &target])
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap();
-    let connection = listener.accept().unwrap();
-    let signalled = Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap();
-    assert!(signalled.success());
-    let status = child.wait().unwrap();
-    let mut stderr = String::new();
-    child.stderr.take().unwrap().read_to_string(&mut stderr).unwrap();
-    assert_eq!(status.code(), Some(130), "{stderr}");
-    assert!(stderr.contains("interrupted by SIGINT"), "{stderr}");
-    assert!(listing(&sandbox.cache()).iter().all(|path| !path.contains(".tmp")));
-    drop(connection);
+fn a_signal_ends_the_command_with_its_code_and_without_leftovers() {
+    for (signal, code) in [("INT", 130), ("TERM", 143), ("HUP", 143)] {
+        let sandbox = Sandbox::new();
+        let layers = "  - {kind: files, copy: [{src: a, dest: /a}]}\n";
+        sandbox.write("dockless.yaml", config(layers));
+        sandbox.write("a", "a");
+        // A registry that accepts the connection and then says nothing.
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let target = format!("{}/acme/x", listener.local_addr().unwrap());
+        let mut child = sandbox
+            .command(["push", ".", "--to", &target])
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let connection = listener.accept().unwrap();
+        let process = child.id().to_string();
+        let signalled = Command::new("kill").args(["-s", signal, &process]).status().unwrap();
+        assert!(signalled.success());
+        let status = child.wait().unwrap();
+        let mut stderr = String::new();
+        child.stderr.take().unwrap().read_to_string(&mut stderr).unwrap();
+        assert_eq!(status.code(), Some(code), "{stderr}");
+        assert!(stderr.contains(&format!("interrupted by SIG{signal}")), "{stderr}");
+        assert!(listing(&sandbox.cache()).iter().all(|path| !path.contains(".tmp")));
+        drop(connection);
+    }
 }
 
 #[test]

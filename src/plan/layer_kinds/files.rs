@@ -185,7 +185,7 @@ directories:
     }
 }
 
-/// Reads an item of `copy`: one [`Copy`] per source. Everything that is wrong is reported.
+/// Reads an item of `copy`: one [`struct@Copy`] per source. Everything that is wrong is reported.
 fn parse_copy(item: &Node, problems: &mut Problems) -> Option<Vec<Copy>> {
     let dest = ImagePath::parse(item.get("dest")?, "dest", problems);
     let mode = member(item, "mode", None, |node| parse_mode(node, "mode", problems).map(Some));
