@@ -93,10 +93,11 @@ impl Platform {
 }
 
 impl fmt::Display for Platform {
+    /// Escapes control characters: the parts may come from somebody else's image.
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(formatter, "{}/{}", self.os, self.architecture)?;
+        write!(formatter, "{}/{}", self.os.escape_debug(), self.architecture.escape_debug())?;
         if let Some(variant) = &self.variant {
-            write!(formatter, "/{variant}")?;
+            write!(formatter, "/{}", variant.escape_debug())?;
         }
         Ok(())
     }
@@ -143,6 +144,12 @@ mod tests {
         ] {
             assert_eq!(text.parse::<Platform>().unwrap().to_string(), normal, "{text}");
         }
+    }
+
+    #[test]
+    fn a_platform_of_somebody_else_prints_as_one_line() {
+        let platform = Platform::new("linux", "amd64\n::error::x\u{1b}[2J", None);
+        assert_eq!(platform.to_string(), "linux/amd64\\n::error::x\\u{1b}[2J");
     }
 
     #[test]

@@ -37,7 +37,8 @@ pub(super) fn normalise(remote: &str) -> Option<String> {
 fn scp_like(remote: &str) -> Option<String> {
     let (host, path) = remote.split_once(':')?;
     let is_path = host.contains('/') || host.contains('\\') || host.len() < 2;
-    (!is_path).then(|| format!("{host}/{}", path.trim_start_matches('/')))
+    // `user:password@host:path` is no address that git takes; its password goes nowhere.
+    (!is_path && !path.contains('@')).then(|| format!("{host}/{}", path.trim_start_matches('/')))
 }
 
 fn split_port(host: &str) -> (&str, Option<&str>) {
@@ -97,6 +98,8 @@ mod tests {
             ("git@ssh.dev.azure.com:v3/o/p/r", Some("https://dev.azure.com/o/p/_git/r")),
             ("https://[::1]:8443/a", Some("https://[::1]:8443/a")),
             ("ssh://[::1]/a", Some("https://[::1]/a")),
+            ("user:pass@git.example:acme/agent", None),
+            ("user:p/w@git.example:acme/agent", None),
             ("/srv/git/agent.git", None),
             ("../agent", None),
             ("./a:b", None),
