@@ -1,6 +1,6 @@
 //! The project's folder: what never belongs to an image, and where a path in it really leads.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 use std::path::{Component, Path, PathBuf};
 
 use super::error::FaultCause;
@@ -51,7 +51,7 @@ impl Project {
         let directory = std::fs::canonicalize(directory)?;
         let home =
             home.map(|home| std::fs::canonicalize(home).unwrap_or_else(|_| home.to_path_buf()));
-        let outputs = outputs.iter().filter_map(|output| below(&directory, output)).collect();
+        let outputs = outputs.iter().flat_map(|output| places(&directory, output)).collect();
         Ok(Self { directory, home, outputs })
     }
 
@@ -179,6 +179,29 @@ fn prepend(rest: &mut VecDeque<String>, path: &str) {
     }
 }
 
+/// Where an output lies below a folder: as it is written, and where its links lead. It may be spelled
+/// with `..`, and end in parts that do not exist yet.
+fn places(directory: &Path, output: &Path) -> BTreeSet<String> {
+    let mut written = PathBuf::new();
+    for component in output.components() {
+        match component {
+            Component::ParentDir => {
+                written.pop();
+            }
+            Component::CurDir => {}
+            other => written.push(other),
+        }
+    }
+    let real = output.ancestors().find_map(|ancestor| {
+        let rest = output.strip_prefix(ancestor).ok()?;
+        Some(std::fs::canonicalize(ancestor).ok()?.join(rest))
+    });
+    // What lies above the project holds all of it: that is not ours alone.
+    let is_inside = |place: &String| !place.is_empty();
+    let found = [Some(written), real].into_iter().flatten();
+    found.filter_map(|path| below(directory, &path)).filter(is_inside).collect()
+}
+
 /// The part of an absolute path below a folder, whatever links lead there; the path may end in
 /// parts that do not exist.
 fn below(directory: &Path, path: &Path) -> Option<String> {
@@ -242,6 +265,22 @@ mod tests {
         symlink(project.join("data"), project.join("inside")).unwrap();
         let project = Project::open(&project, None, &[]).unwrap();
         (root, project)
+    }
+
+    #[test]
+    fn an_output_is_known_however_it_is_spelled() {
+        let (root, project) = project();
+        let directory = project.directory().to_owned();
+        let outputs = |paths: &[&str]| -> Vec<String> {
+            let paths: Vec<_> = paths.iter().map(|path| directory.join(path)).collect();
+            Project::open(&directory, None, &paths).unwrap().outputs
+        };
+        assert_eq!(outputs(&["data/../out", "./data/./x"]), ["out", "data/x"]);
+        assert_eq!(outputs(&["link/new"]), ["data/new", "link/new"]);
+        assert_eq!(outputs(&["", "..", "../secret"]), Vec::<String>::new());
+        symlink(&directory, root.path().join("other")).unwrap();
+        let other = root.path().join("other/out");
+        assert_eq!(Project::open(&directory, None, &[other]).unwrap().outputs, ["out"]);
     }
 
     #[test]
