@@ -76,6 +76,13 @@ impl Problems {
         self.push(position, message.into(), Some(hint.into()));
     }
 
+    /// Adds problems that were found apart.
+    pub fn extend(&mut self, problems: Vec<Problem>) {
+        for Problem { position, message, hint } in problems {
+            self.push(&position, message, hint);
+        }
+    }
+
     fn push(&mut self, position: &Position, message: String, hint: Option<String>) {
         let problem = Problem { position: position.clone(), message, hint };
         if self.found.contains(&problem) {

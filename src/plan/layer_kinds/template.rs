@@ -82,7 +82,7 @@ static SHAPE: Shape = Shape {
         Field::optional("owner", Kind::Text, "`uid` or `uid:gid` in numbers; `0:0` without it."),
         Field::optional(
             "variables",
-            Kind::Map(&Kind::Text),
+            Kind::Map(&Kind::Scalar),
             "Further variables for the template, as texts.",
         ),
     ],
