@@ -99,7 +99,7 @@ async fn vcs_facts(folder: &gather::Project, context: &Context) -> Option<VcsFac
         }
         Err(unknown) => {
             events.detail(unknown.to_string());
-            None
+            Some(VcsFacts { unknown: Some(unknown), ..VcsFacts::default() })
         }
     }
 }
