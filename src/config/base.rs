@@ -2,6 +2,7 @@
 
 use std::str::FromStr;
 
+use super::schema::nearest;
 use crate::error::{Classified, ErrorKind};
 use crate::oci::{Digest, Reference};
 
@@ -30,6 +31,9 @@ pub struct InvalidBase {
     message: String,
     hint: String,
 }
+
+/// The names after `builtin:`; `plan` makes them.
+pub const BUILTIN_BASE_NAMES: &[&str] = &["static"];
 
 /// The forms a base can have, for messages.
 const FORMS: &str =
@@ -101,12 +105,15 @@ impl FromStr for Base {
 }
 
 fn parse_builtin(name: &str) -> Result<Base, InvalidBase> {
-    let is_name = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
-    if !name.is_empty() && name.bytes().all(is_name) {
+    if BUILTIN_BASE_NAMES.contains(&name) {
         return Ok(Base::Builtin(name.to_owned()));
     }
-    let message = format!("`builtin:{}` is no base", name.escape_debug());
-    Err(InvalidBase::new(message, "write `builtin:static`"))
+    let message = format!("there is no base `builtin:{}`", name.escape_debug());
+    let hint = match nearest(name, BUILTIN_BASE_NAMES) {
+        Some(name) => format!("did you mean `builtin:{name}`?"),
+        None => format!("write `builtin:{}`", BUILTIN_BASE_NAMES.join("` or `builtin:")),
+    };
+    Err(InvalidBase::new(message, &hint))
 }
 
 /// `DIR`, `DIR:NAME` or `DIR@DIGEST`. As in other tools, the folder ends at the first `:`, because
@@ -167,8 +174,9 @@ mod tests {
     #[test]
     fn says_what_it_expects() {
         for (text, message, hint) in [
-            ("builtin:", "`builtin:` is no base", "write `builtin:static`"),
-            ("builtin:A b", "`builtin:A b` is no base", "write `builtin:static`"),
+            ("builtin:", "there is no base `builtin:`", "write `builtin:static`"),
+            ("builtin:A b", "there is no base `builtin:A b`", "write `builtin:static`"),
+            ("builtin:statc", "there is no base `builtin:statc`", "did you mean `builtin:static`?"),
             (
                 "oci:",
                 "`oci:` is no base: the folder is missing",

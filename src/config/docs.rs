@@ -132,7 +132,7 @@ fn table(shape: &Shape) -> String {
 /// What a member holds, in a few words.
 fn describe(kind: &Kind) -> String {
     match kind {
-        Kind::Text => "text".into(),
+        Kind::Text | Kind::Scalar => "text".into(),
         Kind::Choice(words) => format!("`{}`", words.join("`, `")),
         Kind::Integer(low, high) => format!("whole number, {low} to {high}"),
         Kind::Boolean => "`true` or `false`".into(),

@@ -40,7 +40,7 @@ pub(super) static HEALTH: Shape = Shape {
         Field::optional("port", Kind::Integer(1, 65535), "The port that they ask."),
         Field::optional(
             "test",
-            Kind::OneOrMany(&Kind::Text),
+            Kind::OneOrMany(&Kind::Scalar),
             "The check that a container engine runs inside: `[CMD, program, …]`, `[CMD-SHELL, line]`, \
              or `[NONE]` to switch off the base's. A text is a `CMD-SHELL`.",
         ),

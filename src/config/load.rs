@@ -126,8 +126,11 @@ fn find_name(folder: &Path) -> Result<&'static str, LoadError> {
     // Tells an empty folder from one that cannot be looked into.
     fs::read_dir(folder).map_err(unreadable(folder))?;
     let known: Vec<_> = FORMATS.iter().flat_map(|format| format.file_names()).copied().collect();
+    let is_file =
+        |name: &String| fs::metadata(folder.join(name)).is_ok_and(|found| found.is_file());
     let nearest = names_in(folder)
         .into_iter()
+        .filter(is_file)
         .find_map(|name| super::schema::nearest(&name, &known).map(|known| (name, known)));
     Err(LoadError::NoConfig { directory: folder.to_owned(), nearest })
 }

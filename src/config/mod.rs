@@ -14,6 +14,7 @@ mod node;
 mod problem;
 mod publish;
 pub mod schema;
+mod tag_template;
 mod template;
 mod validate;
 mod yaml;
@@ -21,7 +22,7 @@ mod yaml;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-pub use base::{Base, InvalidBase};
+pub use base::{BUILTIN_BASE_NAMES, Base, InvalidBase};
 pub use docs::{LayerDocs, json_schema, reference_markdown};
 pub use format::{ConfigFormat, Import, ParseContext};
 pub use health::{Health, HealthCheck};
@@ -30,6 +31,7 @@ pub use load_error::LoadError;
 pub use node::{Key, Node, Value};
 pub use problem::{Position, Problem, Problems};
 pub use publish::{PublishSettings, TAG_STRATEGIES, TagSpec};
+pub use tag_template::{GIT_FACTS, hint_for_fact, is_tag_template, tag_environment};
 pub use template::{Template, TemplateError};
 pub use yaml::{Duplicate, ParsedFile};
 

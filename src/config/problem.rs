@@ -61,6 +61,11 @@ impl Problems {
         self.texts.push((file.clone(), text.into()));
     }
 
+    /// No problems, and the texts of these: for what is found out later about the same files.
+    pub fn texts(&self) -> Self {
+        Self { texts: self.texts.clone(), ..Self::default() }
+    }
+
     /// Adds a problem.
     pub fn report(&mut self, position: &Position, message: impl Into<String>) {
         self.push(position, message.into(), None);
@@ -74,6 +79,13 @@ impl Problems {
         hint: impl Into<String>,
     ) {
         self.push(position, message.into(), Some(hint.into()));
+    }
+
+    /// Adds problems that were found apart.
+    pub fn extend(&mut self, problems: Vec<Problem>) {
+        for Problem { position, message, hint } in problems {
+            self.push(&position, message, hint);
+        }
     }
 
     fn push(&mut self, position: &Position, message: String, hint: Option<String>) {
@@ -118,7 +130,11 @@ impl fmt::Display for Problems {
             if number > 0 {
                 writeln!(formatter)?;
             }
-            write!(formatter, "{}: {}", problem.position, problem.message)?;
+            // What no file asks for has no place.
+            if !problem.position.file.is_empty() {
+                write!(formatter, "{}: ", problem.position)?;
+            }
+            formatter.write_str(&problem.message)?;
             if let Some(line) = self.line(&problem.position) {
                 let number = problem.position.line.to_string();
                 let margin = " ".repeat(number.len());
@@ -181,6 +197,18 @@ mod tests {
                  | ^\n  \
                hint: did you mean `base`?"
         );
+    }
+
+    #[test]
+    fn what_is_found_later_is_shown_in_the_same_texts() {
+        let file: Arc<str> = "f".into();
+        let mut problems = Problems::new();
+        problems.add_text(&file, "a");
+        problems.report(&Position::default(), "early");
+        let mut later = problems.texts();
+        later.report(&Position::default(), "nowhere");
+        later.report(&Position { file, line: 1, column: 1 }, "late");
+        assert_eq!(later.to_string(), "nowhere\nf:1:1: late\n  1 | a\n    | ^");
     }
 
     #[test]

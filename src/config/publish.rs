@@ -1,6 +1,7 @@
 //! Where an image goes, and under which tags: `image:`, `tags:` and `credentials_env_prefix:`.
 
 use super::schema::{Field, Kind, Shape, nearest};
+use super::tag_template::{self, is_tag_template};
 use super::template::is_variable_name;
 use super::validate::shown;
 use super::{Node, Problems, Template};
@@ -118,7 +119,10 @@ fn check_tag(tag: &Template, problems: &mut Problems) -> bool {
     if !tag.check(problems) {
         return false;
     }
-    if !tag.is_literal() || text.contains("{{") || TAG_STRATEGIES.contains(&text) {
+    if is_tag_template(text) {
+        return tag_template::check(tag, problems);
+    }
+    if !tag.is_literal() || TAG_STRATEGIES.contains(&text) {
         return true;
     }
     let (message, hint) = if text == "custom" {

@@ -32,8 +32,10 @@ pub struct Field {
 /// What a member holds.
 #[derive(Debug, Clone, Copy)]
 pub enum Kind {
-    /// Any scalar, taken as text.
+    /// A text; a plain number is taken as one, a plain `true` or `false` is not.
     Text,
+    /// Any scalar, taken as text.
+    Scalar,
     /// One of these words.
     Choice(&'static [&'static str]),
     /// A decimal number in this range, both ends included.
@@ -70,7 +72,7 @@ impl Kind {
     /// What is expected, for messages: "a list of texts".
     pub fn expectation(&self) -> String {
         match self {
-            Self::Text => "a text".into(),
+            Self::Text | Self::Scalar => "a text".into(),
             Self::Choice(words) => format!("one of `{}`", words.join("`, `")),
             Self::Integer(low, high) => format!("a whole number from {low} to {high}"),
             Self::Boolean => "`true` or `false`".into(),
@@ -88,7 +90,7 @@ impl Kind {
     /// Whether a node of this form is worth checking against this kind.
     fn has_form_of(&self, node: &Node) -> bool {
         match self {
-            Self::Text | Self::Choice(_) | Self::Integer(..) | Self::Boolean => {
+            Self::Text | Self::Scalar | Self::Choice(_) | Self::Integer(..) | Self::Boolean => {
                 matches!(node.value, Value::Scalar { .. })
             }
             Self::List(_) | Self::Layers => matches!(node.value, Value::Sequence(_)),
@@ -103,7 +105,8 @@ impl Kind {
     /// The JSON Schema (draft 2020-12) of this kind; `layers` is the schema of one layer.
     pub fn json_schema(&self, layers: &Json) -> Json {
         match self {
-            Self::Text => json!({"type": ["string", "number", "boolean"]}),
+            Self::Text => json!({"type": ["string", "number"]}),
+            Self::Scalar => json!({"type": ["string", "number", "boolean"]}),
             Self::Choice(words) => json!({"enum": words}),
             Self::Integer(low, high) => {
                 json!({"type": "integer", "minimum": low, "maximum": high})
@@ -171,7 +174,7 @@ pub fn check(node: &Node, shape: &Shape, problems: &mut Problems) {
             None => problems.report_with_hint(
                 &key.position,
                 format!("unknown key `{}` in {}", key.text.escape_debug(), shape.name),
-                hint_for(&key.text, &names(shape)),
+                hint_for_key(&key.text, &names(shape)),
             ),
         }
     }
@@ -188,7 +191,8 @@ pub fn check(node: &Node, shape: &Shape, problems: &mut Problems) {
 
 fn check_kind(node: &Node, kind: &Kind, name: &str, problems: &mut Problems) {
     let fits = match kind {
-        Kind::Text => node.as_text().is_some(),
+        Kind::Text => node.as_text().is_some() && node.as_bool().is_none(),
+        Kind::Scalar => node.as_text().is_some(),
         Kind::Boolean => node.as_bool().is_some(),
         Kind::Integer(low, high) => {
             node.as_integer().is_some_and(|number| (*low..=*high).contains(&number))
@@ -252,11 +256,12 @@ fn cure(node: &Node, kind: &Kind, name: &str) -> Option<String> {
             (unquoted.as_integer().is_some() || unquoted.as_bool().is_some())
                 .then(|| "write it without quotes".to_owned())
         }
-        Kind::List(Kind::Text) => {
+        Kind::Text => node.as_bool().map(|_| "put it in quotes when it is meant as text".into()),
+        Kind::List(Kind::Text | Kind::Scalar) => {
             let words: Vec<_> = node.as_text()?.split_whitespace().collect();
             Some(format!("write it as a list: `{name}: [{}]`", words.join(", ").escape_debug()))
         }
-        Kind::Map(Kind::Text) => {
+        Kind::Map(Kind::Text | Kind::Scalar) => {
             let (key, value) = node.items().first()?.as_text()?.split_once('=')?;
             let pair = format!("{key}: {value}");
             Some(format!("write it as a mapping: `{name}: {{{}}}`", pair.escape_debug()))
@@ -267,6 +272,62 @@ fn cure(node: &Node, kind: &Kind, name: &str) -> Option<String> {
 
 fn names(shape: &Shape) -> Vec<&'static str> {
     shape.fields.iter().map(|field| field.name).collect()
+}
+
+/// What a key is called here that other tools, or other parts of a config, call otherwise: the
+/// first that the mapping has is meant.
+const ALIASES: &[(&str, &[&str])] = &[
+    ("arguments", &["cmd"]),
+    ("args", &["cmd"]),
+    ("base_image", &["base"]),
+    ("chmod", &["mode"]),
+    ("chown", &["owner"]),
+    ("command", &["cmd"]),
+    ("destination", &["dest"]),
+    ("dir", &["workdir"]),
+    ("dirs", &["directories"]),
+    ("dst", &["dest"]),
+    ("environment", &["env"]),
+    ("envs", &["env"]),
+    ("excludes", &["exclude"]),
+    ("expose", &["ports"]),
+    ("files", &["copy", "layers"]),
+    ("from", &["src", "base"]),
+    ("healthcheck", &["health"]),
+    ("ignore", &["exclude"]),
+    ("image_name", &["image"]),
+    ("includes", &["include"]),
+    ("path", &["src", "dest"]),
+    ("paths", &["src"]),
+    ("permissions", &["mode"]),
+    ("repository", &["image"]),
+    ("registry", &["image"]),
+    ("run", &["cmd"]),
+    ("source", &["src"]),
+    ("sources", &["src"]),
+    ("symlinks", &["links"]),
+    ("target", &["dest"]),
+    ("title", &["name"]),
+    ("to", &["dest"]),
+    ("type", &["kind"]),
+    ("uid", &["owner", "user"]),
+    ("user", &["owner"]),
+    ("variables", &["env"]),
+    ("vars", &["variables", "env"]),
+    ("version", &["requires"]),
+    ("working_dir", &["workdir"]),
+    ("working_directory", &["workdir"]),
+];
+
+/// The key that is probably meant: by what other tools call it, else by its letters.
+fn hint_for_key(text: &str, known: &[&str]) -> String {
+    let folded = text.to_ascii_lowercase().replace('-', "_");
+    let habit = ALIASES.iter().find(|(alias, _)| *alias == folded);
+    let meant = habit.and_then(|(_, words)| words.iter().find(|word| known.contains(*word)));
+    match meant {
+        Some(word) => format!("did you mean `{word}`?"),
+        None => hint_for(text, known),
+    }
 }
 
 /// The nearest of the known words, or all of them.
@@ -300,7 +361,9 @@ mod tests {
             Field::optional("names", Kind::OneOrMany(&Kind::Text), "Names."),
             Field::optional("mode", Kind::Choice(&["fast", "slow"]), "A mode."),
             Field::optional("command", Kind::List(&Kind::Text), "A command."),
-            Field::optional("env", Kind::Map(&Kind::Text), "Variables."),
+            Field::optional("env", Kind::Map(&Kind::Scalar), "Variables."),
+            Field::optional("dest", Kind::Text, "A place."),
+            Field::optional("src", Kind::Text, "A source."),
         ],
     };
 
@@ -336,6 +399,41 @@ mod tests {
             ["`port` is a whole number from 1 to 65535, not `0`"]
         );
         assert!(problems_of(vec![("port", Node::plain("80", &here))]).is_empty());
+    }
+
+    #[test]
+    fn a_plain_boolean_is_no_text_but_a_scalar() {
+        let here = Position::default();
+        assert_eq!(
+            problems_of(vec![
+                ("port", Node::plain("80", &here)),
+                ("dest", Node::plain("true", &here)),
+                ("src", Node::text("true", &here)),
+                ("names", Node::sequence([Node::plain("1", &here)], &here)),
+                ("env", Node::mapping([("A", Node::plain("true", &here))], &here)),
+            ]),
+            ["`dest` is a text, not `true`; put it in quotes when it is meant as text"]
+        );
+        let schema = |kind: Kind| kind.json_schema(&Json::Null);
+        assert_eq!(schema(Kind::Text), json!({"type": ["string", "number"]}));
+        assert_eq!(schema(Kind::Scalar), json!({"type": ["string", "number", "boolean"]}));
+    }
+
+    #[test]
+    fn a_key_of_another_tool_is_translated() {
+        for (key, known, hint) in [
+            ("source", &["src", "dest", "owner"][..], "did you mean `src`?"),
+            ("from", &["src", "dest"], "did you mean `src`?"),
+            ("FROM", &["name", "base"], "did you mean `base`?"),
+            ("to", &["src", "dest", "mtime"], "did you mean `dest`?"),
+            ("working-dir", &["workdir"], "did you mean `workdir`?"),
+            ("environment", &["entrypoint", "env"], "did you mean `env`?"),
+            ("chmod", &["mode", "dir_mode"], "did you mean `mode`?"),
+            ("chmod", &["ports"], "expected one of `ports`"),
+            ("prots", &["ports"], "did you mean `ports`?"),
+        ] {
+            assert_eq!(hint_for_key(key, known), hint, "{key}");
+        }
     }
 
     #[test]

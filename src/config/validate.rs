@@ -230,9 +230,11 @@ pub(super) fn signal(node: &Node, problems: &mut Problems) -> Option<String> {
     }
     let folded = text.to_ascii_uppercase();
     let folded = if folded.starts_with("SIG") { folded } else { format!("SIG{folded}") };
-    let hint = match super::schema::nearest(&folded, &SIGNALS) {
-        Some(signal) => format!("did you mean `{signal}`?"),
-        None => "write a name such as `SIGTERM` or `SIGRTMIN+3`, or a number from 1 to 64".into(),
+    // All of them begin alike: only what comes after `SIG` tells how near one is.
+    let nearest = |known: &&&str| strsim::damerau_levenshtein(&folded, known) <= 1;
+    let hint = match SIGNALS.iter().find(nearest) {
+        Some(signal) if folded.len() > 5 => format!("did you mean `{signal}`?"),
+        _ => "write a name such as `SIGTERM` or `SIGRTMIN+3`, or a number from 1 to 64".into(),
     };
     problems.report_with_hint(&node.position, format!("`{}` is no signal", shown(text)), hint);
     None
@@ -352,6 +354,9 @@ mod tests {
             ("TERM", "did you mean `SIGTERM`?"),
             ("sigint", "did you mean `SIGINT`?"),
             ("SIGTREM", "did you mean `SIGTERM`?"),
+            ("SIGUSR3", "did you mean `SIGUSR1`?"),
+            ("FOO", forms),
+            ("IT", forms),
             ("SIGRTMIN+31", forms),
             ("0", forms),
             ("65", forms),

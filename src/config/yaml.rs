@@ -89,6 +89,7 @@ type Step<T> = Result<T, Fault>;
 
 struct Builder<'text> {
     events: Parser<'text, StrInput<'text>>,
+    text: &'text str,
     file: Arc<str>,
     /// What the anchors stand for; one that is missing has not ended yet.
     anchors: BTreeMap<usize, Anchored>,
@@ -118,6 +119,7 @@ impl<'text> Builder<'text> {
         options.set_emit_comments(false);
         Self {
             events: Parser::new_from_str_with_options(text, options),
+            text,
             file: file.clone(),
             anchors: BTreeMap::new(),
             expanded_bytes: 0,
@@ -277,14 +279,30 @@ impl<'text> Builder<'text> {
         }
     }
 
+    /// The first tab that indents the line of a position, the one before or the one after.
+    fn indenting_tab(&self, position: &Position) -> Option<Position> {
+        let first = position.line.saturating_sub(1).max(1);
+        let lines = self.text.lines().zip(1..).skip(usize::try_from(first - 1).ok()?);
+        lines.take_while(|(_, line)| *line <= position.line + 1).find_map(|(text, line)| {
+            let indentation = &text[..text.len() - text.trim_start_matches([' ', '\t']).len()];
+            let column = u32::try_from(indentation.find('\t')?).ok()?.checked_add(1)?;
+            Some(Position { file: position.file.clone(), line, column })
+        })
+    }
+
     fn explain(&self, error: &ScanError) -> Fault {
         let position = self.position(error.marker());
+        // What the parser stumbles over beside a line with a tab is the tab; it may name the value
+        // before it.
+        if let Some(position) = self.indenting_tab(&position) {
+            return fault(position, "a tab cannot indent YAML").hint("replace the tab by spaces");
+        }
         match error.kind() {
             ErrorKind::TabInBlockIndentation
             | ErrorKind::TabInIndentation
             | ErrorKind::TabNotAllowed
             | ErrorKind::TabAtBlockScalarStart => {
-                fault(position, "a tab cannot indent YAML").hint("indent with spaces")
+                fault(position, "a tab cannot stand here").hint("replace the tab by spaces")
             }
             ErrorKind::UnknownAnchor => fault(position, "the alias refers to no anchor above it"),
             ErrorKind::RecursionLimitExceeded => too_deep(position),
@@ -473,7 +491,15 @@ mod tests {
                 "a: 1\nb: 2\na: 3",
                 "f:3:1: the key `a` stands here twice; the first one is in line 1: remove one of them",
             ),
-            ("a:\n\tb: 1", "f:2:2: a tab cannot indent YAML; indent with spaces"),
+            ("a:\n\tb: 1", "f:2:1: a tab cannot indent YAML; replace the tab by spaces"),
+            (
+                "a:\n  - b: c\n  \td: e\n",
+                "f:3:3: a tab cannot indent YAML; replace the tab by spaces",
+            ),
+            (
+                "a:\n  b: c\n\td: e\nf: g\n",
+                "f:3:1: a tab cannot indent YAML; replace the tab by spaces",
+            ),
             (
                 "a: 1\n---\nb: 2",
                 "f:2:1: a second document begins here; keep one document, without `---` between its parts",

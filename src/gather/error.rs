@@ -3,6 +3,7 @@
 use std::fmt;
 use std::io;
 
+use crate::config::{Position, Problems};
 use crate::error::{Classified, ErrorKind};
 use crate::plan::pattern::PatternError;
 
@@ -19,8 +20,8 @@ pub struct FilesError {
 /// One file or folder that cannot be had.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Fault {
-    /// Where the config asks for it; empty when the config does not.
-    pub position: String,
+    /// Where the config asks for it; without a file when the config does not.
+    pub position: Position,
     /// What is wrong.
     pub cause: FaultCause,
     /// The path below the project's folder.
@@ -117,6 +118,27 @@ impl FilesError {
         }
         Self { faults: ordered }
     }
+
+    /// Adds the faults to the problems of the config that asks for the files: those of one sort and
+    /// place as one, with its hint.
+    pub fn report(&self, problems: &mut Problems) {
+        for group in self.faults.chunk_by(Fault::is_like) {
+            let placeless =
+                |fault: &Fault| Fault { position: Position::default(), ..fault.clone() };
+            let faults = group.iter().map(placeless).collect();
+            let mut hints = Vec::new();
+            for hint in group.iter().flat_map(|fault| fault.cause.hints()) {
+                if !hints.contains(&hint) {
+                    hints.push(hint);
+                }
+            }
+            let message = Self { faults }.to_string();
+            match hints.is_empty() {
+                true => problems.report(&group[0].position, message),
+                false => problems.report_with_hint(&group[0].position, message, hints.join("; ")),
+            }
+        }
+    }
 }
 
 impl Fault {
@@ -201,7 +223,7 @@ impl From<PatternError> for FaultCause {
 
 impl fmt::Display for Fault {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if !self.position.is_empty() {
+        if !self.position.file.is_empty() {
             write!(formatter, "{}: ", self.position)?;
         }
         let path = format!("`{}`", self.path.escape_debug());
@@ -305,17 +327,43 @@ impl Classified for FilesError {
 mod tests {
     use super::*;
 
-    fn fault(position: &str, path: &str, cause: FaultCause) -> Fault {
-        Fault { position: position.into(), path: path.into(), cause }
+    fn fault(line: u32, path: &str, cause: FaultCause) -> Fault {
+        let file = if line == 0 { "" } else { "a" };
+        let position = Position { file: file.into(), line, column: 1 };
+        Fault { position, path: path.into(), cause }
+    }
+
+    #[test]
+    fn faults_are_shown_like_problems_of_the_config() {
+        let missing = |similar: &str| FaultCause::Missing { similar: Some(similar.into()) };
+        let error = FilesError::of(vec![
+            fault(2, "srk", missing("src")),
+            fault(2, "b", FaultCause::Whiteout),
+            fault(2, "c", FaultCause::Whiteout),
+            fault(0, ".dockerignore", FaultCause::NotAFile),
+        ]);
+        let mut problems = Problems::new();
+        problems.add_text(&"a".into(), "copy:\n- srk\n");
+        error.report(&mut problems);
+        let whiteout = "cannot be in an image: a name with `.wh.` in front deletes a file";
+        assert_eq!(
+            problems.to_string(),
+            format!(
+                "`.dockerignore` is not a file\n\
+                 a:2:1: `b` {whiteout}\n`c` {whiteout}\n  2 | - srk\n    | ^\n  \
+                 hint: remove it or exclude it\n\
+                 a:2:1: there is no `srk`\n  2 | - srk\n    | ^\n  \
+                 hint: did you mean `src`?"
+            )
+        );
     }
 
     #[test]
     fn shows_twenty_of_a_sort_and_counts_the_rest() {
         let denied = FaultCause::Unreadable { is_denied: true, reason: "permission denied".into() };
-        let mut faults: Vec<_> = (0..23)
-            .map(|number| fault("a:1:1", &format!("f{number:02}"), denied.clone()))
-            .collect();
-        faults.push(fault("a:2:1", "x\n", FaultCause::Whiteout));
+        let mut faults: Vec<_> =
+            (0..23).map(|number| fault(1, &format!("f{number:02}"), denied.clone())).collect();
+        faults.push(fault(2, "x\n", FaultCause::Whiteout));
         let error = FilesError::of(faults);
         let mut lines: Vec<_> = (0..20)
             .map(|number| format!("a:1:1: cannot read `f{number:02}`: permission denied"))
@@ -346,7 +394,7 @@ mod tests {
             (vec![FaultCause::Vanished, FaultCause::NotUtf8], ErrorKind::Usage, false),
         ];
         for (causes, kind, is_retryable) in table {
-            let faults = causes.into_iter().map(|cause| fault("", "p", cause)).collect();
+            let faults = causes.into_iter().map(|cause| fault(0, "p", cause)).collect();
             let error = FilesError::of(faults);
             assert_eq!((error.kind(), error.is_retryable()), (kind, is_retryable), "{error}");
         }

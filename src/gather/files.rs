@@ -16,6 +16,7 @@ use super::error::{Fault, FaultCause, FilesError};
 use super::folder::LookKind;
 use super::project::{Place, Project, parts};
 use super::walk::{Filter, Listing, Walk};
+use crate::config::Position;
 use crate::error::Result;
 use crate::event::{Action, Events, readable_size};
 use crate::plan::pattern::{PatternSet, PatternUse, split_glob};
@@ -65,7 +66,7 @@ pub fn gather_files(
             Need::File { path, position } => match read(project, path, MAX_FILE_BYTES) {
                 Ok(bytes) => drop(files.insert(path.clone(), bytes)),
                 Err(cause) => {
-                    let position = position.to_string();
+                    let position = position.clone();
                     faults.push(Fault { position, cause, path: path.clone() });
                 }
             },
@@ -94,7 +95,7 @@ pub fn list_tree(project: &Project, need: &TreeNeed, events: &Events) -> Result<
 /// It is missing, unreadable, too large, no file, or not in the project.
 pub fn read_file(project: &Project, path: &str) -> Result<Bytes> {
     read(project, path, MAX_FILE_BYTES).map_err(|cause| {
-        let fault = Fault { position: String::new(), cause, path: path.to_owned() };
+        let fault = Fault { position: Position::default(), cause, path: path.to_owned() };
         FilesError::of(vec![fault]).into()
     })
 }
@@ -126,7 +127,7 @@ fn load_ignore(project: &Project) -> Result<Rc<PatternSet>, Fault> {
         Err(cause) => Err(cause),
     };
     set.map(Rc::new).map_err(|cause| Fault {
-        position: String::new(),
+        position: Position::default(),
         cause,
         path: IGNORE_FILE.to_owned(),
     })
@@ -138,11 +139,11 @@ fn list(
     need: &TreeNeed,
     events: &Events,
 ) -> Result<Tree, Vec<Fault>> {
-    let position = need.position.to_string();
-    let fault = |path: String, cause| Fault { position: position.clone(), cause, path };
-    let task = events.task(Action::List, need.source.escape_debug().to_string(), None);
+    let fault = |path: String, cause| Fault { position: need.position.clone(), cause, path };
     let (place, filter) =
         locate(project, ignore, need).map_err(|cause| vec![fault(need.source.clone(), cause)])?;
+    // A typing error is no work that failed.
+    let task = events.task(Action::List, need.source.escape_debug().to_string(), None);
     let is_directory = place.look.kind == LookKind::Directory;
     let mut listing = Walk::new(project, need.links, &filter).list(place);
     if listing.faults.is_empty()

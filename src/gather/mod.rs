@@ -18,4 +18,4 @@ mod walk;
 pub use error::{Fault, FaultCause, FilesError};
 pub use files::{gather_files, list_tree, read_file};
 pub use project::Project;
-pub use vcs::{VcsUnknown, vcs_facts};
+pub use vcs::vcs_facts;

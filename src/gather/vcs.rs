@@ -8,7 +8,6 @@
 mod ci;
 mod source_url;
 
-use std::fmt;
 use std::path::Path;
 use std::time::Duration;
 
@@ -18,7 +17,7 @@ use tokio::io::AsyncReadExt as _;
 use self::ci::CiFacts;
 use super::Project;
 use crate::event::Events;
-use crate::plan::VcsFacts;
+use crate::plan::{VcsFacts, VcsUnknown};
 use crate::sys::Environment;
 use crate::sys::command::{Command, CommandOutput, Commands};
 
@@ -53,23 +52,6 @@ const STATUS_TIMEOUT: Duration = Duration::from_mins(1);
 
 /// The most that is read of the file in which GitHub describes the event.
 const MAX_EVENT_BYTES: u64 = 16 * 1024 * 1024;
-
-/// Nothing is known, and why; for messages.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct VcsUnknown {
-    /// What git said, or why it could not be asked.
-    pub reason: String,
-}
-
-impl fmt::Display for VcsUnknown {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            formatter,
-            "git knows nothing of this folder ({}), and no CI variable names a commit",
-            self.reason
-        )
-    }
-}
 
 /// Asks git in the project's folder, and the variables of the CI.
 ///
@@ -146,6 +128,7 @@ impl Known {
             is_dirty: self.is_dirty,
             source_url: self.source_url,
             origin: origin.to_owned(),
+            unknown: None,
         }
     }
 }
@@ -157,12 +140,13 @@ async fn ask_git(
 ) -> Result<Known, VcsUnknown> {
     let git = Git { project, commands };
     let inside = git.run(&["rev-parse", "--is-inside-work-tree"]).await;
-    let inside = inside.map_err(|error| VcsUnknown { reason: format!("`git`: {error}") })?;
+    let inside =
+        inside.map_err(|error| VcsUnknown { reason: format!("`git`: {error}"), cure: None })?;
     if !inside.is_success {
-        return Err(VcsUnknown { reason: first_line(&inside.stderr) });
+        return Err(VcsUnknown { reason: first_line(&inside.stderr), cure: cure(&inside.stderr) });
     }
     if inside.stdout.trim_ascii() != b"true" {
-        return Err(VcsUnknown { reason: "it is in no working tree".to_owned() });
+        return Err(VcsUnknown { reason: "it is in no working tree".to_owned(), cure: None });
     }
     let sha = git.line(&["rev-parse", "--verify", "--quiet", "HEAD^{commit}"]).await;
     let mut known = Known { sha, ..Known::default() };
@@ -238,6 +222,13 @@ impl Git<'_> {
 fn highest<'a>(tags: impl Iterator<Item = &'a str>) -> Option<String> {
     let version = |tag: &str| Version::parse(tag.strip_prefix('v').unwrap_or(tag)).ok();
     tags.max_by_key(|tag| (version(tag), *tag)).map(str::to_owned)
+}
+
+/// The command that git proposes, on a line of its own: `git config … safe.directory …`.
+fn cure(stderr: &[u8]) -> Option<String> {
+    let text = String::from_utf8_lossy(stderr);
+    let line = text.lines().map(str::trim).find(|line| line.starts_with("git config "))?;
+    (!line.contains(char::is_control)).then(|| line.to_owned())
 }
 
 /// What git complains about, without `fatal: `.

@@ -85,11 +85,12 @@ impl Run<'_> {
         let gathering =
             gathering::Gathering { context, client: &client, store: &store, outputs: &outputs };
         let inputs = Box::pin(gathering::gather(&self.project, gathering)).await?;
-        let plan = plan::plan(config, &self.project.sources, &inputs)?;
+        let plan = plan::plan(config, &self.project.sources, &inputs)
+            .map_err(|error| self.project.locate(error.into()))?;
         for (code, text, hint) in plan::warnings(&self.project.sources, &inputs) {
             context.events.warn(code, text, hint);
         }
-        let tags = self.tags(&inputs, context)?;
+        let tags = self.tags(&inputs, context).map_err(|error| self.project.locate(error))?;
         if self.request.is_dry_run {
             return Ok(Produced::Planned(PlanSummary::new(
                 &plan,

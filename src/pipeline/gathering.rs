@@ -52,7 +52,9 @@ pub(super) async fn gather(project: &Project, gathering: Gathering<'_>) -> Resul
     let needs = plan::needs(&project.sources);
     let listing = async {
         let (folder, events) = (folder.clone(), events.clone());
-        blocking(move || gather::gather_files(&needs, &folder, &events)).await
+        blocking(move || gather::gather_files(&needs, &folder, &events))
+            .await
+            .map_err(|error| project.locate(error))
     };
     let base_context =
         base::BaseContext { client, project: directory, events, builtin: builtin_base };
@@ -99,7 +101,7 @@ async fn vcs_facts(folder: &gather::Project, context: &Context) -> Option<VcsFac
         }
         Err(unknown) => {
             events.detail(unknown.to_string());
-            None
+            Some(VcsFacts { unknown: Some(unknown), ..VcsFacts::default() })
         }
     }
 }

@@ -2,10 +2,11 @@
 //! the config is reported here, all at once.
 
 use super::ProjectRequest;
-use crate::config::{self, Base, Config, Loaded};
-use crate::error::{Attempting as _, Result};
+use crate::config::{self, Base, Config, Loaded, Problem, Problems, TemplateError};
+use crate::error::{Attempting as _, Error, ErrorKind, Result};
 use crate::event::Events;
-use crate::plan::{self, LayerSource};
+use crate::gather::FilesError;
+use crate::plan::{self, LayerSource, PlanError};
 
 /// A project that is understood.
 #[derive(Debug)]
@@ -14,6 +15,30 @@ pub(super) struct Project {
     pub(super) config: Config,
     /// Its layers.
     pub(super) sources: Vec<Box<dyn LayerSource>>,
+    /// The texts of its files, to show the lines that later stages refuse.
+    texts: Problems,
+}
+
+impl Project {
+    /// An error of a later stage in the form of a problem of the config, where it has a place in it.
+    pub(super) fn locate(&self, error: Error) -> Error {
+        let mut problems = self.texts.clone();
+        if let Some(files) = error.downcast_ref::<FilesError>()
+            && error.kind() == ErrorKind::Usage
+        {
+            files.report(&mut problems);
+        } else if let Some(PlanError { position, message, hint }) = error.downcast_ref() {
+            let (position, message, hint) = (position.clone(), message.clone(), hint.clone());
+            problems.extend(vec![Problem { position, message, hint }]);
+        } else if let Some(TemplateError { position, message, hint }) = error.downcast_ref() {
+            problems.report_with_hint(position, message, hint);
+        } else if let Some(found) = error.downcast_ref::<Problems>() {
+            problems.extend(found.list());
+        } else {
+            return error;
+        }
+        problems.into()
+    }
 }
 
 /// Reads the project that was asked for.
@@ -29,6 +54,7 @@ pub(super) fn load(request: &ProjectRequest, events: &Events) -> Result<Project>
     config.labels.extend(request.labels.iter().cloned());
     config.annotations.extend(request.annotations.iter().cloned());
     let sources = plan::sources(&config, &mut problems);
+    let texts = problems.texts();
     problems.into_result().attempting(|| format!("read `{}`", config.source.file.display()))?;
     events.note(format!(
         "using {} ({} format)",
@@ -38,7 +64,7 @@ pub(super) fn load(request: &ProjectRequest, events: &Events) -> Result<Project>
     if !config.required_at_run_time.is_empty() {
         events.note(format!("required at run time: {}", config.required_at_run_time.join(", ")));
     }
-    Ok(Project { config, sources })
+    Ok(Project { config, sources, texts })
 }
 
 /// A layout given on the command line is relative to the folder the command runs in, one in the

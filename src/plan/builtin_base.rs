@@ -79,7 +79,7 @@ pub static PIECES: &[Piece] = &[
 ];
 
 /// The bases that `builtin:NAME` knows.
-pub static BUILTIN_BASES: &[&str] = &["static"];
+pub static BUILTIN_BASES: &[&str] = crate::config::BUILTIN_BASE_NAMES;
 
 /// A base that needs no registry.
 #[derive(Debug, Clone, PartialEq)]

@@ -1,6 +1,7 @@
 //! What planning needs to know of the world, and the form in which it gets it.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::path::PathBuf;
 
 use bytes::Bytes;
@@ -150,4 +151,25 @@ pub struct VcsFacts {
     pub source_url: Option<String>,
     /// Where the facts come from, for messages: `git`, `GitHub Actions`, `GitLab CI`.
     pub origin: String,
+    /// Why nothing is known, when there are no facts.
+    pub unknown: Option<VcsUnknown>,
+}
+
+/// Why version control says nothing; for messages.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct VcsUnknown {
+    /// What git said, or why it could not be asked.
+    pub reason: String,
+    /// The command that git itself proposes.
+    pub cure: Option<String>,
+}
+
+impl fmt::Display for VcsUnknown {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            formatter,
+            "git knows nothing of this folder ({}), and no CI variable names a commit",
+            self.reason
+        )
+    }
 }

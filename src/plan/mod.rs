@@ -25,7 +25,7 @@ pub use entry::{DiskFile, Draft, Entry, EntryKind, Existing, FileSource, FileSta
 pub use ground::GroundError;
 pub use inputs::{
     BaseImage, BaseLayer, Inputs, Links, Need, Origin, Tree, TreeEntry, TreeEntryKind, TreeNeed,
-    VcsFacts,
+    VcsFacts, VcsUnknown,
 };
 pub use labels::REQUIRED_ENV_LABEL;
 pub use layer_kind::{LayerKind, LayerSource, PlanError};

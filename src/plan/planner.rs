@@ -7,7 +7,7 @@ use super::{
     PlanError, builtin_base,
 };
 use crate::config::schema::{check, hint_for};
-use crate::config::{Base, Config, LayerSpec, Position, Problems};
+use crate::config::{Base, Config, LayerSpec, Position, Problem, Problems};
 use crate::oci::Platform;
 
 /// The most layers an image may have: overlay file systems take no more.
@@ -33,16 +33,24 @@ fn source(
         );
         return None;
     };
-    // A kind reads only what fits its shape.
     let mut misfits = Problems::new();
     check(&spec.settings, kind.shape(), &mut misfits);
-    for misfit in misfits.list() {
-        match misfit.hint {
-            Some(hint) => problems.report_with_hint(&misfit.position, misfit.message, hint),
-            None => problems.report(&misfit.position, misfit.message),
-        }
+    // Read in any case, for what is wrong with the values of members that do fit.
+    let mut faults = Problems::new();
+    let source = kind.parse(&spec.settings, config, &mut faults);
+    if misfits.is_empty() {
+        problems.extend(faults.list());
+        return source;
     }
-    if misfits.is_empty() { kind.parse(&spec.settings, config, problems) } else { None }
+    let misfits = misfits.list();
+    // What is said of a mapping with a misfit, or of the whole layer, only follows from the misfit.
+    let follows = |fault: &Problem| {
+        fault.position == spec.settings.position
+            || misfits.iter().any(|misfit| misfit.position == fault.position)
+    };
+    let faults = faults.list().into_iter().filter(|fault| !follows(fault));
+    problems.extend(faults.chain(misfits.iter().cloned()).collect());
+    None
 }
 
 /// Everything that must be gathered for these sources, each once, in their order.
@@ -170,6 +178,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+    use crate::config::Node;
     use crate::oci::{Descriptor, Digest, Document, Manifest, MediaType};
     use crate::plan::testing::{base, config, found, line};
     use crate::plan::{
@@ -206,6 +215,49 @@ mod tests {
     }
 
     const FILES: &str = "{kind: files, copy: {src: src, dest: /app}}";
+
+    #[test]
+    fn every_problem_of_a_layer_is_reported_at_once() {
+        for (yaml, expected) in [
+            (
+                "{kind: files, copy: [{source: src, dest: /a},\n{src: ../x, dest: rel, owner: bob, mode: '9'}]}",
+                &[
+                    "1:22: `src` is missing in an item of `copy`",
+                    "1:23: unknown key `source` in an item of `copy`",
+                    "2:7: `src` contains `..`: `../x`",
+                    "2:19: `dest` is an absolute path in the image, not `rel`",
+                    "2:31: `owner` is `uid` or `uid:gid`, not `bob`",
+                    "2:42: `mode` is permission bits in octal, not `9`",
+                ][..],
+            ),
+            (
+                "{kind: files, copy: [{src: a, mode: '9'}]}",
+                &[
+                    "1:22: `dest` is missing in an item of `copy`",
+                    "1:37: `mode` is permission bits in octal, not `9`",
+                ],
+            ),
+            // Only what is not said already.
+            ("{kind: files, cpoy: []}", &["1:15: unknown key `cpoy` in a layer of kind `files`"]),
+            (
+                "{kind: template, templte: x, dest: rel}",
+                &[
+                    "1:18: unknown key `templte` in a layer of kind `template`",
+                    "1:36: `dest` is an absolute path in the image, not `rel`",
+                ],
+            ),
+        ] {
+            let mut problems = Problems::new();
+            let mut config = config(&[yaml]);
+            config.layers[0].settings = Node::parse_yaml(yaml, "f", &mut problems).unwrap();
+            assert_eq!(sources(&config, &mut problems).len(), 0);
+            let line = |Problem { position, message, .. }: Problem| {
+                format!("{}:{}: {message}", position.line, position.column)
+            };
+            let lines: Vec<_> = problems.list().into_iter().map(line).collect();
+            assert_eq!(lines, expected, "{yaml}");
+        }
+    }
 
     #[test]
     fn layers_stand_on_the_base_and_on_each_other() {

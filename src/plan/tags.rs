@@ -15,25 +15,21 @@
 //! A tag with `when: default_branch` or `when: tag` applies only there. A template
 //! that renders to nothing gives no tag.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use minijinja::{Environment, ErrorKind, UndefinedBehavior, Value};
+use minijinja::{ErrorKind, Value};
 
-use super::{PlanError, VcsFacts};
+use super::{PlanError, VcsFacts, VcsUnknown};
 use crate::config::schema::hint_for;
-use crate::config::{TagSpec, Template};
-use crate::error::Result;
+use crate::config::{
+    GIT_FACTS, Problem, Problems, TagSpec, Template, TemplateError, hint_for_fact, is_tag_template,
+    tag_environment,
+};
+use crate::error::{Error, Result};
 use crate::oci::Reference;
 
 /// What `when:` may say.
 static TAG_CONDITIONS: &[&str] = &["default_branch", "tag"];
-
-/// The members of `git` in a template.
-const GIT_MEMBERS: [&str; 9] =
-    ["branch", "major", "minor", "patch", "prerelease", "sha", "sha7", "tag", "version"];
-
-/// How many instructions a tag's template may run.
-const FUEL: u64 = 1_000;
 
 /// How many characters a tag may have.
 const MAX_TAG_LENGTH: usize = 128;
@@ -51,17 +47,42 @@ pub fn tags(
 ) -> Result<Vec<String>> {
     let facts = Facts::of(facts);
     let mut tags: Vec<String> = Vec::new();
+    let mut errors = Vec::new();
     for spec in specs {
-        if !applies(spec, &facts)? {
-            continue;
-        }
-        for tag in facts.tags_of(&spec.tag, expand)? {
-            if !tags.contains(&tag) {
-                tags.push(tag);
-            }
+        match facts.tags_of_spec(spec, expand) {
+            Ok(found) => tags.extend(found),
+            Err(error) => errors.push(error),
         }
     }
+    if !errors.is_empty() {
+        return Err(joined(errors));
+    }
+    let mut seen = BTreeSet::new();
+    tags.retain(|tag| seen.insert(tag.clone()));
     Ok(tags)
+}
+
+/// All errors as one: those with a place in the config together, else the first.
+fn joined(mut errors: Vec<Error>) -> Error {
+    if errors.len() > 1 {
+        let mut problems = Problems::new();
+        for error in &errors {
+            if let Some(PlanError { position, message, hint }) = error.downcast_ref() {
+                let hint = hint.clone();
+                problems.extend(vec![Problem {
+                    position: position.clone(),
+                    message: message.clone(),
+                    hint,
+                }]);
+            } else if let Some(TemplateError { position, message, hint }) = error.downcast_ref() {
+                problems.report_with_hint(position, message, hint);
+            } else {
+                return errors.swap_remove(0);
+            }
+        }
+        return problems.into();
+    }
+    errors.swap_remove(0)
 }
 
 /// The rule of the distribution specification, in words.
@@ -87,7 +108,10 @@ pub fn tag_warnings(
     specs: &[TagSpec],
     facts: Option<&VcsFacts>,
 ) -> Vec<(&'static str, String, Option<String>)> {
-    if facts.is_some_and(|facts| facts.is_default_branch.is_some() || facts.branch.is_none()) {
+    let is_decided = |facts: &VcsFacts| {
+        facts.unknown.is_none() && (facts.is_default_branch.is_some() || facts.branch.is_none())
+    };
+    if facts.is_some_and(is_decided) {
         return Vec::new();
     }
     let is_open = |spec: &&TagSpec| {
@@ -119,6 +143,14 @@ impl Facts {
         Self { known, version }
     }
 
+    fn tags_of_spec(
+        &self,
+        spec: &TagSpec,
+        expand: &dyn Fn(&Template) -> Result<String>,
+    ) -> Result<Vec<String>> {
+        if applies(spec, self)? { self.tags_of(&spec.tag, expand) } else { Ok(Vec::new()) }
+    }
+
     fn tags_of(
         &self,
         template: &Template,
@@ -126,7 +158,7 @@ impl Facts {
     ) -> Result<Vec<String>> {
         let written = template.text.as_str();
         // Decided on what is written: a variable's value is never read as a template or a strategy.
-        let is_template = written.contains("{{") || written.contains("{%");
+        let is_template = is_tag_template(written);
         if !is_template && template.is_literal() {
             return Ok(self.literal(template)?);
         }
@@ -198,6 +230,18 @@ impl Facts {
 
     fn missing(&self, template: &Template, name: &str) -> PlanError {
         let (what, hint) = match name {
+            _ if self.known.unknown.is_some() => {
+                let VcsUnknown { reason, cure } = self.known.unknown.clone().unwrap_or_default();
+                let cure = cure.map(|cure| format!("run `{cure}`, or "));
+                let hint = format!(
+                    "{}set GITHUB_SHA or CI_COMMIT_SHA, or name the tag with `-t`",
+                    cure.unwrap_or_default()
+                );
+                let written = template.text.escape_debug();
+                let message =
+                    format!("`{written}` cannot be a tag here: nothing is known of git: {reason}");
+                return error(template, message, &hint);
+            }
             "sha" | "sha7" => (
                 "no commit is known".to_owned(),
                 "build in a git checkout, set GITHUB_SHA or CI_COMMIT_SHA, or name the tag with `-t`",
@@ -221,10 +265,7 @@ impl Facts {
     }
 
     fn render(&self, template: &Template, text: &str) -> Result<String, PlanError> {
-        let mut environment = Environment::new();
-        environment.set_undefined_behavior(UndefinedBehavior::Strict);
-        environment.set_fuel(Some(FUEL));
-        environment.add_filter("slug", |value: &Value| slug(&value.to_string()));
+        let environment = tag_environment(slug);
         let members: BTreeMap<_, _> =
             self.members().into_iter().map(|(name, value)| (name, Value::from(value))).collect();
         let used = environment
@@ -240,13 +281,13 @@ impl Facts {
                 .filter(|name| !members.contains_key(name))
                 .collect();
             missing.sort_unstable();
-            let unknown = missing.iter().find(|name| !GIT_MEMBERS.contains(name));
+            let unknown = missing.iter().find(|name| !GIT_FACTS.contains(name));
             let written = template.text.escape_debug();
             match (failure.kind(), unknown, missing.first()) {
                 (ErrorKind::UndefinedError, Some(name), _) => error(
                     template,
                     format!("`{written}`: git has no `{}`", name.escape_debug()),
-                    &hint_for(name, &GIT_MEMBERS),
+                    &hint_for_fact(name),
                 ),
                 (ErrorKind::UndefinedError, None, Some(name)) => self.missing(template, name),
                 (kind, ..) => {
@@ -411,7 +452,7 @@ mod tests {
             (
                 "{{ git.shaa }}",
                 Some(&plain),
-                ": `{{ git.shaa }}`: git has no `shaa`; did you mean `sha`?",
+                ": `{{ git.shaa }}`: git has no `shaa`; did you mean `git.sha`?",
             ),
             (
                 "{{ sha7 }}",
@@ -444,6 +485,37 @@ mod tests {
         ] {
             assert_eq!(of(&[text], facts), Err(message.to_owned()), "{text}");
         }
+    }
+
+    #[test]
+    fn what_is_wrong_with_several_tags_is_said_at_once() {
+        let specs = ["git_tag", "v1", "-${ENV}"].map(spec);
+        let error = tags(&specs, Some(&facts(None)), &|_| Ok("-prod".to_owned())).unwrap_err();
+        let problems: &Problems = error.downcast_ref().unwrap();
+        let messages: Vec<_> = problems.list().into_iter().map(|problem| problem.message).collect();
+        assert_eq!(
+            messages,
+            [
+                "`git_tag` cannot be a tag here: no git tag points at this commit",
+                "`-${ENV}` gives `-prod`, which is not a tag",
+            ]
+        );
+    }
+
+    #[test]
+    fn why_git_says_nothing_is_told() {
+        let unknown = VcsUnknown {
+            reason: "detected dubious ownership".into(),
+            cure: Some("git config --global --add safe.directory /x".into()),
+        };
+        let facts = VcsFacts { unknown: Some(unknown), ..VcsFacts::default() };
+        assert_eq!(
+            of(&["git_sha"], Some(&facts)),
+            Err(": `git_sha` cannot be a tag here: nothing is known of git: detected dubious \
+                 ownership; run `git config --global --add safe.directory /x`, or set GITHUB_SHA or \
+                 CI_COMMIT_SHA, or name the tag with `-t`"
+                .to_owned())
+        );
     }
 
     #[test]

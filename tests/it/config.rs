@@ -150,6 +150,19 @@ fn two_configs_of_one_rank_are_refused() {
 }
 
 #[test]
+fn a_folder_is_not_to_be_renamed_to_a_config() {
+    let project = Project::new(&[("dockless/notes.txt", "x")]);
+    assert_eq!(
+        load(project.path()).unwrap_err(),
+        format!(
+            "there is no config in `{}`\nhint: looked for `dockless.yaml`, `dockless.yml`, \
+             `agent.yaml`, `agent.yml`; name another file with `-f`",
+            project.path().display()
+        )
+    );
+}
+
+#[test]
 fn the_projects_folder_is_named_or_holds_the_config() {
     let project = Project::new(&[("ci/image.yaml", "name: x\nbase: scratch\n")]);
     let directory = fs::canonicalize(project.path()).unwrap();

@@ -245,6 +245,8 @@ async fn a_checkout_that_git_refuses_is_served_by_the_ci() {
     let unknown =
         vcs_facts(&project, &Environment::of([]), &refused, &Events::none()).await.unwrap_err();
     assert_eq!(unknown.reason, format!("detected dubious ownership in repository at '{shown}'"));
+    let cure = format!("git config --global --add safe.directory {shown}");
+    assert_eq!(unknown.cure, Some(cure));
 
     let environment = Environment::of([("GITHUB_SHA", sha.as_str())]);
     let (events, receiver) = Events::channel();

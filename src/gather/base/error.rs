@@ -111,7 +111,7 @@ impl Classified for BaseError {
             Self::ForeignLayer { .. } => {
                 "Windows bases are built this way; they cannot be a base here".into()
             }
-            Self::UnknownBuiltin { .. } => "the one there is is `builtin:static`".into(),
+            Self::UnknownBuiltin { .. } => "write `builtin:static`".into(),
             Self::NotAnImage { .. }
             | Self::Misaligned { .. }
             | Self::TooManyLayers { .. }

@@ -187,7 +187,7 @@ directories:
 
 /// Reads an item of `copy`: one [`struct@Copy`] per source. Everything that is wrong is reported.
 fn parse_copy(item: &Node, problems: &mut Problems) -> Option<Vec<Copy>> {
-    let dest = ImagePath::parse(item.get("dest")?, "dest", problems);
+    let dest = item.get("dest").and_then(|node| ImagePath::parse(node, "dest", problems));
     let mode = member(item, "mode", None, |node| parse_mode(node, "mode", problems).map(Some));
     let directory_mode =
         member(item, "dir_mode", None, |node| parse_mode(node, "dir_mode", problems).map(Some));
@@ -563,9 +563,7 @@ mod tests {
             (
                 "{source: a, dest: /x}",
                 vec![
-                    "unknown key `source` in an item of `copy`; expected one of `src`, `dest`, \
-                     `include`, `exclude`, `mode`, `dir_mode`, `owner`, `links`, `read_only`, \
-                     `ignore_file`",
+                    "unknown key `source` in an item of `copy`; did you mean `src`?",
                     "`src` is missing in an item of `copy`; add `src: …`, a text, or a list, each \
                      item a text",
                 ],

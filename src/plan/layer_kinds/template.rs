@@ -6,7 +6,7 @@ use bytes::Bytes;
 use minijinja::syntax::SyntaxConfig;
 use minijinja::{AutoEscape, Environment, Error, ErrorKind, UndefinedBehavior, Value};
 
-use crate::config::schema::{Field, Kind, Shape, hint_for};
+use crate::config::schema::{Field, Kind, Shape, hint_for, nearest};
 use crate::config::{Config, Node, Position, Problems, RunSettings};
 use crate::oci::Platform;
 use crate::plan::attributes::{ImagePath, Owner, entry, member, parse_mode, parse_source};
@@ -82,7 +82,7 @@ static SHAPE: Shape = Shape {
         Field::optional("owner", Kind::Text, "`uid` or `uid:gid` in numbers; `0:0` without it."),
         Field::optional(
             "variables",
-            Kind::Map(&Kind::Text),
+            Kind::Map(&Kind::Scalar),
             "Further variables for the template, as texts.",
         ),
     ],
@@ -297,6 +297,12 @@ impl TemplateLayer {
         let environment = environment();
         environment.render_named_str(self.text.name(), text, &variables).map_err(|error| {
             let line = error.line().map_or_else(String::new, |line| format!(" in line {line}"));
+            if error.kind() == ErrorKind::UndefinedError
+                && let Some(name) = undefined(text, error.line(), &environment, &variables)
+            {
+                let what = format!("cannot be rendered{line}: `{name}` is not defined");
+                return self.error(&what, Some(&hint_for_undefined(&name, &variables)));
+            }
             let hint = match error.kind() {
                 ErrorKind::UndefinedError => {
                     let names: Vec<_> = variables.keys().map(String::as_str).collect();
@@ -352,6 +358,52 @@ impl TemplateLayer {
             message: format!("the template `{}` {what}", self.text.name().escape_debug()),
             hint: hint.map(str::to_owned),
         }
+    }
+}
+
+/// The variable that a line of a template uses and that nothing defines.
+fn undefined(
+    text: &str,
+    line: Option<usize>,
+    environment: &Environment<'_>,
+    variables: &BTreeMap<String, Value>,
+) -> Option<String> {
+    let line = text.lines().nth(line?.checked_sub(1)?)?;
+    let is_in_line = |name: &str| {
+        let is_word = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'.';
+        line.match_indices(name).any(|(start, _)| {
+            let (before, after) = (&line[..start], &line[start + name.len()..]);
+            !before.bytes().next_back().is_some_and(is_word)
+                && !after.bytes().next().is_some_and(|byte| is_word(byte) && byte != b'.')
+        })
+    };
+    let is_defined = |name: &str| {
+        let (root, member) = name.split_once('.').unwrap_or((name, ""));
+        let member = member.split('.').next().filter(|member| !member.is_empty());
+        match (variables.get(root), member) {
+            (Some(value), Some(member)) => {
+                value.get_attr(member).is_ok_and(|value| !value.is_undefined())
+            }
+            (found, _) => {
+                found.is_some() || environment.globals().any(|(global, _)| global == root)
+            }
+        }
+    };
+    let template = environment.template_from_str(text).ok()?;
+    let mut used: Vec<_> = template.undeclared_variables(true).into_iter().collect();
+    used.sort_unstable();
+    used.into_iter().find(|name| is_in_line(name) && !is_defined(name))
+}
+
+/// What to do about a variable that is not defined.
+fn hint_for_undefined(name: &str, variables: &BTreeMap<String, Value>) -> String {
+    if VARIABLES.contains(&name) {
+        return format!("the config does not say `{name}`: write `{{% if {name} is defined %}}`");
+    }
+    let names: Vec<_> = variables.keys().map(String::as_str).collect();
+    match nearest(name, &names).or_else(|| nearest(name, &VARIABLES)) {
+        Some(meant) => format!("did you mean `{meant}`?"),
+        None => format!("defined here are `{}`", names.join("`, `")),
     }
 }
 
@@ -480,8 +532,23 @@ mod tests {
         let defined = "defined here are `architecture`, `dest`, `entrypoint`, `env`, `health`, \
                        `labels`, `name`, `os`, `platform`, `port`, `ports`, `user`, `workdir`";
         for (content, message, hint) in [
-            ("a\n{{ cmd }}", "in line 2: undefined value", Some(defined)),
-            ("{{ cmd | shell }}", "in line 1: undefined value", Some(defined)),
+            (
+                "a\n{{ cmd }}",
+                "in line 2: `cmd` is not defined",
+                Some("the config does not say `cmd`: write `{% if cmd is defined %}`"),
+            ),
+            (
+                "{{ cmd | shell }}",
+                "in line 1: `cmd` is not defined",
+                Some("the config does not say `cmd`: write `{% if cmd is defined %}`"),
+            ),
+            (
+                "{{ dest }} {{ workdri }}",
+                "in line 1: `workdri` is not defined",
+                Some("did you mean `workdir`?"),
+            ),
+            ("{{ env.C }}", "in line 1: `env.C` is not defined", Some(defined)),
+            ("{{ other }}", "in line 1: `other` is not defined", Some(defined)),
             ("\n\n{% if %}", "in line 3: syntax error: unexpected end of block", None),
             (
                 "{% for i in range(9999) %}{% for j in range(9999) %}{% endfor %}{% endfor %}",

@@ -54,15 +54,15 @@ pub(super) static ROOT: Shape = Shape {
         Field::optional("workdir", Kind::Text, "The working directory, absolute."),
         Field::optional(
             "env",
-            Kind::Map(&Kind::Text),
+            Kind::Map(&Kind::Scalar),
             "Variables that are baked into the image, with literal values: `${…}` is an error.",
         ),
         Field::optional(
             "entrypoint",
-            Kind::List(&Kind::Text),
+            Kind::List(&Kind::Scalar),
             "The command that always runs. Setting it clears the base's `cmd`.",
         ),
-        Field::optional("cmd", Kind::List(&Kind::Text), "Its default arguments."),
+        Field::optional("cmd", Kind::List(&Kind::Scalar), "Its default arguments."),
         Field::optional(
             "ports",
             Kind::OneOrMany(&Kind::Text),
@@ -83,10 +83,10 @@ pub(super) static ROOT: Shape = Shape {
             Kind::Shape(&HEALTH),
             "How to see whether the container is well.",
         ),
-        Field::optional("labels", Kind::Map(&Kind::Text), "Labels of the image config."),
+        Field::optional("labels", Kind::Map(&Kind::Scalar), "Labels of the image config."),
         Field::optional(
             "annotations",
-            Kind::Map(&Kind::Text),
+            Kind::Map(&Kind::Scalar),
             "Annotations of the manifest, and of the index where there is one.",
         ),
         Field::optional(

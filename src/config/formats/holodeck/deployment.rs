@@ -31,7 +31,7 @@ pub(super) static DEPLOYMENT: Shape = Shape {
         ),
         Field::optional(
             "environment",
-            Kind::Map(&Kind::Text),
+            Kind::Map(&Kind::Scalar),
             "Variables of the image. One whose value has a `${NAME}` is not baked: the container must \
              be given it.",
         ),
