@@ -44,7 +44,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use tokio::io::AsyncRead;
 
-pub use self::error::{Error, RootCause, TlsProblem};
+pub use self::error::{Error, Login, RootCause, TlsProblem};
 pub use self::keychain::{Credential, Keychain, Lookup};
 pub use self::secret::Secret;
 pub use self::settings::{Settings, StallLimits};

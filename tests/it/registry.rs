@@ -654,7 +654,15 @@ async fn logs_in_with_a_password() {
     let other = Story::logged_in("other.io", USERNAME, PASSWORD);
     let error = other.push(&reference).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Usage);
-    assert_eq!(error.hints()[0], "the flags: it is for `other.io` only");
+    assert_eq!(
+        error.hints(),
+        [
+            format!(
+                "log in to `{host}`: `docker login {host}`; or, where you push to it, set `DOCKLESS_REGISTRY_USERNAME` and `DOCKLESS_REGISTRY_PASSWORD`"
+            ),
+            "tried: the flags: it is for `other.io` only".into(),
+        ]
+    );
 }
 
 #[tokio::test]
@@ -1064,4 +1072,26 @@ async fn a_warning_of_the_registry_is_shown_once() {
     let text = format!("`{host}` says: the end is near");
     let warning = Event::Warning { code: "registry-warning", text, hint: None };
     assert_eq!(receiver.iter().collect::<Vec<_>>(), [warning]);
+}
+
+#[tokio::test]
+async fn what_is_pulled_and_does_not_exist_is_the_users_turn() {
+    let registry = Registry::start();
+    let story = Story::new();
+    let repository = repository(&registry.host(), "acme/base");
+    story.push(&repository.at_tag("v1")).await.unwrap();
+    let hint = format!(
+        "check the name and the tag; `skopeo list-tags docker://{repository}` shows those that exist"
+    );
+    let digest = Digest::of(b"nope");
+    for (reference, what) in [
+        (repository.at_tag("nope"), "tag `nope`".to_owned()),
+        (repository.at_digest(digest), format!("image `{digest}`")),
+    ] {
+        let error = story.client.fetch_manifest(&reference).await.unwrap_err();
+        let text = error.to_string();
+        let expected = format!("there is no {what} in `{repository}`: MANIFEST_UNKNOWN");
+        assert!(text.starts_with(&expected), "{text}");
+        assert_eq!((error.kind(), error.hints()), (ErrorKind::Usage, vec![hint.clone()]));
+    }
 }
