@@ -1095,3 +1095,33 @@ async fn what_is_pulled_and_does_not_exist_is_the_users_turn() {
         assert_eq!((error.kind(), error.hints()), (ErrorKind::Usage, vec![hint.clone()]));
     }
 }
+
+#[tokio::test]
+async fn the_right_to_push_is_proved_without_pushing() {
+    let registry = Registry::start();
+    let proxy = FaultProxy::start(&registry.host()).await;
+    let repository = repository(&proxy.server().host(), "a");
+    let story = Story::new();
+    // The tag is not there: that is no matter.
+    story.client.prove_push(&repository, "v1").await.unwrap();
+    // A robot that may only push is not allowed to look.
+    proxy.on("HEAD", "/manifests/v1", [refusal(403, "DENIED"), refusal(403, "DENIED")]);
+    proxy.on("POST", "/blobs/uploads/", [Fault::Pass, refusal(403, "DENIED")]);
+    story.client.prove_push(&repository, "v1").await.unwrap();
+    let error = story.client.prove_push(&repository, "v1").await.unwrap_err();
+    assert!(matches!(cause(&error), RegistryError::Denied { .. }), "{error}");
+    let seen = proxy.server().requests();
+    let methods: Vec<_> = seen.iter().map(|line| line.split(' ').next().unwrap()).collect();
+    assert_eq!(methods, ["HEAD", "HEAD", "POST", "DELETE", "HEAD", "POST"]);
+
+    let closed = Registry::start_with_password();
+    let host = closed.host();
+    let repository = self::repository(&host, "a");
+    let wrong = Story::logged_in(&host, USERNAME, "canary");
+    let error = wrong.client.prove_push(&repository, "v1").await.unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        format!("cannot push to `{host}/a`: `{host}` does not accept user `bob` from the flags")
+    );
+    assert_eq!(error.kind(), ErrorKind::Usage);
+}
