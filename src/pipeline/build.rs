@@ -77,7 +77,13 @@ impl Run<'_> {
         let config = &self.project.config;
         self.destinations.check(&config.platforms)?;
         let prefix = config.publish.credentials_env_prefix.as_deref();
-        let client = client::client(context, &self.destinations.hosts(), self.credentials, prefix)?;
+        let purpose = client::Purpose {
+            request: self.request,
+            hosts: &self.destinations.hosts(),
+            credentials: self.credentials,
+            environment_prefix: prefix,
+        };
+        let client = client::client(context, &purpose)?;
         let store = context.store()?;
         let outputs: Vec<PathBuf> =
             self.destinations.paths().chain(self.records.paths()).cloned().collect();

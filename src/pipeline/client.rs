@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::{Context, Credentials};
+use super::{Context, Credentials, ProjectRequest};
 use crate::error::{Classified, ErrorKind, Result};
 use crate::registry::keychains::{self, Explicit};
 use crate::registry::{Client, ClientOptions, Settings};
@@ -31,13 +31,22 @@ impl Classified for SeveralHosts {
     }
 }
 
+/// What a client is for.
+#[derive(Debug)]
+pub(super) struct Purpose<'a> {
+    /// What the command line says of registries.
+    pub(super) request: &'a ProjectRequest,
+    /// The registries that are pushed to.
+    pub(super) hosts: &'a BTreeSet<String>,
+    /// Those of the command line, for the one host that is pushed to.
+    pub(super) credentials: Option<&'a Credentials>,
+    /// How the variables with credentials begin, where the config says so.
+    pub(super) environment_prefix: Option<&'a str>,
+}
+
 /// A client that sends the given credentials to the one host that is pushed to, and to nobody else.
-pub(super) fn client(
-    context: &Context,
-    hosts: &BTreeSet<String>,
-    credentials: Option<&Credentials>,
-    environment_prefix: Option<&str>,
-) -> Result<Client> {
+pub(super) fn client(context: &Context, purpose: &Purpose<'_>) -> Result<Client> {
+    let Purpose { request, hosts, credentials, environment_prefix } = *purpose;
     let environment = &context.environment;
     let several =
         |source_name| SeveralHosts { source_name, hosts: hosts.iter().cloned().collect() };
@@ -59,7 +68,7 @@ pub(super) fn client(
         }
     }
     Ok(Client::new(ClientOptions {
-        settings: Settings::default(),
+        settings: Settings { insecure: request.insecure_registries.clone(), ..Settings::default() },
         keychains: keychains::standard(explicit, environment, &context.commands),
         events: context.events.clone(),
         clock: context.clock.clone(),

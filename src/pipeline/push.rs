@@ -80,8 +80,13 @@ fn push_layout(
     if destinations.is_empty() {
         return Err(DestinationsError::Nowhere.into());
     }
-    let client =
-        client::client(context, &destinations.hosts(), request.credentials.as_ref(), None)?;
+    let purpose = client::Purpose {
+        request: &request.project,
+        hosts: &destinations.hosts(),
+        credentials: request.credentials.as_ref(),
+        environment_prefix: None,
+    };
+    let client = client::client(context, &purpose)?;
     runtime::run(context, async {
         let (folder, name) = (path.to_owned(), selector.map(str::to_owned));
         let assembly = blocking(move || read_layout(folder.as_ref(), name.as_deref()))

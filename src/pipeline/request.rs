@@ -1,5 +1,6 @@
 //! What a use case is asked for, and what it answers: plain data between the edge and the stages.
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 use serde_json::{Value, json};
@@ -27,6 +28,8 @@ pub struct ProjectRequest {
     pub tags: Vec<String>,
     /// Whether to plan only.
     pub is_dry_run: bool,
+    /// Registries (`host` or `host:port`) that may be reached without TLS.
+    pub insecure_registries: BTreeSet<String>,
 }
 
 /// A user name and a password for the one registry that is pushed to.

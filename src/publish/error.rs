@@ -26,6 +26,14 @@ pub enum PublishError {
         /// What is wrong.
         reason: String,
     },
+    /// A repository is written as a URL.
+    #[error("`{}` is no destination: a repository is written without `{scheme}`", text.escape_debug())]
+    Url {
+        /// As written.
+        text: String,
+        /// What is too much: `https://`.
+        scheme: String,
+    },
     /// A repository is not written as one.
     #[error("this is no place to push to")]
     InvalidReference {
@@ -116,6 +124,14 @@ impl Classified for PublishError {
                 let syntaxes: Vec<_> =
                     DESTINATIONS.iter().map(|kind| format!("`{}`", kind.syntax)).collect();
                 vec![format!("write it as {}", syntaxes.join(", "))]
+            }
+            Self::Url { text, scheme } => {
+                let bare = text.strip_prefix(scheme).unwrap_or(text);
+                let mut hints = vec![format!("leave out `{scheme}`: `{}`", bare.escape_debug())];
+                if scheme.eq_ignore_ascii_case("http://") {
+                    hints.push("a registry without TLS is named in `--insecure-registry`".into());
+                }
+                hints
             }
             Self::Occupied { .. } => vec!["name a new or an empty folder".into()],
             Self::SeveralPlatforms { platforms } => {

@@ -9,7 +9,7 @@ use reqwest::header::{HeaderValue, WWW_AUTHENTICATE};
 use tokio::sync::OnceCell;
 
 use super::challenge::{self, Challenge};
-use super::error::Error;
+use super::error::{Error, Login};
 use super::exchange::Answer;
 use super::http::HttpClients;
 use super::keychain::{Credential, Keychain, Search};
@@ -105,6 +105,7 @@ impl Authenticator {
                     return Ok(Some(Grant { header, is_fresh: false, token: kept.clone() }));
                 }
                 let request = TokenRequest {
+                    registry: wanted.repository.registry(),
                     home: wanted.home,
                     realm,
                     service: service.as_deref(),
@@ -162,7 +163,10 @@ impl Authenticator {
             host: wanted.repository.registry().to_owned(),
             identity: search.identity(),
             detail,
-            tried: search.tried,
+            login: Box::new(Login {
+                registry: wanted.repository.registry().to_owned(),
+                tried: search.tried,
+            }),
         }))
     }
 

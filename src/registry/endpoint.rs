@@ -100,6 +100,18 @@ impl Endpoint {
         Self::new(repository, Method::PUT, &path, Right::Push, action)
     }
 
+    /// Asks for a tag with the rights of a push, before there is anything to push.
+    pub(super) fn look_before_push(repository: &Repository, tag: &str) -> Self {
+        let action = format!("push to `{repository}`");
+        Self { action, ..Self::head_manifest(repository, tag, Right::Push) }
+    }
+
+    /// Begins an upload that nothing is sent to.
+    pub(super) fn begin_before_push(repository: &Repository) -> Self {
+        let action = format!("push to `{repository}`");
+        Self::new(repository, Method::POST, "blobs/uploads/", Right::Push, action)
+    }
+
     /// Whether bytes come to us or go from us.
     pub(super) fn direction(&self) -> Direction {
         let is_read = matches!(self.method, Method::GET | Method::HEAD);

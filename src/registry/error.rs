@@ -63,8 +63,8 @@ pub enum Error {
         identity: Option<String>,
         /// What was said, cleaned.
         detail: String,
-        /// Why no other source had credentials, one entry each.
-        tried: Vec<String>,
+        /// Where to log in, and where credentials were looked for.
+        login: Box<Login>,
     },
     /// We are known and not allowed.
     #[error("cannot {action}: `{host}` denies it{}{}", as_identity(identity.as_deref()), after_colon(detail))]
@@ -85,6 +85,18 @@ pub enum Error {
         action: String,
         /// Who was asked.
         host: String,
+        /// What was said, cleaned.
+        detail: String,
+        /// Whether something was to be sent there.
+        is_push: bool,
+    },
+    /// What was to be pulled does not exist.
+    #[error("there is no {target} in `{repository}`{}", after_colon(detail))]
+    NoImage {
+        /// "tag `v1`" or "image `sha256:…`".
+        target: String,
+        /// Where it was looked for.
+        repository: String,
         /// What was said, cleaned.
         detail: String,
     },
@@ -240,7 +252,7 @@ impl TlsProblem {
             Self::NotValidNow => "renew the certificate, or set this machine's clock",
             Self::OtherName => "call the registry by a name that its certificate is for",
             Self::Certificate => "ask whoever runs the registry for a certificate that clients accept",
-            Self::Handshake => "if it speaks plain http, name it as an insecure registry; if not, check the port",
+            Self::Handshake => "if it speaks plain http, name it in `--insecure-registry`; if not, check the port",
         }
         .into()
     }
@@ -262,6 +274,29 @@ impl RootCause {
     }
 }
 
+/// What somebody has to know who is asked to log in.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Login {
+    /// The registry, by the name that people know.
+    pub registry: String,
+    /// Why no source had credentials, one entry each.
+    pub tried: Vec<String>,
+}
+
+impl Login {
+    /// The cure first, then where credentials were looked for.
+    fn hints(&self) -> Vec<String> {
+        let Self { registry, tried } = self;
+        let mut hints = vec![format!(
+            "log in to `{registry}`: `docker login {registry}`; or, where you push to it, set `DOCKLESS_REGISTRY_USERNAME` and `DOCKLESS_REGISTRY_PASSWORD`"
+        )];
+        if !tried.is_empty() {
+            hints.push(format!("tried: {}", tried.join("; ")));
+        }
+        hints
+    }
+}
+
 impl Error {
     /// The failure itself, below the account of how often it was tried.
     pub fn root(&self) -> &Self {
@@ -275,23 +310,17 @@ impl Error {
 impl Classified for Error {
     fn kind(&self) -> ErrorKind {
         match self.root() {
-            Self::Unauthorized { .. } | Self::InvalidTag { .. } | Self::Settings { .. } => {
-                ErrorKind::Usage
-            }
+            Self::Unauthorized { .. }
+            | Self::NoImage { .. }
+            | Self::InvalidTag { .. }
+            | Self::Settings { .. } => ErrorKind::Usage,
             _ => ErrorKind::Failed,
         }
     }
 
     fn hints(&self) -> Vec<String> {
         match self.root() {
-            Self::Unauthorized { identity: None, tried, .. } => {
-                let mut hints = tried.clone();
-                hints.push(
-                    "set `DOCKLESS_REGISTRY_USERNAME` and `DOCKLESS_REGISTRY_PASSWORD`, or log in with `docker login`"
-                        .into(),
-                );
-                hints
-            }
+            Self::Unauthorized { identity: None, login, .. } => login.hints(),
             Self::Unauthorized { .. } => {
                 vec![
                     "check the user name and the password or token; a token may have expired"
@@ -308,9 +337,12 @@ impl Classified for Error {
             Self::Refused { status: 405 | 507, .. } => {
                 vec!["the registry may be read-only or full: ask whoever runs it".into()]
             }
-            Self::NotFound { .. } => {
+            Self::NotFound { is_push: true, .. } => {
                 vec!["check the name; some registries want a repository to be created first".into()]
             }
+            Self::NoImage { repository, .. } => vec![format!(
+                "check the name and the tag; `skopeo list-tags docker://{repository}` shows those that exist"
+            )],
             Self::TagIsImmutable { .. } => {
                 vec![
                     "push under another tag, or allow this one to move in the registry's settings"
@@ -372,10 +404,13 @@ mod tests {
     fn unauthorized_error(identity: Option<&str>) -> Error {
         Error::Unauthorized {
             action: "push `r.io/a`".into(),
-            host: "r.io".into(),
+            host: "auth.r.io".into(),
             identity: identity.map(Into::into),
             detail: "UNAUTHORIZED: go away".into(),
-            tried: vec!["docker config: no entry for `r.io`".into()],
+            login: Box::new(Login {
+                registry: "r.io".into(),
+                tried: vec!["docker config: no entry for `r.io`".into()],
+            }),
         }
     }
 
@@ -384,18 +419,18 @@ mod tests {
         let known = unauthorized_error(Some("user `bob` (flags)"));
         assert_eq!(
             known.to_string(),
-            "cannot push `r.io/a`: `r.io` does not accept user `bob` (flags): UNAUTHORIZED: go away"
+            "cannot push `r.io/a`: `auth.r.io` does not accept user `bob` (flags): UNAUTHORIZED: go away"
         );
         let unknown = unauthorized_error(None);
         assert_eq!(
             unknown.to_string(),
-            "cannot push `r.io/a`: `r.io` wants credentials and there are none: UNAUTHORIZED: go away"
+            "cannot push `r.io/a`: `auth.r.io` wants credentials and there are none: UNAUTHORIZED: go away"
         );
         assert_eq!(
             unknown.hints(),
             [
-                "docker config: no entry for `r.io`",
-                "set `DOCKLESS_REGISTRY_USERNAME` and `DOCKLESS_REGISTRY_PASSWORD`, or log in with `docker login`"
+                "log in to `r.io`: `docker login r.io`; or, where you push to it, set `DOCKLESS_REGISTRY_USERNAME` and `DOCKLESS_REGISTRY_PASSWORD`",
+                "tried: docker config: no entry for `r.io`"
             ]
         );
         assert_eq!((known.kind(), known.is_retryable()), (ErrorKind::Usage, false));

@@ -10,7 +10,7 @@ use serde::de::IgnoredAny;
 
 use super::endpoint::{Endpoint, Right};
 use super::error::Error;
-use super::error_body::ErrorBody;
+use super::error_body::{ErrorBody, clean};
 use super::exchange::Answer;
 use super::retry::{Fault, Retry};
 use super::transport::{Body, Call, Transport};
@@ -45,7 +45,7 @@ pub(super) async fn resolve(
     }
     match fetch(transport, reference, Right::Pull).await {
         Ok(manifest) => Ok(Some(Descriptor::of(manifest.media_type, &manifest.bytes))),
-        Err(error) if matches!(error.root(), Error::NotFound { .. }) => Ok(None),
+        Err(error) if matches!(error.root(), Error::NoImage { .. }) => Ok(None),
         Err(error) => Err(error),
     }
 }
@@ -77,8 +77,13 @@ async fn fetch_once(
 ) -> Result<FetchedManifest, Fault> {
     let headers = HeaderMap::new();
     let mut answer = transport.once(Call::plain(endpoint, &headers)).await?;
-    if answer.status() != StatusCode::OK {
-        return Err(transport.refusal(endpoint, answer).await);
+    match answer.status() {
+        StatusCode::OK => {}
+        StatusCode::NOT_FOUND => {
+            let detail = answer.error_body().await.text().to_owned();
+            return Err(Fault::permanent(no_image(reference, detail)));
+        }
+        _ => return Err(transport.refusal(endpoint, answer).await),
     }
     let bytes = answer.body(MAX_DOCUMENT_BYTES).await?;
     let digest = Digest::of(&bytes);
@@ -91,6 +96,15 @@ async fn fetch_once(
     let media_type = media_type(answer.header("content-type"), &bytes)
         .map_err(|reason| Fault::permanent(answer.nonsense(reason)))?;
     Ok(FetchedManifest { bytes, media_type, digest })
+}
+
+fn no_image(reference: &Reference, detail: String) -> Error {
+    let kind = if reference.digest.is_some() { "image" } else { "tag" };
+    Error::NoImage {
+        target: format!("{kind} `{}`", reference.target()),
+        repository: reference.repository.to_string(),
+        detail,
+    }
 }
 
 /// Puts a document under a tag or its digest. An outcome that nobody saw is asked for.
@@ -277,7 +291,7 @@ fn media_type(header: Option<&str>, bytes: &[u8]) -> Result<MediaType, String> {
             Ok(MediaType::OciManifest)
         }
         (None, None) => {
-            let found = header.unwrap_or("nothing").escape_debug();
+            let found = clean(header.unwrap_or("nothing"));
             Err(format!("it is neither a manifest nor an index but `{found}`"))
         }
     }

@@ -8,6 +8,7 @@
 //! - `redirect.rs`, `origin.rs`, `address.rs`: where a registry may send us, and with what
 //! - `challenge.rs`, `token.rs`, `auth.rs`: how we say who we are
 //! - `keychain.rs`, `keychains/`: where credentials come from
+//! - `rights.rs`: whether we may push, asked before anything is made
 //! - `upload.rs`, `download.rs`, `manifests.rs`: what is done when the outcome is unknown
 //!
 //! Waits between tries go through the injected clock, so tests with faults take milliseconds;
@@ -31,6 +32,7 @@ mod origin;
 mod redirect;
 mod retry;
 mod retry_after;
+mod rights;
 mod secret;
 mod settings;
 mod stall;
@@ -44,7 +46,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use tokio::io::AsyncRead;
 
-pub use self::error::{Error, RootCause, TlsProblem};
+pub use self::error::{Error, Login, RootCause, TlsProblem};
 pub use self::keychain::{Credential, Keychain, Lookup};
 pub use self::secret::Secret;
 pub use self::settings::{Settings, StallLimits};
@@ -178,6 +180,16 @@ impl Client {
         let mut download = Download::new(&self.transport, repository, descriptor);
         download.open().await?;
         Ok(download.into_reader())
+    }
+
+    /// Makes sure that we are known and may push, before there is anything to push. `tag` is one
+    /// that is going to be put, or would be.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Unauthorized`] and [`Error::Denied`]; those of the network.
+    pub async fn prove_push(&self, repository: &Repository, tag: &str) -> Result<()> {
+        Ok(rights::prove_push(&self.transport, repository, tag).await?)
     }
 
     /// Makes sure that the repository has the blob: `HEAD`, then a mount from another repository of

@@ -9,7 +9,7 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::auth::basic;
-use super::error::Error;
+use super::error::{Error, Login};
 use super::exchange::{Answer, Exchange};
 use super::http::{HttpClients, is_allowed};
 use super::keychain::Credential;
@@ -35,6 +35,8 @@ pub(super) struct Token {
 /// One request for a token.
 #[derive(Debug)]
 pub(super) struct TokenRequest<'a> {
+    /// The registry that the token is for, by the name people know.
+    pub(super) registry: &'a str,
     pub(super) home: &'a Origin,
     pub(super) realm: &'a Url,
     pub(super) service: Option<&'a str>,
@@ -154,7 +156,10 @@ impl TokenRequest<'_> {
             host: self.realm.host_str().unwrap_or_default().to_owned(),
             identity: self.identity.clone(),
             detail: body.text().to_owned(),
-            tried: self.tried.to_vec(),
+            login: Box::new(Login {
+                registry: self.registry.to_owned(),
+                tried: self.tried.to_vec(),
+            }),
         })
     }
 

@@ -19,7 +19,7 @@ use super::error::{Error, TlsProblem};
 use super::error_body::clean;
 use super::exchange::{Answer, Exchange};
 use super::http::{HttpClients, is_allowed};
-use super::limit::Limits;
+use super::limit::{Direction, Limits};
 use super::lock::lock;
 use super::origin::{Origin, api_root, is_loopback};
 use super::redirect::{self, MAX_REDIRECTS};
@@ -134,16 +134,18 @@ impl Transport {
         result
     }
 
-    /// The error for an answer that the caller has no use for; a 403 says whom it does not allow.
+    /// The error for an answer that the caller has no use for, with what the endpoint knows of it.
     pub(super) async fn refusal(&self, endpoint: &Endpoint, answer: Answer) -> Fault {
         let fault = answer.refusal().await;
         self.with_identity(endpoint, fault)
     }
 
-    /// Adds to a 403 whom it does not allow.
+    /// Adds to a 403 whom it does not allow, and to a 404 what it was for.
     pub(super) fn with_identity(&self, endpoint: &Endpoint, mut fault: Fault) -> Fault {
-        if let Error::Denied { identity, .. } = fault.error.as_mut() {
-            *identity = self.auth.identity(&endpoint.repository);
+        match fault.error.as_mut() {
+            Error::Denied { identity, .. } => *identity = self.auth.identity(&endpoint.repository),
+            Error::NotFound { is_push, .. } => *is_push = endpoint.direction() == Direction::Write,
+            _ => {}
         }
         fault
     }

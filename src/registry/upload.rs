@@ -82,7 +82,7 @@ impl Upload<'_> {
             return Ok(outcome);
         }
         if let Some(url) = state.abandoned.take() {
-            self.cancel(url).await;
+            cancel(self.transport, self.repository, url).await;
         }
         let session = match self.start(state).await? {
             Start::Mounted => return Ok(BlobOutcome::Mounted),
@@ -173,15 +173,15 @@ impl Upload<'_> {
         };
         Err(Fault { retry, ..fault })
     }
+}
 
-    /// Asks the registry to forget an upload, best effort.
-    async fn cancel(&self, url: Url) {
-        let endpoint = Endpoint::cancel_upload(self.repository, url);
-        let headers = HeaderMap::new();
-        let cancel = self.transport.once(Call::plain(&endpoint, &headers));
-        // Uploads that are not cancelled are swept by the registry in time.
-        let _ = tokio::time::timeout(CANCEL_TIMEOUT, cancel).await;
-    }
+/// Asks the registry to forget an upload, best effort.
+pub(super) async fn cancel(transport: &Transport, repository: &Repository, url: Url) {
+    let endpoint = Endpoint::cancel_upload(repository, url);
+    let headers = HeaderMap::new();
+    let cancel = transport.once(Call::plain(&endpoint, &headers));
+    // Uploads that are not cancelled are swept by the registry in time.
+    let _ = tokio::time::timeout(CANCEL_TIMEOUT, cancel).await;
 }
 
 /// Where an upload goes: `Location`, read against the URL that answered.

@@ -8,7 +8,7 @@ use std::sync::mpsc::Receiver;
 use std::sync::{Arc, Mutex};
 
 use dockless::error::ErrorKind;
-use dockless::event::{Action, Event, Events, Outcome};
+use dockless::event::{Action, Event, Events, Outcome, readable_size};
 use dockless::image::Assembly;
 use dockless::oci::{Descriptor, Digest, Platform};
 use dockless::plan::Origin;
@@ -18,6 +18,8 @@ use dockless::store::Store;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
+use super::support::cli::{self, Sandbox};
+use super::support::fault_proxy::FaultProxy;
 use super::support::image::{
     assembly, client, file, folder, hello, image, layer, repository, run, with_origin,
 };
@@ -338,9 +340,12 @@ async fn a_push_sends_only_what_is_not_there_and_the_tags_last() {
         }
     );
     let (upload, publish) = (Action::Upload, Action::Publish);
-    let sent = |detail: &str| (upload, Outcome::Done, detail.to_owned());
+    let image = &hello.images[0];
+    let layers = image.layers.iter().map(|layer| layer.descriptor.size);
+    let sizes: Vec<u64> = layers.chain([image.config.descriptor.size]).collect();
+    let sent = |blob: usize| (upload, Outcome::Done, readable_size(sizes[blob]));
     let put = || (publish, Outcome::Done, digest_of(&hello));
-    assert_eq!(story.outcomes(), [sent("sent"), sent("sent"), sent("sent"), put(), put()]);
+    assert_eq!(story.outcomes(), [sent(0), sent(1), sent(2), put(), put()]);
     let there = || (upload, Outcome::Skipped, "is there".to_owned());
     let unchanged = || (publish, Outcome::Skipped, "unchanged".to_owned());
     story.publish(&to, &hello, &["v1"]).await;
@@ -353,7 +358,7 @@ async fn a_push_sends_only_what_is_not_there_and_the_tags_last() {
     let published = story.publish(&other, &derived, &["ignored"]).await;
     assert_eq!(published.tags, ["own"]);
     let mounted = || (upload, Outcome::Skipped, format!("mounted from {origin}"));
-    assert_eq!(story.outcomes(), [mounted(), mounted(), sent("sent"), put()]);
+    assert_eq!(story.outcomes(), [mounted(), mounted(), sent(2), put()]);
 
     // Without a tag it is there by its digest.
     let third = format!("{}/acme/third", registry.host());
@@ -544,4 +549,50 @@ async fn several_sessions_share_a_layout() {
     for number in 0..6 {
         read_layout(&story.path().join("out"), Some(&format!("v{number}"))).unwrap();
     }
+}
+
+#[test]
+fn credentials_are_asked_for_before_anything_is_packed_or_sent() {
+    let (sandbox, open) = (Sandbox::new(), Registry::start());
+    let closed = Registry::start_with_password();
+    let project = sandbox.project("hello");
+    let to = format!("{}/acme/hello,{}/acme/hello", open.host(), closed.host());
+    let outcome = sandbox.run(["push", project.to_str().unwrap(), "--to", &to]);
+    assert_eq!((outcome.code, outcome.stdout.as_str()), (2, ""), "{outcome:#?}");
+    assert!(!outcome.stderr.contains("packed"), "{}", outcome.stderr);
+    let message = format!(
+        "cannot push to `{0}/acme/hello`: `{0}` wants credentials and there are none",
+        closed.host()
+    );
+    assert_eq!(outcome.stderr.matches("wants credentials").count(), 1, "{}", outcome.stderr);
+    assert!(outcome.stderr.contains(&message), "{}", outcome.stderr);
+    let hints = outcome.stderr.split_once("hint: ").unwrap().1;
+    let cure = format!("log in to `{0}`: `docker login {0}`; or", closed.host());
+    assert!(hints.starts_with(&cure), "{hints}");
+    let catalog = run("curl", &["-sf", &format!("http://{}/v2/_catalog", open.host())], &project);
+    assert_eq!(serde_json::from_str::<Value>(&catalog).unwrap(), json!({"repositories": []}));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_registry_that_is_named_insecure_is_reached_without_tls() {
+    let (sandbox, registry) = (Sandbox::new(), Registry::start());
+    // Only this machine is here: as the proxy of the command it stands for the host.
+    let proxy = FaultProxy::start(&registry.host()).await;
+    let project = sandbox.project("hello");
+    let project = project.to_str().unwrap();
+    let push = |rest: &[&str], variable: &str| {
+        let mut command = sandbox.command(["push", project, "--to", "registry.test/acme/hello"]);
+        command.args(rest).env("http_proxy", format!("http://{}", proxy.server().host()));
+        if !variable.is_empty() {
+            command.env("DOCKLESS_INSECURE_REGISTRY", variable);
+        }
+        cli::Outcome::of(&mut command)
+    };
+    let given = push(&["--insecure-registry", "other.test:5000,registry.test"], "");
+    assert_eq!(given.code, 0, "{given:#?}");
+    assert!(given.stdout.starts_with("registry.test/acme/hello@sha256:"), "{given:#?}");
+    let named = push(&[], "registry.test");
+    assert_eq!((named.code, named.stdout), (0, given.stdout));
+    let wrong = push(&["--insecure-registry", "http://registry.test"], "");
+    assert_eq!(wrong.code, 2, "{wrong:#?}");
 }

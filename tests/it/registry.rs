@@ -654,7 +654,15 @@ async fn logs_in_with_a_password() {
     let other = Story::logged_in("other.io", USERNAME, PASSWORD);
     let error = other.push(&reference).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Usage);
-    assert_eq!(error.hints()[0], "the flags: it is for `other.io` only");
+    assert_eq!(
+        error.hints(),
+        [
+            format!(
+                "log in to `{host}`: `docker login {host}`; or, where you push to it, set `DOCKLESS_REGISTRY_USERNAME` and `DOCKLESS_REGISTRY_PASSWORD`"
+            ),
+            "tried: the flags: it is for `other.io` only".into(),
+        ]
+    );
 }
 
 #[tokio::test]
@@ -1064,4 +1072,56 @@ async fn a_warning_of_the_registry_is_shown_once() {
     let text = format!("`{host}` says: the end is near");
     let warning = Event::Warning { code: "registry-warning", text, hint: None };
     assert_eq!(receiver.iter().collect::<Vec<_>>(), [warning]);
+}
+
+#[tokio::test]
+async fn what_is_pulled_and_does_not_exist_is_the_users_turn() {
+    let registry = Registry::start();
+    let story = Story::new();
+    let repository = repository(&registry.host(), "acme/base");
+    story.push(&repository.at_tag("v1")).await.unwrap();
+    let hint = format!(
+        "check the name and the tag; `skopeo list-tags docker://{repository}` shows those that exist"
+    );
+    let digest = Digest::of(b"nope");
+    for (reference, what) in [
+        (repository.at_tag("nope"), "tag `nope`".to_owned()),
+        (repository.at_digest(digest), format!("image `{digest}`")),
+    ] {
+        let error = story.client.fetch_manifest(&reference).await.unwrap_err();
+        let text = error.to_string();
+        let expected = format!("there is no {what} in `{repository}`: MANIFEST_UNKNOWN");
+        assert!(text.starts_with(&expected), "{text}");
+        assert_eq!((error.kind(), error.hints()), (ErrorKind::Usage, vec![hint.clone()]));
+    }
+}
+
+#[tokio::test]
+async fn the_right_to_push_is_proved_without_pushing() {
+    let registry = Registry::start();
+    let proxy = FaultProxy::start(&registry.host()).await;
+    let repository = repository(&proxy.server().host(), "a");
+    let story = Story::new();
+    // The tag is not there: that is no matter.
+    story.client.prove_push(&repository, "v1").await.unwrap();
+    // A robot that may only push is not allowed to look.
+    proxy.on("HEAD", "/manifests/v1", [refusal(403, "DENIED"), refusal(403, "DENIED")]);
+    proxy.on("POST", "/blobs/uploads/", [Fault::Pass, refusal(403, "DENIED")]);
+    story.client.prove_push(&repository, "v1").await.unwrap();
+    let error = story.client.prove_push(&repository, "v1").await.unwrap_err();
+    assert!(matches!(cause(&error), RegistryError::Denied { .. }), "{error}");
+    let seen = proxy.server().requests();
+    let methods: Vec<_> = seen.iter().map(|line| line.split(' ').next().unwrap()).collect();
+    assert_eq!(methods, ["HEAD", "HEAD", "POST", "DELETE", "HEAD", "POST"]);
+
+    let closed = Registry::start_with_password();
+    let host = closed.host();
+    let repository = self::repository(&host, "a");
+    let wrong = Story::logged_in(&host, USERNAME, "canary");
+    let error = wrong.client.prove_push(&repository, "v1").await.unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        format!("cannot push to `{host}/a`: `{host}` does not accept user `bob` from the flags")
+    );
+    assert_eq!(error.kind(), ErrorKind::Usage);
 }

@@ -22,6 +22,9 @@ pub static DESTINATIONS: &[&DestinationKind] = &[
 ///
 /// [`PublishError`] when no kind knows the text, or the one that does refuses it.
 pub fn parse(text: &str) -> ParsedDestination {
+    if let Some(scheme) = scheme(text) {
+        return Err(PublishError::Url { text: text.to_owned(), scheme: scheme.to_owned() });
+    }
     DESTINATIONS.iter().find_map(|kind| (kind.parse)(text)).unwrap_or_else(|| {
         let word = text.split(':').next().unwrap_or_default();
         let similar = DESTINATIONS
@@ -30,6 +33,14 @@ pub fn parse(text: &str) -> ParsedDestination {
             .map(|kind| kind.syntax);
         Err(PublishError::UnknownDestination { text: text.to_owned(), similar })
     })
+}
+
+/// `https://`, when a text begins as a URL does; `docker://` is what skopeo calls a repository.
+fn scheme(text: &str) -> Option<&str> {
+    let (name, _) = text.split_once("://")?;
+    let is_name = !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_alphabetic());
+    let is_kind = DESTINATIONS.iter().any(|kind| kind.name == name);
+    (is_name && !is_kind).then(|| &text[..name.len() + "://".len()])
 }
 
 #[cfg(test)]
@@ -84,6 +95,32 @@ mod tests {
             error.ends_with("a digest is what comes of pushing, it cannot be chosen"),
             "{error}"
         );
+    }
+
+    #[test]
+    fn a_url_is_no_repository() {
+        use crate::error::Classified as _;
+        for (text, scheme, hints) in [
+            ("https://r.io/a/b:v1", "https://", &["leave out `https://`: `r.io/a/b:v1`"][..]),
+            ("docker://r.io/a", "docker://", &["leave out `docker://`: `r.io/a`"]),
+            (
+                "http://r.io:5000/a",
+                "http://",
+                &[
+                    "leave out `http://`: `r.io:5000/a`",
+                    "a registry without TLS is named in `--insecure-registry`",
+                ],
+            ),
+        ] {
+            let error = parse(text).unwrap_err();
+            let message =
+                format!("`{text}` is no destination: a repository is written without `{scheme}`");
+            assert_eq!(
+                (error.to_string(), error.hints()),
+                (message, hints.iter().map(|hint| (*hint).to_owned()).collect())
+            );
+        }
+        assert!(parse("oci:///srv/out").is_ok());
     }
 
     #[test]

@@ -5,7 +5,7 @@
 use async_trait::async_trait;
 use futures_util::{StreamExt as _, TryStreamExt as _};
 
-use crate::error::{Attempting as _, Result};
+use crate::error::Result;
 use crate::event::{Action, readable_size};
 use crate::image::Assembly;
 use crate::layer::Layer;
@@ -81,7 +81,10 @@ impl Destination for Registry {
         }
     }
 
+    /// Credentials that are missing or wrong come out here, before anything is packed or sent.
     async fn open(&self, context: &PublishContext) -> Result<Box<dyn Session>> {
+        let tag = self.tag.as_deref().unwrap_or("latest");
+        Box::pin(context.client.prove_push(&self.repository, tag)).await?;
         Ok(Box::new(Push {
             repository: self.repository.clone(),
             tag: self.tag.clone(),
@@ -156,10 +159,7 @@ impl Push {
             let task = self.context.events.task(Action::Upload, subject, Some(descriptor.size));
             let client = &self.context.client;
             let pushing = client.push_blob(&self.repository, descriptor, source, mount_from, &task);
-            match Box::pin(pushing)
-                .await
-                .attempting(|| format!("push {name} to `{}`", self.repository))?
-            {
+            match Box::pin(pushing).await? {
                 BlobOutcome::Present => task.skip("is there"),
                 BlobOutcome::Mounted => task.skip(mount_from.map_or_else(
                     || "mounted".to_owned(),
