@@ -1,10 +1,19 @@
 //! A layout on disk that an image is added to (image-spec, image-layout.md).
 //!
-//! Blobs come first, each in whole or not at all; the index is replaced last, by a rename, under a
-//! lock on the folder. So a reader sees the image or does not, and several writers may be at work
-//! in one folder. A folder that was new and got no index is cleaned up.
+//! Blobs come first, each in whole or not at all; the index is replaced last, by a rename. So a
+//! reader sees the image or does not, and several writers may be at work in one folder. Two locks,
+//! which go with the process, keep them from each other:
+//!
+//! * on the folder itself, shared, from the beginning of a session to its end. A folder that was
+//!   new and got no index is cleaned up by whoever then has it alone: another session may count on
+//!   blobs that it found there.
+//! * on `blobs`, exclusive, while the index is replaced.
+//!
+//! A killed process leaves blobs, temporary files, or an index without `oci-layout`: the next
+//! session goes on from there.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
+use std::ffi::OsStr;
 use std::fs::{self, File};
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
@@ -16,11 +25,14 @@ use super::PublishError;
 use crate::error::Result;
 use crate::oci::{Descriptor, Digest, Document, Index, MediaType};
 use crate::store::layout::{INDEX_FILE, LAYOUT_FILE, Layout, REF_NAME};
-use crate::store::{Store, StoreError};
+use crate::store::{Store, StoreError, is_temporary_name};
 use crate::sys::atomic_file;
 
 /// What every layout says of itself.
 pub(super) const LAYOUT_CONTENT: &[u8] = br#"{"imageLayoutVersion":"1.0.0"}"#;
+
+/// How often a folder that others clean up at the same time is made again.
+const MAX_ATTEMPTS: usize = 100;
 
 /// A layout that is being written.
 #[derive(Debug)]
@@ -29,8 +41,18 @@ pub(super) struct LayoutFolder {
     store: Store,
     /// Folders that were not there, the deepest first.
     made: Vec<PathBuf>,
-    /// Blobs that were not there.
-    written: Mutex<BTreeSet<Digest>>,
+    blobs: Mutex<Blobs>,
+    /// The lock on the folder, shared; see the module.
+    session: Option<File>,
+}
+
+/// The blobs of a session.
+#[derive(Debug, Default)]
+struct Blobs {
+    /// What has to be there when the image is listed, with its size.
+    needed: BTreeMap<Digest, u64>,
+    /// What was not there before.
+    written: BTreeSet<Digest>,
 }
 
 impl LayoutFolder {
@@ -50,18 +72,19 @@ impl LayoutFolder {
             Err(error) => Err(error),
         };
         let names: Vec<_> = names.map_err(|source| cannot_write(path, source))?;
-        if names.iter().any(|name| name == LAYOUT_FILE) {
-            let foreign = |error: &dyn std::error::Error| PublishError::ForeignLayout {
-                path: path.to_owned(),
-                reason: error.to_string(),
-            };
-            return Layout::load(path).map(drop).map_err(|error| foreign(&error));
+        let is_finished = names.iter().any(|name| name == LAYOUT_FILE);
+        // What a killed process leaves.
+        let is_ours = |name: &OsStr| {
+            name == "blobs" || name == INDEX_FILE || is_temporary_name(&name.to_string_lossy())
+        };
+        if !is_finished && !names.iter().all(|name| is_ours(name)) {
+            return Err(PublishError::Occupied { path: path.to_owned() });
         }
-        // A killed process leaves blobs without an index.
-        if names.iter().all(|name| name == "blobs") {
-            return Ok(());
+        match load_index(path) {
+            Ok(_) => Ok(()),
+            Err(_) if !is_finished => Err(PublishError::Occupied { path: path.to_owned() }),
+            Err(error) => Err(error),
         }
-        Err(PublishError::Occupied { path: path.to_owned() })
     }
 
     /// Begins to write there.
@@ -71,16 +94,22 @@ impl LayoutFolder {
     /// Those of [`LayoutFolder::check`], and [`PublishError::Write`].
     pub(super) fn open(path: &Path) -> Result<Self> {
         Self::check(path)?;
-        let is_new = |folder: &&Path| !folder.as_os_str().is_empty() && !folder.exists();
-        let made = path.ancestors().take_while(is_new).map(Path::to_owned).collect();
-        fs::create_dir_all(path).map_err(|source| cannot_write(path, source))?;
+        let mut made: Vec<PathBuf> = Vec::new();
+        let session = make_and_share(path, &mut made);
+        let session = session.map_err(|source| cannot_write(path, source))?;
+        // Nobody cleans up any more: what is there now stays.
+        Self::check(path)?;
         let store = Store::open(path)?;
-        Ok(Self { path: path.to_owned(), store, made, written: Mutex::default() })
+        Ok(Self { path: path.to_owned(), store, made, blobs: Mutex::default(), session })
     }
 
     /// Whether a blob is there already; a damaged one is removed.
     pub(super) fn has(&self, descriptor: &Descriptor) -> Result<bool> {
-        self.store.verify(descriptor)
+        let is_there = self.store.verify(descriptor)?;
+        if is_there {
+            self.with_blobs(|blobs| blobs.needed.insert(descriptor.digest, descriptor.size));
+        }
+        Ok(is_there)
     }
 
     /// Copies a blob: a link would share its inode, and with it every later change, with the
@@ -97,15 +126,22 @@ impl LayoutFolder {
             return Err(StoreError::from_io(error).map_or_else(own, Into::into));
         }
         writer.finish_as(descriptor)?;
-        self.note(descriptor.digest);
+        self.with_blobs(|blobs| {
+            blobs.written.insert(descriptor.digest);
+            blobs.needed.insert(descriptor.digest, descriptor.size);
+        });
         Ok(())
     }
 
     /// Writes a document.
     pub(super) fn add_document(&self, digest: &Digest, bytes: &Bytes) -> Result<()> {
-        if !self.store.blob_path(digest).exists() {
-            self.note(*digest);
-        }
+        let is_new = !self.store.blob_path(digest).exists();
+        self.with_blobs(|blobs| {
+            if is_new {
+                blobs.written.insert(*digest);
+            }
+            blobs.needed.insert(*digest, bytes.len() as u64);
+        });
         self.store.put(bytes).map(drop)
     }
 
@@ -114,23 +150,23 @@ impl LayoutFolder {
     ///
     /// # Errors
     ///
-    /// [`PublishError::Write`], and [`PublishError::ForeignLayout`] when somebody has broken the
-    /// index in the meantime.
+    /// [`PublishError::Write`]; [`PublishError::ForeignLayout`] when somebody has broken the index
+    /// in the meantime, and [`PublishError::MissingBlob`] when somebody has removed a blob.
     pub(super) fn list(&self, image: &Descriptor, names: &[String]) -> Result<(), PublishError> {
         let write = |name: &str, bytes: &[u8]| {
             let path = self.path.join(name);
             atomic_file::write(&path, bytes).map_err(|source| cannot_write(&path, source))
         };
-        let _lock = lock(&self.path).map_err(|source| cannot_write(&self.path, source))?;
-        let index = if self.path.join(LAYOUT_FILE).exists() {
-            let foreign = |error: crate::store::layout::LayoutError| PublishError::ForeignLayout {
-                path: self.path.clone(),
-                reason: error.to_string(),
-            };
-            Layout::load(&self.path).map_err(foreign)?.index().clone()
-        } else {
-            Index::new(Vec::new())
-        };
+        let lock = lock(&self.path.join("blobs"), Lock::Exclusive);
+        let lock = lock.map_err(|source| cannot_write(&self.path, source))?;
+        if let Some(digest) = self.missing() {
+            let place = format!("`{}`", self.path.display());
+            return Err(PublishError::MissingBlob { digest, place });
+        }
+        if lock.is_some() {
+            self.sweep();
+        }
+        let index = load_index(&self.path)?.unwrap_or_else(|| Index::new(Vec::new()));
         let index = Document::write(add(index, image, names), MediaType::OciIndex);
         // In this order, a crash in between leaves no layout without an index.
         write(INDEX_FILE, &index.bytes)?;
@@ -141,23 +177,45 @@ impl LayoutFolder {
         }
     }
 
-    fn note(&self, digest: Digest) {
-        self.written.lock().unwrap_or_else(PoisonError::into_inner).insert(digest);
+    /// A blob that this session has counted on, and that is gone.
+    fn missing(&self) -> Option<Digest> {
+        let needed = self.with_blobs(|blobs| blobs.needed.clone());
+        let is_missing = |(digest, size): &(Digest, u64)| {
+            !self.store.has(&Descriptor::new(MediaType::parse(""), *digest, *size))
+        };
+        needed.into_iter().find(is_missing).map(|(digest, _)| digest)
+    }
+
+    /// Removes the temporary files of killed processes. To be called with a lock that keeps others
+    /// from writing the index: every such file beside it then belongs to nobody.
+    fn sweep(&self) {
+        for entry in fs::read_dir(&self.path).into_iter().flatten().flatten() {
+            if is_temporary_name(&entry.file_name().to_string_lossy()) {
+                // Whatever stays does no harm, and the next session tries again.
+                let _ = fs::remove_file(entry.path());
+            }
+        }
+    }
+
+    fn with_blobs<T>(&self, work: impl FnOnce(&mut Blobs) -> T) -> T {
+        work(&mut self.blobs.lock().unwrap_or_else(PoisonError::into_inner))
     }
 }
 
 impl Drop for LayoutFolder {
-    /// Leaves nothing where nothing was. Once there is an index, somebody may count on a blob.
+    /// Leaves nothing where nothing was, unless somebody else is at work there. Once there is an
+    /// index, somebody may count on a blob.
     fn drop(&mut self) {
-        let lock = lock(&self.path);
-        if lock.is_err() || self.path.join(INDEX_FILE).exists() {
+        let is_alone = self.session.as_ref().is_some_and(|session| session.try_lock().is_ok());
+        if !is_alone || self.path.join(INDEX_FILE).exists() {
             return;
         }
-        let written = self.written.lock().unwrap_or_else(PoisonError::into_inner);
-        for digest in written.iter() {
+        let written = self.with_blobs(|blobs| std::mem::take(&mut blobs.written));
+        for digest in &written {
             let _ = fs::remove_file(self.store.blob_path(digest));
         }
-        // A folder that is not empty stays: somebody else is at work in it.
+        self.sweep();
+        // A folder that is not empty stays.
         let blobs = self.path.join("blobs");
         for folder in [&blobs.join("sha256"), &blobs].into_iter().chain(&self.made) {
             if fs::remove_dir(folder).is_err() {
@@ -165,6 +223,14 @@ impl Drop for LayoutFolder {
             }
         }
     }
+}
+
+/// The index of a layout, or what a killed process left of one.
+fn load_index(path: &Path) -> Result<Option<Index>, PublishError> {
+    Layout::load_for_writing(path).map_err(|error| PublishError::ForeignLayout {
+        path: path.to_owned(),
+        reason: error.to_string(),
+    })
 }
 
 /// Puts an image into an index; see [`LayoutFolder::list`].
@@ -186,24 +252,77 @@ pub(super) fn add(mut index: Index, image: &Descriptor, names: &[String]) -> Ind
     index
 }
 
-/// Waits until no other writer changes the index. The lock is on the folder itself, so that no
-/// extra file lies in the layout; it goes with the process.
+/// Makes the folder and locks it, shared. `made` gets the folders that were not there.
+///
+/// Somebody who cleans up may remove the folder between the one and the other: the lock is then on
+/// a folder that nobody finds any more.
+fn make_and_share(path: &Path, made: &mut Vec<PathBuf>) -> io::Result<Option<File>> {
+    let mut attempt = 1;
+    loop {
+        let is_new = |folder: &&Path| !folder.as_os_str().is_empty() && !folder.exists();
+        let missing: Vec<_> = path.ancestors().take_while(is_new).map(Path::to_owned).collect();
+        // Both begin with the folder itself, so the longer one has all of the shorter one.
+        if missing.len() > made.len() {
+            *made = missing;
+        }
+        let locked = fs::create_dir_all(path).and_then(|()| lock(path, Lock::Shared));
+        let is_gone = match &locked {
+            Ok(Some(session)) => !is_at(session, path),
+            Ok(None) => false,
+            Err(error) => error.kind() == io::ErrorKind::NotFound,
+        };
+        if !is_gone || attempt == MAX_ATTEMPTS {
+            return locked;
+        }
+        attempt += 1;
+    }
+}
+
+#[derive(Debug, Clone, Copy)]
+enum Lock {
+    Shared,
+    Exclusive,
+}
+
+/// Waits for a lock on a folder. No extra file lies in the layout, and a lock goes with the process.
+/// `None` on a file system without locks: of two writers at once the last wins, and what failed is
+/// not cleaned up.
 #[cfg(unix)]
-fn lock(folder: &Path) -> io::Result<Option<File>> {
+fn lock(folder: &Path, lock: Lock) -> io::Result<Option<File>> {
     let file = File::open(folder)?;
-    match file.lock() {
+    let locked = match lock {
+        Lock::Shared => file.lock_shared(),
+        Lock::Exclusive => file.lock(),
+    };
+    match locked {
         Ok(()) => Ok(Some(file)),
-        // Some network file systems have no locks: there, of two writers at once the last wins.
         Err(error) if error.kind() == io::ErrorKind::Unsupported => Ok(None),
         Err(error) => Err(error),
     }
 }
 
-/// See the Unix version: elsewhere a folder cannot be locked, and of two writers at once the last
-/// wins.
+/// See the Unix version: elsewhere a folder cannot be locked.
 #[cfg(not(unix))]
-fn lock(_folder: &Path) -> io::Result<Option<File>> {
+fn lock(_folder: &Path, _lock: Lock) -> io::Result<Option<File>> {
     Ok(None)
+}
+
+/// Whether the open folder is still the one with this path.
+#[cfg(unix)]
+fn is_at(folder: &File, path: &Path) -> bool {
+    use std::os::unix::fs::MetadataExt as _;
+
+    let identity = |metadata: fs::Metadata| (metadata.dev(), metadata.ino());
+    match (folder.metadata(), fs::metadata(path)) {
+        (Ok(own), Ok(named)) => identity(own) == identity(named),
+        _ => false,
+    }
+}
+
+/// See [`lock`]: elsewhere there is no such folder.
+#[cfg(not(unix))]
+fn is_at(_folder: &File, _path: &Path) -> bool {
+    true
 }
 
 fn cannot_write(path: &Path, source: io::Error) -> PublishError {
@@ -295,6 +414,120 @@ mod tests {
         let error = layout.add_blob(&image(b"blob"), &b"bl0b"[..]).unwrap_err();
         assert!(error.downcast_ref::<StoreError>().is_some(), "{error}");
         assert!(!layout.has(&image(b"blob")).unwrap());
+    }
+
+    #[test]
+    fn a_session_that_fails_takes_nothing_from_one_that_goes_on() {
+        let parent = tempfile::tempdir().unwrap();
+        let path = parent.path().join("out");
+        let failing = LayoutFolder::open(&path).unwrap();
+        failing.add_blob(&image(b"shared"), &b"shared"[..]).unwrap();
+        let other = LayoutFolder::open(&path).unwrap();
+        assert!(other.has(&image(b"shared")).unwrap());
+        drop(failing);
+        other.list(&image(b"shared"), &[]).unwrap();
+        drop(other);
+        let layout = Layout::load(&path).unwrap();
+        layout.verify(&image(b"shared")).unwrap();
+    }
+
+    #[test]
+    fn the_last_of_several_that_fail_cleans_up() {
+        let parent = tempfile::tempdir().unwrap();
+        let path = parent.path().join("out");
+        let sessions = [(); 3].map(|()| LayoutFolder::open(&path).unwrap());
+        let [first, ..] = &sessions;
+        fs::write(path.join(".dockless-killed.tmp"), "x").unwrap();
+        first.add_document(&Digest::of(b"{}"), &Bytes::from_static(b"{}")).unwrap();
+        // The first one made the folder, and goes last.
+        sessions.into_iter().rev().for_each(drop);
+        assert_eq!(fs::read_dir(parent.path()).unwrap().count(), 0);
+    }
+
+    #[test]
+    fn an_image_whose_blob_somebody_removed_is_not_listed() {
+        let folder = tempfile::tempdir().unwrap();
+        let layout = LayoutFolder::open(folder.path()).unwrap();
+        layout.add_blob(&image(b"blob"), &b"blob"[..]).unwrap();
+        fs::remove_file(layout.store.blob_path(&Digest::of(b"blob"))).unwrap();
+        let error = layout.list(&image(b"image"), &[]).unwrap_err().to_string();
+        let place = folder.path().display();
+        assert_eq!(
+            error,
+            format!("blob `{}` is gone from `{place}`, or damaged", Digest::of(b"blob"))
+        );
+        assert!(!folder.path().join(INDEX_FILE).exists());
+    }
+
+    #[test]
+    fn goes_on_from_what_a_killed_process_left() {
+        let (index, leftover) =
+            (Document::write(Index::new(vec![image(b"1")]), MediaType::OciIndex), "x");
+        let index = std::str::from_utf8(&index.bytes).unwrap();
+        let cases: [(&[(&str, &str)], usize); 5] = [
+            (&[], 1),
+            (&[(".dockless-a1b2.tmp", leftover)], 1),
+            (&[(INDEX_FILE, index)], 2),
+            (&[(INDEX_FILE, index), (".dockless-a1b2.tmp", leftover)], 2),
+            (&[(INDEX_FILE, index), (LAYOUT_FILE, r#"{"imageLayoutVersion":"1.0.0"}"#)], 2),
+        ];
+        for (files, count) in cases {
+            let folder = tempfile::tempdir().unwrap();
+            let path = folder.path();
+            fs::create_dir_all(path.join("blobs/sha256")).unwrap();
+            for (name, content) in files {
+                fs::write(path.join(name), content).unwrap();
+            }
+            LayoutFolder::check(path).unwrap();
+            LayoutFolder::open(path).unwrap().list(&image(b"2"), &["v2".into()]).unwrap();
+            assert_eq!(listed(path).len(), count, "{files:?}");
+            let mut names: Vec<_> =
+                fs::read_dir(path).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+            names.sort();
+            assert_eq!(names, ["blobs", INDEX_FILE, LAYOUT_FILE], "{files:?}");
+        }
+    }
+
+    #[test]
+    fn an_index_of_something_else_is_refused() {
+        for content in ["{}", r#"{"schemaVersion":2}"#, "<html>"] {
+            let folder = tempfile::tempdir().unwrap();
+            fs::write(folder.path().join(INDEX_FILE), content).unwrap();
+            let error = LayoutFolder::open(folder.path()).unwrap_err();
+            let error = error.downcast_ref::<PublishError>();
+            assert!(matches!(error, Some(PublishError::Occupied { .. })), "{error:?}");
+            assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
+        }
+    }
+
+    #[test]
+    fn first_writers_at_once_are_all_served() {
+        for round in 0..20 {
+            let parent = tempfile::tempdir().unwrap();
+            let path = parent.path().join("a/out");
+            std::thread::scope(|scope| {
+                for number in 0..8 {
+                    let path = &path;
+                    scope.spawn(move || {
+                        let layout = LayoutFolder::open(path).unwrap();
+                        let content = format!("{}", number % 4);
+                        if !layout.has(&image(content.as_bytes())).unwrap() {
+                            layout
+                                .add_blob(&image(content.as_bytes()), content.as_bytes())
+                                .unwrap();
+                        }
+                        if number >= 4 {
+                            layout.list(&image(content.as_bytes()), &[content]).unwrap();
+                        }
+                    });
+                }
+            });
+            let layout = Layout::load(&path).unwrap();
+            assert_eq!(layout.index().manifests.len(), 4, "round {round}");
+            for image in &layout.index().manifests {
+                layout.verify(image).unwrap();
+            }
+        }
     }
 
     #[test]

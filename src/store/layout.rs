@@ -134,29 +134,29 @@ impl Layout {
     ///
     /// [`LayoutError`] when the folder cannot be read, or is no layout of version 1.
     pub fn load(path: &Path) -> Result<Self, LayoutError> {
-        let not_a_layout =
-            |reason: String| LayoutError::NotALayout { path: path.to_owned(), reason };
-        let version = match read_file(&path.join(LAYOUT_FILE)) {
-            Err(LayoutError::Read { source, .. }) if is_missing(&source) => {
-                return Err(not_a_layout(format!("it has no file `{LAYOUT_FILE}`")));
-            }
-            result => result?,
+        let without = |name| LayoutError::NotALayout {
+            path: path.to_owned(),
+            reason: format!("it has no file `{name}`"),
         };
-        let version: LayoutVersion = serde_json::from_slice(&version)
-            .map_err(|error| not_a_layout(format!("`{LAYOUT_FILE}` is not valid: {error}")))?;
-        if !version.image_layout_version.starts_with("1.") {
-            let version = version.image_layout_version.escape_debug();
-            return Err(not_a_layout(format!("its version is `{version}`, not 1.0.0")));
+        if !has_version(path)? {
+            return Err(without(LAYOUT_FILE));
         }
-        let index_path = path.join(INDEX_FILE);
-        let index = match read_file(&index_path) {
-            Err(LayoutError::Read { source, .. }) if is_missing(&source) => {
-                return Err(not_a_layout(format!("it has no file `{INDEX_FILE}`")));
-            }
-            result => Document::parse_index(result?, MediaType::OciIndex)
-                .map_err(|source| LayoutError::InvalidIndex { path: index_path, source })?,
-        };
-        Ok(Self { path: path.to_owned(), store: Store::read_only(path), index: index.value })
+        let index = read_index(path)?.ok_or_else(|| without(INDEX_FILE))?;
+        Ok(Self { path: path.to_owned(), store: Store::read_only(path), index })
+    }
+
+    /// Reads the index of the layout that a writer has begun in this folder, or finished: the
+    /// index is written before the file that makes the folder a layout. `None` before that.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Layout::load`], as far as there is something to read.
+    pub fn load_for_writing(path: &Path) -> Result<Option<Index>, LayoutError> {
+        if has_version(path)? {
+            Self::load(path).map(|layout| Some(layout.index))
+        } else {
+            read_index(path)
+        }
     }
 
     /// The folder.
@@ -248,6 +248,37 @@ impl Layout {
 
     fn images(&self) -> impl Iterator<Item = &Descriptor> {
         self.index.images()
+    }
+}
+
+/// Whether the folder says that it is a layout, and of a version that we know.
+fn has_version(path: &Path) -> Result<bool, LayoutError> {
+    let not_a_layout = |reason: String| LayoutError::NotALayout { path: path.to_owned(), reason };
+    let Some(version) = unless_missing(read_file(&path.join(LAYOUT_FILE)))? else {
+        return Ok(false);
+    };
+    let version: LayoutVersion = serde_json::from_slice(&version)
+        .map_err(|error| not_a_layout(format!("`{LAYOUT_FILE}` is not valid: {error}")))?;
+    if !version.image_layout_version.starts_with("1.") {
+        let version = version.image_layout_version.escape_debug();
+        return Err(not_a_layout(format!("its version is `{version}`, not 1.0.0")));
+    }
+    Ok(true)
+}
+
+fn read_index(path: &Path) -> Result<Option<Index>, LayoutError> {
+    let path = path.join(INDEX_FILE);
+    let Some(bytes) = unless_missing(read_file(&path))? else { return Ok(None) };
+    match Document::parse_index(bytes, MediaType::OciIndex) {
+        Ok(index) => Ok(Some(index.value)),
+        Err(source) => Err(LayoutError::InvalidIndex { path, source }),
+    }
+}
+
+fn unless_missing(read: Result<Bytes, LayoutError>) -> Result<Option<Bytes>, LayoutError> {
+    match read {
+        Err(LayoutError::Read { source, .. }) if is_missing(&source) => Ok(None),
+        result => result.map(Some),
     }
 }
 

@@ -228,10 +228,7 @@ impl Store {
         for entry in folders.filter_map(|folder| fs::read_dir(folder).ok()).flatten().flatten() {
             let age = entry.metadata().and_then(|metadata| metadata.modified());
             let age = age.ok().and_then(|modified| now.duration_since(modified).ok());
-            let name = entry.file_name();
-            let name = name.to_string_lossy();
-            let is_temporary =
-                name.starts_with(TEMPORARY_PREFIX) && name.ends_with(TEMPORARY_SUFFIX);
+            let is_temporary = is_temporary_name(&entry.file_name().to_string_lossy());
             if is_temporary && age.is_some_and(|age| age > LEFTOVER_AGE) {
                 let _ = fs::remove_file(entry.path());
             }
@@ -252,6 +249,11 @@ impl Store {
         let text = format!("blob `{}` is damaged: {reason}; {fate}", path.display());
         self.events.warn("damaged-blob", text, None);
     }
+}
+
+/// Whether a file is called like the temporary files of ours.
+pub fn is_temporary_name(name: &str) -> bool {
+    name.starts_with(TEMPORARY_PREFIX) && name.ends_with(TEMPORARY_SUFFIX)
 }
 
 /// A file that is removed unless it is renamed; with the permissions of any new file.
