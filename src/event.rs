@@ -9,6 +9,8 @@ use std::sync::mpsc;
 
 use serde::Serialize;
 
+use crate::oci::{Descriptor, Digest};
+
 /// The version written into every JSON line; raised when a member changes its meaning.
 pub const VERSION: u32 = 1;
 
@@ -47,6 +49,12 @@ pub enum Event {
         /// What came of it, for people.
         #[serde(skip_serializing_if = "Option::is_none")]
         detail: Option<String>,
+        /// The blob that it is about, where it is about one.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        digest: Option<Digest>,
+        /// The size of that blob.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        bytes: Option<u64>,
     },
     /// Something a person wants to know in every run.
     Note {
@@ -74,6 +82,18 @@ pub enum Event {
         milliseconds: u64,
         /// Why.
         reason: String,
+    },
+    /// The command failed: the last line. Sent where events are for programs; people read it as
+    /// text.
+    Error {
+        /// The name of the kind that is the exit code: `usage`, `failed`.
+        kind: &'static str,
+        /// What was attempted, the error, then its causes.
+        message: Vec<String>,
+        /// What to do.
+        hints: Vec<String>,
+        /// Whether the same may succeed when tried again later.
+        is_retryable: bool,
     },
 }
 
@@ -164,7 +184,7 @@ impl Events {
     ) -> Task {
         let id = self.next_id.fetch_add(1, Ordering::Relaxed);
         self.send(Event::TaskStarted { id, action, subject: subject.into(), total_bytes });
-        Task { events: self.clone(), id, moved: AtomicU64::new(0), is_finished: false }
+        Task { events: self.clone(), id, moved: AtomicU64::new(0), blob: None, is_finished: false }
     }
 }
 
@@ -174,6 +194,8 @@ pub struct Task {
     events: Events,
     id: u64,
     moved: AtomicU64,
+    /// Digest and size of the blob that the task is about.
+    blob: Option<(Digest, u64)>,
     is_finished: bool,
 }
 
@@ -192,6 +214,13 @@ impl Task {
         self.events.send(Event::TaskProgress { id: self.id, bytes });
     }
 
+    /// Says which blob the task is about: it stands in the event that ends the task.
+    #[must_use]
+    pub fn about(mut self, blob: &Descriptor) -> Self {
+        self.blob = Some((blob.digest, blob.size));
+        self
+    }
+
     /// Ends the task well.
     pub fn finish(mut self, detail: impl Into<String>) {
         self.end(Outcome::Done, Some(detail.into()));
@@ -204,7 +233,8 @@ impl Task {
 
     fn end(&mut self, outcome: Outcome, detail: Option<String>) {
         self.is_finished = true;
-        self.events.send(Event::TaskFinished { id: self.id, outcome, detail });
+        let (digest, bytes) = self.blob.unzip();
+        self.events.send(Event::TaskFinished { id: self.id, outcome, detail, digest, bytes });
     }
 }
 

@@ -30,7 +30,7 @@ pub use load::{Loaded, load};
 pub use load_error::LoadError;
 pub use node::{Key, Node, Value};
 pub use problem::{Position, Problem, Problems};
-pub use publish::{PublishSettings, TAG_STRATEGIES, TagSpec};
+pub use publish::{PublishSettings, TAG_STRATEGIES, TagSpec, parse_tag};
 pub use tag_template::{GIT_FACTS, hint_for_fact, is_tag_template, tag_environment};
 pub use template::{Template, TemplateError};
 pub use yaml::{Duplicate, ParsedFile};

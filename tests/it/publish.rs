@@ -96,7 +96,7 @@ impl Story {
                 Event::TaskStarted { id, action, .. } => {
                     actions.insert(id, action);
                 }
-                Event::TaskFinished { id, outcome, detail } => {
+                Event::TaskFinished { id, outcome, detail, .. } => {
                     outcomes.push((actions[&id], outcome, detail.unwrap_or_default()));
                 }
                 _ => {}

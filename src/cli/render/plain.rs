@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::wording::{clean, ended};
+use super::wording::{clean, ended, shortened};
 use super::{Renderer, write_line};
 use crate::event::{Action, Event};
 
@@ -25,15 +25,17 @@ impl Plain {
                 self.tasks.insert(id, (action, subject));
                 None
             }
-            Event::TaskProgress { .. } => None,
-            Event::TaskFinished { id, outcome, detail } => {
+            Event::TaskProgress { .. } | Event::Error { .. } => None,
+            Event::TaskFinished { id, outcome, detail, .. } => {
                 let (action, subject) = self.tasks.remove(&id)?;
-                let mut line = format!("{} {}", ended(action, outcome), clean(&subject));
-                if let Some(detail) = detail.filter(|detail| !detail.is_empty()) {
+                let ended = ended(action, outcome);
+                let mut line = format!("{ended} {}", clean(&subject));
+                let says_more = |detail: &String| !detail.is_empty() && detail != ended;
+                if let Some(detail) = detail.filter(says_more) {
                     line.push_str(": ");
                     line.push_str(&clean(&detail));
                 }
-                Some(line)
+                Some(shortened(&line))
             }
             Event::Note { text } => Some(clean(&text)),
             Event::Detail { text } => self.is_verbose.then(|| format!("  {}", clean(&text))),
@@ -77,6 +79,8 @@ mod tests {
         events.note("using dockless.yaml");
         events.task(Action::Pack, "files src", Some(10)).finish("10 B");
         events.task(Action::Upload, "layer\nx", None).skip("it was there");
+        events.task(Action::Publish, "r:v2", None).skip("unchanged");
+        events.task(Action::Publish, "r:v3", None).finish(crate::oci::Digest::of(b"").to_string());
         drop(events.task(Action::Publish, "v1", None));
         events.warn("dirty", "tracked files were changed", Some("commit them".into()));
         events.detail("hidden");
@@ -89,6 +93,8 @@ mod tests {
                 "using dockless.yaml",
                 "packed files src: 10 B",
                 "unchanged layer\u{fffd}x: it was there",
+                "unchanged r:v2",
+                "published r:v3: sha256:e3b0c44298fc",
                 "failed v1",
                 "warning: tracked files were changed\n  hint: commit them",
             ]

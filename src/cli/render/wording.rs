@@ -41,9 +41,40 @@ pub(super) fn clean(text: &str) -> String {
         .collect()
 }
 
+/// The text with twelve digits of every digest: enough to tell blobs apart, and a line stays a line.
+pub(super) fn shortened(text: &str) -> String {
+    const PREFIX: &str = "sha256:";
+    let mut parts = text.split(PREFIX);
+    let mut short = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        short.push_str(PREFIX);
+        let digits = part.bytes().take_while(u8::is_ascii_hexdigit).count();
+        if digits == 64 {
+            short.push_str(&part[..12]);
+            short.push_str(&part[64..]);
+        } else {
+            short.push_str(part);
+        }
+    }
+    short
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn digests_are_twelve_digits() {
+        let digest = "0123456789abcdef".repeat(4);
+        for (text, expected) in [
+            (format!("a sha256:{digest}, b"), "a sha256:0123456789ab, b"),
+            (format!("x@sha256:{digest}"), "x@sha256:0123456789ab"),
+            ("sha256:abc".into(), "sha256:abc"),
+            ("none".into(), "none"),
+        ] {
+            assert_eq!(shortened(&text), expected);
+        }
+    }
 
     #[test]
     fn a_line_cannot_move_the_cursor() {

@@ -157,6 +157,7 @@ impl Push {
         let bring = async {
             let subject = format!("{} {name}", descriptor.digest.short());
             let task = self.context.events.task(Action::Upload, subject, Some(descriptor.size));
+            let task = task.about(descriptor);
             let client = &self.context.client;
             let pushing = client.push_blob(&self.repository, descriptor, source, mount_from, &task);
             match Box::pin(pushing).await? {
