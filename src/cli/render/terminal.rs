@@ -10,6 +10,13 @@ use super::wording::{clean, running};
 use super::{Renderer, write_line};
 use crate::event::Event;
 
+/// A bar with its end in sight. The subject gets what is left of the line, and is cut off there.
+const WITH_TOTAL: &str =
+    "{prefix:>11} {wide_msg} {bar:10} {bytes:>10}/{total_bytes:<10} {bytes_per_sec:>12}";
+
+/// A task without a known end.
+const WITHOUT_TOTAL: &str = "{prefix:>11} {wide_msg} {spinner} {bytes:>10} {elapsed:>4}";
+
 /// Bars for the running tasks below the lines of the finished ones.
 #[derive(Debug)]
 pub(super) struct Terminal {
@@ -25,11 +32,8 @@ impl Terminal {
 
     fn start(&mut self, id: u64, subject: &str, action: &str, total_bytes: Option<u64>) {
         let bar = match total_bytes {
-            Some(total) => ProgressBar::new(total).with_style(style(
-                "{prefix:>11} {msg:40!} {bar:20} {bytes:>10}/{total_bytes} {bytes_per_sec}",
-            )),
-            None => ProgressBar::new_spinner()
-                .with_style(style("{prefix:>11} {msg:40!} {spinner} {bytes} {elapsed}")),
+            Some(total) => ProgressBar::new(total).with_style(style(WITH_TOTAL)),
+            None => ProgressBar::new_spinner().with_style(style(WITHOUT_TOTAL)),
         };
         let bar = self.bars.add(bar);
         bar.set_prefix(action.to_owned());
@@ -78,8 +82,69 @@ impl Renderer for Terminal {
 
 #[cfg(test)]
 mod tests {
+    use std::io;
+    use std::sync::{Arc, Mutex};
+
+    use indicatif::{ProgressDrawTarget, TermLike};
+
     use super::*;
     use crate::event::Action;
+
+    /// A terminal of eighty columns that remembers what was written.
+    #[derive(Debug, Clone, Default)]
+    struct Eighty(Arc<Mutex<String>>);
+
+    impl TermLike for Eighty {
+        fn width(&self) -> u16 {
+            80
+        }
+        fn move_cursor_up(&self, _: usize) -> io::Result<()> {
+            Ok(())
+        }
+        fn move_cursor_down(&self, _: usize) -> io::Result<()> {
+            Ok(())
+        }
+        fn move_cursor_right(&self, _: usize) -> io::Result<()> {
+            Ok(())
+        }
+        fn move_cursor_left(&self, _: usize) -> io::Result<()> {
+            Ok(())
+        }
+        fn write_line(&self, text: &str) -> io::Result<()> {
+            self.write_str(&format!("{text}\n"))
+        }
+        fn write_str(&self, text: &str) -> io::Result<()> {
+            self.0.lock().unwrap().push_str(text);
+            Ok(())
+        }
+        fn clear_line(&self) -> io::Result<()> {
+            self.write_str("\n")
+        }
+        fn flush(&self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn a_bar_fits_eighty_columns() {
+        for template in [WITH_TOTAL, WITHOUT_TOTAL] {
+            let terminal = Eighty::default();
+            let target = ProgressDrawTarget::term_like(Box::new(terminal.clone()));
+            let bar = ProgressBar::with_draw_target(Some(123_456_789_012), target);
+            bar.set_style(style(template));
+            bar.set_prefix("downloading");
+            bar.set_message(
+                "0123456789ab a subject that is far longer than a line of a terminal ".repeat(3),
+            );
+            bar.set_position(123_456_789_000);
+            bar.force_draw();
+            bar.abandon();
+            let text = terminal.0.lock().unwrap().clone();
+            let longest = text.lines().map(|line| line.trim_end().chars().count()).max();
+            assert!(text.contains("0123456789ab"), "{text:?}");
+            assert!(longest.is_some_and(|longest| longest <= 80), "{longest:?} {text:?}");
+        }
+    }
 
     #[test]
     fn both_styles_are_valid() {
