@@ -29,7 +29,7 @@ pub use load::{Loaded, load};
 pub use load_error::LoadError;
 pub use node::{Key, Node, Value};
 pub use problem::{Position, Problem, Problems};
-pub use publish::{PublishSettings, TAG_STRATEGIES, TagSpec};
+pub use publish::{PublishSettings, TAG_STRATEGIES, TagSpec, parse_tag};
 pub use template::{Template, TemplateError};
 pub use yaml::{Duplicate, ParsedFile};
 

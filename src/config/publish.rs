@@ -3,7 +3,7 @@
 use super::schema::{Field, Kind, Shape, nearest};
 use super::template::is_variable_name;
 use super::validate::shown;
-use super::{Node, Problems, Template};
+use super::{Node, Position, Problems, Template};
 use crate::oci::{Reference, Repository};
 
 /// Where an image goes, and under which tags.
@@ -98,6 +98,21 @@ pub(super) fn tags(node: &Node, problems: &mut Problems) -> Vec<TagSpec> {
         }
     }
     tags
+}
+
+/// Reads one tag as an entry of `tags:` is read; `place` is named in later messages.
+///
+/// # Errors
+/// What is wrong, and what to do about it.
+pub fn parse_tag(place: &str, text: &str) -> Result<TagSpec, (String, Option<String>)> {
+    let position = Position { file: place.into(), line: 0, column: 0 };
+    let tag = Template { text: text.to_owned(), position };
+    let mut problems = Problems::new();
+    if check_tag(&tag, &mut problems) {
+        return Ok(TagSpec { tag, when: None });
+    }
+    let problem = problems.list().into_iter().next();
+    Err(problem.map(|problem| (problem.message, problem.hint)).unwrap_or_default())
 }
 
 /// A tag that stands for itself, even when it reads like the name of a strategy.
