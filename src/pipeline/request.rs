@@ -101,6 +101,8 @@ pub struct ProducedImage {
     pub platforms: Vec<Platform>,
     /// Where it is now, besides the cache.
     pub published: Vec<Published>,
+    /// Whether its config says where to push it.
+    pub has_repositories: bool,
 }
 
 impl ProducedImage {

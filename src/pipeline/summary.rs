@@ -94,7 +94,10 @@ fn show_plan(plan: &plan::PlanSummary, formatter: &mut fmt::Formatter<'_>) -> fm
     for image in &plan.images {
         write!(formatter, "{} for {} on {}", plan.name, image.platform, image.base)?;
         match &image.base_digest {
-            Some(digest) => writeln!(formatter, " ({digest}, {} layers)", image.base_layers)?,
+            Some(digest) => {
+                let layers = counted(image.base_layers, "layer", "layers");
+                writeln!(formatter, " ({digest}, {layers})")?;
+            }
             None => writeln!(formatter)?,
         }
         for layer in &image.layers {
@@ -107,7 +110,7 @@ fn show_plan(plan: &plan::PlanSummary, formatter: &mut fmt::Formatter<'_>) -> fm
 fn show_layer(layer: &LayerSummary, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
     let (name, entries) = (&layer.name, layer.entries.len());
     let size = readable_size(layer.size_bytes);
-    writeln!(formatter, "  layer {name}: {entries} entries, {size}")?;
+    writeln!(formatter, "  layer {name}: {}, {size}", counted(entries, "entry", "entries"))?;
     for entry in layer.entries.iter().take(MAX_ENTRIES_SHOWN) {
         show_entry(entry, formatter)?;
     }
@@ -116,6 +119,11 @@ fn show_layer(layer: &LayerSummary, formatter: &mut fmt::Formatter<'_>) -> fmt::
         writeln!(formatter, "    and {rest} more (--json lists all of them)")?;
     }
     Ok(())
+}
+
+/// A number with its noun.
+fn counted(number: usize, one: &str, many: &str) -> String {
+    format!("{number} {}", if number == 1 { one } else { many })
 }
 
 fn show_entry(entry: &EntrySummary, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
