@@ -94,10 +94,10 @@ impl Run<'_> {
         }
         let tags = self.tags(&inputs, context)?;
         if self.request.is_dry_run {
-            return Ok(Produced::Planned(PlanSummary::new(
+            return Ok(Produced::Planned(Box::new(PlanSummary::new(
                 &plan,
                 self.destinations.describe(&tags),
-            )));
+            ))));
         }
 
         let publish_context = PublishContext {

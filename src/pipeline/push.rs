@@ -127,7 +127,9 @@ fn push_layout(
         destinations.check(&platforms)?;
         if request.project.is_dry_run {
             let described = destinations.describe(&tags);
-            return Ok(Produced::Planned(PlanSummary::of_assembly(path, &assembly, described)));
+            return Ok(Produced::Planned(Box::new(PlanSummary::of_assembly(
+                path, &assembly, described,
+            ))));
         }
         let publish_context = PublishContext {
             store: context.store()?,

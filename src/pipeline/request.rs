@@ -83,7 +83,7 @@ pub struct PushRequest {
 #[derive(Debug)]
 pub enum Produced {
     /// The plan of a dry run.
-    Planned(super::PlanSummary),
+    Planned(Box<super::PlanSummary>),
     /// The image.
     Image(Box<ProducedImage>),
 }

@@ -290,3 +290,27 @@ fn a_variable_has_one_label_per_line() {
     let labels = &plan["images"][0]["labels"];
     assert_eq!((&labels["a"], &labels["d"]), (&"b,c".into(), &"e".into()), "{outcome:#?}");
 }
+
+#[test]
+fn a_dry_run_says_how_a_container_is_run_and_what_platforms_share() {
+    let sandbox = Sandbox::new();
+    let project = sandbox.project("hello");
+    let project = project.to_str().unwrap();
+    let platforms = "--platform=linux/amd64,linux/arm64";
+    let plan = sandbox.succeed(["build", project, "--dry-run", platforms]);
+    for line in [
+        "  user: 65532",
+        "  working directory: /srv",
+        "  variables: GREETING",
+        "  label com.example.team=greetings",
+        "  the same layers as linux/amd64",
+    ] {
+        assert_eq!(
+            plan.lines().filter(|candidate| *candidate == line).count(),
+            1,
+            "{line}: {plan}"
+        );
+    }
+    assert!(!plan.contains("GREETING="), "{plan}");
+    assert_eq!(plan.matches("of our own").count(), 1, "{plan}");
+}
