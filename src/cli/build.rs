@@ -1,13 +1,14 @@
 //! `dockless build`.
 
+use std::io::IsTerminal as _;
 use std::path::PathBuf;
 
 use clap::Args;
 use clap::builder::FalseyValueParser;
 
 use super::options::{CredentialOptions, ProjectOptions, RecordOptions};
-use super::{Edge, push};
-use crate::error::Result;
+use super::{Edge, next_step, push};
+use crate::error::{Classified, ErrorKind, Result};
 use crate::pipeline::{self, BuildRequest, Produced};
 
 /// Build the image of an agent: prints the digest, keeps the blobs in the cache
@@ -54,9 +55,50 @@ pub(super) struct Build {
     records: RecordOptions,
 }
 
+/// Standard output cannot take an archive.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+enum StdoutError {
+    #[error("an archive on standard output leaves no place for the document of `--json`")]
+    Json,
+    #[error("an archive is nothing for a terminal")]
+    Terminal,
+}
+
+impl Classified for StdoutError {
+    fn kind(&self) -> ErrorKind {
+        ErrorKind::Usage
+    }
+
+    fn hints(&self) -> Vec<String> {
+        vec![match self {
+            Self::Json => {
+                "leave out `--json`, or write the archive to a file with `-o docker-archive:FILE`"
+                    .into()
+            }
+            Self::Terminal => {
+                "pipe it on, for instance to `docker load`, or write `-o docker-archive:FILE`"
+                    .into()
+            }
+        }]
+    }
+}
+
+/// Whether the image itself can go to standard output.
+fn check_stdout(is_json: bool, is_terminal: bool) -> Result<(), StdoutError> {
+    match (is_json, is_terminal) {
+        (true, _) => Err(StdoutError::Json),
+        (false, true) => Err(StdoutError::Terminal),
+        (false, false) => Ok(()),
+    }
+}
+
 impl Build {
     pub(super) fn run(self, edge: &Edge) -> Result<()> {
-        let writes_to_stdout = self.output.iter().any(|output| output == "-");
+        let has_archive =
+            self.output.iter().any(|output| output == "-" || output.ends_with("-archive:-"));
+        if has_archive && !self.project.dry_run {
+            check_stdout(edge.output.is_json(), std::io::stdout().is_terminal())?;
+        }
         let request = BuildRequest {
             project: self.project.request(self.path),
             outputs: self.output,
@@ -65,20 +107,42 @@ impl Build {
             credentials: self.credentials.read()?,
             records: self.records.files(),
         };
-        let produced = pipeline::build(&request, &edge.context)?;
-        if writes_to_stdout {
-            return Ok(());
+        let image = match pipeline::build(&request, &edge.context)? {
+            Produced::Planned(summary) => return push::show_plan(&summary, edge),
+            Produced::Image(image) => image,
+        };
+        let digest = image.descriptor.digest.to_string();
+        let told = if has_archive {
+            Ok(())
+        } else {
+            edge.output.result(&image.document(), [digest.as_str()])
+        };
+        // Whether or not the result could be told, the image is there: later steps may ask for it.
+        request.records.write(&image)?;
+        let is_done = request.has_push || request.has_load;
+        let next = next_step::after_build(
+            &request.project,
+            &request.outputs,
+            is_done,
+            image.has_repositories,
+        );
+        edge.suggest(next);
+        told
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_archive_goes_to_a_pipe_alone() {
+        for (is_json, is_terminal, expected) in [
+            (false, false, Ok(())),
+            (true, false, Err(StdoutError::Json)),
+            (false, true, Err(StdoutError::Terminal)),
+        ] {
+            assert_eq!(check_stdout(is_json, is_terminal), expected);
         }
-        match &produced {
-            Produced::Planned(summary) => push::show_plan(summary, edge),
-            Produced::Image(image) => {
-                let digest = image.descriptor.digest.to_string();
-                edge.output.result(&image.document(), [digest.as_str()]);
-                if edge.is_terminal && image.published.is_empty() {
-                    edge.context.events.note("next: dockless push --to REGISTRY/REPOSITORY -t TAG");
-                }
-            }
-        }
-        Ok(())
     }
 }

@@ -3,6 +3,7 @@
 //! One file per command; only `render` writes to stderr, only `output` to stdout.
 
 mod build;
+mod next_step;
 mod options;
 mod output;
 mod push;
@@ -13,7 +14,9 @@ mod schema;
 use std::ffi::OsString;
 use std::io::IsTerminal as _;
 
-use clap::{Parser, Subcommand};
+use clap::error::ErrorKind as ArgumentErrorKind;
+use clap::parser::ValueSource;
+use clap::{ArgMatches, CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 
 use crate::error::Result;
 use crate::pipeline::Context;
@@ -52,9 +55,41 @@ struct Edge {
     is_terminal: bool,
 }
 
+impl Edge {
+    /// Tells a person at a terminal what comes next.
+    fn suggest(&self, command: Option<String>) {
+        if let Some(command) = command.filter(|_| self.is_terminal) {
+            self.context.events.note(format!("next: {command}"));
+        }
+    }
+}
+
+/// Reads the command line. Between `-v` and `-q`, the one that is written there beats a variable.
+fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Arguments, clap::Error> {
+    let mut definition = Arguments::command();
+    let matches = definition.try_get_matches_from_mut(arguments)?;
+    let mut arguments = Arguments::from_arg_matches(&matches)?;
+    let is_written = |name: &str, matches: &ArgMatches| {
+        matches.value_source(name) == Some(ValueSource::CommandLine)
+    };
+    let options = &mut arguments.output;
+    match (is_written("verbose", &matches), is_written("quiet", &matches)) {
+        (true, true) => {
+            return Err(definition.error(
+                ArgumentErrorKind::ArgumentConflict,
+                "the argument '--verbose' cannot be used with '--quiet'",
+            ));
+        }
+        (true, false) => options.quiet = false,
+        (false, true) => options.verbose = false,
+        (false, false) => {}
+    }
+    Ok(arguments)
+}
+
 /// Runs the program and gives its exit code.
 pub fn main(arguments: impl IntoIterator<Item = OsString>) -> u8 {
-    let arguments = match Arguments::try_parse_from(arguments) {
+    let arguments = match parse(arguments) {
         Ok(arguments) => arguments,
         Err(error) => {
             // Help and version go to stdout, a mistake to stderr; a closed pipe changes nothing.
@@ -69,18 +104,20 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> u8 {
         && environment.get("CI").is_none();
     let progress = if options.quiet { Progress::None } else { options.progress };
     let rendering = Rendering::start(progress, options.verbose, is_terminal);
-    let output = Output::new(options.json);
     let edge = Edge {
         context: Context::new(environment, rendering.events()),
-        output: output.clone(),
+        output: Output::new(options.json),
         is_terminal: is_terminal && progress == Progress::Auto,
     };
     let result = run(arguments.command, &edge);
+    let Edge { context, output, .. } = edge;
+    // The renderer waits for whoever may still send.
+    drop(context);
     rendering.stop();
     match result {
         Ok(()) => 0,
         Err(error) => {
-            render::show_error(&error);
+            render::show_error(&error, progress);
             output.error(&error);
             error.kind().exit_code()
         }
@@ -92,5 +129,21 @@ fn run(command: Command, edge: &Edge) -> Result<()> {
         Command::Build(build) => build.run(edge),
         Command::Push(push) => push.run(edge),
         Command::Schema(schema) => schema.run(edge),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_flag_on_the_command_line_is_not_both() {
+        let parse = |words: &[&str]| {
+            let words = ["dockless", "build"].iter().chain(words).map(OsString::from);
+            parse(words).map(|arguments| (arguments.output.verbose, arguments.output.quiet))
+        };
+        assert_eq!(parse(&["-v"]).unwrap(), (true, false));
+        assert_eq!(parse(&["-q"]).unwrap(), (false, true));
+        assert_eq!(parse(&["-q", "-v"]).unwrap_err().exit_code(), 2);
     }
 }

@@ -41,7 +41,7 @@ impl Classified for PasswordError {
 #[command(next_help_heading = "Output")]
 pub(super) struct OutputOptions {
     /// Say more: which file was read, which credential was used, what was reused
-    #[arg(short, long, global = true, env = "DOCKLESS_VERBOSE", value_parser = FalseyValueParser::new(), conflicts_with = "quiet")]
+    #[arg(short, long, global = true, env = "DOCKLESS_VERBOSE", value_parser = FalseyValueParser::new())]
     pub(super) verbose: bool,
     /// Say nothing but errors and the result
     #[arg(short, long, global = true, env = "DOCKLESS_QUIET", value_parser = FalseyValueParser::new())]
@@ -67,13 +67,27 @@ pub(super) struct ProjectOptions {
     /// Build for these platforms instead of the config's, such as `linux/amd64,linux/arm64`
     #[arg(long, value_name = "OS/ARCH", value_delimiter = ',', env = "DOCKLESS_PLATFORM")]
     pub(super) platform: Vec<Platform>,
-    /// Add a label to the image config
-    #[arg(long, value_name = "NAME=VALUE", value_parser = parse_pair, env = "DOCKLESS_LABEL")]
+    /// Add a label to the image config; repeat it for several, or write one per line
+    #[arg(
+        long,
+        value_name = "NAME=VALUE",
+        value_parser = parse_pair,
+        value_delimiter = '\n',
+        env = "DOCKLESS_LABEL"
+    )]
     pub(super) label: Vec<(String, String)>,
-    /// Add an annotation to the manifest
-    #[arg(long, value_name = "NAME=VALUE", value_parser = parse_pair, env = "DOCKLESS_ANNOTATION")]
+    /// Add an annotation to the manifest; repeat it for several, or write one per line
+    #[arg(
+        long,
+        value_name = "NAME=VALUE",
+        value_parser = parse_pair,
+        value_delimiter = '\n',
+        env = "DOCKLESS_ANNOTATION"
+    )]
     pub(super) annotation: Vec<(String, String)>,
-    /// A tag, or a full reference; repeat it or separate by commas. Replaces the config's tags
+    /// A tag, a strategy (`git_sha`, `git_tag`, `latest`, `semver`, `sha`), a template such as
+    /// `{{ git.sha7 }}`, or a full reference; repeat it or separate by commas. Replaces the config's
+    /// tags, and is added to a tag that stands in `--to`
     #[arg(short, long, value_name = "TAG", value_delimiter = ',', env = "DOCKLESS_TAG")]
     pub(super) tag: Vec<String>,
     /// Print what would be done, and write nothing outside the cache

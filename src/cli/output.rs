@@ -1,37 +1,65 @@
 //! stdout: the result alone, or one JSON document.
 
+use std::cell::Cell;
 use std::io::{self, Write as _};
 
 use serde_json::{Value, json};
 
-use crate::error::Error;
+use crate::error::{Classified, Error, ErrorKind, Result};
+
+/// Standard output does not take the result: a full disk, a closed descriptor.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot write to standard output")]
+struct Unwritable {
+    source: io::Error,
+}
+
+impl Classified for Unwritable {
+    fn kind(&self) -> ErrorKind {
+        ErrorKind::Failed
+    }
+}
 
 /// Writes results. A reader that has gone away (`| head -1`) is no failure of the work (L9).
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub(super) struct Output {
     is_json: bool,
+    /// Whether the one document of `--json` was written.
+    has_document: Cell<bool>,
 }
 
 impl Output {
     pub(super) fn new(is_json: bool) -> Self {
-        Self { is_json }
+        Self { is_json, has_document: Cell::new(false) }
     }
 
     /// Writes the result: the document with `--json`, else the lines.
-    pub(super) fn result<'a>(&self, document: &Value, lines: impl IntoIterator<Item = &'a str>) {
+    ///
+    /// # Errors
+    /// Standard output cannot be written, though there is a reader.
+    pub(super) fn result<'a>(
+        &self,
+        document: &Value,
+        lines: impl IntoIterator<Item = &'a str>,
+    ) -> Result<()> {
         if self.is_json {
-            self::document(document);
-        } else {
-            for line in lines {
-                write(line);
-            }
+            self.has_document.set(true);
+            return self::document(document);
         }
+        lines.into_iter().try_for_each(write)
     }
 
-    /// With `--json`, writes what went wrong, so that a program need not read stderr.
+    /// Whether results are JSON documents.
+    pub(super) fn is_json(&self) -> bool {
+        self.is_json
+    }
+
+    /// With `--json`, writes what went wrong, so that a program need not read stderr; not
+    /// after a result, since the output is one document.
     pub(super) fn error(&self, error: &Error) {
-        if self.is_json {
-            self::document(&json!({
+        if self.is_json && !self.has_document.get() {
+            // What cannot be written here stands on stderr.
+            let _ = self::document(&json!({
                 "error": {
                     "kind": error.kind().name(),
                     "exit_code": error.kind().exit_code(),
@@ -45,11 +73,19 @@ impl Output {
 }
 
 /// Writes a JSON document, readable for people too.
-pub(super) fn document(document: &Value) {
-    write(&serde_json::to_string_pretty(document).expect("a JSON value can be written"));
+///
+/// # Errors
+/// Standard output cannot be written, though there is a reader.
+pub(super) fn document(document: &Value) -> Result<()> {
+    write(&serde_json::to_string_pretty(document).expect("a JSON value can be written"))
 }
 
-fn write(line: &str) {
+fn write(line: &str) -> Result<()> {
     let mut stdout = io::stdout().lock();
-    let _ = writeln!(stdout, "{line}").and_then(|()| stdout.flush());
+    match writeln!(stdout, "{line}").and_then(|()| stdout.flush()) {
+        Err(source) if source.kind() != io::ErrorKind::BrokenPipe => {
+            Err(Unwritable { source }.into())
+        }
+        _ => Ok(()),
+    }
 }

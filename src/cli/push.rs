@@ -4,8 +4,8 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use super::Edge;
 use super::options::{CredentialOptions, ProjectOptions, RecordOptions};
+use super::{Edge, next_step};
 use crate::error::Result;
 use crate::pipeline::{self, PlanSummary, Produced, PushRequest};
 
@@ -48,15 +48,18 @@ impl Push {
             Produced::Image(image) => {
                 let references: Vec<_> =
                     image.published.iter().map(|published| published.reference.as_str()).collect();
-                edge.output.result(&image.document(), references);
+                let told = edge.output.result(&image.document(), references);
+                // Whether or not the result could be told, the image is there.
+                request.records.write(&image)?;
+                edge.suggest(next_step::after_push(&image));
+                told
             }
         }
-        Ok(())
     }
 }
 
 /// Prints what `--dry-run` found.
-pub(super) fn show_plan(summary: &PlanSummary, edge: &Edge) {
+pub(super) fn show_plan(summary: &PlanSummary, edge: &Edge) -> Result<()> {
     let text = summary.to_string();
-    edge.output.result(&summary.document(), text.lines());
+    edge.output.result(&summary.document(), text.lines())
 }

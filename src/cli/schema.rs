@@ -11,13 +11,8 @@ use crate::pipeline;
 pub(super) struct Schema {}
 
 impl Schema {
-    #[expect(
-        clippy::unnecessary_wraps,
-        clippy::unused_self,
-        reason = "every command has the same form"
-    )]
+    #[expect(clippy::unused_self, reason = "every command has the same form")]
     pub(super) fn run(self, _edge: &Edge) -> Result<()> {
-        output::document(&pipeline::schema());
-        Ok(())
+        output::document(&pipeline::schema())
     }
 }

@@ -2,9 +2,9 @@
 
 use std::path::PathBuf;
 
-use super::destinations::Destinations;
+use super::destinations::{Destinations, DestinationsError};
 use super::project::{self, Project};
-use super::tags::{self, TagArguments};
+use super::tags::{self, TagArguments, Tags};
 use super::{
     BuildRequest, Context, Credentials, PlanSummary, Produced, ProducedImage, ProjectRequest,
     RecordFiles,
@@ -13,7 +13,7 @@ use super::{client, gathering, load, produce, runtime};
 use crate::error::Result;
 use crate::image::Assembly;
 use crate::oci::Repository;
-use crate::plan;
+use crate::plan::{self, VcsFacts};
 use crate::publish::{Output, PublishContext, Published};
 
 /// Builds the image of a project.
@@ -28,17 +28,15 @@ pub fn build(request: &BuildRequest, context: &Context) -> Result<Produced> {
         destinations.add_output(output)?;
     }
     if request.has_push {
-        super::push::add_repositories(
-            &mut destinations,
-            &project.config,
-            &[],
-            &arguments,
-            context,
-        )?;
+        super::push::add_repositories(&mut destinations, &project.config, &[], &arguments, context)
+            .map_err(|error| match error.downcast_ref() {
+                Some(DestinationsError::Nowhere) => DestinationsError::NoRepositories.into(),
+                _ => error,
+            })?;
     }
     let archive = if request.has_load { Some(load::Archive::new()?) } else { None };
     if let Some(archive) = &archive {
-        destinations.add_output(&archive.destination())?;
+        destinations.add_step(&archive.destination(), "the local engine")?;
     }
     let run = Run {
         request: &request.project,
@@ -50,9 +48,13 @@ pub fn build(request: &BuildRequest, context: &Context) -> Result<Produced> {
         is_named: request.has_load,
     };
     runtime::run(context, async {
+        let engine = match &archive {
+            Some(_) if !request.project.is_dry_run => Some(load::find_engine(context).await?),
+            _ => None,
+        };
         let produced = Box::pin(run.produce(context)).await?;
-        if let (Some(archive), Produced::Image(_)) = (&archive, &produced) {
-            load::load(archive, context).await?;
+        if let (Some(archive), Some(engine)) = (&archive, &engine) {
+            load::load(archive, engine, context).await?;
         }
         Ok(produced)
     })
@@ -76,6 +78,7 @@ impl Run<'_> {
     pub(super) async fn produce(&self, context: &Context) -> Result<Produced> {
         let config = &self.project.config;
         self.destinations.check(&config.platforms)?;
+        self.records.check()?;
         let prefix = config.publish.credentials_env_prefix.as_deref();
         let purpose = client::Purpose {
             request: self.request,
@@ -98,10 +101,10 @@ impl Run<'_> {
         }
         let tags = self.tags(&inputs, context).map_err(|error| self.project.locate(error))?;
         if self.request.is_dry_run {
-            return Ok(Produced::Planned(PlanSummary::new(
+            return Ok(Produced::Planned(Box::new(PlanSummary::new(
                 &plan,
                 self.destinations.describe(&tags),
-            )));
+            ))));
         }
 
         let publish_context = PublishContext {
@@ -113,21 +116,29 @@ impl Run<'_> {
         };
         let open = self.destinations.open(&tags, &publish_context).await?;
         let (assembly, published) = produce::produce(config, &plan, &store, &open, context).await?;
-        let image = produced_image(&config.name, &assembly, published);
-        self.records.write(&image)?;
+        let has_repositories = !config.publish.repositories.is_empty();
+        let image = ProducedImage {
+            has_repositories,
+            ..produced_image(&config.name, &assembly, published)
+        };
         Ok(Produced::Image(Box::new(image)))
     }
 
-    /// The tags that every destination without one of its own gets.
-    fn tags(&self, inputs: &plan::Inputs, context: &Context) -> Result<Vec<String>> {
-        if !self.arguments.tags.is_empty() {
-            return Ok(self.arguments.tags.clone());
-        }
+    /// The tags of `-t`, and those for destinations without any.
+    fn tags(&self, inputs: &plan::Inputs, context: &Context) -> Result<Tags> {
+        let vcs = inputs.vcs.as_ref();
+        let given = tags::resolve(&self.arguments.tags, vcs, context)?;
+        let fallback =
+            if given.is_empty() { self.fallback_tags(vcs, context)? } else { Vec::new() };
+        Ok(Tags { given, fallback })
+    }
+
+    fn fallback_tags(&self, vcs: Option<&VcsFacts>, context: &Context) -> Result<Vec<String>> {
         let named = self.arguments.references.first().and_then(|reference| reference.tag.clone());
         if self.destinations.is_empty() || !self.arguments.references.is_empty() {
             return Ok(named.into_iter().collect());
         }
-        let tags = tags::of_config(&self.project.config, inputs.vcs.as_ref(), context)?;
+        let tags = tags::of_config(&self.project.config, vcs, context)?;
         let needs_name = self.is_named && tags.is_empty();
         Ok(if needs_name { vec!["latest".into()] } else { tags })
     }
@@ -165,5 +176,6 @@ pub(super) fn produced_image(
         config_digest,
         platforms: assembly.images.iter().map(|image| image.platform.clone()).collect(),
         published,
+        has_repositories: false,
     }
 }

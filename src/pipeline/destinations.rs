@@ -5,9 +5,11 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use super::produce::OpenDestination;
+use super::tags::Tags;
 use crate::error::{Classified, ErrorKind, Result};
+use crate::event::Events;
 use crate::oci::{Platform, Reference};
-use crate::publish::{Destination, PublishContext, destinations};
+use crate::publish::{Destination, PublishContext, PublishError, destinations};
 
 /// The destinations of a run, before anything is known of the image.
 #[derive(Debug, Default)]
@@ -22,6 +24,8 @@ struct Wanted {
     reference: Option<Reference>,
     /// For a layout or archive: its folder or file.
     path: Option<PathBuf>,
+    /// What it is to people, when it is only a step on the way there: it is not shown itself.
+    stands_for: Option<&'static str>,
 }
 
 /// The command line asks for something that cannot be.
@@ -33,9 +37,18 @@ pub(super) enum DestinationsError {
         /// As written.
         text: String,
     },
+    /// `build -o` with something else.
+    #[error("`-o {}` is no output", text.escape_debug())]
+    UnknownOutput {
+        /// As written.
+        text: String,
+    },
     /// `push` without any destination.
     #[error("nothing says where to push to")]
     Nowhere,
+    /// `build --push` without any destination.
+    #[error("`--push` was given, but the config names no repository")]
+    NoRepositories,
 }
 
 impl Classified for DestinationsError {
@@ -46,6 +59,14 @@ impl Classified for DestinationsError {
     fn hints(&self) -> Vec<String> {
         vec![match self {
             Self::Remote { text } => format!("push it with `dockless push --to {text}`"),
+            Self::UnknownOutput { .. } => {
+                let kinds = destinations::DESTINATIONS.iter().filter(|kind| !kind.is_remote);
+                let syntaxes: Vec<_> = kinds.map(|kind| format!("`{}`", kind.syntax)).collect();
+                format!("write it as {}, or `-` for standard output", syntaxes.join(", "))
+            }
+            Self::NoRepositories => {
+                "add `image: [HOST/REPOSITORY]` to the config, or give `-t HOST/REPOSITORY:TAG`".into()
+            }
             Self::Nowhere => {
                 "give `--to HOST/REPOSITORY`, `-t HOST/REPOSITORY:TAG`, or add `image: [HOST/REPOSITORY]` to the config"
                     .into()
@@ -57,18 +78,36 @@ impl Classified for DestinationsError {
 impl Destinations {
     /// Adds what `--to` or the config names.
     pub(super) fn add(&mut self, text: &str) -> Result<()> {
-        let destination = destinations::parse(text)?;
-        let (reference, path) = if destination.kind().is_remote {
-            (text.parse().ok(), None)
+        let mut destination = destinations::parse(text)?;
+        let (mut reference, mut path) = (None, None);
+        if destination.kind().is_remote {
+            reference = text.parse().ok();
+            // The tag is one of several here, and a destination that has one goes by that alone.
+            if let Some(Reference { repository, tag: Some(_), .. }) = &reference {
+                destination = destinations::parse(&repository.to_string())?;
+            }
         } else {
-            (None, path_of(text))
-        };
-        self.wanted.push(Wanted { destination, reference, path });
+            path = path_of(text);
+        }
+        self.wanted.push(Wanted { destination, reference, path, stands_for: None });
+        Ok(())
+    }
+
+    /// Adds a file on the way to somewhere else, which people know by that name.
+    pub(super) fn add_step(&mut self, text: &str, stands_for: &'static str) -> Result<()> {
+        self.add(text)?;
+        if let Some(wanted) = self.wanted.last_mut() {
+            wanted.stands_for = Some(stands_for);
+        }
         Ok(())
     }
 
     /// Adds what `-o` names: layouts and archives, no repository.
     pub(super) fn add_output(&mut self, text: &str) -> Result<()> {
+        let parsed = destinations::parse(text);
+        if let Err(PublishError::UnknownDestination { similar: None, .. }) = parsed {
+            return Err(DestinationsError::UnknownOutput { text: text.to_owned() }.into());
+        }
         self.add(text)?;
         match self.wanted.last() {
             Some(wanted) if wanted.reference.is_some() => {
@@ -109,25 +148,28 @@ impl Destinations {
     }
 
     /// Each destination for people, and the tags it will have.
-    pub(super) fn describe(&self, tags: &[String]) -> Vec<(String, Vec<String>)> {
-        self.wanted
-            .iter()
-            .map(|wanted| (wanted.destination.describe(), wanted.tags(tags)))
-            .collect()
+    pub(super) fn describe(&self, tags: &Tags) -> Vec<(String, Vec<String>)> {
+        self.wanted.iter().map(|wanted| (wanted.name(), wanted.tags(tags))).collect()
     }
 
     /// Opens all of them.
     pub(super) async fn open(
         &self,
-        tags: &[String],
+        tags: &Tags,
         context: &PublishContext,
     ) -> Result<Vec<OpenDestination>> {
         let mut open = Vec::with_capacity(self.wanted.len());
         for wanted in &self.wanted {
+            let mut context = context.clone();
+            if wanted.stands_for.is_some() {
+                context.events = Events::none();
+            }
             open.push(OpenDestination {
-                name: wanted.destination.describe(),
-                session: Arc::from(wanted.destination.open(context).await?),
+                name: wanted.name(),
+                session: Arc::from(wanted.destination.open(&context).await?),
                 tags: wanted.tags(tags),
+                is_remote: wanted.reference.is_some(),
+                is_step: wanted.stands_for.is_some(),
             });
         }
         Ok(open)
@@ -135,14 +177,27 @@ impl Destinations {
 }
 
 impl Wanted {
-    /// A tag written with the destination stands alone; a repository without any tag gets `latest`,
-    /// as with every other tool.
-    fn tags(&self, tags: &[String]) -> Vec<String> {
-        match &self.reference {
-            Some(Reference { tag: Some(tag), .. }) => vec![tag.clone()],
-            Some(_) if tags.is_empty() => vec!["latest".into()],
-            _ => tags.to_vec(),
+    fn name(&self) -> String {
+        self.stands_for.map_or_else(|| self.destination.describe(), str::to_owned)
+    }
+
+    /// The tag written with the destination comes first, then those of `-t`; without any of them
+    /// there are the config's, and a repository gets `latest`, as with every other tool.
+    fn tags(&self, tags: &Tags) -> Vec<String> {
+        let own = self.reference.as_ref().and_then(|reference| reference.tag.as_ref());
+        let mut all: Vec<String> = Vec::new();
+        for tag in own.into_iter().chain(&tags.given) {
+            if !all.contains(tag) {
+                all.push(tag.clone());
+            }
         }
+        if all.is_empty() {
+            all.clone_from(&tags.fallback);
+        }
+        if all.is_empty() && self.reference.is_some() {
+            all.push("latest".into());
+        }
+        all
     }
 }
 
@@ -169,14 +224,17 @@ mod tests {
     }
 
     #[test]
-    fn a_tag_of_its_own_stands_alone_and_none_at_all_is_latest() {
+    fn a_tag_of_its_own_comes_first_and_none_at_all_is_latest() {
         let wanted = destinations(&["a.io/x/y:v1", "b.io/x/y", "oci:out"]);
-        let tags = |tags: &[&str]| -> Vec<Vec<String>> {
-            let tags: Vec<_> = tags.iter().map(|tag| (*tag).to_owned()).collect();
+        let list = |tags: &[&str]| tags.iter().map(|tag| (*tag).to_owned()).collect();
+        let tags = |given: &[&str], fallback: &[&str]| -> Vec<Vec<String>> {
+            let tags = Tags { given: list(given), fallback: list(fallback) };
             wanted.describe(&tags).into_iter().map(|(_, tags)| tags).collect()
         };
-        assert_eq!(tags(&["v2"]), [vec!["v1"], vec!["v2"], vec!["v2"]]);
-        assert_eq!(tags(&[]), [vec!["v1"], vec!["latest"], vec![]]);
+        assert_eq!(tags(&["v2"], &["c"]), [vec!["v1", "v2"], vec!["v2"], vec!["v2"]]);
+        assert_eq!(tags(&["v1"], &[]), [vec!["v1"], vec!["v1"], vec!["v1"]]);
+        assert_eq!(tags(&[], &["c"]), [vec!["v1"], vec!["c"], vec!["c"]]);
+        assert_eq!(tags(&[], &[]), [vec!["v1"], vec!["latest"], vec![]]);
         assert_eq!(wanted.hosts(), ["a.io".to_owned(), "b.io".to_owned()].into());
         assert_eq!(wanted.first_repository().as_deref(), Some("a.io/x/y"));
     }
@@ -192,5 +250,20 @@ mod tests {
     fn build_writes_no_repository() {
         let error = Destinations::default().add_output("r.io/x/y").unwrap_err();
         assert_eq!(error.hints(), ["push it with `dockless push --to r.io/x/y`"]);
+        let error = Destinations::default().add_output("foo").unwrap_err();
+        assert_eq!(
+            error.hints(),
+            [
+                "write it as `oci:DIR[:NAME]`, `oci-archive:FILE`, `docker-archive:FILE`, or `-` for \
+              standard output"
+            ]
+        );
+    }
+
+    #[test]
+    fn a_step_is_known_by_what_it_is_for() {
+        let mut wanted = Destinations::default();
+        wanted.add_step("docker-archive:/tmp/x.tar", "the local engine").unwrap();
+        assert_eq!(wanted.describe(&Tags::default()), [("the local engine".to_owned(), vec![])]);
     }
 }

@@ -72,18 +72,24 @@ impl Archive {
     }
 }
 
-/// Loads the archive with the first engine that is installed.
-pub(super) async fn load(archive: &Archive, context: &Context) -> Result<()> {
+/// The first engine that is installed; asked before anything is built, since it is the user's turn
+/// when there is none.
+pub(super) async fn find_engine(context: &Context) -> Result<String> {
     let chosen = context.environment.get("DOCKLESS_ENGINE");
     let engines = chosen.map_or_else(|| ENGINES.to_vec(), |engine| vec![engine]);
     for engine in engines {
-        match run(engine, &archive.path(), context).await {
-            Err(LoadError::Broken { source, .. })
-                if source.kind() == std::io::ErrorKind::NotFound => {}
-            result => return Ok(result?),
+        match context.commands.run(&Command::new(engine, ["--version"])).await {
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+            // Whatever it says, it is there: how well it works shows when it loads.
+            _ => return Ok(engine.to_owned()),
         }
     }
     Err(LoadError::NoEngine.into())
+}
+
+/// Loads the archive with this engine.
+pub(super) async fn load(archive: &Archive, engine: &str, context: &Context) -> Result<()> {
+    Ok(run(engine, &archive.path(), context).await?)
 }
 
 async fn run(engine: &str, archive: &Path, context: &Context) -> Result<(), LoadError> {

@@ -26,6 +26,10 @@ pub(super) struct OpenDestination {
     pub(super) name: String,
     pub(super) session: Arc<dyn Session>,
     pub(super) tags: Vec<String>,
+    /// Whether it is elsewhere.
+    pub(super) is_remote: bool,
+    /// Whether it is a step on the way to somewhere else, not a result.
+    pub(super) is_step: bool,
 }
 
 /// Packs, assembles and publishes.
@@ -52,7 +56,7 @@ pub(super) async fn produce(
     }
     let assembly = assemble(plan, &packed)?;
     transfers.finish().await?;
-    let published = publish(&assembly, destinations).await?;
+    let published = publish(&assembly, destinations, context).await?;
     Ok((assembly, published))
 }
 
@@ -60,6 +64,7 @@ pub(super) async fn produce(
 pub(super) async fn copy(
     assembly: &Assembly,
     destinations: &[OpenDestination],
+    context: &Context,
 ) -> Result<Vec<Published>> {
     let mut transfers = Transfers::new(destinations);
     for image in &assembly.images {
@@ -68,7 +73,7 @@ pub(super) async fn copy(
         }
     }
     transfers.finish().await?;
-    publish(assembly, destinations).await
+    publish(assembly, destinations, context).await
 }
 
 /// The layers of all platforms, each once: what does not depend on the platform is shared.
@@ -103,7 +108,7 @@ async fn pack(
         let layer =
             layer::pack(&plan, &packing).attempting(|| format!("pack layer `{}`", plan.name))?;
         let size = readable_size(layer.descriptor.size);
-        task.finish(format!("{size}, {}", layer.descriptor.digest));
+        task.about(&layer.descriptor).finish(format!("{size}, {}", layer.descriptor.digest));
         Ok(layer)
     })
     .await
@@ -126,13 +131,32 @@ fn assemble(plan: &Plan, packed: &[(&LayerPlan, Layer)]) -> Result<Assembly> {
     Ok(assembly)
 }
 
-async fn publish(assembly: &Assembly, destinations: &[OpenDestination]) -> Result<Vec<Published>> {
+async fn publish(
+    assembly: &Assembly,
+    destinations: &[OpenDestination],
+    context: &Context,
+) -> Result<Vec<Published>> {
     let mut published = Vec::with_capacity(destinations.len());
     for destination in destinations {
         let result = destination.session.finish(assembly, &destination.tags).await;
-        published.push(result.attempting(|| format!("publish to `{}`", destination.name))?);
+        let result = result.attempting(|| format!("publish to `{}`", destination.name))?;
+        if !destination.is_step {
+            context.events.note(closing_line(destination, &result));
+            published.push(result);
+        }
     }
     Ok(published)
+}
+
+/// What a person reads last of a destination.
+fn closing_line(destination: &OpenDestination, published: &Published) -> String {
+    let done = if destination.is_remote { "pushed to" } else { "wrote" };
+    let tags = match &published.tags[..] {
+        [] => String::new(),
+        tags => format!(" as {}", tags.join(", ")),
+    };
+    let digest = published.descriptor.digest.short();
+    format!("{done} {}{tags}: sha256:{digest}", destination.name)
 }
 
 /// Layers on their way to every open destination.

@@ -1,9 +1,13 @@
 //! Loads the project's config, puts the command line on top, and reads its layers: every problem of
 //! the config is reported here, all at once.
 
+use std::path::PathBuf;
+
 use super::ProjectRequest;
-use crate::config::{self, Base, Config, Loaded, Problem, Problems, TemplateError};
-use crate::error::{Attempting as _, Error, ErrorKind, Result};
+use crate::config::{
+    self, Base, Config, LoadError, Loaded, Problem, Problems, TemplateError,
+};
+use crate::error::{Attempting as _, Classified, Error, ErrorKind, Result};
 use crate::event::Events;
 use crate::gather::FilesError;
 use crate::plan::{self, LayerSource, PlanError};
@@ -41,9 +45,38 @@ impl Project {
     }
 }
 
+/// The folder is an image.
+#[derive(Debug, thiserror::Error)]
+#[error("`{}` is no project but an OCI layout: an image that is built already", path.display())]
+struct IsLayout {
+    path: PathBuf,
+}
+
+impl Classified for IsLayout {
+    fn kind(&self) -> ErrorKind {
+        ErrorKind::Usage
+    }
+
+    fn hints(&self) -> Vec<String> {
+        let path = self.path.display();
+        vec![format!("did you mean `oci:{path}`? `dockless push oci:{path}` pushes it")]
+    }
+}
+
+/// Says of a folder without a config when it is a layout.
+fn explain(error: Error) -> Error {
+    match error.downcast_ref() {
+        Some(LoadError::NoConfig { directory, .. }) if directory.join("oci-layout").is_file() => {
+            IsLayout { path: directory.clone() }.into()
+        }
+        _ => error,
+    }
+}
+
 /// Reads the project that was asked for.
 pub(super) fn load(request: &ProjectRequest, events: &Events) -> Result<Project> {
-    let Loaded { mut config, mut problems } = config::load(&request.path, request.file.as_deref())?;
+    let Loaded { mut config, mut problems } =
+        config::load(&request.path, request.file.as_deref()).map_err(explain)?;
     if let Some(base) = &request.base {
         config.base = parse_base(base)?;
     }

@@ -3,13 +3,30 @@
 use super::build::{Run, produced_image};
 use super::destinations::{Destinations, DestinationsError};
 use super::project;
-use super::tags::{self, TagArguments};
-use super::{Context, PlanSummary, Produced, PushRequest};
+use super::tags::{self, TagArguments, Tags};
+use super::{Context, PlanSummary, Produced, ProjectRequest, PushRequest};
 use super::{client, produce, runtime};
 use crate::config::{Base, Config};
-use crate::error::{Attempting as _, Result};
+use crate::error::{Attempting as _, Classified, ErrorKind, Result};
 use crate::publish::{Output, PublishContext, read_layout};
 use crate::sys::blocking;
+
+/// An option of building with an image that is built.
+#[derive(Debug, thiserror::Error)]
+#[error("the image is built already: `{option}` cannot change it")]
+struct AlreadyBuilt {
+    option: &'static str,
+}
+
+impl Classified for AlreadyBuilt {
+    fn kind(&self) -> ErrorKind {
+        ErrorKind::Usage
+    }
+
+    fn hints(&self) -> Vec<String> {
+        vec!["leave it out, or push the project: `dockless push PATH`".into()]
+    }
+}
 
 /// Builds a project, or reads a layout, and pushes the image.
 ///
@@ -63,6 +80,21 @@ pub(super) fn add_repositories(
     if destinations.is_empty() { Err(DestinationsError::Nowhere.into()) } else { Ok(()) }
 }
 
+/// Refuses what only building can do.
+fn check_options(project: &ProjectRequest) -> Result<(), AlreadyBuilt> {
+    let options = [
+        (project.file.is_some(), "--file"),
+        (project.base.is_some(), "--base"),
+        (!project.platforms.is_empty(), "--platform"),
+        (!project.labels.is_empty(), "--label"),
+        (!project.annotations.is_empty(), "--annotation"),
+    ];
+    match options.into_iter().find(|(is_given, _)| *is_given) {
+        Some((_, option)) => Err(AlreadyBuilt { option }),
+        None => Ok(()),
+    }
+}
+
 fn push_layout(
     request: &PushRequest,
     arguments: &TagArguments,
@@ -70,6 +102,9 @@ fn push_layout(
     selector: Option<&str>,
     context: &Context,
 ) -> Result<Produced> {
+    check_options(&request.project)?;
+    request.records.check()?;
+    let tags = Tags { given: tags::resolve(&arguments.tags, None, context)?, fallback: Vec::new() };
     let mut destinations = Destinations::default();
     for text in &request.to {
         destinations.add(text)?;
@@ -96,8 +131,10 @@ fn push_layout(
             assembly.images.iter().map(|image| image.platform.clone()).collect();
         destinations.check(&platforms)?;
         if request.project.is_dry_run {
-            let described = destinations.describe(&arguments.tags);
-            return Ok(Produced::Planned(PlanSummary::of_assembly(path, &assembly, described)));
+            let described = destinations.describe(&tags);
+            return Ok(Produced::Planned(Box::new(PlanSummary::of_assembly(
+                path, &assembly, described,
+            ))));
         }
         let publish_context = PublishContext {
             store: context.store()?,
@@ -106,10 +143,9 @@ fn push_layout(
             name: destinations.first_repository().unwrap_or_else(|| path.to_owned()),
             stdout: Output::new(std::io::stdout()),
         };
-        let open = destinations.open(&arguments.tags, &publish_context).await?;
-        let published = produce::copy(&assembly, &open).await?;
+        let open = destinations.open(&tags, &publish_context).await?;
+        let published = produce::copy(&assembly, &open, context).await?;
         let image = produced_image(path, &assembly, published);
-        request.records.write(&image)?;
         Ok(Produced::Image(Box::new(image)))
     })
 }

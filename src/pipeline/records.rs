@@ -1,4 +1,5 @@
-//! Files for later steps: digest, image id, metadata. Written last, each in whole or not at all.
+//! Files for later steps: digest, image id, metadata. Written last, once the
+//! result was told, each in whole or not at all; what cannot be written is refused at the start.
 
 use std::path::{Path, PathBuf};
 
@@ -8,15 +9,29 @@ use crate::sys::atomic_file;
 
 /// A record cannot be written.
 #[derive(Debug, thiserror::Error)]
-#[error("cannot write `{}`", path.display())]
-struct Unwritable {
-    path: PathBuf,
-    source: std::io::Error,
+enum RecordError {
+    #[error("cannot write `{}`", path.display())]
+    Unwritable { path: PathBuf, source: std::io::Error },
+    #[error("cannot write `{}`: it is a folder", path.display())]
+    Folder { path: PathBuf },
+    #[error("cannot write `{}`: there is no folder `{}`", path.display(), parent.display())]
+    NoParent { path: PathBuf, parent: PathBuf },
 }
 
-impl Classified for Unwritable {
+impl Classified for RecordError {
     fn kind(&self) -> ErrorKind {
-        ErrorKind::Failed
+        match self {
+            Self::Unwritable { .. } => ErrorKind::Failed,
+            Self::Folder { .. } | Self::NoParent { .. } => ErrorKind::Usage,
+        }
+    }
+
+    fn hints(&self) -> Vec<String> {
+        match self {
+            Self::Unwritable { .. } => Vec::new(),
+            Self::Folder { .. } => vec!["name a file".into()],
+            Self::NoParent { .. } => vec!["make the folder first, or name another one".into()],
+        }
     }
 }
 
@@ -26,8 +41,29 @@ impl RecordFiles {
         [&self.digest, &self.image_id, &self.metadata].into_iter().flatten()
     }
 
-    /// Writes what was asked for.
-    pub(super) fn write(&self, image: &ProducedImage) -> Result<()> {
+    /// Refuses what cannot be written, before anything is published.
+    pub(super) fn check(&self) -> Result<()> {
+        for path in self.paths() {
+            if path.is_dir() {
+                return Err(RecordError::Folder { path: path.clone() }.into());
+            }
+            let parent = match path.parent() {
+                Some(parent) if !parent.as_os_str().is_empty() => parent,
+                _ => Path::new("."),
+            };
+            if !parent.is_dir() {
+                let (path, parent) = (path.clone(), parent.to_owned());
+                return Err(RecordError::NoParent { path, parent }.into());
+            }
+        }
+        Ok(())
+    }
+
+    /// Writes what was asked for; called once the result was told, which it must not cost.
+    ///
+    /// # Errors
+    /// A file cannot be written.
+    pub fn write(&self, image: &ProducedImage) -> Result<()> {
         if let Some(path) = &self.digest {
             write(path, image.descriptor.digest.to_string().as_bytes())?;
         }
@@ -46,5 +82,5 @@ impl RecordFiles {
 
 fn write(path: &Path, bytes: &[u8]) -> Result<()> {
     atomic_file::write(path, bytes)
-        .map_err(|source| Unwritable { path: path.to_owned(), source }.into())
+        .map_err(|source| RecordError::Unwritable { path: path.to_owned(), source }.into())
 }

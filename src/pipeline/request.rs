@@ -86,7 +86,7 @@ pub struct PushRequest {
 #[derive(Debug)]
 pub enum Produced {
     /// The plan of a dry run.
-    Planned(super::PlanSummary),
+    Planned(Box<super::PlanSummary>),
     /// The image.
     Image(Box<ProducedImage>),
 }
@@ -104,6 +104,8 @@ pub struct ProducedImage {
     pub platforms: Vec<Platform>,
     /// Where it is now, besides the cache.
     pub published: Vec<Published>,
+    /// Whether its config says where to push it.
+    pub has_repositories: bool,
 }
 
 impl ProducedImage {

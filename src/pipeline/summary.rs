@@ -4,9 +4,10 @@ use std::fmt;
 
 use serde_json::{Value, json};
 
+use crate::config::RunSettings;
 use crate::event::readable_size;
 use crate::image::Assembly;
-use crate::plan::{self, EntrySummary, LayerSummary, Plan};
+use crate::plan::{self, EntrySummary, ImageSummary, LayerSummary, Plan};
 
 /// Entries of a layer that are listed one by one in the text; the JSON document has all of them.
 const MAX_ENTRIES_SHOWN: usize = 20;
@@ -21,7 +22,7 @@ pub struct PlanSummary {
 #[derive(Debug, Clone, PartialEq)]
 enum Summary {
     /// An image that would be built.
-    Planned(plan::PlanSummary),
+    Planned { plan: plan::PlanSummary, run: Box<RunSettings> },
     /// An image that exists: where, and what it is.
     Existing { name: String, document: Value, digest: String },
 }
@@ -29,7 +30,9 @@ enum Summary {
 impl PlanSummary {
     /// The plan of a build.
     pub(super) fn new(plan: &Plan, destinations: Vec<(String, Vec<String>)>) -> Self {
-        Self { image: Summary::Planned(plan.describe()), destinations }
+        let run = plan.images.first().map(|image| Box::new(image.settings.run.clone()));
+        let run = run.unwrap_or_default();
+        Self { image: Summary::Planned { plan: plan.describe(), run }, destinations }
     }
 
     /// The plan of pushing an image that exists.
@@ -61,7 +64,7 @@ impl PlanSummary {
     /// The summary as one JSON document.
     pub fn document(&self) -> Value {
         let mut document = match &self.image {
-            Summary::Planned(plan) => json!(plan),
+            Summary::Planned { plan, .. } => json!(plan),
             Summary::Existing { document, .. } => document.clone(),
         };
         let destinations: Vec<_> = self
@@ -77,7 +80,7 @@ impl PlanSummary {
 impl fmt::Display for PlanSummary {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.image {
-            Summary::Planned(plan) => show_plan(plan, formatter)?,
+            Summary::Planned { plan, run } => show_plan(plan, run, formatter)?,
             Summary::Existing { name, digest, .. } => writeln!(formatter, "{digest} from {name}")?,
         }
         for (name, tags) in &self.destinations {
@@ -90,16 +93,66 @@ impl fmt::Display for PlanSummary {
     }
 }
 
-fn show_plan(plan: &plan::PlanSummary, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-    for image in &plan.images {
+fn show_plan(
+    plan: &plan::PlanSummary,
+    run: &RunSettings,
+    formatter: &mut fmt::Formatter<'_>,
+) -> fmt::Result {
+    for (number, image) in plan.images.iter().enumerate() {
         write!(formatter, "{} for {} on {}", plan.name, image.platform, image.base)?;
         match &image.base_digest {
-            Some(digest) => writeln!(formatter, " ({digest}, {} layers)", image.base_layers)?,
+            Some(digest) => {
+                let layers = counted(image.base_layers, "layer", "layers");
+                writeln!(formatter, " ({digest}, {layers})")?;
+            }
             None => writeln!(formatter)?,
         }
-        for layer in &image.layers {
-            show_layer(layer, formatter)?;
+        match plan.images.first().filter(|first| number > 0 && first.layers == image.layers) {
+            Some(first) => writeln!(formatter, "  the same layers as {}", first.platform)?,
+            None => show_layers(image, formatter)?,
         }
+    }
+    // They are the same for every platform.
+    if let Some(first) = plan.images.first() {
+        show_run(run, first, formatter)?;
+    }
+    Ok(())
+}
+
+fn show_layers(image: &ImageSummary, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+    for layer in &image.layers {
+        show_layer(layer, formatter)?;
+    }
+    let size_bytes = image.layers.iter().map(|layer| layer.size_bytes).sum();
+    let layers = counted(image.layers.len(), "layer", "layers");
+    writeln!(formatter, "  {layers} of our own, {} before compression", readable_size(size_bytes))
+}
+
+/// How a container is run, as far as the config says it. Values of variables stay out of logs.
+fn show_run(
+    run: &RunSettings,
+    image: &ImageSummary,
+    formatter: &mut fmt::Formatter<'_>,
+) -> fmt::Result {
+    let names: Vec<_> = run.env.iter().map(|(name, _)| name.as_str()).collect();
+    let words = |words: &Option<Vec<String>>| words.as_ref().map(|words| json!(words).to_string());
+    let list = |words: &[&str]| (!words.is_empty()).then(|| words.join(", "));
+    let ports: Vec<_> = run.ports.iter().map(String::as_str).collect();
+    let settings = [
+        ("user", run.user.clone()),
+        ("working directory", run.workdir.clone()),
+        ("entrypoint", words(&run.entrypoint)),
+        ("command", words(&run.cmd)),
+        ("variables", list(&names)),
+        ("ports", list(&ports)),
+    ];
+    for (name, value) in settings {
+        if let Some(value) = value {
+            writeln!(formatter, "  {name}: {}", one_line(&value))?;
+        }
+    }
+    for (name, value) in &image.labels {
+        writeln!(formatter, "  label {}={}", one_line(name), one_line(value))?;
     }
     Ok(())
 }
@@ -107,7 +160,7 @@ fn show_plan(plan: &plan::PlanSummary, formatter: &mut fmt::Formatter<'_>) -> fm
 fn show_layer(layer: &LayerSummary, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
     let (name, entries) = (&layer.name, layer.entries.len());
     let size = readable_size(layer.size_bytes);
-    writeln!(formatter, "  layer {name}: {entries} entries, {size}")?;
+    writeln!(formatter, "  layer {name}: {}, {size}", counted(entries, "entry", "entries"))?;
     for entry in layer.entries.iter().take(MAX_ENTRIES_SHOWN) {
         show_entry(entry, formatter)?;
     }
@@ -116,6 +169,24 @@ fn show_layer(layer: &LayerSummary, formatter: &mut fmt::Formatter<'_>) -> fmt::
         writeln!(formatter, "    and {rest} more (--json lists all of them)")?;
     }
     Ok(())
+}
+
+/// The text without what moves the cursor or begins a line; quotes stay as they are.
+fn one_line(text: &str) -> String {
+    let mut line = String::new();
+    for character in text.chars() {
+        if character.is_control() {
+            line.extend(character.escape_default());
+        } else {
+            line.push(character);
+        }
+    }
+    line
+}
+
+/// A number with its noun.
+fn counted(number: usize, one: &str, many: &str) -> String {
+    format!("{number} {}", if number == 1 { one } else { many })
 }
 
 fn show_entry(entry: &EntrySummary, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -1,7 +1,8 @@
-//! Under which tags: `-t`, else the config's, else `latest`.
+//! Under which tags: `-t`, else the config's, else `latest`. A destination that is written with a
+//! tag has that one before those of `-t`.
 
 use super::{Context, ProjectRequest};
-use crate::config::{Config, TagSpec};
+use crate::config::{self, Config, TagSpec};
 use crate::error::{Classified, ErrorKind, Result};
 use crate::oci::{InvalidReference, Reference};
 use crate::plan::{self, VcsFacts};
@@ -9,8 +10,8 @@ use crate::plan::{self, VcsFacts};
 /// What `-t` gave, taken apart.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct TagArguments {
-    /// Bare tags.
-    pub(super) tags: Vec<String>,
+    /// Bare tags, templates and strategies, as in `tags:`.
+    pub(super) tags: Vec<TagSpec>,
     /// Full references: destinations of their own for `push`, names for `build`.
     pub(super) references: Vec<Reference>,
 }
@@ -18,8 +19,8 @@ pub(super) struct TagArguments {
 /// `-t` is neither a tag nor a reference.
 #[derive(Debug, thiserror::Error)]
 enum InvalidTag {
-    #[error("`-t {}` is no tag", text.escape_debug())]
-    Tag { text: String },
+    #[error("`-t {}`: {message}", text.escape_debug())]
+    Tag { text: String, message: String, hint: Option<String> },
     #[error("`-t {}` is no reference", text.escape_debug())]
     Reference { text: String, source: InvalidReference },
     #[error("`-t {reference}` names a digest: a digest is what comes out, it cannot be chosen")]
@@ -33,25 +34,32 @@ impl Classified for InvalidTag {
 
     fn hints(&self) -> Vec<String> {
         match self {
-            Self::Tag { .. } => vec![
-                "a tag has 1 to 128 letters, digits, `_`, `.` or `-`, and starts with none of the last two"
-                    .into(),
-            ],
+            Self::Tag { hint, .. } => hint.iter().cloned().collect(),
             Self::Reference { .. } => Vec::new(),
             Self::Digest { .. } => vec!["leave out the part after `@`".into()],
         }
     }
 }
 
-/// Takes `-t` apart: what has no `/` and no `:` is a tag, everything else a full reference.
+/// The tags of an image, before it is known where it goes.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) struct Tags {
+    /// From `-t`: every destination gets them.
+    pub(super) given: Vec<String>,
+    /// For the destinations that have no tag otherwise.
+    pub(super) fallback: Vec<String>,
+}
+
+/// Takes `-t` apart: what has no `/` and no `:` is what `tags:` of the config has, and so is every
+/// template; everything else is a full reference.
 pub(super) fn parse(request: &ProjectRequest) -> Result<TagArguments> {
     let mut arguments = TagArguments::default();
     for text in &request.tags {
-        if !text.contains(['/', ':']) {
-            if !Reference::is_tag(text) {
-                return Err(InvalidTag::Tag { text: text.clone() }.into());
-            }
-            arguments.tags.push(text.clone());
+        let is_template = text.trim_start().starts_with("{{") || text.contains("{%");
+        if is_template || !text.contains(['/', ':']) {
+            arguments.tags.push(config::parse_tag("-t", text).map_err(|(message, hint)| {
+                InvalidTag::Tag { text: text.clone(), message, hint }
+            })?);
             continue;
         }
         let reference: Reference =
@@ -70,7 +78,15 @@ pub(super) fn of_config(
     vcs: Option<&VcsFacts>,
     context: &Context,
 ) -> Result<Vec<String>> {
-    let specs: &[TagSpec] = &config.publish.tags;
+    resolve(&config.publish.tags, vcs, context)
+}
+
+/// The tags that templates and strategies stand for.
+pub(super) fn resolve(
+    specs: &[TagSpec],
+    vcs: Option<&VcsFacts>,
+    context: &Context,
+) -> Result<Vec<String>> {
     for (code, text, hint) in plan::tag_warnings(specs, vcs) {
         context.events.warn(code, text, hint);
     }
@@ -88,23 +104,46 @@ mod tests {
 
     #[test]
     fn a_slash_or_a_colon_makes_a_reference() {
-        assert_eq!(
-            parse_tags(&["v1", "ghcr.io/a/b:v2", "agent:v3"]).unwrap(),
-            TagArguments {
-                tags: vec!["v1".into()],
-                references: vec![
-                    "ghcr.io/a/b:v2".parse().unwrap(),
-                    "docker.io/library/agent:v3".parse().unwrap()
-                ],
-            }
-        );
+        let arguments = parse_tags(&["v1", "ghcr.io/a/b:v2", "agent:v3", "{{ 'a:b' }}"]).unwrap();
+        let tags: Vec<_> = arguments.tags.iter().map(|spec| spec.tag.text.as_str()).collect();
+        assert_eq!(tags, ["v1", "{{ 'a:b' }}"]);
+        let expected: [Reference; 2] =
+            ["ghcr.io/a/b:v2".parse().unwrap(), "docker.io/library/agent:v3".parse().unwrap()];
+        assert_eq!(arguments.references, expected);
     }
 
     #[test]
     fn what_is_neither_is_refused() {
         let digest = format!("a/b@sha256:{}", "0".repeat(64));
-        for text in ["-x", "a b", "A/B:c", &digest] {
+        for text in ["-x", "a b", "A/B:c", &digest, "git_sh", "custom"] {
             assert_eq!(parse_tags(&[text]).unwrap_err().kind(), ErrorKind::Usage, "{text}");
+        }
+        let error = parse_tags(&["semvr"]).unwrap_err();
+        assert_eq!(error.lines(), ["`-t semvr`: `semvr` is almost the strategy `semver`"]);
+        assert!(error.hints()[0].starts_with("did you mean `semver`?"), "{:?}", error.hints());
+    }
+
+    #[test]
+    fn strategies_and_templates_stand_for_facts_of_git() {
+        let facts = VcsFacts {
+            sha: Some("0123456789abcdef".into()),
+            tag: Some("v1.2.3".into()),
+            ..VcsFacts::default()
+        };
+        let context = Context::new(crate::sys::Environment::of([]), crate::event::Events::none());
+        let tags = |text: &str| {
+            let arguments = parse_tags(&[text]).unwrap();
+            resolve(&arguments.tags, Some(&facts), &context).unwrap()
+        };
+        for (text, expected) in [
+            ("v1", &["v1"][..]),
+            ("latest", &["latest"]),
+            ("git_sha", &["0123456"]),
+            ("semver", &["1.2.3", "1.2", "1"]),
+            ("{{ git.sha7 }}", &["0123456"]),
+            ("r-{{ git.tag }}", &["r-v1.2.3"]),
+        ] {
+            assert_eq!(tags(text), expected, "{text}");
         }
     }
 }

@@ -186,3 +186,73 @@ fn errors_are_in_the_json_document_too() {
     assert_eq!(document["error"]["exit_code"], 2);
     assert_eq!(document["error"]["is_retryable"], false);
 }
+
+#[test]
+fn a_record_that_cannot_be_written_is_refused_before_anything_is() {
+    let sandbox = Sandbox::new();
+    sandbox.write("dockless.yaml", config("  - {kind: files, copy: [{src: a, dest: /a}]}\n"));
+    sandbox.write("a", "a");
+    sandbox.succeed(["build", ".", "-o", "oci:built"]);
+    for option in ["--digest-file", "--iidfile", "--metadata-file"] {
+        for (file, part) in [("missing/file", "`missing`"), ("built", "folder")] {
+            refuse(&sandbox, &["build", ".", "-o", "oci:out", option, file], 2, &[file, part]);
+            refuse(&sandbox, &["push", "oci:built", "--to", "oci:out", option, file], 2, &[file]);
+        }
+    }
+    assert!(!sandbox.work().join("out").exists());
+}
+
+#[test]
+fn a_record_that_fails_later_does_not_cost_the_result() {
+    let sandbox = Sandbox::new();
+    sandbox.write("dockless.yaml", config("  - {kind: files, copy: [{src: a, dest: /a}]}\n"));
+    sandbox.write("a", "a");
+    for arguments in
+        [&["--digest-file=/proc/record"][..], &["--digest-file=/proc/record", "--json"]]
+    {
+        let outcome = sandbox.run(["build", "."].iter().chain(arguments));
+        assert_eq!(outcome.code, 3, "{outcome:#?}");
+        assert!(outcome.stdout.contains("sha256:"), "{outcome:#?}");
+        assert!(!outcome.stdout.contains("error"), "{outcome:#?}");
+        assert!(outcome.stderr.contains("/proc/record"), "{outcome:#?}");
+    }
+}
+
+#[test]
+fn an_image_that_is_built_takes_no_options_of_building() {
+    let sandbox = Sandbox::new();
+    sandbox.write("dockless.yaml", "name: p\nbase: builtin:static\n");
+    sandbox.succeed(["build", ".", "-o", "oci:built"]);
+    for (option, value) in [
+        ("--platform", "linux/arm64"),
+        ("--label", "a=b"),
+        ("--annotation", "a=b"),
+        ("--base", "scratch"),
+        ("--file", "dockless.yaml"),
+    ] {
+        let arguments = ["push", "oci:built", "--to", "oci:out", option, value];
+        refuse(&sandbox, &arguments, 2, &["built already", option]);
+    }
+}
+
+#[test]
+fn a_layout_in_place_of_a_project_is_recognised() {
+    let sandbox = Sandbox::new();
+    sandbox.write("dockless.yaml", "name: p\nbase: builtin:static\n");
+    sandbox.succeed(["build", ".", "-o", "oci:built"]);
+    for command in ["build", "push"] {
+        refuse(&sandbox, &[command, "built"], 2, &["did you mean `oci:built`?"]);
+    }
+    let stderr = refuse(&sandbox, &["build", ".", "--push"], 2, &["image: [HOST/REPOSITORY]"]);
+    assert!(!stderr.contains("--to"), "{stderr}");
+    let stderr = refuse(&sandbox, &["build", ".", "-o", "foo"], 2, &["docker-archive:FILE", "`-`"]);
+    assert!(!stderr.contains("HOST/REPOSITORY"), "{stderr}");
+}
+
+#[test]
+fn a_tag_that_is_almost_a_strategy_is_none() {
+    let sandbox = Sandbox::new();
+    sandbox.write("dockless.yaml", "name: p\nbase: builtin:static\n");
+    let arguments = ["build", ".", "-o", "oci:out", "-t", "semvr"];
+    refuse(&sandbox, &arguments, 2, &["did you mean `semver`?"]);
+}

@@ -184,3 +184,133 @@ fn a_reader_that_has_gone_away_is_no_failure() {
     let status = command.stdout(writer).stderr(std::process::Stdio::null()).status().unwrap();
     assert_eq!(status.code(), Some(0));
 }
+
+#[test]
+fn a_result_that_cannot_be_written_is_a_failure() {
+    let sandbox = Sandbox::new();
+    let project = sandbox.project("hello");
+    for arguments in [&["build", project.to_str().unwrap()][..], &["schema"]] {
+        let mut command = sandbox.command(arguments);
+        let full = std::fs::File::options().write(true).open("/dev/full").unwrap();
+        let output = command.stdout(full).stderr(std::process::Stdio::piped()).spawn().unwrap();
+        let output = output.wait_with_output().unwrap();
+        let stderr = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(3), "{stderr}");
+        assert!(stderr.contains("cannot write to standard output"), "{stderr}");
+    }
+}
+
+#[test]
+fn an_archive_on_stdout_can_be_planned_but_has_no_document() {
+    let sandbox = Sandbox::new();
+    let project = sandbox.project("hello");
+    let project = project.to_str().unwrap();
+    let plan = sandbox.succeed(["build", project, "-o", "-", "--dry-run"]);
+    assert!(plan.ends_with("to docker-archive:- as v1"), "{plan}");
+    let outcome = sandbox.run(["build", project, "-o", "-", "--json"]);
+    assert_eq!(outcome.code, 2, "{outcome:#?}");
+    assert!(outcome.stderr.contains("--json"), "{}", outcome.stderr);
+}
+
+#[test]
+fn errors_are_json_lines_where_progress_is() {
+    let sandbox = Sandbox::new();
+    let outcome = sandbox.run(["build", "missing", "--progress=json"]);
+    assert_eq!(outcome.code, 2, "{outcome:#?}");
+    let lines: Vec<Value> =
+        outcome.stderr.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let error = lines.last().unwrap();
+    assert_eq!((&error["event"], &error["kind"]), (&"error".into(), &"usage".into()));
+    assert!(error["message"].to_string().contains("missing"), "{error}");
+    assert!(error["hints"].is_array(), "{error}");
+}
+
+#[test]
+fn what_was_packed_is_named_by_digest_and_size() {
+    let sandbox = Sandbox::new();
+    let project = sandbox.project("hello");
+    let outcome = sandbox.run(["build", "--progress=json", project.to_str().unwrap()]);
+    let is_blob = |event: &Value| {
+        event["event"] == "task_finished"
+            && event["digest"].as_str().is_some_and(|digest| digest.starts_with("sha256:"))
+            && event["bytes"].as_u64().is_some_and(|bytes| bytes > 0)
+    };
+    let blobs = outcome.stderr.lines().filter(|line| is_blob(&serde_json::from_str(line).unwrap()));
+    assert!(blobs.count() > 0, "{outcome:#?}");
+}
+
+#[test]
+fn every_destination_closes_with_a_line_of_its_own() {
+    let sandbox = Sandbox::new();
+    let project = sandbox.project("hello");
+    let outcome = sandbox.run(["build", project.to_str().unwrap(), "-o", "oci:out"]);
+    let digest = &outcome.stdout.trim_end()[..19];
+    let last = outcome.stderr.lines().last().unwrap();
+    assert_eq!(last, format!("wrote oci:out as v1: {digest}"), "{outcome:#?}");
+}
+
+#[test]
+fn loading_shows_no_temporary_file_and_asks_for_an_engine_first() {
+    let sandbox = Sandbox::new();
+    let project = sandbox.project("hello");
+    let project = project.to_str().unwrap();
+    let plan = sandbox.succeed(["build", project, "--load", "--dry-run"]);
+    assert!(plan.ends_with("to the local engine as v1"), "{plan}");
+    let load = |engine: &str| {
+        let mut command = sandbox.command(["build", project, "--load", "--json"]);
+        Outcome::of(command.env("DOCKLESS_ENGINE", engine))
+    };
+    // `true` takes any archive.
+    let outcome = load("true");
+    assert_eq!(outcome.code, 0, "{outcome:#?}");
+    assert!(outcome.stderr.contains("loaded into true"), "{}", outcome.stderr);
+    assert!(!format!("{outcome:?}").contains("image.tar"), "{outcome:#?}");
+    let outcome = load("no-such-engine");
+    assert_eq!(outcome.code, 2, "{outcome:#?}");
+    assert!(!outcome.stderr.contains("failed"), "{}", outcome.stderr);
+    assert!(!outcome.stderr.contains("packed"), "{}", outcome.stderr);
+}
+
+#[test]
+fn quiet_on_the_command_line_beats_the_variable_for_more() {
+    let sandbox = Sandbox::new();
+    let project = sandbox.project("hello");
+    let mut command = sandbox.command(["build", "-q", project.to_str().unwrap()]);
+    let outcome = Outcome::of(command.env("DOCKLESS_VERBOSE", "1"));
+    assert_eq!((outcome.code, outcome.stderr.as_str()), (0, ""));
+}
+
+#[test]
+fn a_variable_has_one_label_per_line() {
+    let sandbox = Sandbox::new();
+    let project = sandbox.project("hello");
+    let mut command = sandbox.command(["build", "--dry-run", "--json", project.to_str().unwrap()]);
+    let outcome = Outcome::of(command.env("DOCKLESS_LABEL", "a=b,c\nd=e"));
+    let plan: Value = serde_json::from_str(&outcome.stdout).unwrap();
+    let labels = &plan["images"][0]["labels"];
+    assert_eq!((&labels["a"], &labels["d"]), (&"b,c".into(), &"e".into()), "{outcome:#?}");
+}
+
+#[test]
+fn a_dry_run_says_how_a_container_is_run_and_what_platforms_share() {
+    let sandbox = Sandbox::new();
+    let project = sandbox.project("hello");
+    let project = project.to_str().unwrap();
+    let platforms = "--platform=linux/amd64,linux/arm64";
+    let plan = sandbox.succeed(["build", project, "--dry-run", platforms]);
+    for line in [
+        "  user: 65532",
+        "  working directory: /srv",
+        "  variables: GREETING",
+        "  label com.example.team=greetings",
+        "  the same layers as linux/amd64",
+    ] {
+        assert_eq!(
+            plan.lines().filter(|candidate| *candidate == line).count(),
+            1,
+            "{line}: {plan}"
+        );
+    }
+    assert!(!plan.contains("GREETING="), "{plan}");
+    assert_eq!(plan.matches("of our own").count(), 1, "{plan}");
+}

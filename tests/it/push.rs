@@ -74,6 +74,23 @@ fn a_registry_without_a_tag_gets_latest_and_a_tag_of_its_own_stands_alone() {
 }
 
 #[test]
+fn a_tag_of_its_own_and_those_of_the_command_line_are_all_set() {
+    let (sandbox, registry) = (Sandbox::new(), Registry::start());
+    let project = sandbox.write("p/dockless.yaml", "name: p\nbase: builtin:static\n");
+    let project = project.parent().unwrap();
+    let to = format!("{}/a/one:foo", registry.host());
+    let outcome = sandbox.run(push(project, &["--to", &to, "-t", "bar"]));
+    let reference = outcome.stdout.trim_end();
+    assert_eq!(tags(reference), ["bar".to_owned(), "foo".to_owned()].into(), "{outcome:#?}");
+    let (repository, digest) = reference.split_once('@').unwrap();
+    let last = outcome.stderr.lines().last().unwrap();
+    assert_eq!(last, format!("pushed to {repository} as foo, bar: {}", &digest[..19]));
+    let other = format!("{}/a/two:foo", registry.host());
+    let reference = sandbox.succeed(push(project, &["-t", &other, "-t", "bar"]));
+    assert_eq!(tags(&reference), ["bar".to_owned(), "foo".to_owned()].into());
+}
+
+#[test]
 fn skopeo_copies_what_was_pushed() {
     let (sandbox, registry) = (Sandbox::new(), Registry::start());
     let project = sandbox.project("hello");

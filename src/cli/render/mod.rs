@@ -98,8 +98,17 @@ fn write_line(line: &str) {
     let _ = writeln!(io::stderr().lock(), "{line}");
 }
 
-/// Shows an error: what was attempted, the causes line by line, then the hints.
-pub(super) fn show_error(error: &Error) {
+/// Shows an error: what was attempted, the causes line by line, then the hints; as one more event
+/// where events are JSON.
+pub(super) fn show_error(error: &Error, progress: Progress) {
+    if progress == Progress::Json {
+        return json_lines::JsonLines.show(Event::Error {
+            kind: error.kind().name(),
+            message: error.lines(),
+            hints: error.hints(),
+            is_retryable: error.is_retryable(),
+        });
+    }
     let mut lines = error.lines().into_iter();
     if let Some(first) = lines.next() {
         write_line(&format!("error: {}", indented(&first)));

@@ -118,7 +118,7 @@ mod tests {
             Ok(())
         }
         fn clear_line(&self) -> io::Result<()> {
-            Ok(())
+            self.write_str("\n")
         }
         fn flush(&self) -> io::Result<()> {
             Ok(())
