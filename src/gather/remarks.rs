@@ -6,6 +6,7 @@ use std::fs::Metadata;
 
 use unicode_normalization::UnicodeNormalization as _;
 
+use super::credentials::is_credential;
 use crate::event::{Events, readable_size};
 
 /// How many examples of a sort are named.
@@ -21,6 +22,7 @@ const SPARSE_BYTES: u64 = 16 * 1024 * 1024;
 /// The remarks on one tree.
 #[derive(Debug, Default)]
 pub(super) struct Remarks {
+    credentials: Sort,
     links: Sort,
     capabilities: Sort,
     sparse: Sort,
@@ -45,6 +47,9 @@ impl Remarks {
     /// A file was opened.
     pub(super) fn file(&mut self, path: &str, file: &std::fs::File, metadata: &Metadata) {
         self.size_bytes += metadata.len();
+        if is_credential(path) {
+            self.credentials.add(|| format!("`{}`", path.escape_debug()));
+        }
         if has_capability(file) {
             self.capabilities.add(|| format!("`{}`", path.escape_debug()));
         }
@@ -85,6 +90,12 @@ impl Remarks {
     pub(super) fn send(&self, source: &str, events: &Events) {
         let source = source.escape_debug().to_string();
         let sorts = [
+            (
+                &self.credentials,
+                "looks-like-credential",
+                format!("files in `{source}` that look like credentials"),
+                "whoever can pull the image can read them: name them in `.dockerignore` or `exclude:`",
+            ),
             (
                 &self.links,
                 "link-leaves-project",

@@ -4,7 +4,7 @@ use super::labels::{annotations, labels};
 use super::layer_kinds::LAYER_KINDS;
 use super::{
     BaseImage, ImagePlan, ImageSettings, Inputs, LayerContent, LayerPlan, LayerSource, Need, Plan,
-    PlanError, builtin_base,
+    PlanError, RootTree, builtin_base,
 };
 use crate::config::schema::{check, hint_for};
 use crate::config::{Base, Config, LayerSpec, Position, Problem, Problems};
@@ -74,6 +74,15 @@ pub fn warnings(
         if !warnings.contains(&warning) {
             warnings.push(warning);
         }
+    }
+    // What an embedded base brings is in its file system.
+    let is_nothing = |base: &BaseImage| base.layers.is_empty() && base.root == RootTree::default();
+    if sources.is_empty() && !inputs.bases.is_empty() && inputs.bases.values().all(is_nothing) {
+        warnings.push((
+            "empty-image",
+            "the image is empty: its base has no files, and there are no `layers`".to_owned(),
+            Some("add `layers: [{kind: files, copy: [{src: …, dest: …}]}]`".to_owned()),
+        ));
     }
     warnings
 }
@@ -411,6 +420,21 @@ mod tests {
         let codes: Vec<_> =
             warnings(&sources, &inputs).into_iter().map(|(code, ..)| code).collect();
         assert_eq!(codes, ["empty-copy"]);
+    }
+
+    #[test]
+    fn an_image_of_nothing_is_remarked_on() {
+        let config = config(&[]);
+        let mut inputs = inputs(&config);
+        let codes = |inputs: &Inputs| -> Vec<_> {
+            warnings(&[], inputs).into_iter().map(|(code, ..)| code).collect()
+        };
+        // Its base has `/app`.
+        assert_eq!(codes(&inputs), [""; 0]);
+        for base in inputs.bases.values_mut() {
+            base.root = RootTree::default();
+        }
+        assert_eq!(codes(&inputs), ["empty-image"]);
     }
 
     #[test]

@@ -9,6 +9,7 @@ use std::os::unix::fs::{PermissionsExt as _, symlink};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use crate::support::cli::Sandbox;
 use dockless::config::Position;
 use dockless::error::{Error, ErrorKind};
 use dockless::event::{Event, Events};
@@ -659,6 +660,39 @@ fn hard_links_are_separate_files() {
     let story = Story::new().file("src/a", "x");
     fs::hard_link(story.path("src/a"), story.path("src/b")).unwrap();
     assert_eq!(lines(&story.list(&need("src")).unwrap()), ["/", "a", "b"]);
+}
+
+#[test]
+fn files_that_look_like_credentials_are_remarked_on_once() {
+    let story = Story::new()
+        .file("src/.ENV", "")
+        .file("src/.env.example", "")
+        .file("src/tls/server.key", "")
+        .file("src/main.py", "");
+    assert_eq!(
+        story.remarks(&need("src")),
+        ["looks-like-credential: files in `src` that look like credentials: `src/.ENV`, \
+             `src/tls/server.key`"]
+    );
+}
+
+#[test]
+fn a_missing_source_is_shown_in_the_config() {
+    let sandbox = Sandbox::new();
+    sandbox.write(
+        "dockless.yaml",
+        "name: x\nbase: scratch\nlayers:\n  - {kind: files, copy: [{src: srk, dest: /a}]}\n",
+    );
+    sandbox.write("src/a", "a");
+    let outcome = sandbox.run(&["build", "."]);
+    assert_eq!(outcome.code, 2);
+    let shown = "dockless.yaml:4:32: there is no `srk`\n  \
+                 4 |   - {kind: files, copy: [{src: srk, dest: /a}]}\n    \
+                 |                                ^\n  hint: did you mean `src`?";
+    let stderr = outcome.stderr;
+    let squeeze = |text: &str| text.split_whitespace().collect::<Vec<_>>().join(" ");
+    assert!(squeeze(&stderr).contains(&squeeze(shown)), "{stderr}");
+    assert!(!stderr.contains("failed"), "{stderr}");
 }
 
 /// L30.
