@@ -74,7 +74,7 @@ impl LayoutFolder {
         let is_new = |folder: &&Path| !folder.as_os_str().is_empty() && !folder.exists();
         let made = path.ancestors().take_while(is_new).map(Path::to_owned).collect();
         fs::create_dir_all(path).map_err(|source| cannot_write(path, source))?;
-        let store = Store::open(path)?;
+        let store = Store::open_output(path)?;
         Ok(Self { path: path.to_owned(), store, made, written: Mutex::default() })
     }
 
