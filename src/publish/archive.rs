@@ -15,7 +15,7 @@ use super::contents::{self, Contents, Counted};
 use super::folder::LAYOUT_CONTENT;
 use super::{PublishContext, PublishError};
 use crate::error::{Attempting as _, Error, Result};
-use crate::event::{Action, Task};
+use crate::event::{Action, Task, readable_size};
 use crate::layer::{Layer, TarWriter};
 use crate::oci::{Descriptor, Digester, Document, Index, MediaType};
 use crate::plan::{DiskFile, Entry, EntryKind, FileSource, FileStamp};
@@ -94,7 +94,7 @@ pub(super) async fn write(archive: Archive, place: &Place, context: &PublishCont
             Place::Stdout => archive.write_to(context.stdout.clone(), &sources).map(drop),
             Place::File(path) => archive.write_file(path, &sources),
         }?;
-        task.finish("written");
+        task.finish(readable_size(total_bytes));
         Ok::<_, Error>(())
     });
     written.await.attempting(|| format!("write an archive to `{attempt}`"))

@@ -99,7 +99,7 @@ impl LayoutFolder {
         let session = session.map_err(|source| cannot_write(path, source))?;
         // Nobody cleans up any more: what is there now stays.
         Self::check(path)?;
-        let store = Store::open(path)?;
+        let store = Store::open_output(path)?;
         Ok(Self { path: path.to_owned(), store, made, blobs: Mutex::default(), session })
     }
 

@@ -27,8 +27,7 @@ impl BlobWriter {
             Access::ReadOnly => Err(io::Error::from(io::ErrorKind::ReadOnlyFilesystem)),
             Access::Full | Access::Temporary(_) => temporary_file(&folder),
         };
-        let file =
-            file.map_err(|source| StoreError::Write { path: folder, needed_bytes: 0, source })?;
+        let file = file.map_err(|source| cannot_write(&store, 0, source))?;
         Ok(Self { store, file, digester: Digester::default(), size_bytes: 0 })
     }
 
@@ -64,9 +63,7 @@ impl BlobWriter {
         });
         match placed {
             Ok(()) => Ok((digest, size_bytes)),
-            Err(source) => {
-                Err(StoreError::Write { path: folder, needed_bytes: size_bytes, source }.into())
-            }
+            Err(source) => Err(cannot_write(&store, size_bytes, source).into()),
         }
     }
 
@@ -91,14 +88,16 @@ impl BlobWriter {
 
     fn append_all(&mut self, bytes: &[u8]) -> Result<(), StoreError> {
         self.size_bytes += bytes.len() as u64;
-        self.file.as_file_mut().write_all(bytes).map_err(|source| StoreError::Write {
-            path: self.store.blob_folder(),
-            needed_bytes: self.size_bytes,
-            source,
-        })?;
+        let written = self.file.as_file_mut().write_all(bytes);
+        written.map_err(|source| cannot_write(&self.store, self.size_bytes, source))?;
         self.digester.update(bytes);
         Ok(())
     }
+}
+
+fn cannot_write(store: &Store, needed_bytes: u64, source: io::Error) -> StoreError {
+    let (path, is_output) = (store.blob_folder(), store.is_output);
+    StoreError::Write { path, needed_bytes, is_output, source }
 }
 
 impl Write for BlobWriter {

@@ -14,6 +14,8 @@ pub enum StoreError {
     Unusable {
         /// The folder.
         path: PathBuf,
+        /// Whether it is where the user wants an image, and not a cache.
+        is_output: bool,
         /// Why.
         source: io::Error,
     },
@@ -32,6 +34,8 @@ pub enum StoreError {
         path: PathBuf,
         /// How many bytes of the blob are known so far; it may be larger.
         needed_bytes: u64,
+        /// Whether it is where the user wants an image, and not a cache.
+        is_output: bool,
         /// Why.
         source: io::Error,
     },
@@ -81,11 +85,19 @@ impl Classified for StoreError {
     }
 
     fn hints(&self) -> Vec<String> {
-        let source = match self {
-            Self::Unusable { source, .. } | Self::Write { source, .. } => source.kind(),
+        let (source, is_output) = match self {
+            Self::Unusable { source, is_output, .. } | Self::Write { source, is_output, .. } => {
+                (source.kind(), *is_output)
+            }
             Self::Read { .. } | Self::Mismatch { .. } => return Vec::new(),
         };
         match source {
+            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded if is_output => {
+                vec!["free some space, or write the image to another disk".into()]
+            }
+            io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem if is_output => {
+                vec!["write the image to a folder that you may write".into()]
+            }
             io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => vec![
                 "free some space, or name a folder on another disk in `DOCKLESS_CACHE_DIR`".into(),
             ],
@@ -98,5 +110,36 @@ impl Classified for StoreError {
 
     fn is_retryable(&self) -> bool {
         matches!(self, Self::Mismatch { .. })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_hint_names_the_cache_only_where_the_cache_is_meant() {
+        let full = "free some space, or name a folder on another disk in `DOCKLESS_CACHE_DIR`";
+        let denied = "name a folder that you may write in `DOCKLESS_CACHE_DIR`";
+        for (is_output, kind, hint) in [
+            (false, io::ErrorKind::StorageFull, full),
+            (false, io::ErrorKind::PermissionDenied, denied),
+            (
+                true,
+                io::ErrorKind::StorageFull,
+                "free some space, or write the image to another disk",
+            ),
+            (
+                true,
+                io::ErrorKind::PermissionDenied,
+                "write the image to a folder that you may write",
+            ),
+        ] {
+            let path = PathBuf::from("out");
+            let unusable =
+                StoreError::Unusable { path: path.clone(), is_output, source: kind.into() };
+            let write = StoreError::Write { path, needed_bytes: 1, is_output, source: kind.into() };
+            assert_eq!((unusable.hints(), write.hints()), (vec![hint.into()], vec![hint.into()]));
+        }
     }
 }

@@ -47,6 +47,8 @@ const TEMPORARY_SUFFIX: &str = ".tmp";
 pub struct Store {
     root: PathBuf,
     access: Access,
+    /// Whether the user named this very folder for an image, so that no other would do.
+    is_output: bool,
     events: Events,
 }
 
@@ -70,8 +72,26 @@ impl Store {
     /// [`StoreError::Unusable`] when the folder cannot be made or written; a caller that only
     /// wants a cache goes on with [`Store::temporary`].
     pub fn open(root: &Path) -> Result<Self> {
-        let store = Self { root: root.to_owned(), access: Access::Full, events: Events::none() };
-        store.prepare().map_err(|source| StoreError::Unusable { path: root.to_owned(), source })?;
+        Self::open_as(root, false)
+    }
+
+    /// As [`Store::open`], for the folder of an image that the user wants there.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Unusable`] when the folder cannot be made or written.
+    pub fn open_output(root: &Path) -> Result<Self> {
+        Self::open_as(root, true)
+    }
+
+    fn open_as(root: &Path, is_output: bool) -> Result<Self> {
+        let (root, access, events) = (root.to_owned(), Access::Full, Events::none());
+        let store = Self { root, access, is_output, events };
+        store.prepare().map_err(|source| StoreError::Unusable {
+            path: store.root.clone(),
+            is_output,
+            source,
+        })?;
         let now = SystemClock.unix_seconds();
         store.sweep(SystemTime::UNIX_EPOCH + Duration::from_secs(now.unsigned_abs()));
         Ok(store)
@@ -79,11 +99,13 @@ impl Store {
 
     /// Makes a store in the system's folder for temporary files; it goes with its last clone.
     pub fn temporary() -> Result<Self> {
-        let unusable = |source| StoreError::Unusable { path: std::env::temp_dir(), source };
+        let is_output = false;
+        let unusable =
+            |source| StoreError::Unusable { path: std::env::temp_dir(), is_output, source };
         let folder = tempfile::Builder::new().prefix("dockless-").tempdir().map_err(unusable)?;
         let root = folder.path().to_owned();
         let access = Access::Temporary(Arc::new(folder));
-        let store = Self { root, access, events: Events::none() };
+        let store = Self { root, access, is_output, events: Events::none() };
         store.prepare().map_err(unusable)?;
         Ok(store)
     }
@@ -91,7 +113,8 @@ impl Store {
     /// Reads a store that belongs to somebody else, for instance a layout given by the user:
     /// nothing in it is made, swept or removed. Writing to it is an error.
     pub fn read_only(root: &Path) -> Self {
-        Self { root: root.to_owned(), access: Access::ReadOnly, events: Events::none() }
+        let (root, access, events) = (root.to_owned(), Access::ReadOnly, Events::none());
+        Self { root, access, is_output: false, events }
     }
 
     /// Sends the warnings about damaged blobs (`damaged-blob`) there.

@@ -381,14 +381,34 @@ async fn an_index_is_pushed_after_its_images() {
     let both = assembly(images);
     let to = format!("{}/acme/both", registry.host());
     story.publish(&to, &both, &["v1"]).await;
-    let put: Vec<_> = story
-        .outcomes()
-        .into_iter()
-        .filter(|(action, ..)| *action == Action::Publish)
-        .map(|(_, _, detail)| detail)
-        .collect();
+    let events: Vec<_> = story.events.try_iter().collect();
+    let put = events.iter().filter_map(|event| match event {
+        Event::TaskFinished { detail: Some(detail), .. } if detail.starts_with("sha256:") => {
+            Some(detail.clone())
+        }
+        _ => None,
+    });
     let digest = |number: usize| both.images[number].manifest.descriptor.digest.to_string();
-    assert_eq!(put, [digest(0), digest(1), digest_of(&both)]);
+    assert_eq!(put.collect::<Vec<_>>(), [digest(0), digest(1), digest_of(&both)]);
+    // No two lines look the same, and none says a digest twice.
+    let subjects = events.iter().filter_map(|event| match event {
+        Event::TaskStarted { action: Action::Publish, subject, .. } => Some(subject.clone()),
+        Event::TaskStarted { action: Action::Upload, subject, .. } => {
+            let (_, name) = subject.split_once(' ')?;
+            name.starts_with("image config").then(|| name.to_owned())
+        }
+        _ => None,
+    });
+    assert_eq!(
+        subjects.collect::<Vec<_>>(),
+        [
+            "image config of linux/amd64".to_owned(),
+            "image config of linux/arm64".to_owned(),
+            format!("{to} for linux/amd64"),
+            format!("{to} for linux/arm64"),
+            format!("{to}:v1"),
+        ]
+    );
 
     let client = oci_client::Client::new(oci_client::client::ClientConfig {
         protocol: oci_client::client::ClientProtocol::Http,

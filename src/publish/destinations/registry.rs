@@ -183,13 +183,19 @@ impl Push {
             .await?;
         for image in &assembly.images {
             let config = BlobSource::Bytes(image.config.bytes.clone());
-            self.bring(&image.config.descriptor, "image config", &config, None).await?;
+            // One of several is told apart by its platform.
+            let name = match &assembly.index {
+                Some(_) => format!("image config of {}", image.platform),
+                None => "image config".to_owned(),
+            };
+            self.bring(&image.config.descriptor, &name, &config, None).await?;
         }
         if let Some(index) = &assembly.index {
             for image in &assembly.images {
                 let manifest = &image.manifest;
                 let reference = self.repository.at_digest(manifest.descriptor.digest);
-                self.put(&reference, &manifest.descriptor, &manifest.bytes).await?;
+                let subject = format!("{} for {}", self.repository, image.platform);
+                self.put(subject, &reference, &manifest.descriptor, &manifest.bytes).await?;
             }
             self.put_top(&index.descriptor, &index.bytes, tags).await
         } else {
@@ -209,21 +215,24 @@ impl Push {
     ) -> Result<()> {
         if tags.is_empty() {
             let reference = self.repository.at_digest(descriptor.digest);
-            return self.put(&reference, descriptor, bytes).await;
+            return self.put(self.repository.to_string(), &reference, descriptor, bytes).await;
         }
         for tag in tags {
-            self.put(&self.repository.at_tag(tag), descriptor, bytes).await?;
+            let reference = self.repository.at_tag(tag);
+            self.put(reference.to_string(), &reference, descriptor, bytes).await?;
         }
         Ok(())
     }
 
+    /// Puts a document; its digest is what comes of it, so the subject does not name it.
     async fn put(
         &self,
+        subject: String,
         reference: &Reference,
         descriptor: &Descriptor,
         bytes: &bytes::Bytes,
     ) -> Result<()> {
-        let task = self.context.events.task(Action::Publish, reference.to_string(), None);
+        let task = self.context.events.task(Action::Publish, subject, None);
         match self.context.client.put_manifest(reference, descriptor, bytes).await? {
             ManifestOutcome::Unchanged => task.skip("unchanged"),
             ManifestOutcome::Put => task.finish(descriptor.digest.to_string()),
