@@ -15,7 +15,6 @@ mod merge;
 use std::io::{self, Read};
 
 use futures_util::{StreamExt as _, TryStreamExt as _};
-use tokio_util::io::SyncIoBridge;
 use tokio_util::sync::CancellationToken;
 
 pub use error::FactsError;
@@ -26,7 +25,7 @@ use crate::oci::Descriptor;
 use crate::plan::{BaseLayer, Origin, RootTree};
 use crate::registry::Client;
 use crate::store::Store;
-use crate::sys::blocking;
+use crate::sys::{BlockingReader, blocking};
 use error::ScanError;
 use layer_index::LayerIndex;
 use layer_reader::LayerReader;
@@ -95,7 +94,7 @@ async fn open(layer: &BaseLayer, context: FactsContext<'_>) -> Result<Box<dyn Re
     let store = match &layer.origin {
         Origin::Registry(repository) => {
             let blob = context.client.open_blob(repository, &descriptor).await?;
-            return Ok(Box::new(SyncIoBridge::new(blob)));
+            return Ok(Box::new(BlockingReader::spawn(blob)));
         }
         Origin::Store => context.store.clone(),
         Origin::Layout(path) => Store::read_only(path),

@@ -21,7 +21,7 @@ use crate::oci::{Descriptor, Digester, Document, Index, MediaType};
 use crate::plan::{DiskFile, Entry, EntryKind, FileSource, FileStamp};
 use crate::store::layout::{INDEX_FILE, LAYOUT_FILE};
 use crate::sys::atomic_file::AtomicFile;
-use crate::sys::blocking;
+use crate::sys::{blocking, wait_for};
 
 /// Where an archive goes.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -201,7 +201,9 @@ fn append_layer<W: Write>(
     let descriptor = &layer.descriptor;
     let stamp = FileStamp { size_bytes: descriptor.size, ..FileStamp::default() };
     let kind = EntryKind::File(FileSource::Disk(DiskFile { path: path.clone(), stamp }));
-    let blob = sources.handle.block_on(contents::open(layer, sources.context))?;
+    let (opened, context) = (layer.clone(), sources.context.clone());
+    let blob = wait_for(&sources.handle, async move { contents::open(&opened, &context).await });
+    let blob = blob.map_err(|source| PublishError::Write { place: path.clone(), source })??;
     let mut blob = Hashed {
         inner: Counted { inner: blob, task: sources.task },
         digester: Digester::default(),

@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 use std::io::{self, Read};
 
 use bytes::Bytes;
-use tokio_util::io::SyncIoBridge;
 
 use super::{PublishContext, PublishError};
 use crate::error::Result;
@@ -13,6 +12,7 @@ use crate::layer::Layer;
 use crate::oci::{Descriptor, Digest, Platform};
 use crate::plan::Origin;
 use crate::store::Store;
+use crate::sys::BlockingReader;
 
 /// The blobs of an image, each once.
 #[derive(Debug, Clone)]
@@ -72,7 +72,7 @@ pub(super) async fn open(layer: &Layer, context: &PublishContext) -> Result<Box<
     let (store, place) = match &layer.origin {
         Origin::Registry(repository) => {
             let blob = Box::pin(context.client.open_blob(repository, descriptor)).await?;
-            return Ok(Box::new(SyncIoBridge::new(blob)));
+            return Ok(Box::new(BlockingReader::spawn(blob)));
         }
         Origin::Store => (context.store.clone(), "the cache".to_owned()),
         Origin::Layout(path) => (Store::read_only(path), format!("`{}`", path.display())),

@@ -10,3 +10,21 @@ pub async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'stat
         Err(Err(_)) => std::future::pending().await,
     }
 }
+
+/// Waits for work that a task of the runtime does, on a thread that may block and that may outlive
+/// the runtime: see [`BlockingReader`](super::BlockingReader).
+///
+/// # Errors
+///
+/// The runtime was shut down.
+pub fn wait_for<T: Send + 'static>(
+    runtime: &tokio::runtime::Handle,
+    work: impl Future<Output = T> + Send + 'static,
+) -> std::io::Result<T> {
+    let (sender, receiver) = tokio::sync::oneshot::channel();
+    runtime.spawn(async move {
+        // It fails when nobody waits any more.
+        let _ = sender.send(work.await);
+    });
+    receiver.blocking_recv().map_err(|_| super::blocking_reader::run_ended())
+}

@@ -6,10 +6,12 @@
 pub mod atomic_file;
 pub mod beneath;
 mod blocking;
+mod blocking_reader;
 pub mod clock;
 pub mod command;
 pub mod environment;
 
-pub use blocking::blocking;
+pub use blocking::{blocking, wait_for};
+pub use blocking_reader::BlockingReader;
 pub use clock::{Clock, ManualClock, SystemClock};
 pub use environment::Environment;

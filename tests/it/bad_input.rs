@@ -1,10 +1,14 @@
 //! Whatever is wrong, the message ends the search for the cause, the exit code says whose turn it
 //! is, and nothing is left behind.
 
-use std::io::Read as _;
-use std::net::TcpListener;
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::net::{TcpListener, TcpStream};
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
+use std::sync::mpsc;
+
+use bytes::Bytes;
+use dockless::oci::{Descriptor, Digest, Document, ImageConfig, Manifest, MediaType, Platform};
 
 use crate::support::cli::{Outcome, Sandbox};
 
@@ -163,17 +167,100 @@ fn a_signal_ends_the_command_with_its_code_and_without_leftovers() {
             .spawn()
             .unwrap();
         let connection = listener.accept().unwrap();
-        let process = child.id().to_string();
-        let signalled = Command::new("kill").args(["-s", signal, &process]).status().unwrap();
-        assert!(signalled.success());
-        let status = child.wait().unwrap();
-        let mut stderr = String::new();
-        child.stderr.take().unwrap().read_to_string(&mut stderr).unwrap();
-        assert_eq!(status.code(), Some(code), "{stderr}");
-        assert!(stderr.contains(&format!("interrupted by SIG{signal}")), "{stderr}");
+        end(&mut child, signal, code);
         assert!(listing(&sandbox.cache()).iter().all(|path| !path.contains(".tmp")));
         drop(connection);
     }
+}
+
+/// Sends a signal and asserts that the command ends as it should.
+#[track_caller]
+fn end(child: &mut Child, signal: &str, code: i32) {
+    let process = child.id().to_string();
+    let signalled = Command::new("kill").args(["-s", signal, &process]).status().unwrap();
+    assert!(signalled.success());
+    let status = child.wait().unwrap();
+    let mut stderr = String::new();
+    child.stderr.take().unwrap().read_to_string(&mut stderr).unwrap();
+    assert_eq!(status.code(), Some(code), "{stderr}");
+    assert!(stderr.contains(&format!("interrupted by SIG{signal}")), "{stderr}");
+    assert!(!stderr.contains("panicked"), "{stderr}");
+}
+
+#[test]
+fn a_signal_ends_the_inspection_of_a_base_too() {
+    let layer = Descriptor::new(MediaType::OciLayer, Digest::of(b"never sent"), 1024);
+    let mut config = ImageConfig::scratch(&Platform::linux_amd64());
+    config.rootfs.diff_ids = vec![layer.digest];
+    let config = Document::write(config, MediaType::OciConfig);
+    let manifest = Manifest::new(config.descriptor.clone(), vec![layer.clone()]);
+    let manifest = Document::write(manifest, MediaType::OciManifest);
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let host = listener.local_addr().unwrap();
+    let (sender, stalled) = mpsc::channel();
+    // Ends with the process, as everything that waits for a connection.
+    std::thread::spawn(move || {
+        for connection in listener.incoming() {
+            let (config, manifest) = (config.bytes.clone(), manifest.bytes.clone());
+            let (layer, sender) = (layer.clone(), sender.clone());
+            std::thread::spawn(move || {
+                let mut connection = connection.unwrap();
+                let path = requested(&connection);
+                if path.ends_with(&layer.digest.to_string()) {
+                    answer(
+                        &mut connection,
+                        "application/octet-stream",
+                        &Bytes::from_static(b"half"),
+                        1024,
+                    );
+                    // Said, and then nothing more until the other end hangs up.
+                    sender.send(()).unwrap();
+                    let _ = connection.read(&mut [0]);
+                } else if path.contains("/blobs/") {
+                    answer(&mut connection, "application/octet-stream", &config, config.len());
+                } else {
+                    let media_type = MediaType::OciManifest;
+                    answer(&mut connection, media_type.as_str(), &manifest, manifest.len());
+                }
+            });
+        }
+    });
+    for (signal, code) in [("INT", 130), ("TERM", 143)] {
+        let sandbox = Sandbox::new();
+        let layers = "  - {kind: files, copy: [{src: a, dest: /a}]}\n";
+        sandbox.write("dockless.yaml", config_on(&format!("{host}/base/image:1"), layers));
+        sandbox.write("a", "a");
+        let mut child = sandbox
+            .command(["build", ".", "-o", "oci:out"])
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        stalled.recv().unwrap();
+        end(&mut child, signal, code);
+        assert!(!sandbox.work().join("out").exists());
+        assert!(listing(&sandbox.cache()).iter().all(|path| !path.contains(".tmp")));
+    }
+}
+
+fn config_on(base: &str, layers: &str) -> String {
+    format!("name: bad\nbase: {base}\nlayers:\n{layers}")
+}
+
+/// The path of the only request on this connection.
+fn requested(connection: &TcpStream) -> String {
+    let mut lines = BufReader::new(connection).lines().map(Result::unwrap);
+    let path = lines.next().unwrap().split(' ').nth(1).unwrap().to_owned();
+    assert!(lines.any(|line| line.is_empty()));
+    path
+}
+
+fn answer(connection: &mut TcpStream, media_type: &str, body: &Bytes, size_bytes: usize) {
+    let head = format!(
+        "HTTP/1.1 200 OK\r\nContent-Type: {media_type}\r\nContent-Length: {size_bytes}\r\nConnection: close\r\n\r\n"
+    );
+    connection.write_all(head.as_bytes()).unwrap();
+    connection.write_all(body).unwrap();
 }
 
 #[test]
