@@ -4,9 +4,7 @@
 use std::path::PathBuf;
 
 use super::ProjectRequest;
-use crate::config::{
-    self, Base, Config, LoadError, Loaded, Problem, Problems, TemplateError,
-};
+use crate::config::{self, Base, Config, LoadError, Loaded, Problem, Problems, TemplateError};
 use crate::error::{Attempting as _, Classified, Error, ErrorKind, Result};
 use crate::event::Events;
 use crate::gather::FilesError;
