@@ -35,12 +35,13 @@ pub(super) fn is_credential(path: &str) -> bool {
     let mut parts = path.rsplit('/');
     let name = parts.next().unwrap_or_default();
     let mut folders = parts;
+    let extension = name.rsplit('.').next().unwrap_or_default();
     let is_sample = SAMPLES.iter().any(|end| name.ends_with(&format!(".{end}")));
     let is_environment = name == ".env" || name.starts_with(".env.");
     let is_key = ["id_rsa", "id_dsa", "id_ecdsa", "id_ed25519"]
         .iter()
-        .any(|key| name.starts_with(key) && !name.ends_with(".pub"));
-    let is_json = name.ends_with(".json")
+        .any(|key| name.starts_with(key) && extension != "pub");
+    let is_json = extension == "json"
         && ["credentials", "service-account", "service_account"]
             .iter()
             .any(|word| name.contains(word));

@@ -133,9 +133,10 @@ impl FilesError {
                 }
             }
             let message = Self { faults }.to_string();
-            match hints.is_empty() {
-                true => problems.report(&group[0].position, message),
-                false => problems.report_with_hint(&group[0].position, message, hints.join("; ")),
+            if hints.is_empty() {
+                problems.report(&group[0].position, message);
+            } else {
+                problems.report_with_hint(&group[0].position, message, hints.join("; "));
             }
         }
     }
