@@ -188,7 +188,9 @@ impl Found<'_> {
     ) -> Result<BTreeMap<Platform, BaseImage>> {
         let mut images = BTreeMap::new();
         if media_type.is_index() {
-            let index = Document::parse_index(bytes, media_type)?.value;
+            let index = Document::parse_index(bytes, media_type)
+                .map_err(|error| self.source.invalid(error))?
+                .value;
             for platform in platforms {
                 images.insert(platform.clone(), self.image_in_index(&index, platform).await?);
             }
@@ -214,7 +216,9 @@ impl Found<'_> {
         if find(&entries, platform).is_none() {
             for nested in indexes.iter().take(MAX_QUESTIONS) {
                 let (bytes, media_type) = self.source.manifest(nested).await?;
-                let nested = Document::parse_index(bytes, media_type)?.value;
+                let nested = Document::parse_index(bytes, media_type)
+                    .map_err(|error| self.source.invalid(error))?
+                    .value;
                 // One level: an index inside an index inside an index serves nobody.
                 entries.extend(
                     nested.images().filter(|entry| entry.media_type.is_manifest()).cloned(),
@@ -267,14 +271,16 @@ impl Found<'_> {
                 BaseError::NotAnImage { name: name(), media_type }.into()
             });
         }
-        let manifest = Document::parse_manifest(bytes, media_type)?;
+        let manifest = Document::parse_manifest(bytes, media_type)
+            .map_err(|error| self.source.invalid(error))?;
         let config_type = &manifest.value.config.media_type;
         if !matches!(config_type, MediaType::OciConfig | MediaType::DockerConfig) {
             let media_type = config_type.as_str().to_owned();
             return Err(BaseError::NotAnImage { name: name(), media_type }.into());
         }
         let config = self.source.config(&manifest.value.config).await?;
-        let config = Document::<ImageConfig>::parse(config, config_type.clone())?;
+        let config = Document::<ImageConfig>::parse(config, config_type.clone())
+            .map_err(|error| self.source.invalid(error))?;
         let layers = self.layers(&manifest.value, &config.value)?;
         Ok(BaseImage {
             name: name(),

@@ -27,7 +27,8 @@ pub fn read_layout(path: &Path, selector: Option<&str>) -> Result<Assembly> {
         return Ok(Assembly { images: vec![image(&layout, top)?], index: None });
     }
     let index: Document<Index> =
-        Document::parse_index(layout.document(top)?, top.media_type.clone())?;
+        Document::parse_index(layout.document(top)?, top.media_type.clone())
+            .map_err(|source| layout.invalid(source))?;
     // All of them, attestations too: a registry wants every manifest that the index names.
     let images: Vec<Image> =
         index.value.manifests.iter().map(|entry| image(&layout, entry)).collect::<Result<_>>()?;
@@ -43,10 +44,12 @@ fn image(layout: &Layout, entry: &Descriptor) -> Result<Image> {
         let media_type = entry.media_type.as_str().escape_debug();
         return Err(unusable(path, format!("its index lists a document of type `{media_type}`")));
     }
-    let manifest = Document::parse_manifest(layout.document(entry)?, entry.media_type.clone())?;
+    let manifest = Document::parse_manifest(layout.document(entry)?, entry.media_type.clone())
+        .map_err(|source| layout.invalid(source))?;
     let config = &manifest.value.config;
     let config =
-        Document::<ImageConfig>::parse(layout.document(config)?, config.media_type.clone())?;
+        Document::<ImageConfig>::parse(layout.document(config)?, config.media_type.clone())
+            .map_err(|source| layout.invalid(source))?;
     let platform = config.value.platform();
     if let Some(listed) = &entry.platform
         && !listed.is_unknown()
@@ -69,6 +72,11 @@ fn layers(layout: &Layout, manifest: &Manifest, config: &ImageConfig) -> Result<
     let mut history = config.history.iter().filter(|entry| !entry.empty_layer);
     let pairs = manifest.layers.iter().zip(&config.rootfs.diff_ids);
     let layer = |(descriptor, diff_id): (&Descriptor, &Digest)| {
+        if descriptor.is_foreign() {
+            let digest = descriptor.digest;
+            let reason = format!("its layer `{digest}` has `urls`: it lies somewhere else");
+            return Err(unusable(layout.path(), reason));
+        }
         layout.verify(descriptor)?;
         let created_by = history.next().and_then(|History { created_by, .. }| created_by.clone());
         Ok(Layer {

@@ -57,6 +57,14 @@ pub enum LayoutError {
         /// Which rule.
         source: InvalidDocument,
     },
+    /// A manifest, index or config in it breaks a rule.
+    #[error("`{}` holds a document that is not valid", path.display())]
+    InvalidDocument {
+        /// The layout.
+        path: PathBuf,
+        /// Which rule.
+        source: InvalidDocument,
+    },
     /// It holds no such image, or nothing at all.
     #[error("`{}` holds no image{}", path.display(), wanted(selector.as_deref()))]
     NoSuchImage {
@@ -114,7 +122,9 @@ impl Classified for LayoutError {
                 path.display(),
                 images.join(", ")
             )],
-            Self::MissingBlob { .. } => vec!["make the layout again, or copy it whole".into()],
+            Self::MissingBlob { .. } | Self::InvalidDocument { .. } => {
+                vec!["make the layout again, or copy it whole".into()]
+            }
             _ => Vec::new(),
         }
     }
@@ -240,6 +250,11 @@ impl Layout {
     pub fn verify(&self, descriptor: &Descriptor) -> Result<()> {
         self.check(descriptor)?;
         if self.store.verify(descriptor)? { Ok(()) } else { Err(self.missing(descriptor).into()) }
+    }
+
+    /// Says of a document that it is one of this layout, which its user has to make again.
+    pub fn invalid(&self, source: InvalidDocument) -> LayoutError {
+        LayoutError::InvalidDocument { path: self.path.clone(), source }
     }
 
     fn missing(&self, descriptor: &Descriptor) -> LayoutError {

@@ -322,6 +322,9 @@ async fn says_why_something_cannot_be_a_base() {
         change(&mut manifest);
         Document::write(manifest, MediaType::OciManifest)
     };
+    let confused = edit(&|manifest| {
+        manifest.other.insert("manifests".into(), serde_json::json!([]));
+    });
     for (manifest, message) in [
         (
             edit(&|manifest| manifest.layers.truncate(1)),
@@ -345,6 +348,15 @@ async fn says_why_something_cannot_be_a_base() {
         (
             edit(&|manifest| manifest.layers = vec![second.clone(); 128]),
             format!("{name} has 128 layers in its manifest and 2 in its config"),
+        ),
+        (
+            confused.clone(),
+            format!(
+                "`{}` holds a document that is not valid: {} with digest {} is not valid: it has both `layers` and `manifests`",
+                out.display(),
+                MediaType::OciManifest,
+                confused.descriptor.digest
+            ),
         ),
     ] {
         store.put(&manifest.bytes).unwrap();

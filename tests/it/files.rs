@@ -684,7 +684,7 @@ fn a_missing_source_is_shown_in_the_config() {
         "name: x\nbase: scratch\nlayers:\n  - {kind: files, copy: [{src: srk, dest: /a}]}\n",
     );
     sandbox.write("src/a", "a");
-    let outcome = sandbox.run(&["build", "."]);
+    let outcome = sandbox.run(["build", "."]);
     assert_eq!(outcome.code, 2);
     let shown = "dockless.yaml:4:32: there is no `srk`\n  \
                  4 |   - {kind: files, copy: [{src: srk, dest: /a}]}\n    \

@@ -571,6 +571,7 @@ async fn several_sessions_share_a_layout() {
     }
 }
 
+<<<<<<< HEAD
 #[test]
 fn credentials_are_asked_for_before_anything_is_packed_or_sent() {
     let (sandbox, open) = (Sandbox::new(), Registry::start());
@@ -615,4 +616,53 @@ async fn a_registry_that_is_named_insecure_is_reached_without_tls() {
     assert_eq!((named.code, named.stdout), (0, given.stdout));
     let wrong = push(&["--insecure-registry", "http://registry.test"], "");
     assert_eq!(wrong.code, 2, "{wrong:#?}");
+=======
+/// Breaks a manifest.
+type Change = fn(&mut Value);
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_layout_whose_documents_break_the_rules_is_the_users_to_mend() {
+    let story = Story::new();
+    let hello = hello(&story.context.store);
+    let out = story.path().join("out");
+    let cases: [(Change, &str); 6] = [
+        (
+            |manifest| manifest["layers"][0]["digest"] = json!("sha256:../../etc/passwd"),
+            "not valid",
+        ),
+        (
+            |manifest| manifest["layers"][0]["digest"] = json!(format!("sha512:{:0128}", 0)),
+            "not valid",
+        ),
+        (|manifest| manifest["layers"][0]["size"] = json!(-1), "not valid"),
+        (
+            |manifest| {
+                manifest["mediaType"] =
+                    json!("application/vnd.docker.distribution.manifest.v2+json");
+            },
+            "not valid",
+        ),
+        (|manifest| manifest["manifests"] = json!([]), "not valid"),
+        (|manifest| manifest["layers"][0]["urls"] = json!(["http://a.io/b"]), "has `urls`"),
+    ];
+    for (change, reason) in cases {
+        let _ = fs::remove_dir_all(&out);
+        story.publish(&story.local("oci", "out"), &hello, &["v1"]).await;
+        let mut index = json_of(&out.join("index.json"));
+        let blobs = out.join("blobs/sha256");
+        let hex = |value: &Value| value.as_str().unwrap().rsplit(':').next().unwrap().to_owned();
+        let mut manifest = json_of(&blobs.join(hex(&index["manifests"][0]["digest"])));
+        change(&mut manifest);
+        let bytes = manifest.to_string();
+        let digest = Digest::of(bytes.as_bytes());
+        fs::write(blobs.join(digest.hex()), &bytes).unwrap();
+        index["manifests"][0]["digest"] = json!(digest.to_string());
+        index["manifests"][0]["size"] = json!(bytes.len());
+        fs::write(out.join("index.json"), index.to_string()).unwrap();
+        let error = read_layout(&out, None).unwrap_err();
+        let text = error.lines().join("\n");
+        assert_eq!(error.kind(), ErrorKind::Usage, "{text}");
+        assert!(text.contains(&out.display().to_string()) && text.contains(reason), "{text}");
+    }
+>>>>>>> mend-d
 }

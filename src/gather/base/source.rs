@@ -3,7 +3,7 @@
 use bytes::Bytes;
 
 use crate::error::{Error, Result};
-use crate::oci::{Descriptor, MediaType, Repository};
+use crate::oci::{Descriptor, InvalidDocument, MediaType, Repository};
 use crate::plan::Origin;
 use crate::registry::Client;
 use crate::store::layout::Layout;
@@ -46,6 +46,14 @@ impl Source<'_> {
         match self {
             Self::Registry { .. } => Ok(()),
             Self::Layout(layout) => layout.check(descriptor).map_err(Error::from),
+        }
+    }
+
+    /// What is wrong when a document is not valid: a layout is the user's to make again.
+    pub(super) fn invalid(&self, error: InvalidDocument) -> Error {
+        match self {
+            Self::Registry { .. } => error.into(),
+            Self::Layout(layout) => layout.invalid(error).into(),
         }
     }
 
