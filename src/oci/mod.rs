@@ -23,4 +23,4 @@ pub use index::Index;
 pub use manifest::Manifest;
 pub use media_type::{Compression, MediaType};
 pub use platform::{InvalidPlatform, Platform};
-pub use reference::{InvalidReference, Reference, Repository};
+pub use reference::{InvalidReference, Reference, Repository, without_password};

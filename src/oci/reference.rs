@@ -142,7 +142,19 @@ impl FromStr for Reference {
 }
 
 fn invalid(text: &str, reason: impl Into<String>) -> InvalidReference {
-    InvalidReference { text: text.chars().take(300).collect(), reason: reason.into() }
+    InvalidReference { text: without_password(text), reason: reason.into() }
+}
+
+/// The text for a message: at most 300 characters, and without the password of
+/// `https://user:password@host/…`.
+pub fn without_password(text: &str) -> String {
+    let text: String = text.chars().take(300).collect();
+    let Some((scheme, rest)) = text.split_once("://") else { return text };
+    let end = rest.find('/').unwrap_or(rest.len());
+    match rest[..end].rfind('@') {
+        Some(at) => format!("{scheme}://…{}", &rest[at..]),
+        None => text,
+    }
 }
 
 /// Splits a name as Docker does: the first part is a host when it has a `.`, a `:` or an upper-case
@@ -302,6 +314,12 @@ mod tests {
             let message = text.parse::<Reference>().unwrap_err().to_string();
             assert!(message.contains(reason), "{text}: {message}");
         }
+    }
+
+    #[test]
+    fn a_password_in_an_address_is_not_repeated() {
+        let error = "https://user:canary@host.io/a/b".parse::<Reference>().unwrap_err().to_string();
+        assert!(error.starts_with("`https://…@host.io/a/b` is not an image reference"), "{error}");
     }
 
     #[test]

@@ -88,8 +88,14 @@ impl Run<'_> {
         };
         let client = client::client(context, &purpose)?;
         let store = context.store()?;
-        let outputs: Vec<PathBuf> =
-            self.destinations.paths().chain(self.records.paths()).cloned().collect();
+        // A cache inside the project, as some CI systems want it, is no part of the project either.
+        let outputs: Vec<PathBuf> = self
+            .destinations
+            .paths()
+            .chain(self.records.paths())
+            .cloned()
+            .chain([store.root().to_owned()])
+            .collect();
 
         let gathering =
             gathering::Gathering { context, client: &client, store: &store, outputs: &outputs };

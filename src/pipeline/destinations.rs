@@ -43,6 +43,12 @@ pub(super) enum DestinationsError {
         /// As written.
         text: String,
     },
+    /// Two images in one file, or on standard output.
+    #[error("`{text}` is written to by another destination of this command")]
+    Twice {
+        /// As written.
+        text: String,
+    },
     /// `push` without any destination.
     #[error("nothing says where to push to")]
     Nowhere,
@@ -58,6 +64,7 @@ impl Classified for DestinationsError {
 
     fn hints(&self) -> Vec<String> {
         vec![match self {
+            Self::Twice { .. } => "give each destination a file of its own".into(),
             Self::Remote { text } => format!("push it with `dockless push --to {text}`"),
             Self::UnknownOutput { .. } => {
                 let kinds = destinations::DESTINATIONS.iter().filter(|kind| !kind.is_remote);
@@ -88,6 +95,14 @@ impl Destinations {
             }
         } else {
             path = path_of(text);
+            // A layout takes several images; a file, or standard output, one.
+            let takes_several = destination.kind().name == "oci";
+            let is_same = |wanted: &Wanted| wanted.reference.is_none() && wanted.path == path;
+            if self.wanted.iter().any(|wanted| {
+                is_same(wanted) && !(takes_several && wanted.destination.kind().name == "oci")
+            }) {
+                return Err(DestinationsError::Twice { text: text.to_owned() }.into());
+            }
         }
         self.wanted.push(Wanted { destination, reference, path, stands_for: None });
         Ok(())
@@ -244,6 +259,15 @@ mod tests {
         let wanted = destinations(&["oci:/a/b:v1", "oci-archive:/c.tar", "-", "r.io/x/y"]);
         let paths: Vec<_> = wanted.paths().map(|path| path.display().to_string()).collect();
         assert_eq!(paths, ["/a/b", "/c.tar"]);
+    }
+
+    #[test]
+    fn a_file_is_written_once() {
+        let mut destinations =
+            destinations(&["oci:/a:one", "oci:/a:two", "oci-archive:/x.tar", "-"]);
+        for text in ["docker-archive:/x.tar", "oci-archive:/x.tar", "-", "oci-archive:-"] {
+            assert_eq!(destinations.add(text).unwrap_err().kind(), ErrorKind::Usage, "{text}");
+        }
     }
 
     #[test]

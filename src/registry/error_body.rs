@@ -75,17 +75,31 @@ fn plain_text(bytes: &[u8]) -> String {
     if text.trim_start().starts_with('<') { "an HTML page".into() } else { clean(&text) }
 }
 
-/// Makes foreign text safe to print: one line, no control characters, not too long.
+/// Makes foreign text safe to print: one line, no control characters, not too long, and without the
+/// credentials of a request that it repeats.
 pub(super) fn clean(text: &str) -> String {
-    let words: Vec<_> = text
+    let mut words: Vec<_> = text
         .split(|character: char| character.is_whitespace() || is_unprintable(character))
         .filter(|word| !word.is_empty())
         .collect();
+    for position in 1..words.len() {
+        let scheme =
+            words[position - 1].trim_start_matches(|letter: char| !letter.is_alphanumeric());
+        let is_scheme = ["basic", "bearer"].iter().any(|name| scheme.eq_ignore_ascii_case(name));
+        if is_scheme && is_token(words[position]) {
+            words[position] = "…";
+        }
+    }
     let line = words.join(" ");
     if line.chars().count() <= MAX_SHOWN_CHARACTERS {
         return line;
     }
     line.chars().take(MAX_SHOWN_CHARACTERS).chain(['…']).collect()
+}
+
+/// Whether a word behind `Basic` or `Bearer` is more than a word of a sentence.
+fn is_token(word: &str) -> bool {
+    word.len() >= 16 || (word.len() >= 8 && word.contains(|letter: char| !letter.is_alphabetic()))
 }
 
 /// Control characters, and those that turn the direction of text around.
@@ -100,6 +114,13 @@ fn is_unprintable(character: char) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn credentials_that_come_back_are_not_shown() {
+        assert_eq!(clean("you sent Basic Ym9iOkNBTkFSWVBX!"), "you sent Basic …");
+        assert_eq!(clean("header 'Bearer eyJhbGciOi.x.y' is bad"), "header 'Bearer … is bad");
+        assert_eq!(clean("basic authentication is off"), "basic authentication is off");
+    }
 
     #[test]
     fn reads_every_shape_of_body() {

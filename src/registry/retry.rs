@@ -10,6 +10,8 @@ use crate::sys::Clock;
 
 /// The first wait is at most this long; each later one up to twice the one before.
 const FIRST_WAIT: Duration = Duration::from_millis(500);
+/// A registry that asks for less than this gets our own back-off, and at least this.
+const SHORTEST_WAIT: Duration = Duration::from_millis(250);
 /// No wait of ours is longer.
 const LONGEST_WAIT: Duration = Duration::from_secs(30);
 /// Tries for what rarely heals: a name that does not resolve, a port where nobody listens.
@@ -83,7 +85,9 @@ impl Backoff {
                 (self.fews < FEW).then_some(jittered)
             }
             Retry::BackOff => Some(jittered),
-            Retry::After(wait) => Some(wait),
+            Retry::After(wait) if wait >= SHORTEST_WAIT => Some(wait),
+            // `Retry-After: 0`, or a date that is past, is no leave to hammer.
+            Retry::After(_) => Some(jittered.max(SHORTEST_WAIT)),
         }
     }
 }
@@ -202,6 +206,8 @@ mod tests {
         assert_eq!(waits(Retry::Once, 1.0, 2), [Some(half), None]);
         assert_eq!(waits(Retry::Few, 1.0, 4), [Some(half), Some(SECOND), Some(2 * SECOND), None]);
         assert_eq!(waits(Retry::After(7 * SECOND), 0.0, 2), [Some(7 * SECOND); 2]);
+        assert_eq!(waits(Retry::After(Duration::ZERO), 0.0, 3), [Some(SHORTEST_WAIT); 3]);
+        assert_eq!(waits(Retry::After(Duration::ZERO), 1.0, 9).pop(), Some(Some(LONGEST_WAIT)));
     }
 
     fn fault(retry: Retry) -> Fault {

@@ -571,7 +571,6 @@ async fn several_sessions_share_a_layout() {
     }
 }
 
-<<<<<<< HEAD
 #[test]
 fn credentials_are_asked_for_before_anything_is_packed_or_sent() {
     let (sandbox, open) = (Sandbox::new(), Registry::start());
@@ -616,7 +615,8 @@ async fn a_registry_that_is_named_insecure_is_reached_without_tls() {
     assert_eq!((named.code, named.stdout), (0, given.stdout));
     let wrong = push(&["--insecure-registry", "http://registry.test"], "");
     assert_eq!(wrong.code, 2, "{wrong:#?}");
-=======
+}
+
 /// Breaks a manifest.
 type Change = fn(&mut Value);
 
@@ -664,5 +664,4 @@ async fn a_layout_whose_documents_break_the_rules_is_the_users_to_mend() {
         assert_eq!(error.kind(), ErrorKind::Usage, "{text}");
         assert!(text.contains(&out.display().to_string()) && text.contains(reason), "{text}");
     }
->>>>>>> mend-d
 }

@@ -34,11 +34,13 @@ pub(super) fn ended(action: Action, outcome: Outcome) -> &'static str {
     }
 }
 
-/// One line without control characters, whatever a registry or a file name contains.
+/// One line without control characters, whatever a registry or a file name contains; and none that a
+/// CI system takes for a command (`::error::`, `##[group]`), wherever its text comes from.
 pub(super) fn clean(text: &str) -> String {
-    text.chars()
-        .map(|character| if character.is_control() { '\u{fffd}' } else { character })
-        .collect()
+    let printable = |character: char| if character.is_control() { '\u{fffd}' } else { character };
+    let line: String = text.chars().map(printable).collect();
+    let start = line.trim_start();
+    if start.starts_with("::") || start.starts_with("##[") { format!("> {line}") } else { line }
 }
 
 /// The text with twelve digits of every digest: enough to tell blobs apart, and a line stays a line.
@@ -79,5 +81,7 @@ mod tests {
     #[test]
     fn a_line_cannot_move_the_cursor() {
         assert_eq!(clean("a\u{1b}[2Jb\r"), "a\u{fffd}[2Jb\u{fffd}");
+        assert_eq!(clean("  ::error title=x::y"), ">   ::error title=x::y");
+        assert_eq!(clean("##[group]x"), "> ##[group]x");
     }
 }

@@ -6,6 +6,7 @@ mod oci_archive;
 mod registry;
 
 use super::{DestinationKind, ParsedDestination, PublishError};
+use crate::oci::without_password;
 
 /// Every kind of destination, in the order of the docs. The first that knows a text takes it.
 pub static DESTINATIONS: &[&DestinationKind] = &[
@@ -23,7 +24,7 @@ pub static DESTINATIONS: &[&DestinationKind] = &[
 /// [`PublishError`] when no kind knows the text, or the one that does refuses it.
 pub fn parse(text: &str) -> ParsedDestination {
     if let Some(scheme) = scheme(text) {
-        return Err(PublishError::Url { text: text.to_owned(), scheme: scheme.to_owned() });
+        return Err(PublishError::Url { text: without_password(text), scheme: scheme.to_owned() });
     }
     DESTINATIONS.iter().find_map(|kind| (kind.parse)(text)).unwrap_or_else(|| {
         let word = text.split(':').next().unwrap_or_default();
