@@ -208,6 +208,11 @@ impl<'a> Walk<'a> {
                 return is_wanted;
             }
         };
+        if look.kind == LookKind::Directory && self.is_layout(&real) {
+            self.skip(&path);
+            self.found.left_out.push(in_project);
+            return false;
+        }
         let is_container = match look.kind {
             LookKind::Directory => true,
             LookKind::Symlink => self.links == Links::Follow,
@@ -360,6 +365,14 @@ impl<'a> Walk<'a> {
     fn is_left_out(&self, name: &str, real: &str) -> bool {
         let is_asked_for = || parts(&self.source).any(is_version_control);
         self.project.is_output(real) || (is_version_control(name) && !is_asked_for())
+    }
+
+    /// Whether a folder is an OCI layout: an image that was built here earlier is no part of the next.
+    fn is_layout(&self, real: &str) -> bool {
+        let has = |folder: &Folder, name: &str| folder.look(name.as_ref()).is_ok();
+        self.project
+            .folder(real)
+            .is_ok_and(|folder| has(&folder, "oci-layout") && has(&folder, "index.json"))
     }
 
     fn leads_to_what_is_left_out(&self, real: &str) -> bool {

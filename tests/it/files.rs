@@ -806,6 +806,23 @@ fn what_we_write_and_version_control_are_never_listed() {
     );
 }
 
+/// L34: a layout that an earlier command wrote.
+#[test]
+fn an_image_that_was_built_here_is_no_part_of_the_next() {
+    let story = Story::new()
+        .file("a", "")
+        .file("old/oci-layout", "{}")
+        .file("old/index.json", "{}")
+        .file("old/blobs/sha256/00", "")
+        .file("data/index.json", "{}");
+    let project = Project::open(&story.path("."), None, &[]).unwrap();
+    let tree = list_tree(&project, &need("."), &Events::none()).unwrap();
+    assert_eq!(lines(&tree), ["/", "a", "data/", "data/index.json"]);
+    // Whoever names it gets it.
+    let named = list_tree(&project, &need("old/blobs"), &Events::none()).unwrap();
+    assert_eq!(lines(&named), ["/", "sha256/", "sha256/00"]);
+}
+
 /// L37: the listing depends on nothing but the names.
 #[test]
 fn the_order_of_creation_does_not_show() {
