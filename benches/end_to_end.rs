@@ -102,15 +102,15 @@ impl Registry {
         let log = root.join("registry.log");
         let config = root.join("registry.yml");
         let text = format!(
-            "version: 0.1\nlog: {{formatter: json, accesslog: {{disabled: true}}}}\nstorage: {{filesystem: {{rootdirectory: {}}}}}\nhttp: {{addr: '127.0.0.1:{port}'}}\n",
+            "version: 0.1\nlog: {{formatter: json, level: info, accesslog: {{disabled: true}}}}\nstorage: {{filesystem: {{rootdirectory: {}}}}}\nhttp: {{addr: '127.0.0.1:{port}'}}\n",
             root.join("registry").display()
         );
         fs::write(&config, text).expect("the folder can be written");
         let process = Command::new("docker-registry")
             .arg("serve")
             .arg(&config)
-            .stdout(File::create(&log).expect("the folder can be written"))
-            .stderr(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(File::create(&log).expect("the folder can be written"))
             .spawn()
             .expect("docker-registry is installed");
         let start = Instant::now();
