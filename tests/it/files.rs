@@ -519,11 +519,11 @@ fn links_are_kept_and_never_followed() {
 fn links_inside_the_project_are_followed_when_asked() {
     let story = Story::new()
         .file("src/own", "")
-        .file("shared/docs/a.md", "")
-        .file("shared/b.md", "")
-        .link("src/docs", "../shared/docs")
+        .file("common/docs/a.md", "")
+        .file("common/b.md", "")
+        .link("src/docs", "../common/docs")
         .link("src/again", "docs")
-        .link("src/b.md", "../shared/b.md")
+        .link("src/b.md", "../common/b.md")
         .link("source", "src");
     let expected = ["/", "again/", "again/a.md", "b.md", "docs/", "docs/a.md", "own"];
     for source in ["src", "source"] {
@@ -534,7 +534,7 @@ fn links_inside_the_project_are_followed_when_asked() {
             _ => None,
         };
         let real: Vec<_> = tree.entries.iter().filter_map(real).collect();
-        assert_eq!(real, ["shared/docs/a.md", "shared/b.md", "shared/docs/a.md", "src/own"]);
+        assert_eq!(real, ["common/docs/a.md", "common/b.md", "common/docs/a.md", "src/own"]);
     }
     assert_eq!(lines(&story.list(&following("src/b.md")).unwrap()), [""]);
 }
