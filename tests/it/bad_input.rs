@@ -10,6 +10,7 @@ use std::sync::mpsc;
 use bytes::Bytes;
 use dockless::oci::{Descriptor, Digest, Document, ImageConfig, Manifest, MediaType, Platform};
 
+use crate::support::child::NOBODY;
 use crate::support::cli::{Outcome, Sandbox};
 
 /// Builds a project with this config and asserts the exit code and every part of the message.
@@ -103,14 +104,7 @@ fn an_unreadable_file_is_named() {
         .args([sandbox.work().parent().unwrap(), &secret])
         .status();
     assert!(status.unwrap().success());
-    let inner = sandbox.command(["build", "."]);
-    let mut command = Command::new("setpriv");
-    command.args(["--reuid=65534", "--regid=65534", "--clear-groups"]);
-    command.arg(inner.get_program()).args(inner.get_args()).env_clear().current_dir(sandbox.work());
-    command
-        .env("PATH", std::env::var_os("PATH").unwrap())
-        .env("DOCKLESS_CACHE_DIR", sandbox.cache());
-    let outcome = Outcome::of(&mut command);
+    let outcome = Outcome::of(&mut sandbox.command_below(&NOBODY, ["build", "."]));
     assert_eq!(outcome.code, 2, "{outcome:#?}");
     assert!(outcome.stderr.contains("secret.bin"), "{}", outcome.stderr);
 }

@@ -16,13 +16,9 @@ fn blob(layout: &std::path::Path, digest: &str) -> Value {
 fn hello_becomes_a_layout_without_any_network() {
     let sandbox = Sandbox::new();
     let project = sandbox.project("hello");
-    // A user and network namespace without any interface but a dead loopback.
-    let mut command = Command::new("unshare");
-    let inner =
-        sandbox.command(["build".as_ref(), project.as_os_str(), "-o".as_ref(), "oci:out".as_ref()]);
-    command.args(["--net", "--"]).arg(inner.get_program()).args(inner.get_args());
-    command.current_dir(sandbox.work()).env_clear().env("PATH", std::env::var_os("PATH").unwrap());
-    command.env("HOME", sandbox.home()).env("DOCKLESS_CACHE_DIR", sandbox.cache());
+    // A network namespace without any interface but a dead loopback.
+    let arguments = ["build".as_ref(), project.as_os_str(), "-o".as_ref(), "oci:out".as_ref()];
+    let mut command = sandbox.command_below(&["unshare", "--net", "--"], arguments);
     let outcome = Outcome::of(&mut command);
     assert_eq!(outcome.code, 0, "{outcome:#?}");
 

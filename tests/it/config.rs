@@ -5,6 +5,8 @@ use std::path::{Path, PathBuf};
 
 use dockless::config::{self, Loaded};
 
+use crate::support::child::Child;
+
 #[test]
 fn every_invalid_project_gets_exactly_its_message() {
     let mut folders: Vec<_> = fs::read_dir(fixtures("invalid"))
@@ -235,13 +237,11 @@ fn a_fifo_does_not_hang() {
 #[test]
 fn an_unreadable_config_is_named() {
     use std::os::unix::fs::PermissionsExt as _;
-    use std::process::Command;
 
-    const PROJECT: &str = "DOCKLESS_TEST_UNREADABLE_PROJECT";
-    if let Some(folder) = std::env::var_os(PROJECT) {
-        let file = Path::new(&folder).join("dockless.yaml");
+    if let Some(folder) = Child::folder() {
+        let file = folder.join("dockless.yaml");
         assert_eq!(
-            load(Path::new(&folder)).unwrap_err(),
+            load(&folder).unwrap_err(),
             format!(
                 "cannot read `{}`\nPermission denied (os error 13)\nhint: check who may read it",
                 file.display()
@@ -255,23 +255,7 @@ fn an_unreadable_config_is_named() {
     };
     set_mode(project.path(), 0o755);
     set_mode(&project.path().join("dockless.yaml"), 0o000);
-    // A copy, because the unprivileged user may not be able to reach the build folder.
-    let test = project.path().join("test");
-    fs::copy(std::env::current_exe().unwrap(), &test).unwrap();
-    let mut command = if rustix::process::geteuid().is_root() {
-        let mut command = Command::new("setpriv");
-        command.args(["--reuid=65534", "--regid=65534", "--clear-groups"]).arg(&test);
-        command
-    } else {
-        Command::new(&test)
-    };
-    let output = command
-        .args(["--exact", "config::an_unreadable_config_is_named"])
-        .env(PROJECT, project.path())
-        .output()
-        .unwrap();
-    let text = String::from_utf8_lossy(&output.stdout);
-    assert!(output.status.success() && text.contains("1 passed"), "{text}");
+    Child::without_rights("config::an_unreadable_config_is_named", project.path()).pass();
 }
 
 #[test]

@@ -9,6 +9,7 @@ use std::os::unix::fs::{PermissionsExt as _, symlink};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use crate::support::child::{Child, peak_memory_kib};
 use crate::support::cli::Sandbox;
 use dockless::config::Position;
 use dockless::error::{Error, ErrorKind};
@@ -111,54 +112,6 @@ fn lines(tree: &Tree) -> Vec<String> {
         TreeEntryKind::Symlink(target) => format!("{} → {target}", entry.path),
     };
     tree.entries.iter().map(line).collect()
-}
-
-/// A test that runs itself again in a child with other limits or rights.
-struct Rerun;
-
-impl Rerun {
-    const MARK: &'static str = "DOCKLESS_TEST_IS_RERUN";
-
-    fn is_child() -> bool {
-        std::env::var_os(Self::MARK).is_some()
-    }
-
-    /// Runs one test of this module below a command, and fails when it fails.
-    fn below(command: &[&str], test: &str) {
-        // A copy: the folder of the build may be closed to others.
-        let folder = tempfile::tempdir().expect("the temp folder can be written");
-        let open = |path: &Path, mode| {
-            fs::set_permissions(path, fs::Permissions::from_mode(mode)).expect("it is ours");
-        };
-        let binary = folder.path().join("it");
-        fs::copy(std::env::current_exe().expect("it runs"), &binary).expect("it can be read");
-        open(&binary, 0o755);
-        open(folder.path(), 0o777);
-        let output = Command::new(command[0])
-            .args(&command[1..])
-            .arg(&binary)
-            .args(["--exact", &format!("files::{test}"), "--nocapture", "--test-threads=1"])
-            .env(Self::MARK, "1")
-            .env("TMPDIR", folder.path())
-            .current_dir(folder.path())
-            .output()
-            .expect("the command can be run");
-        let text = String::from_utf8_lossy(&output.stdout);
-        assert!(
-            output.status.success() && text.contains("1 passed"),
-            "{text}\n{}",
-            String::from_utf8_lossy(&output.stderr)
-        );
-    }
-
-    /// Whether the caller is to go on with the test: it has no special rights.
-    fn without_rights(test: &str) -> bool {
-        if Self::is_child() || !rustix::process::geteuid().is_root() {
-            return true;
-        }
-        Self::below(&["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"], test);
-        false
-    }
 }
 
 #[test]
@@ -373,9 +326,10 @@ fn a_dockerignore_may_have_a_line_of_a_megabyte_and_its_errors_have_lines() {
 /// L8: two open files are enough, however deep and wide the tree is.
 #[test]
 fn a_deep_tree_is_listed_with_few_open_files() {
-    if !Rerun::is_child() {
+    if Child::folder().is_none() {
         let limited = ["sh", "-c", "ulimit -n 64 && exec \"$@\"", "sh"];
-        return Rerun::below(&limited, "a_deep_tree_is_listed_with_few_open_files");
+        let test = "files::a_deep_tree_is_listed_with_few_open_files";
+        return Child::below(&limited, test, Path::new("")).pass();
     }
     let story = Story::new();
     let mut folder = story.path("deep");
@@ -394,13 +348,9 @@ fn a_deep_tree_is_listed_with_few_open_files() {
 #[test]
 #[cfg(target_os = "linux")]
 fn a_hundred_thousand_files_take_little_memory() {
-    let peak = || {
-        let status = fs::read_to_string("/proc/self/status").unwrap();
-        let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap().to_owned();
-        line.trim().trim_end_matches(" kB").parse::<u64>().unwrap() / 1024
-    };
-    if !Rerun::is_child() {
-        return Rerun::below(&["env"], "a_hundred_thousand_files_take_little_memory");
+    if Child::folder().is_none() {
+        let test = "files::a_hundred_thousand_files_take_little_memory";
+        return Child::below(&[], test, Path::new("")).pass();
     }
     let story = Story::new();
     for folder in 0..100 {
@@ -415,14 +365,15 @@ fn a_hundred_thousand_files_take_little_memory() {
     }
     let tree = story.list(&need(".")).unwrap();
     assert_eq!(tree.entries.len(), 100_000 + 202);
-    assert!(peak() < 100, "{} MiB", peak());
+    assert!(peak_memory_kib() < 100 * 1024, "{} KiB", peak_memory_kib());
 }
 
 /// L16.
 #[test]
 fn all_unreadable_files_and_folders_are_told_at_once() {
-    if !Rerun::without_rights("all_unreadable_files_and_folders_are_told_at_once") {
-        return;
+    if Child::folder().is_none() {
+        let test = "files::all_unreadable_files_and_folders_are_told_at_once";
+        return Child::without_rights(test, Path::new("")).pass();
     }
     let mut story = Story::new();
     for number in 0..22 {

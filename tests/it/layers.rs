@@ -20,6 +20,8 @@ use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
 use tokio_util::sync::CancellationToken;
 
+use crate::support::child::{Child, peak_memory_kib};
+
 /// What a reader says about an entry.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, serde::Deserialize)]
 struct Seen {
@@ -483,28 +485,41 @@ fn a_full_disk_is_named_and_loses_nothing() {
 /// L7.
 #[test]
 fn a_folder_that_may_not_be_written_is_an_error_at_once() {
+    if let Some(folder) = Child::folder() {
+        let error = Store::open(&folder).unwrap_err();
+        let lines = error.lines();
+        assert_eq!(lines[0], format!("cannot keep blobs in `{}`", folder.display()));
+        assert!(lines[1].starts_with("Permission denied (os error 13)"), "{lines:?}");
+        assert_eq!(lines.len(), 2, "{lines:?}");
+        assert_eq!(error.hints(), ["name a folder that you may write in `DOCKLESS_CACHE_DIR`"]);
+        return;
+    }
     let folder = tempfile::tempdir().unwrap();
     Store::open(folder.path()).unwrap();
-    fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o755)).unwrap();
-    let output = probe("open-store", folder.path()).run_by(65534).command().output().unwrap();
-    let answer = answer(&output.stdout);
-    let lines: Vec<_> = answer.trim_end().split('|').collect();
-    assert_eq!(lines.len(), 3, "{answer}");
-    assert_eq!(lines[0], format!("cannot keep blobs in `{}`", folder.path().display()));
-    assert!(lines[1].starts_with("Permission denied (os error 13)"), "{answer}");
-    assert_eq!(lines[2], "name a folder that you may write in `DOCKLESS_CACHE_DIR`");
+    fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o555)).unwrap();
+    let test = "layers::a_folder_that_may_not_be_written_is_an_error_at_once";
+    Child::without_rights(test, folder.path()).pass();
 }
 
 /// L2.
 #[test]
 fn processes_share_a_store() {
-    let folder = tempfile::tempdir().unwrap();
-    let writers: Vec<_> = (0..4)
-        .map(|_| probe("put-many", folder.path()).command().stdout(Stdio::null()).spawn().unwrap())
-        .collect();
-    for mut writer in writers {
-        assert!(writer.wait().unwrap().success());
+    const MANY: u32 = 100;
+    if let Some(folder) = Child::folder() {
+        let store = Store::open(&folder).unwrap();
+        for number in 0..MANY {
+            store.put(&numbered(number)).unwrap();
+        }
+        return;
     }
+    let folder = tempfile::tempdir().unwrap();
+    std::thread::scope(|threads| {
+        for _ in 0..4 {
+            threads.spawn(|| {
+                Child::below(&[], "layers::processes_share_a_store", folder.path()).pass();
+            });
+        }
+    });
     let store = Store::open(folder.path()).unwrap();
     for number in 0..MANY {
         let bytes = numbered(number);
@@ -516,9 +531,18 @@ fn processes_share_a_store() {
 /// L4.
 #[test]
 fn what_a_killed_process_left_is_never_a_blob_and_is_swept() {
+    if let Some(folder) = Child::folder() {
+        let mut writer = Store::open(&folder).unwrap().writer().unwrap();
+        writer.write_all(b"half").unwrap();
+        println!("half");
+        io::stdin().read_to_end(&mut Vec::new()).unwrap();
+        return;
+    }
     let folder = tempfile::tempdir().unwrap();
-    let mut child =
-        probe("write-half", folder.path()).command().stdin(Stdio::piped()).spawn().unwrap();
+    let test = "layers::what_a_killed_process_left_is_never_a_blob_and_is_swept";
+    let mut again = Child::below(&[], test, folder.path());
+    let command = again.command().stdin(Stdio::piped()).stdout(Stdio::piped());
+    let mut child = command.spawn().unwrap();
     let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
     assert!(lines.any(|line| line.unwrap().ends_with("half")));
     child.kill().unwrap();
@@ -540,113 +564,32 @@ fn what_a_killed_process_left_is_never_a_blob_and_is_swept() {
 /// L8, L11, L12: neither file handles nor memory grow with what is packed.
 #[test]
 fn packing_needs_few_handles_and_little_memory() {
+    if let Some(folder) = Child::folder() {
+        let mut names: Vec<_> = fs::read_dir(&folder)
+            .unwrap()
+            .map(|item| item.unwrap().file_name().into_string().unwrap())
+            .collect();
+        names.sort();
+        let disk_entry = |name: String| {
+            let stamp = FileStamp::from(&fs::metadata(folder.join(&name)).unwrap());
+            let source = FileSource::Disk(DiskFile { path: name.clone(), stamp });
+            entry(&name, EntryKind::File(source))
+        };
+        let entries = names.into_iter().map(disk_entry).collect();
+        pack_from(&folder, entries, &Store::temporary().unwrap(), 8).unwrap();
+        assert!(peak_memory_kib() < 100 * 1024, "{} KiB", peak_memory_kib());
+        return;
+    }
     let project = tempfile::tempdir().unwrap();
     File::create(project.path().join("large")).unwrap().set_len(256 << 20).unwrap();
     for number in 0..100 {
         fs::write(project.path().join(format!("small-{number:03}")), numbered(number)).unwrap();
     }
-    let mut command = Command::new("sh");
-    command.args(["-c", "ulimit -n 32 && exec \"$0\" \"$@\""]);
-    let probe = probe("pack", project.path()).command();
-    command.arg(probe.get_program()).args(probe.get_args());
-    command.envs(probe.get_envs().filter_map(|(name, value)| Some((name, value?))));
-    let answer = answer(&run(&mut command));
-    let peak_kibibytes: u64 = answer.trim().parse().unwrap();
-    assert!(peak_kibibytes < 100 * 1024, "{peak_kibibytes} KiB");
-}
-
-// The helper process: this test binary again, told by its environment what to do.
-
-const MANY: u32 = 100;
-const PROBE: &str = "DOCKLESS_TEST_PROBE";
-const PROBE_FOLDER: &str = "DOCKLESS_TEST_PROBE_FOLDER";
-
-struct Probe {
-    what: &'static str,
-    folder: PathBuf,
-    user: Option<u32>,
-}
-
-fn probe(what: &'static str, folder: &Path) -> Probe {
-    Probe { what, folder: folder.to_owned(), user: None }
-}
-
-impl Probe {
-    fn run_by(mut self, id: u32) -> Self {
-        self.user = Some(id);
-        self
-    }
-
-    fn command(&self) -> Command {
-        let program = std::env::current_exe().unwrap();
-        let mut command = match self.user {
-            None => Command::new(program),
-            Some(id) => {
-                let mut command = Command::new("setpriv");
-                command.args([format!("--reuid={id}"), format!("--regid={id}")]);
-                command.arg("--clear-groups").arg(program);
-                command
-            }
-        };
-        command.args(["--exact", "layers::helper_process", "--ignored", "--nocapture"]);
-        command.env(PROBE, self.what).env(PROBE_FOLDER, &self.folder);
-        command.stdout(Stdio::piped());
-        command
-    }
-}
-
-/// The line that the helper printed, without what the test harness puts around it.
-fn answer(stdout: &[u8]) -> String {
-    let text = std::str::from_utf8(stdout).unwrap();
-    let line = text.lines().find_map(|line| line.split_once("answer: ")).unwrap();
-    format!("{}\n", line.1)
+    let limited = ["sh", "-c", "ulimit -n 32 && exec \"$@\"", "sh"];
+    let test = "layers::packing_needs_few_handles_and_little_memory";
+    Child::below(&limited, test, project.path()).pass();
 }
 
 fn numbered(number: u32) -> Vec<u8> {
     number.to_le_bytes().repeat(1000)
-}
-
-#[test]
-#[ignore = "the helper process of the tests above, not a test"]
-fn helper_process() {
-    let folder = PathBuf::from(std::env::var_os(PROBE_FOLDER).unwrap());
-    match std::env::var(PROBE).unwrap().as_str() {
-        "open-store" => {
-            let error = Store::open(&folder).unwrap_err();
-            let lines: Vec<_> = error.lines().into_iter().chain(error.hints()).collect();
-            println!("answer: {}", lines.join("|"));
-        }
-        "put-many" => {
-            let store = Store::open(&folder).unwrap();
-            for number in 0..MANY {
-                store.put(&numbered(number)).unwrap();
-            }
-        }
-        "write-half" => {
-            let mut writer = Store::open(&folder).unwrap().writer().unwrap();
-            writer.write_all(b"half").unwrap();
-            println!("answer: half");
-            io::stdin().read_to_end(&mut Vec::new()).unwrap();
-        }
-        "pack" => {
-            let mut names: Vec<_> = fs::read_dir(&folder)
-                .unwrap()
-                .map(|item| item.unwrap().file_name().into_string().unwrap())
-                .collect();
-            names.sort();
-            let disk_entry = |name: String| {
-                let stamp = FileStamp::from(&fs::metadata(folder.join(&name)).unwrap());
-                entry(
-                    &name.clone(),
-                    EntryKind::File(FileSource::Disk(DiskFile { path: name, stamp })),
-                )
-            };
-            let entries = names.into_iter().map(disk_entry).collect();
-            pack_from(&folder, entries, &Store::temporary().unwrap(), 8).unwrap();
-            let status = fs::read_to_string("/proc/self/status").unwrap();
-            let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
-            println!("answer: {}", peak.trim().trim_end_matches(" kB"));
-        }
-        other => panic!("no such helper: {other}"),
-    }
 }

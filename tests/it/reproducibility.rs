@@ -3,23 +3,15 @@
 use std::path::Path;
 use std::process::Command;
 
+use crate::support::child::NOBODY;
 use crate::support::cli::{Outcome, Sandbox, copy};
 
 /// A command and its name in the failure message.
 type Variation = (&'static str, Box<dyn Fn(&Sandbox, &Path) -> Outcome>);
 
-/// Builds below another program: `umask`, `setpriv`, `taskset`.
+/// Builds below another program: `setpriv`, `taskset`.
 fn wrapped(sandbox: &Sandbox, wrapper: &[&str], project: &Path) -> Outcome {
-    let inner = sandbox.command(["build".as_ref(), project.as_os_str()]);
-    let mut command = Command::new(wrapper[0]);
-    command.args(&wrapper[1..]).arg(inner.get_program()).args(inner.get_args());
-    command.env_clear().current_dir(sandbox.work());
-    for (name, value) in inner.get_envs() {
-        if let Some(value) = value {
-            command.env(name, value);
-        }
-    }
-    Outcome::of(&mut command)
+    Outcome::of(&mut sandbox.command_below(wrapper, ["build".as_ref(), project.as_os_str()]))
 }
 
 fn with_environment(sandbox: &Sandbox, project: &Path, name: &str, value: &str) -> Outcome {
@@ -103,11 +95,7 @@ fn variations() -> Vec<Variation> {
                         .unwrap()
                         .success()
                 );
-                wrapped(
-                    sandbox,
-                    &["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"],
-                    &other,
-                )
+                wrapped(sandbox, &NOBODY, &other)
             }),
         ),
         (

@@ -1,6 +1,7 @@
 //! What the stories share: the binary under test, registries, servers that misbehave on purpose,
 //! images.
 
+pub(crate) mod child;
 pub(crate) mod cli;
 pub(crate) mod fault_proxy;
 pub(crate) mod image;
