@@ -7,7 +7,7 @@ use crate::plan::layer_kinds::LAYER_KINDS;
 
 /// The JSON Schema of `dockless.yaml`.
 pub fn schema() -> Value {
-    let shapes: Vec<_> = LAYER_KINDS.iter().map(|kind| (kind.name(), kind.shape())).collect();
+    let shapes: Vec<_> = LAYER_KINDS.iter().map(|kind| (kind.name, kind.shape)).collect();
     config::json_schema(&shapes)
 }
 
@@ -20,10 +20,10 @@ fn layer_docs() -> Vec<config::LayerDocs> {
     LAYER_KINDS
         .iter()
         .map(|kind| config::LayerDocs {
-            name: kind.name(),
-            summary: kind.summary(),
-            example: kind.example(),
-            shape: kind.shape(),
+            name: kind.name,
+            summary: kind.summary,
+            example: kind.example,
+            shape: kind.shape,
         })
         .collect()
 }

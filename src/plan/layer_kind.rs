@@ -9,26 +9,18 @@ use crate::error::{Classified, ErrorKind};
 use crate::oci::Platform;
 
 /// A kind of layer: an entry of [`LAYER_KINDS`](super::layer_kinds::LAYER_KINDS).
-pub trait LayerKind: fmt::Debug + Sync {
+#[derive(Debug)]
+pub struct LayerKind {
     /// The word in `kind:`.
-    fn name(&self) -> &'static str;
-
+    pub name: &'static str,
     /// One sentence for the docs.
-    fn summary(&self) -> &'static str;
-
+    pub summary: &'static str,
     /// A whole layer as a user would write it, in YAML: the docs show it, a test parses it.
-    fn example(&self) -> &'static str;
-
+    pub example: &'static str,
     /// The members it knows, `kind` included.
-    fn shape(&self) -> &'static Shape;
-
-    /// Reads the settings, which fit the shape already, and reports what else is wrong with them.
-    fn parse(
-        &self,
-        settings: &Node,
-        config: &Config,
-        problems: &mut Problems,
-    ) -> Option<Box<dyn LayerSource>>;
+    pub shape: &'static Shape,
+    /// Reads the settings, and reports what is wrong with them beyond their shape.
+    pub parse: fn(&Node, &Config, &mut Problems) -> Option<Box<dyn LayerSource>>,
 }
 
 /// A layer that is wanted: says what it needs to know, then what is in it.

@@ -24,8 +24,8 @@ fn source(
     config: &Config,
     problems: &mut Problems,
 ) -> Option<Box<dyn LayerSource>> {
-    let Some(kind) = LAYER_KINDS.iter().find(|kind| kind.name() == spec.kind) else {
-        let names: Vec<_> = LAYER_KINDS.iter().map(|kind| kind.name()).collect();
+    let Some(kind) = LAYER_KINDS.iter().find(|kind| kind.name == spec.kind) else {
+        let names: Vec<_> = LAYER_KINDS.iter().map(|kind| kind.name).collect();
         problems.report_with_hint(
             &spec.kind_position,
             format!("there is no layer kind `{}`", spec.kind.escape_debug()),
@@ -34,10 +34,10 @@ fn source(
         return None;
     };
     let mut misfits = Problems::new();
-    check(&spec.settings, kind.shape(), &mut misfits);
+    check(&spec.settings, kind.shape, &mut misfits);
     // Read in any case, for what is wrong with the values of members that do fit.
     let mut faults = Problems::new();
-    let source = kind.parse(&spec.settings, config, &mut faults);
+    let source = (kind.parse)(&spec.settings, config, &mut faults);
     if misfits.is_empty() {
         problems.extend(faults.list());
         return source;

@@ -43,7 +43,7 @@ fn docs_command_line_is_generated() {
 fn docs_destinations_and_layer_kinds_are_named_in_the_reference() {
     let (config, cli) = (pipeline::config_reference(), cli::reference());
     for kind in LAYER_KINDS {
-        assert!(config.contains(&format!("`{}`", kind.name())), "{}", kind.name());
+        assert!(config.contains(&format!("`{}`", kind.name)), "{}", kind.name);
     }
     for kind in DESTINATIONS.iter().filter(|kind| !kind.is_remote) {
         assert!(cli.contains(&format!("`{}:", kind.name)), "{}", kind.name);
@@ -54,17 +54,17 @@ fn docs_destinations_and_layer_kinds_are_named_in_the_reference() {
 fn docs_examples_of_layer_kinds_are_read_by_them() {
     let sandbox = Sandbox::new();
     for kind in LAYER_KINDS {
-        let layer = kind.example().replace('\n', "\n    ");
+        let layer = kind.example.replace('\n', "\n    ");
         let text = format!(
             "name: example\nbase: scratch\nlayers:\n  - {}\n",
             layer.trim().trim_start_matches("- ")
         );
-        let file = sandbox.write(&format!("{}.yaml", kind.name()), &text);
+        let file = sandbox.write(&format!("{}.yaml", kind.name), &text);
         let loaded = config::load(&file, None).unwrap();
         let mut problems = loaded.problems;
         let sources = plan::sources(&loaded.config, &mut problems);
-        assert!(problems.is_empty(), "{}: {problems}\n{text}", kind.name());
-        assert_eq!(sources.len(), 1, "{}", kind.name());
+        assert!(problems.is_empty(), "{}: {problems}\n{text}", kind.name);
+        assert_eq!(sources.len(), 1, "{}", kind.name);
     }
 }
 

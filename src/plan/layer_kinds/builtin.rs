@@ -8,8 +8,13 @@ use crate::plan::builtin_base::{PIECES, Piece};
 use crate::plan::{Draft, Inputs, LayerKind, LayerSource, Need, PlanError, certificates};
 
 /// The kind `builtin`.
-#[derive(Debug)]
-pub(super) struct Builtin;
+pub(super) static KIND: LayerKind = LayerKind {
+    name: "builtin",
+    summary: "A small layer that comes with dockless, such as CA certificates.",
+    example: "kind: builtin\nname: ca-certificates\nadd: [corp.pem]\n",
+    shape: &SHAPE,
+    parse,
+};
 
 static SHAPE: Shape = Shape {
     name: "a layer of kind `builtin`",
@@ -39,64 +44,45 @@ struct BuiltinLayer {
     mtime: i64,
 }
 
-impl LayerKind for Builtin {
-    fn name(&self) -> &'static str {
-        "builtin"
+fn parse(
+    settings: &Node,
+    config: &Config,
+    problems: &mut Problems,
+) -> Option<Box<dyn LayerSource>> {
+    let node = settings.get("name")?;
+    let name = node.as_text()?;
+    let piece = Piece::find(name);
+    if piece.is_none() {
+        let names: Vec<_> = PIECES.iter().map(|piece| piece.name).collect();
+        problems.report_with_hint(
+            &node.position,
+            format!("there is no builtin layer `{}`", name.escape_debug()),
+            hint_for(name, &names),
+        );
     }
-
-    fn summary(&self) -> &'static str {
-        "A small layer that comes with dockless, such as CA certificates."
+    let add = settings.get("add");
+    let added: Vec<_> = add
+        .map(Node::one_or_many)
+        .unwrap_or_default()
+        .into_iter()
+        .map(|node| Some((parse_source(node, "add", problems)?, node.position.clone())))
+        .collect();
+    let piece = piece?;
+    if let Some(add) = add
+        && !piece.has_certificates()
+    {
+        problems.report_with_hint(
+            &add.position,
+            format!("nothing can be added to `{name}`"),
+            "`add` is for `ca-certificates`; other files go into a layer of kind `files`",
+        );
+        return None;
     }
-
-    fn example(&self) -> &'static str {
-        "kind: builtin\nname: ca-certificates\nadd: [corp.pem]\n"
-    }
-
-    fn shape(&self) -> &'static Shape {
-        &SHAPE
-    }
-
-    fn parse(
-        &self,
-        settings: &Node,
-        config: &Config,
-        problems: &mut Problems,
-    ) -> Option<Box<dyn LayerSource>> {
-        let node = settings.get("name")?;
-        let name = node.as_text()?;
-        let piece = Piece::find(name);
-        if piece.is_none() {
-            let names: Vec<_> = PIECES.iter().map(|piece| piece.name).collect();
-            problems.report_with_hint(
-                &node.position,
-                format!("there is no builtin layer `{}`", name.escape_debug()),
-                hint_for(name, &names),
-            );
-        }
-        let add = settings.get("add");
-        let added: Vec<_> = add
-            .map(Node::one_or_many)
-            .unwrap_or_default()
-            .into_iter()
-            .map(|node| Some((parse_source(node, "add", problems)?, node.position.clone())))
-            .collect();
-        let piece = piece?;
-        if let Some(add) = add
-            && !piece.has_certificates()
-        {
-            problems.report_with_hint(
-                &add.position,
-                format!("nothing can be added to `{name}`"),
-                "`add` is for `ca-certificates`; other files go into a layer of kind `files`",
-            );
-            return None;
-        }
-        Some(Box::new(BuiltinLayer {
-            piece,
-            added: added.into_iter().collect::<Option<_>>()?,
-            mtime: config.mtime,
-        }))
-    }
+    Some(Box::new(BuiltinLayer {
+        piece,
+        added: added.into_iter().collect::<Option<_>>()?,
+        mtime: config.mtime,
+    }))
 }
 
 impl LayerSource for BuiltinLayer {

@@ -17,8 +17,19 @@ const SPECIAL_BITS: u32 = 0o7000;
 const SHOWN_NAMES: usize = 3;
 
 /// The kind `files`.
-#[derive(Debug)]
-pub(super) struct Files;
+pub(super) static KIND: LayerKind = LayerKind {
+    name: "files",
+    summary: "Files and folders of the project.",
+    example: r#"kind: files
+copy:
+  - {src: src, dest: /app, exclude: ["**/*.pyc"]}
+  - {src: run.sh, dest: /usr/local/bin/, mode: "0755"}
+directories:
+  - {path: /var/lib/agent, mode: "0750", owner: "65532:65532"}
+"#,
+    shape: &SHAPE,
+    parse,
+};
 
 static SHAPE: Shape = Shape {
     name: "a layer of kind `files`",
@@ -131,58 +142,32 @@ struct Copy {
     is_read_only: bool,
 }
 
-impl LayerKind for Files {
-    fn name(&self) -> &'static str {
-        "files"
+fn parse(
+    settings: &Node,
+    config: &Config,
+    problems: &mut Problems,
+) -> Option<Box<dyn LayerSource>> {
+    let items = |key| settings.get(key).map(Node::one_or_many).unwrap_or_default();
+    if items("copy").is_empty() && items("directories").is_empty() {
+        problems.report_with_hint(
+            &settings.position,
+            "a layer of kind `files` with nothing in it",
+            "add `copy: [{src: …, dest: …}]`",
+        );
+        return None;
     }
-
-    fn summary(&self) -> &'static str {
-        "Files and folders of the project."
-    }
-
-    fn example(&self) -> &'static str {
-        r#"kind: files
-copy:
-  - {src: src, dest: /app, exclude: ["**/*.pyc"]}
-  - {src: run.sh, dest: /usr/local/bin/, mode: "0755"}
-directories:
-  - {path: /var/lib/agent, mode: "0750", owner: "65532:65532"}
-"#
-    }
-
-    fn shape(&self) -> &'static Shape {
-        &SHAPE
-    }
-
-    fn parse(
-        &self,
-        settings: &Node,
-        config: &Config,
-        problems: &mut Problems,
-    ) -> Option<Box<dyn LayerSource>> {
-        let items = |key| settings.get(key).map(Node::one_or_many).unwrap_or_default();
-        if items("copy").is_empty() && items("directories").is_empty() {
-            problems.report_with_hint(
-                &settings.position,
-                "a layer of kind `files` with nothing in it",
-                "add `copy: [{src: …, dest: …}]`",
-            );
-            return None;
-        }
-        let copies: Vec<_> =
-            items("copy").into_iter().map(|item| parse_copy(item, problems)).collect();
-        let directories: Vec<_> = items("directories")
-            .into_iter()
-            .map(|item| parse_directory(item, config.mtime, problems))
-            .collect();
-        let copies: Option<Vec<_>> = copies.into_iter().collect();
-        Some(Box::new(FilesLayer {
-            name: settings.get_text("name").map(str::to_owned),
-            copies: copies?.into_iter().flatten().collect(),
-            directories: directories.into_iter().collect::<Option<_>>()?,
-            mtime: config.mtime,
-        }))
-    }
+    let copies: Vec<_> = items("copy").into_iter().map(|item| parse_copy(item, problems)).collect();
+    let directories: Vec<_> = items("directories")
+        .into_iter()
+        .map(|item| parse_directory(item, config.mtime, problems))
+        .collect();
+    let copies: Option<Vec<_>> = copies.into_iter().collect();
+    Some(Box::new(FilesLayer {
+        name: settings.get_text("name").map(str::to_owned),
+        copies: copies?.into_iter().flatten().collect(),
+        directories: directories.into_iter().collect::<Option<_>>()?,
+        mtime: config.mtime,
+    }))
 }
 
 /// Reads an item of `copy`: one [`struct@Copy`] per source. Everything that is wrong is reported.

@@ -57,8 +57,13 @@ const FUEL: u64 = 100_000;
 const RECURSION_LIMIT: usize = 50;
 
 /// The kind `template`.
-#[derive(Debug)]
-pub(super) struct Template;
+pub(super) static KIND: LayerKind = LayerKind {
+    name: "template",
+    summary: "One file, rendered from what the config says.",
+    example: "kind: template\ntemplate: entrypoint.sh\ndest: /app/entrypoint.sh\n",
+    shape: &SHAPE,
+    parse,
+};
 
 static SHAPE: Shape = Shape {
     name: "a layer of kind `template`",
@@ -117,53 +122,32 @@ struct Settings {
     extra: BTreeMap<String, String>,
 }
 
-impl LayerKind for Template {
-    fn name(&self) -> &'static str {
-        "template"
-    }
-
-    fn summary(&self) -> &'static str {
-        "One file, rendered from what the config says."
-    }
-
-    fn example(&self) -> &'static str {
-        "kind: template\ntemplate: entrypoint.sh\ndest: /app/entrypoint.sh\n"
-    }
-
-    fn shape(&self) -> &'static Shape {
-        &SHAPE
-    }
-
-    fn parse(
-        &self,
-        settings: &Node,
-        config: &Config,
-        problems: &mut Problems,
-    ) -> Option<Box<dyn LayerSource>> {
-        let text = parse_text(settings, problems);
-        let dest = settings.get("dest").and_then(|node| ImagePath::parse(node, "dest", problems));
-        let mode =
-            member(settings, "mode", None, |node| parse_mode(node, "mode", problems).map(Some));
-        let owner =
-            member(settings, "owner", Owner::default(), |node| Owner::parse(node, problems));
-        let extra = parse_variables(settings, problems);
-        let (text, dest, mode, owner) = (text?, dest?, mode?, owner?);
-        Some(Box::new(TemplateLayer {
-            name: settings.get_text("name").map(str::to_owned),
-            dest: dest.place(text.file_name()),
-            text,
-            mode,
-            owner,
-            mtime: config.mtime,
-            settings: Settings {
-                name: config.name.clone(),
-                run: config.run.clone(),
-                labels: config.labels.clone(),
-                extra: extra?,
-            },
-            position: settings.position.clone(),
-        }))
-    }
+fn parse(
+    settings: &Node,
+    config: &Config,
+    problems: &mut Problems,
+) -> Option<Box<dyn LayerSource>> {
+    let text = parse_text(settings, problems);
+    let dest = settings.get("dest").and_then(|node| ImagePath::parse(node, "dest", problems));
+    let mode = member(settings, "mode", None, |node| parse_mode(node, "mode", problems).map(Some));
+    let owner = member(settings, "owner", Owner::default(), |node| Owner::parse(node, problems));
+    let extra = parse_variables(settings, problems);
+    let (text, dest, mode, owner) = (text?, dest?, mode?, owner?);
+    Some(Box::new(TemplateLayer {
+        name: settings.get_text("name").map(str::to_owned),
+        dest: dest.place(text.file_name()),
+        text,
+        mode,
+        owner,
+        mtime: config.mtime,
+        settings: Settings {
+            name: config.name.clone(),
+            run: config.run.clone(),
+            labels: config.labels.clone(),
+            extra: extra?,
+        },
+        position: settings.position.clone(),
+    }))
 }
 
 fn parse_text(settings: &Node, problems: &mut Problems) -> Option<TextSource> {
