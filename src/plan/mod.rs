@@ -14,6 +14,7 @@ mod layer_kind;
 pub mod layer_kinds;
 pub mod pattern;
 mod planner;
+mod rendering;
 mod root;
 mod summary;
 mod tags;
