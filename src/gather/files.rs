@@ -13,9 +13,10 @@ use std::rc::Rc;
 use bytes::Bytes;
 
 use super::error::{Fault, FaultCause, FilesError};
+use super::filter::Filter;
 use super::folder::LookKind;
 use super::project::{Place, Project, parts};
-use super::walk::{Filter, Listing, Walk};
+use super::walk::{Listing, Walk};
 use crate::config::Position;
 use crate::error::Result;
 use crate::event::{Action, Events, readable_size};

@@ -10,6 +10,7 @@ mod credentials;
 mod error;
 pub mod facts;
 mod files;
+mod filter;
 mod folder;
 mod project;
 mod remarks;

@@ -10,34 +10,16 @@ use std::fs::File;
 use std::rc::Rc;
 
 use super::error::FaultCause;
+use super::filter::{Filter, Judgement};
 use super::folder::{Folder, Look, LookKind};
 use super::project::{Place, Project, is_version_control, join, name_of, parts};
 use super::remarks::Remarks;
-use crate::plan::pattern::{PatternSet, PatternUse, Verdict};
+use crate::plan::pattern::PatternUse;
 use crate::plan::{DiskFile, FileStamp, Links, TreeEntry, TreeEntryKind};
 use crate::sys::beneath;
 
 /// How many entries a tree may get through links: folders of links to each other have no end.
 const MAX_LINKED: usize = 1_000_000;
-
-/// The patterns that decide what of a source is wanted.
-#[derive(Debug)]
-pub(super) struct Filter {
-    /// The `.dockerignore`, rooted at the project's folder.
-    pub(super) ignore: Rc<PatternSet>,
-    /// Rooted at the source.
-    pub(super) exclude: PatternSet,
-    /// Rooted at the source; a path must be matched by every list.
-    pub(super) include: Vec<PatternSet>,
-}
-
-/// What the patterns say of one path; needed for what is below it.
-#[derive(Debug, Default)]
-struct Judgement {
-    ignore: Option<Verdict>,
-    exclude: Option<Verdict>,
-    include: Vec<Verdict>,
-}
 
 /// What a walk found.
 #[derive(Debug)]
@@ -397,45 +379,6 @@ impl<'a> Walk<'a> {
     }
 }
 
-impl Judgement {
-    /// What is said of the source itself: only `.dockerignore` knows what is above it.
-    fn of_source(filter: &Filter, in_project: &str) -> Self {
-        let ignore = (!in_project.is_empty()).then(|| filter.ignore.matches_from_root(in_project));
-        Self { ignore, ..Self::default() }
-    }
-
-    /// What is said of a name in a folder that this is the judgement on.
-    fn below(&self, filter: &Filter, in_source: &str, in_project: &str) -> Self {
-        let include = filter.include.iter().enumerate();
-        Self {
-            ignore: Some(filter.ignore.matches(in_project, self.ignore.as_ref())),
-            exclude: Some(filter.exclude.matches(in_source, self.exclude.as_ref())),
-            include: include
-                .map(|(at, set)| set.matches(in_source, self.include.get(at)))
-                .collect(),
-        }
-    }
-}
-
-impl Filter {
-    /// Whether a path is wanted, and whether anything below it may be.
-    fn decide(&self, judgement: &Judgement, in_source: &str, in_project: &str) -> (bool, bool) {
-        let is_match = |verdict: &Option<Verdict>| verdict.as_ref().is_some_and(|it| it.is_match);
-        let (is_ignored, is_excluded) = (is_match(&judgement.ignore), is_match(&judgement.exclude));
-        // The source itself has no verdicts of the include lists: they are about what is in it.
-        let is_included = judgement.include.iter().all(|verdict| verdict.is_match);
-        let is_wanted = !is_ignored && !is_excluded && is_included;
-        let is_open = (!is_ignored || self.ignore.may_contain_exceptions(in_project))
-            && (!is_excluded || self.exclude.may_contain_exceptions(in_source))
-            && self
-                .include
-                .iter()
-                .zip(&judgement.include)
-                .all(|(set, verdict)| verdict.is_match || set.may_contain_matches(in_source));
-        (is_wanted, is_open)
-    }
-}
-
 /// Whether a link at a path, followed by its text alone, leaves the folder that the path is below.
 fn leaves(path: &str, target: &str) -> bool {
     let mut depth = path.matches('/').count();
@@ -461,6 +404,7 @@ mod tests {
     use std::process::Command;
 
     use super::*;
+    use crate::plan::pattern::PatternSet;
 
     #[test]
     fn a_link_leaves_by_its_text() {
