@@ -59,6 +59,8 @@ pub struct ParseContext {
     pub source: ConfigSource,
     /// The file below the project's folder, parts joined by `/`; nothing when it lies elsewhere.
     pub path: Option<String>,
+    /// Whether the file must name a base: the command line does not.
+    pub needs_base: bool,
     /// The files asked for by [`ConfigFormat::imports`] that could be read, by path as written.
     pub imported: BTreeMap<String, Config>,
 }
@@ -89,7 +91,7 @@ pub(crate) mod testing {
         let parsed = ParsedFile::parse(text, &file.into(), &mut problems);
         let source =
             ConfigSource { file: file.into(), format: format.name(), directory: "/project".into() };
-        let context = ParseContext { source, path: Some(file.into()), imported };
+        let context = ParseContext { source, path: Some(file.into()), needs_base: true, imported };
         let config = parsed.and_then(|parsed| format.parse(&parsed, &context, &mut problems));
         let line = |problem: crate::config::Problem| {
             let hint = problem.hint.map(|hint| format!("; {hint}")).unwrap_or_default();

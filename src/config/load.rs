@@ -10,8 +10,8 @@ use std::sync::Arc;
 use super::formats::FORMATS;
 use super::load_error::{LoadError, MAX_BYTES, shown};
 use super::{
-    Config, ConfigFormat, ConfigSource, Import, Node, ParseContext, ParsedFile, Position, Problems,
-    Template, TemplateError,
+    Base, Config, ConfigFormat, ConfigSource, Import, Node, ParseContext, ParsedFile, Position,
+    Problems, Template, TemplateError,
 };
 use crate::error::{Classified as _, Result};
 use crate::sys::Environment;
@@ -28,11 +28,12 @@ pub struct Loaded {
 /// Reads the config of a project.
 ///
 /// `path` is the project's folder or its config; `file`, from `-f`, a config that has another name
-/// or lies elsewhere. Paths in the config are relative to the project's folder either way.
+/// or lies elsewhere. Paths in the config are relative to the project's folder either way. `base`
+/// stands for the one of the config, which then needs none.
 ///
 /// # Errors
 /// When there is no config that can be read, or nothing of it can be understood.
-pub fn load(path: &Path, file: Option<&Path>) -> Result<Loaded> {
+pub fn load(path: &Path, file: Option<&Path>, base: Option<&Base>) -> Result<Loaded> {
     let place = Place::find(path, file)?;
     let mut problems = Problems::new();
     let Some(parsed) = parse_file(&place.file, &mut problems)? else {
@@ -52,10 +53,14 @@ pub fn load(path: &Path, file: Option<&Path>) -> Result<Loaded> {
     let context = ParseContext {
         source: place.source(&place.file, format),
         path: place.path_below(),
+        needs_base: base.is_none(),
         imported,
     };
     match format.parse(&parsed, &context, &mut problems) {
-        Some(config) => Ok(Loaded { config, problems }),
+        Some(mut config) => {
+            config.base = base.cloned().unwrap_or(config.base);
+            Ok(Loaded { config, problems })
+        }
         None => Err(problems.into()),
     }
 }
@@ -243,6 +248,7 @@ fn load_import(
     let context = ParseContext {
         source: place.source(&file, format),
         path: parts.map(|parts| parts.join("/")),
+        needs_base: false,
         imported: BTreeMap::new(),
     };
     format.parse(&parsed, &context, problems)

@@ -73,11 +73,9 @@ fn explain(error: Error) -> Error {
 
 /// Reads the project that was asked for.
 pub(super) fn load(request: &ProjectRequest, events: &Events) -> Result<Project> {
+    let base = request.base.as_deref().map(parse_base).transpose()?;
     let Loaded { mut config, mut problems } =
-        config::load(&request.path, request.file.as_deref()).map_err(explain)?;
-    if let Some(base) = &request.base {
-        config.base = parse_base(base)?;
-    }
+        config::load(&request.path, request.file.as_deref(), base.as_ref()).map_err(explain)?;
     if !request.platforms.is_empty() {
         config.platforms.clone_from(&request.platforms);
         config.platforms.dedup();

@@ -310,3 +310,14 @@ fn a_dry_run_says_how_a_container_is_run_and_what_platforms_share() {
     assert!(!plan.contains("GREETING="), "{plan}");
     assert_eq!(plan.matches("of our own").count(), 1, "{plan}");
 }
+
+#[test]
+fn a_base_on_the_command_line_stands_for_the_one_of_the_config() {
+    let sandbox = Sandbox::new();
+    sandbox.write("with/dockless.yaml", "name: x\nbase: scratch\n");
+    sandbox.write("without/dockless.yaml", "name: x\n");
+    let expected = sandbox.run(["build", "with"]);
+    assert_eq!(sandbox.run(["build", "without"]).code, 2);
+    let outcome = sandbox.run(["build", "without", "--base", "scratch"]);
+    assert_eq!((outcome.code, outcome.stdout), (0, expected.stdout));
+}

@@ -305,7 +305,7 @@ fn an_agent_behind_a_link_stays_in_the_project() {
 #[test]
 fn problems_do_not_hide_what_was_understood() {
     let project = Project::new(&[("dockless.yaml", "name: x\nbse: y\nlayers: [{kind: files}]\n")]);
-    let loaded = config::load(project.path(), None).unwrap();
+    let loaded = config::load(project.path(), None, None).unwrap();
     assert_eq!((loaded.config.name.as_str(), loaded.config.layers.len()), ("x", 1));
     assert_eq!(loaded.problems.list().len(), 2);
 }
@@ -368,7 +368,7 @@ fn load(path: &Path) -> Result<Loaded, String> {
 }
 
 fn load_with(path: &Path, file: Option<&Path>) -> Result<Loaded, String> {
-    let loaded = config::load(path, file).map_err(|error| {
+    let loaded = config::load(path, file, None).map_err(|error| {
         assert_eq!(error.kind().exit_code(), 2);
         let hints = error.hints().into_iter().map(|hint| format!("hint: {hint}"));
         error.lines().into_iter().chain(hints).collect::<Vec<_>>().join("\n")

@@ -60,7 +60,7 @@ fn docs_examples_of_layer_kinds_are_read_by_them() {
             layer.trim().trim_start_matches("- ")
         );
         let file = sandbox.write(&format!("{}.yaml", kind.name), &text);
-        let loaded = config::load(&file, None).unwrap();
+        let loaded = config::load(&file, None, None).unwrap();
         let mut problems = loaded.problems;
         let sources = plan::sources(&loaded.config, &mut problems);
         assert!(problems.is_empty(), "{}: {problems}\n{text}", kind.name);
@@ -81,7 +81,7 @@ fn docs_configs_of_the_readme_are_valid() {
     assert!(!configs.is_empty());
     for (number, text) in configs.iter().enumerate() {
         let file = sandbox.write(&format!("{number}.yaml"), text);
-        let loaded = config::load(&file, None).unwrap();
+        let loaded = config::load(&file, None, None).unwrap();
         let mut problems = loaded.problems;
         plan::sources(&loaded.config, &mut problems);
         assert!(problems.is_empty(), "{problems}");

@@ -72,7 +72,7 @@ impl ConfigFormat for Dockless {
             None => Config::empty(context.source.clone()),
         };
         if root.get("agent").is_none() {
-            report_missing(root, problems);
+            report_missing(root, context.needs_base, problems);
         }
         read_image(root, &mut config, problems);
         read_run_settings(root, &mut config, problems);
@@ -113,13 +113,13 @@ fn allows(range: &VersionReq, version: &str) -> bool {
         .is_ok_and(|version: Version| range.matches(&Version { pre: Prerelease::EMPTY, ..version }))
 }
 
-fn report_missing(root: &Node, problems: &mut Problems) {
+fn report_missing(root: &Node, needs_base: bool, problems: &mut Problems) {
     let Value::Mapping(_) = root.value else { return };
-    for (name, hint) in [
-        ("name", "add `name: …`, the image's title"),
-        ("base", "add `base: …`, for instance `builtin:static` or `python:3.12-slim`"),
+    for (name, is_needed, hint) in [
+        ("name", true, "add `name: …`, the image's title"),
+        ("base", needs_base, "add `base: …`, for instance `builtin:static` or `python:3.12-slim`"),
     ] {
-        if root.get(name).is_none() {
+        if is_needed && root.get(name).is_none() {
             problems.report_with_hint(&root.position, format!("`{name}` is missing"), hint);
         }
     }

@@ -500,6 +500,7 @@ test_cases_file: tests.yaml
         let mut context = ParseContext {
             source: ConfigSource { file: "f".into(), format: "holodeck", directory: "/p".into() },
             path: Some("agents/support/my.yaml".into()),
+            needs_base: true,
             imported: BTreeMap::new(),
         };
         let mut problems = Problems::new();
