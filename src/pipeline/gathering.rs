@@ -100,7 +100,11 @@ async fn vcs_facts(folder: &gather::Project, context: &Context) -> Option<VcsFac
             Some(facts)
         }
         Err(unknown) => {
-            events.detail(unknown.to_string());
+            match &unknown.cure {
+                // There is a repository that git will not speak of: labels would vanish in silence.
+                Some(cure) => events.warn("vcs-unknown", unknown.to_string(), Some(cure.clone())),
+                None => events.detail(unknown.to_string()),
+            }
             Some(VcsFacts { unknown: Some(unknown), ..VcsFacts::default() })
         }
     }

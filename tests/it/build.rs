@@ -321,3 +321,27 @@ fn a_base_on_the_command_line_stands_for_the_one_of_the_config() {
     let outcome = sandbox.run(["build", "without", "--base", "scratch"]);
     assert_eq!((outcome.code, outcome.stdout), (0, expected.stdout));
 }
+
+#[test]
+fn a_checkout_that_git_refuses_is_told_with_the_cure() {
+    let sandbox = Sandbox::new();
+    let config = sandbox.write("repo/dockless.yaml", "name: x\nbase: scratch\n");
+    let folder = config.parent().unwrap().canonicalize().unwrap();
+    let made = std::process::Command::new("git").arg("init").arg("--quiet").arg(&folder).status();
+    assert!(made.unwrap().success());
+    // Git's own tests make it believe that the folder is another user's in this way.
+    let output = sandbox
+        .command(["build", "repo"])
+        .env("GIT_TEST_ASSUME_DIFFERENT_OWNER", "1")
+        .output()
+        .unwrap();
+    let stderr = String::from_utf8(output.stderr).unwrap();
+    let shown = folder.display();
+    let warning = format!(
+        "warning: git knows nothing of this folder (detected dubious ownership in repository at \
+         '{shown}'), and no CI variable names a commit\n  hint: git config --global --add \
+         safe.directory {shown}\n"
+    );
+    assert!(stderr.contains(&warning), "{stderr}");
+    assert_eq!(output.status.code(), Some(0));
+}
