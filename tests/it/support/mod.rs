@@ -7,3 +7,4 @@ pub(crate) mod fault_proxy;
 pub(crate) mod image;
 pub(crate) mod registry;
 pub(crate) mod server;
+pub(crate) mod tokens;

@@ -1,0 +1,239 @@
+//! Blobs: pushed, mounted, streamed, read back.
+
+use std::io::Write as _;
+
+use dockless::event::{Action, Event, Events};
+use dockless::oci::{Descriptor, Digest, MediaType};
+use dockless::registry::{BlobOutcome, BlobSource, Error as RegistryError, ManifestOutcome};
+
+use super::super::support::fault_proxy::{Fault, FaultProxy, refusal, status};
+use super::super::support::registry::Registry;
+use super::{LAYER_BYTES, Story, cause, impatient, read, repository};
+
+#[tokio::test]
+async fn reads_back_what_it_pushed() {
+    let registry = Registry::start();
+    let story = Story::new();
+    let tag = repository(&registry.host(), "acme/hello").at_tag("v1");
+    let mut file = tempfile::NamedTempFile::new().unwrap();
+    file.write_all(&story.layer).unwrap();
+    let source = BlobSource::File(file.path().to_owned());
+    let layer = story.layer_descriptor();
+
+    assert_eq!(story.client.resolve(&tag).await.unwrap(), None);
+    let outcome = story.push_blob(&tag.repository, &layer, &source, None).await.unwrap();
+    assert_eq!(outcome, BlobOutcome::Uploaded);
+    assert_eq!(story.push_layer(&tag.repository).await.unwrap(), BlobOutcome::Present);
+    assert_eq!(story.push(&tag).await.unwrap(), ManifestOutcome::Put);
+    assert_eq!(story.put(&tag).await.unwrap(), ManifestOutcome::Unchanged);
+    story.assert_pushed(&registry, &tag).await;
+
+    let manifest = Descriptor::of(MediaType::OciManifest, &story.manifest());
+    assert_eq!(story.client.resolve(&tag).await.unwrap(), Some(manifest.clone()));
+    let by_digest = tag.repository.at_digest(manifest.digest);
+    assert_eq!(story.client.fetch_manifest(&by_digest).await.unwrap().digest, manifest.digest);
+    assert_eq!(story.clock.waits(), []);
+}
+
+#[tokio::test]
+async fn tells_its_task_of_every_byte() {
+    let registry = Registry::start();
+    let proxy = FaultProxy::start(&registry.host()).await;
+    proxy.on("PUT", "/blobs/uploads/", [Fault::CutRequest(1024 * 1024)]);
+    let story = Story::new();
+    let (events, receiver) = Events::channel();
+    let task = events.task(Action::Upload, "layer", Some(LAYER_BYTES as u64));
+    let repository = repository(&proxy.server().host(), "a");
+    let source = BlobSource::Bytes(story.layer.clone());
+    let layer = story.layer_descriptor();
+    story.client.push_blob(&repository, &layer, &source, None, &task).await.unwrap();
+    task.finish("done");
+    drop(events);
+    let sums: Vec<u64> = receiver
+        .iter()
+        .filter_map(|event| match event {
+            Event::TaskProgress { bytes, .. } => Some(bytes),
+            _ => None,
+        })
+        .collect();
+    assert!(sums.contains(&0), "the second try starts at zero: {sums:?}");
+    assert_eq!(sums.last(), Some(&(LAYER_BYTES as u64)));
+}
+
+#[tokio::test]
+async fn mounts_what_another_repository_has() {
+    let registry = Registry::start();
+    let proxy = FaultProxy::start(&registry.host()).await;
+    let host = proxy.server().host();
+    let story = Story::new();
+    let (base, target) = (repository(&host, "base"), repository(&host, "target"));
+    story.push_layer(&base).await.unwrap();
+    let before = proxy.server().requests().len();
+    let layer = story.layer_descriptor();
+    let source = BlobSource::Registry(base.clone());
+    let outcome = story.push_blob(&target, &layer, &source, Some(&base)).await.unwrap();
+    assert_eq!(outcome, BlobOutcome::Mounted);
+    assert_eq!(
+        proxy.server().requests()[before..],
+        [
+            format!("HEAD /v2/target/blobs/{}", layer.digest),
+            "POST /v2/target/blobs/uploads/".into()
+        ]
+    );
+    assert_eq!(read(&story.client, &target, &layer).await.unwrap(), story.layer);
+}
+
+#[tokio::test]
+async fn uploads_when_a_mount_is_refused() {
+    let registry = Registry::start();
+    for refused in [401, 403, 404, 405, 500] {
+        let proxy = FaultProxy::start(&registry.host()).await;
+        let host = proxy.server().host();
+        proxy.on("POST", "mount=", [refusal(refused, "DENIED")]);
+        let story = Story::new();
+        let target = repository(&host, &format!("refused{refused}"));
+        let (layer, source) = (story.layer_descriptor(), BlobSource::Bytes(story.layer.clone()));
+        let from = repository(&host, "base");
+        let outcome = story.push_blob(&target, &layer, &source, Some(&from)).await.unwrap();
+        assert_eq!(outcome, BlobOutcome::Uploaded, "{refused}");
+        assert!(proxy.is_exhausted(), "{refused}");
+    }
+}
+
+#[tokio::test]
+async fn goes_on_in_the_session_that_a_failed_mount_opens() {
+    let registry = Registry::start();
+    let proxy = FaultProxy::start(&registry.host()).await;
+    let story = Story::new();
+    let (base, target) =
+        (repository(&proxy.server().host(), "empty"), repository(&proxy.server().host(), "target"));
+    let (layer, source) = (story.layer_descriptor(), BlobSource::Bytes(story.layer.clone()));
+    let outcome = story.push_blob(&target, &layer, &source, Some(&base)).await.unwrap();
+    assert_eq!(outcome, BlobOutcome::Uploaded);
+    let methods: Vec<_> = proxy.server().seen().into_iter().map(|seen| seen.method).collect();
+    assert_eq!(methods, ["HEAD", "POST", "PUT"]);
+}
+
+#[tokio::test]
+async fn damage_at_the_source_is_asked_for_once_more() {
+    let (from, to) = (Registry::start(), Registry::start());
+    let story = Story::new();
+    story.push_layer(&repository(&from.host(), "base")).await.unwrap();
+    let proxy = FaultProxy::start(&from.host()).await;
+    let source = BlobSource::Registry(repository(&proxy.server().host(), "base"));
+    let (layer, target) = (story.layer_descriptor(), repository(&to.host(), "target"));
+    proxy.on("GET", "/blobs/", [Fault::Corrupt]);
+    story.push_blob(&target, &layer, &source, None).await.unwrap();
+    assert_eq!(read(&story.client, &target, &layer).await.unwrap(), story.layer);
+
+    let target = repository(&to.host(), "other");
+    proxy.on("GET", "/blobs/", [Fault::Corrupt, Fault::Corrupt]);
+    assert!(story.push_blob(&target, &layer, &source, None).await.is_err());
+    let missing = story.client.open_blob(&target, &layer).await;
+    assert!(missing.is_err_and(|error| matches!(cause(&error), RegistryError::NotFound { .. })));
+}
+
+#[tokio::test]
+async fn streams_from_one_registry_to_another() {
+    let (from, to) = (Registry::start(), Registry::start());
+    let proxy = FaultProxy::start(&from.host()).await;
+    proxy.on("GET", "/blobs/", [Fault::CutAnswer(1024 * 1024)]);
+    let story = Story::new();
+    let base = repository(&proxy.server().host(), "base");
+    story.push_layer(&base).await.unwrap();
+    let target = repository(&to.host(), "target");
+    let source = BlobSource::Registry(base);
+    let layer = story.layer_descriptor();
+    let outcome = story.push_blob(&target, &layer, &source, None).await.unwrap();
+    assert_eq!(outcome, BlobOutcome::Uploaded);
+    assert!(proxy.is_exhausted());
+    assert_eq!(read(&story.client, &target, &layer).await.unwrap(), story.layer);
+}
+
+#[tokio::test]
+async fn a_download_goes_on_where_it_broke() {
+    let registry = Registry::start();
+    let story = Story::with(impatient(), Vec::new());
+    let direct = repository(&registry.host(), "a");
+    story.push_layer(&direct).await.unwrap();
+    let layer = story.layer_descriptor();
+    let half = 1024 * 1024;
+    let range = |value: &str| Fault::Header("content-range", value.into());
+    for (faults, requests) in [
+        (vec![Fault::CutAnswer(half)], 2),
+        (vec![Fault::CutAnswer(0)], 2),
+        (vec![Fault::CutAnswer(half), Fault::CutAnswer(half)], 3),
+        (vec![Fault::StallAnswer(half)], 2),
+        (vec![status(503, None), status(502, None)], 3),
+        (vec![Fault::CutAnswer(half), Fault::HideRange], 2),
+        // An answer for another range is not trusted: everything is asked for again.
+        (vec![Fault::CutAnswer(half), range("bytes 5-9/10")], 3),
+        (vec![Fault::CutAnswer(half), range("")], 3),
+        (vec![Fault::CutAnswer(half), status(416, None)], 3),
+    ] {
+        let proxy = FaultProxy::start(&registry.host()).await;
+        let case = format!("{faults:?}");
+        proxy.on("GET", "/blobs/", faults);
+        let repository = repository(&proxy.server().host(), "a");
+        let bytes = read(&story.client, &repository, &layer).await;
+        assert!(bytes.unwrap_or_else(|error| panic!("{case}: {error}")) == story.layer, "{case}");
+        assert_eq!(proxy.server().requests().len(), requests, "{case}");
+    }
+}
+
+#[tokio::test]
+async fn wrong_bytes_are_never_taken() {
+    let registry = Registry::start();
+    let story = Story::new();
+    let direct = repository(&registry.host(), "a");
+    let reference = direct.at_tag("v1");
+    story.push(&reference).await.unwrap();
+    let proxy = FaultProxy::start(&registry.host()).await;
+    let repository = repository(&proxy.server().host(), "a");
+
+    proxy.on("GET", "/blobs/", [Fault::Corrupt]);
+    let layer = story.layer_descriptor();
+    let error = read(&story.client, &repository, &layer).await.unwrap_err();
+    let cause = error.get_ref().and_then(|cause| cause.downcast_ref::<RegistryError>());
+    assert!(
+        matches!(cause, Some(RegistryError::WrongDigest { expected, .. }) if *expected == layer.digest),
+        "{error}"
+    );
+
+    // One bad answer may be a bad cache; two are a bad registry.
+    let config = Descriptor::of(MediaType::OciConfig, &story.config);
+    proxy.on("GET", "/blobs/", [Fault::Corrupt]);
+    assert_eq!(story.client.fetch_blob(&repository, &config).await.unwrap(), story.config);
+    proxy.on("GET", "/blobs/", [Fault::Corrupt, Fault::Corrupt]);
+    let error = story.client.fetch_blob(&repository, &config).await.unwrap_err();
+    assert!(matches!(self::cause(&error), RegistryError::WrongDigest { .. }), "{error}");
+
+    let by_digest = repository.at_digest(Digest::of(&story.manifest()));
+    proxy.on("GET", "/manifests/", [Fault::Corrupt]);
+    assert_eq!(story.client.fetch_manifest(&by_digest).await.unwrap().bytes, story.manifest());
+    proxy.on("GET", "/manifests/", [Fault::Corrupt, Fault::Corrupt]);
+    assert!(story.client.fetch_manifest(&by_digest).await.is_err());
+
+    // The descriptor's size rules, whatever the registry sends.
+    for (size, is_whole) in [(layer.size - 1, false), (layer.size, true)] {
+        let descriptor = Descriptor::new(MediaType::OciLayer, layer.digest, size);
+        assert_eq!(read(&story.client, &repository, &descriptor).await.is_ok(), is_whole, "{size}");
+    }
+    proxy.on("GET", "/blobs/", [Fault::Header("content-encoding", "gzip".into())]);
+    assert!(read(&story.client, &repository, &layer).await.is_err());
+}
+
+#[tokio::test]
+async fn a_file_that_changed_is_not_sent() {
+    let registry = Registry::start();
+    let story = Story::new();
+    let mut file = tempfile::NamedTempFile::new().unwrap();
+    file.write_all(b"shorter").unwrap();
+    let source = BlobSource::File(file.path().to_owned());
+    let target = repository(&registry.host(), "a");
+    let layer = story.layer_descriptor();
+    let error = story.push_blob(&target, &layer, &source, None).await.unwrap_err();
+    assert!(matches!(cause(&error), RegistryError::Source { .. }), "{error}");
+    assert_eq!(error.lines().last().unwrap(), "it has 7 bytes and had 3145728 when it was hashed");
+    assert_eq!(story.clock.waits(), []);
+}

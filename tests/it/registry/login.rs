@@ -1,0 +1,232 @@
+//! Who we are: passwords, tokens, rights.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use dockless::error::ErrorKind;
+use dockless::registry::keychains::AuthFile;
+use dockless::registry::{BlobOutcome, BlobSource, Error as RegistryError, Settings};
+use dockless::sys::Clock as _;
+use dockless::sys::command::{Commands, FakeCommands};
+
+use super::super::support::fault_proxy::{Fault, FaultProxy, refusal, status};
+use super::super::support::registry::{PASSWORD, Registry, USERNAME};
+
+use super::super::support::tokens::{TokenServer, basic, moved};
+use super::{Story, cause, repository};
+
+#[tokio::test]
+async fn logs_in_with_a_password() {
+    let registry = Registry::start_with_password();
+    let reference = repository(&registry.host(), "a").at_tag("v1");
+    let story = Story::logged_in(&registry.host(), USERNAME, PASSWORD);
+    story.push(&reference).await.unwrap();
+    assert_eq!(story.client.fetch_manifest(&reference).await.unwrap().bytes, story.manifest());
+
+    let host = registry.host();
+    let wrong = Story::logged_in(&host, USERNAME, "canary");
+    let error = wrong.push(&reference).await.unwrap_err();
+    let layer = wrong.layer_descriptor().digest.short();
+    assert_eq!(
+        error.to_string(),
+        format!(
+            "cannot look for blob `{layer}` in `{host}/a`: `{host}` does not accept user `bob` from the flags"
+        )
+    );
+    assert_eq!((error.kind(), wrong.clock.waits().len()), (ErrorKind::Usage, 0));
+
+    let other = Story::logged_in("other.io", USERNAME, PASSWORD);
+    let error = other.push(&reference).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Usage);
+    assert_eq!(
+        error.hints(),
+        [
+            format!(
+                "log in to `{host}`: `docker login {host}`; or, where you push to it, set `DOCKLESS_REGISTRY_USERNAME` and `DOCKLESS_REGISTRY_PASSWORD`"
+            ),
+            "tried: the flags: it is for `other.io` only".into(),
+        ]
+    );
+}
+
+#[tokio::test]
+async fn a_refusal_names_whom_it_refuses() {
+    let registry = Registry::start_with_password();
+    let proxy = FaultProxy::start(&registry.host()).await;
+    let host = proxy.server().host();
+    proxy.on("POST", "/blobs/uploads/", [Fault::Pass, refusal(403, "DENIED")]);
+    let story = Story::logged_in(&host, USERNAME, PASSWORD);
+    story.push_layer(&repository(&host, "a")).await.unwrap();
+    let error = story.push_layer(&repository(&host, "b")).await.unwrap_err();
+    let layer = story.layer_descriptor().digest.short();
+    assert_eq!(
+        error.to_string(),
+        format!(
+            "cannot start the upload of blob `{layer}` to `{host}/b`: `{host}` denies it to user `bob` from the flags: DENIED: on purpose"
+        )
+    );
+    assert_eq!(error.kind(), ErrorKind::Failed);
+}
+
+#[tokio::test]
+async fn fetches_a_token_once_for_all_workers() {
+    let registry = Registry::start();
+    let tokens = TokenServer::start(u32::MAX, Some(basic("bob", "pw"))).await;
+    let proxy = FaultProxy::start_gated(&registry.host(), tokens.gate()).await;
+    let host = proxy.server().host();
+    let story = Story::logged_in(&host, "bob", "pw");
+    let target = repository(&host, "a");
+    let pushes = (0..8).map(|_| story.push_layer(&target));
+    for outcome in futures_util::future::join_all(pushes).await {
+        outcome.unwrap();
+    }
+    story.push(&target.at_tag("v1")).await.unwrap();
+    assert_eq!(tokens.issued(), 1);
+    assert_eq!(
+        tokens.server.seen()[0].path,
+        "/token?service=test&scope=repository%3Aa%3Apull%2Cpush"
+    );
+    // Reading asks for the right to read, not for more.
+    story.client.fetch_manifest(&target.at_tag("v1")).await.unwrap();
+    assert_eq!(tokens.server.seen()[1].path, "/token?service=test&scope=repository%3Aa%3Apull");
+}
+
+#[tokio::test]
+async fn a_token_is_replaced_before_it_expires() {
+    let registry = Registry::start();
+    let tokens = TokenServer::start(u32::MAX, None).await;
+    let proxy = FaultProxy::start_gated(&registry.host(), tokens.gate()).await;
+    let story = Story::new();
+    let tag = repository(&proxy.server().host(), "a").at_tag("v1");
+    // It lives for 300 s, of which a tenth is kept in reserve.
+    for (seconds, issued) in [(0, 1), (269, 1), (2, 2), (269, 2), (2, 3)] {
+        story.clock.sleep(Duration::from_secs(seconds)).await;
+        story.client.resolve(&tag).await.unwrap();
+        assert_eq!(tokens.issued(), issued);
+    }
+    // One refusal taught us how to log in; no request was sent in vain after it.
+    assert_eq!(proxy.server().requests().len(), 6);
+}
+
+#[tokio::test]
+async fn a_mount_asks_for_the_rights_of_both_repositories() {
+    let registry = Registry::start();
+    let tokens = TokenServer::start(u32::MAX, None).await;
+    let proxy = FaultProxy::start_gated(&registry.host(), tokens.gate()).await;
+    let host = proxy.server().host();
+    let story = Story::new();
+    let (base, target) = (repository(&host, "base"), repository(&host, "target"));
+    story.push_layer(&base).await.unwrap();
+    let (layer, source) = (story.layer_descriptor(), BlobSource::Bytes(story.layer.clone()));
+    let outcome = story.push_blob(&target, &layer, &source, Some(&base)).await.unwrap();
+    assert_eq!(outcome, BlobOutcome::Mounted);
+    let scopes = "scope=repository%3Abase%3Apull&scope=repository%3Atarget%3Apull%2Cpush";
+    assert_eq!(tokens.server.seen().last().unwrap().path, format!("/token?service=test&{scopes}"));
+}
+
+#[tokio::test]
+async fn survives_tokens_that_die_in_the_middle() {
+    let registry = Registry::start();
+    for uses in [1, 2, 3] {
+        let tokens = TokenServer::start(uses, None).await;
+        let proxy = FaultProxy::start_gated(&registry.host(), tokens.gate()).await;
+        let story = Story::new();
+        let reference = repository(&proxy.server().host(), &format!("uses{uses}")).at_tag("v1");
+        story.push(&reference).await.unwrap();
+        story.assert_pushed(&registry, &reference).await;
+        assert_eq!(story.clock.waits(), []);
+    }
+}
+
+#[tokio::test]
+async fn a_wrong_password_at_the_token_server_is_the_users_turn() {
+    let registry = Registry::start();
+    let tokens = TokenServer::start(u32::MAX, Some(basic("bob", "right"))).await;
+    let proxy = FaultProxy::start_gated(&registry.host(), tokens.gate()).await;
+    let host = proxy.server().host();
+    let story = Story::logged_in(&host, "bob", "canary");
+    let error = story.push(&repository(&host, "a").at_tag("v1")).await.unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "cannot get a token for `127.0.0.1`: `127.0.0.1` does not accept user `bob` from the flags: incorrect username or password"
+    );
+    assert_eq!((error.kind(), story.clock.waits().len()), (ErrorKind::Usage, 0));
+    assert_eq!(tokens.server.seen().len(), 1);
+}
+
+#[tokio::test]
+async fn identity_tokens_are_exchanged_or_used_as_a_password() {
+    let registry = Registry::start();
+    for knows_oauth in [true, false] {
+        let tokens = TokenServer::start(u32::MAX, None).await;
+        let oauth = FaultProxy::start(&tokens.server.host()).await;
+        if !knows_oauth {
+            oauth.on("POST", "/token", [status(404, None)]);
+        }
+        let proxy = FaultProxy::start_gated(
+            &registry.host(),
+            moved(tokens.gate(), tokens.server.host(), oauth.server().host()),
+        )
+        .await;
+        let host = proxy.server().host();
+        let config = format!(r#"{{"auths":{{"{host}":{{"identitytoken":"refresh/me"}}}}}}"#);
+        let commands: Arc<dyn Commands> = Arc::new(FakeCommands::default());
+        let keychain = AuthFile::variable("DOCKER_AUTH_CONFIG", &config, &commands);
+        let story = Story::with(Settings::default(), vec![Arc::new(keychain)]);
+        story.push_layer(&repository(&host, "a")).await.unwrap();
+        let requests = oauth.server().requests();
+        if knows_oauth {
+            assert_eq!(requests, ["POST /token"]);
+        } else {
+            assert_eq!(requests, ["POST /token", "GET /token"]);
+            assert!(oauth.server().seen()[1].holds(&basic("<token>", "refresh/me")));
+        }
+    }
+}
+
+#[tokio::test]
+async fn survives_a_token_server_with_a_bad_day() {
+    let registry = Registry::start();
+    let tokens = TokenServer::start(u32::MAX, None).await;
+    let troubled = FaultProxy::start(&tokens.server.host()).await;
+    let html = Fault::Answer { status: 200, headers: Vec::new(), body: "<html>".into() };
+    let empty = Fault::Answer { status: 200, headers: Vec::new(), body: r#"{"token":""}"#.into() };
+    troubled.on("GET", "/token", [status(503, None), status(429, None), Fault::LoseAnswer]);
+    troubled.on("GET", "/token", [html, empty]);
+    let gate = moved(tokens.gate(), tokens.server.host(), troubled.server().host());
+    let proxy = FaultProxy::start_gated(&registry.host(), gate).await;
+    let story = Story::new();
+    story.client.resolve(&repository(&proxy.server().host(), "a").at_tag("v1")).await.unwrap();
+    assert_eq!(story.clock.waits().len(), 5);
+    assert!(troubled.is_exhausted());
+}
+
+#[tokio::test]
+async fn the_right_to_push_is_proved_without_pushing() {
+    let registry = Registry::start();
+    let proxy = FaultProxy::start(&registry.host()).await;
+    let repository = repository(&proxy.server().host(), "a");
+    let story = Story::new();
+    // The tag is not there: that is no matter.
+    story.client.prove_push(&repository, "v1").await.unwrap();
+    // A robot that may only push is not allowed to look.
+    proxy.on("HEAD", "/manifests/v1", [refusal(403, "DENIED"), refusal(403, "DENIED")]);
+    proxy.on("POST", "/blobs/uploads/", [Fault::Pass, refusal(403, "DENIED")]);
+    story.client.prove_push(&repository, "v1").await.unwrap();
+    let error = story.client.prove_push(&repository, "v1").await.unwrap_err();
+    assert!(matches!(cause(&error), RegistryError::Denied { .. }), "{error}");
+    let seen = proxy.server().requests();
+    let methods: Vec<_> = seen.iter().map(|line| line.split(' ').next().unwrap()).collect();
+    assert_eq!(methods, ["HEAD", "HEAD", "POST", "DELETE", "HEAD", "POST"]);
+
+    let closed = Registry::start_with_password();
+    let host = closed.host();
+    let repository = self::repository(&host, "a");
+    let wrong = Story::logged_in(&host, USERNAME, "canary");
+    let error = wrong.client.prove_push(&repository, "v1").await.unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        format!("cannot push to `{host}/a`: `{host}` does not accept user `bob` from the flags")
+    );
+    assert_eq!(error.kind(), ErrorKind::Usage);
+}

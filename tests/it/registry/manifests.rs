@@ -1,0 +1,143 @@
+//! Manifests and tags, and what registries say about them.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use dockless::error::ErrorKind;
+use dockless::event::{Event, Events};
+use dockless::oci::{Descriptor, Digest, MediaType};
+use dockless::registry::{
+    Client, ClientOptions, Error as RegistryError, ManifestOutcome, Settings,
+};
+use dockless::sys::ManualClock;
+
+use super::super::support::fault_proxy::{Fault, FaultProxy, refusal, status};
+use super::super::support::registry::Registry;
+use super::{Story, cause, repository};
+
+#[tokio::test]
+async fn a_registry_that_lost_content_is_told_apart() {
+    let registry = Registry::start();
+    let story = Story::new();
+    let reference = repository(&registry.host(), "a").at_tag("v1");
+    let error = story.put(&reference).await.unwrap_err();
+    assert!(matches!(cause(&error), RegistryError::ContentMissing { .. }), "{error}");
+    assert_eq!(story.clock.waits(), []);
+}
+
+#[tokio::test]
+async fn an_immutable_tag_says_what_it_points_at() {
+    let registry = Registry::start();
+    let proxy = FaultProxy::start(&registry.host()).await;
+    let story = Story::new();
+    let reference = repository(&proxy.server().host(), "a").at_tag("v1");
+    story.push(&reference).await.unwrap();
+    let existing = Digest::of(&story.manifest());
+    let other = Story { config: Bytes::from_static(b"{}"), ..Story::new() };
+    for refused in
+        [refusal(400, "TAG_INVALID"), refusal(412, "PRECONDITION"), refusal(403, "DENIED")]
+    {
+        proxy.on("PUT", "/manifests/", [refused]);
+        let error = other.push(&reference).await.unwrap_err();
+        assert!(
+            matches!(cause(&error), RegistryError::TagIsImmutable { existing: stays, .. } if *stays == existing),
+            "{error}"
+        );
+    }
+    // The same digest needs no permission to stay.
+    proxy.on("PUT", "/manifests/", [refusal(400, "TAG_INVALID")]);
+    assert_eq!(story.push(&reference).await.unwrap(), ManifestOutcome::Unchanged);
+}
+
+#[tokio::test]
+async fn asks_for_the_document_where_head_is_not_enough() {
+    let registry = Registry::start();
+    let story = Story::new();
+    let direct = repository(&registry.host(), "a").at_tag("v1");
+    story.push(&direct).await.unwrap();
+    for fault in [status(405, None), Fault::Header("docker-content-digest", String::new())] {
+        let proxy = FaultProxy::start(&registry.host()).await;
+        proxy.on("HEAD", "/manifests/", [fault.clone(), fault]);
+        let reference = repository(&proxy.server().host(), "a").at_tag("v1");
+        let manifest = Descriptor::of(MediaType::OciManifest, &story.manifest());
+        assert_eq!(story.client.resolve(&reference).await.unwrap(), Some(manifest));
+        assert_eq!(story.put(&reference).await.unwrap(), ManifestOutcome::Unchanged);
+        assert!(proxy.is_exhausted());
+    }
+}
+
+#[tokio::test]
+async fn a_tag_that_is_none_is_never_sent() {
+    let registry = Registry::start();
+    let proxy = FaultProxy::start(&registry.host()).await;
+    let story = Story::new();
+    for tag in ["", "../../catalog", "a?b", "a b", "-x"] {
+        let reference = repository(&proxy.server().host(), "a").at_tag(tag);
+        for error in [
+            story.client.resolve(&reference).await.unwrap_err(),
+            story.client.fetch_manifest(&reference).await.unwrap_err(),
+            story.put(&reference).await.unwrap_err(),
+        ] {
+            assert_eq!(error.to_string(), format!("`{tag}` is not a tag"));
+            assert_eq!(error.kind(), ErrorKind::Usage);
+        }
+    }
+    assert_eq!(proxy.server().requests(), [""; 0]);
+}
+
+#[tokio::test]
+async fn error_bodies_are_cut_and_cleaned() {
+    let registry = Registry::start();
+    let proxy = FaultProxy::start(&registry.host()).await;
+    let body = format!("\x1b[31m{}", "x".repeat(10 * 1024 * 1024));
+    proxy.on("GET", "/manifests/", [Fault::Answer { status: 400, headers: Vec::new(), body }]);
+    let story = Story::new();
+    let reference = repository(&proxy.server().host(), "a").at_tag("v1");
+    let error = story.client.fetch_manifest(&reference).await.unwrap_err().to_string();
+    assert!(error.chars().count() < 500 && !error.contains('\x1b'), "{error}");
+}
+
+#[tokio::test]
+async fn a_warning_of_the_registry_is_shown_once() {
+    let registry = Registry::start();
+    let proxy = FaultProxy::start(&registry.host()).await;
+    let warning = Fault::Header("warning", r#"299 - "the end is near""#.into());
+    proxy.on("HEAD", "/manifests/", vec![warning; 2]);
+    let (events, receiver) = Events::channel();
+    let client = Client::new(ClientOptions {
+        settings: Settings::default(),
+        keychains: Vec::new(),
+        events,
+        clock: Arc::new(ManualClock::at(0)),
+    });
+    let host = proxy.server().host();
+    for _ in 0..2 {
+        client.resolve(&repository(&host, "a").at_tag("v1")).await.unwrap();
+    }
+    drop(client);
+    let text = format!("`{host}` says: the end is near");
+    let warning = Event::Warning { code: "registry-warning", text, hint: None };
+    assert_eq!(receiver.iter().collect::<Vec<_>>(), [warning]);
+}
+
+#[tokio::test]
+async fn what_is_pulled_and_does_not_exist_is_the_users_turn() {
+    let registry = Registry::start();
+    let story = Story::new();
+    let repository = repository(&registry.host(), "acme/base");
+    story.push(&repository.at_tag("v1")).await.unwrap();
+    let hint = format!(
+        "check the name and the tag; `skopeo list-tags docker://{repository}` shows those that exist"
+    );
+    let digest = Digest::of(b"nope");
+    for (reference, what) in [
+        (repository.at_tag("nope"), "tag `nope`".to_owned()),
+        (repository.at_digest(digest), format!("image `{digest}`")),
+    ] {
+        let error = story.client.fetch_manifest(&reference).await.unwrap_err();
+        let text = error.to_string();
+        let expected = format!("there is no {what} in `{repository}`: MANIFEST_UNKNOWN");
+        assert!(text.starts_with(&expected), "{text}");
+        assert_eq!((error.kind(), error.hints()), (ErrorKind::Usage, vec![hint.clone()]));
+    }
+}
