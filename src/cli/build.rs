@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use clap::Args;
 use clap::builder::FalseyValueParser;
 
+use super::network::NetworkOptions;
 use super::options::{CredentialOptions, ProjectOptions, RecordOptions};
 use super::{Edge, next_step, push};
 use crate::error::{Classified, ErrorKind, Result};
@@ -51,6 +52,8 @@ pub(super) struct Build {
     push: bool,
     #[command(flatten)]
     credentials: CredentialOptions,
+    #[command(flatten)]
+    network: NetworkOptions,
     #[command(flatten)]
     records: RecordOptions,
 }
@@ -100,7 +103,7 @@ impl Build {
             check_stdout(edge.output.is_json(), std::io::stdout().is_terminal())?;
         }
         let request = BuildRequest {
-            project: self.project.request(self.path),
+            project: self.project.request(self.path, self.network.request()),
             outputs: self.output,
             has_push: self.push,
             has_load: self.load,

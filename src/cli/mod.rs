@@ -3,6 +3,7 @@
 //! One file per command; only `render` writes to stderr, only `output` to stdout.
 
 mod build;
+mod network;
 mod next_step;
 mod options;
 mod output;

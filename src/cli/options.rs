@@ -8,8 +8,8 @@ use clap::builder::FalseyValueParser;
 
 use super::render::Progress;
 use crate::error::{Classified, ErrorKind, Result};
-use crate::oci::{Platform, Repository};
-use crate::pipeline::{Credentials, ProjectRequest, RecordFiles, Secret};
+use crate::oci::Platform;
+use crate::pipeline::{Credentials, NetworkRequest, ProjectRequest, RecordFiles, Secret};
 
 /// The longest password that is read; tokens of clouds have a few kilobytes.
 const MAX_PASSWORD_BYTES: u64 = 64 * 1024;
@@ -93,17 +93,6 @@ pub(super) struct ProjectOptions {
     /// Print what would be done, and write nothing outside the cache
     #[arg(long, env = "DOCKLESS_DRY_RUN", value_parser = FalseyValueParser::new())]
     pub(super) dry_run: bool,
-    /// A registry that may be reached without TLS, for the base as for pushing: `HOST` or
-    /// `HOST:PORT`; repeat it or separate by commas. This machine's own always may
-    #[arg(
-        long,
-        value_name = "HOST",
-        value_delimiter = ',',
-        value_parser = parse_registry,
-        env = "DOCKLESS_INSECURE_REGISTRY",
-        help_heading = "Registry"
-    )]
-    pub(super) insecure_registry: Vec<String>,
 }
 
 /// Credentials for the one host that is pushed to.
@@ -136,7 +125,7 @@ pub(super) struct RecordOptions {
 
 impl ProjectOptions {
     /// The request for a project at this path.
-    pub(super) fn request(self, path: PathBuf) -> ProjectRequest {
+    pub(super) fn request(self, path: PathBuf, network: NetworkRequest) -> ProjectRequest {
         ProjectRequest {
             path,
             file: self.file,
@@ -146,7 +135,7 @@ impl ProjectOptions {
             annotations: self.annotation,
             tags: self.tag,
             is_dry_run: self.dry_run,
-            insecure_registries: self.insecure_registry.into_iter().collect(),
+            network,
         }
     }
 }
@@ -191,37 +180,9 @@ fn parse_pair(text: &str) -> Result<(String, String), String> {
     }
 }
 
-/// Reads the host of a registry as references name it: `HOST` or `HOST:PORT`.
-fn parse_registry(text: &str) -> Result<String, String> {
-    let repository: Option<Repository> = format!("{text}/a/b").parse().ok();
-    repository
-        .map(|repository| repository.registry().to_owned())
-        .filter(|registry| registry.eq_ignore_ascii_case(text))
-        .ok_or_else(|| {
-            "expected HOST or HOST:PORT as in references, without `http://` or a path".into()
-        })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_registry_is_a_host_as_references_write_it() {
-        for (text, expected) in [
-            ("r.io", Some("r.io")),
-            ("Registry:5000", Some("registry:5000")),
-            ("10.0.0.1:80", Some("10.0.0.1:80")),
-            ("[fd00::1]:5000", Some("[fd00::1]:5000")),
-            ("http://r.io", None),
-            ("r.io/a", None),
-            ("registry", None),
-            ("r.io:", None),
-            ("", None),
-        ] {
-            assert_eq!(parse_registry(text).ok().as_deref(), expected, "{text}");
-        }
-    }
 
     #[test]
     fn a_pair_has_a_name() {

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 
+use super::network::NetworkOptions;
 use super::options::{CredentialOptions, ProjectOptions, RecordOptions};
 use super::{Edge, next_step};
 use crate::error::Result;
@@ -32,13 +33,15 @@ pub(super) struct Push {
     #[command(flatten)]
     credentials: CredentialOptions,
     #[command(flatten)]
+    network: NetworkOptions,
+    #[command(flatten)]
     records: RecordOptions,
 }
 
 impl Push {
     pub(super) fn run(self, edge: &Edge) -> Result<()> {
         let request = PushRequest {
-            project: self.project.request(PathBuf::from(self.path)),
+            project: self.project.request(PathBuf::from(self.path), self.network.request()),
             to: self.to,
             credentials: self.credentials.read()?,
             records: self.records.files(),

@@ -81,7 +81,7 @@ impl Run<'_> {
         self.records.check()?;
         let prefix = config.publish.credentials_env_prefix.as_deref();
         let purpose = client::Purpose {
-            request: self.request,
+            network: &self.request.network,
             hosts: &self.destinations.hosts(),
             credentials: self.credentials,
             environment_prefix: prefix,

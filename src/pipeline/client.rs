@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::{Context, Credentials, ProjectRequest};
+use super::{Context, Credentials, NetworkRequest};
 use crate::error::{Classified, ErrorKind, Result};
 use crate::registry::keychains::{self, Explicit};
 use crate::registry::{Client, ClientOptions, Settings};
@@ -34,8 +34,8 @@ impl Classified for SeveralHosts {
 /// What a client is for.
 #[derive(Debug)]
 pub(super) struct Purpose<'a> {
-    /// What the command line says of registries.
-    pub(super) request: &'a ProjectRequest,
+    /// What the command line says of the network.
+    pub(super) network: &'a NetworkRequest,
     /// The registries that are pushed to.
     pub(super) hosts: &'a BTreeSet<String>,
     /// Those of the command line, for the one host that is pushed to.
@@ -46,7 +46,7 @@ pub(super) struct Purpose<'a> {
 
 /// A client that sends the given credentials to the one host that is pushed to, and to nobody else.
 pub(super) fn client(context: &Context, purpose: &Purpose<'_>) -> Result<Client> {
-    let Purpose { request, hosts, credentials, environment_prefix } = *purpose;
+    let Purpose { network, hosts, credentials, environment_prefix } = *purpose;
     let environment = &context.environment;
     let several =
         |source_name| SeveralHosts { source_name, hosts: hosts.iter().cloned().collect() };
@@ -68,7 +68,7 @@ pub(super) fn client(context: &Context, purpose: &Purpose<'_>) -> Result<Client>
         }
     }
     Ok(Client::new(ClientOptions {
-        settings: Settings { insecure: request.insecure_registries.clone(), ..Settings::default() },
+        settings: Settings { insecure: network.insecure.clone(), ..Settings::default() },
         keychains: keychains::standard(explicit, environment, &context.commands),
         events: context.events.clone(),
         clock: context.clock.clone(),

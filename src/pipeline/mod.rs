@@ -23,7 +23,8 @@ pub use build::build;
 pub use context::Context;
 pub use push::push;
 pub use request::{
-    BuildRequest, Credentials, Produced, ProducedImage, ProjectRequest, PushRequest, RecordFiles,
+    BuildRequest, Credentials, NetworkRequest, Produced, ProducedImage, ProjectRequest,
+    PushRequest, RecordFiles,
 };
 pub use schema::{config_reference, schema};
 pub use summary::PlanSummary;

@@ -116,7 +116,7 @@ fn push_layout(
         return Err(DestinationsError::Nowhere.into());
     }
     let purpose = client::Purpose {
-        request: &request.project,
+        network: &request.project.network,
         hosts: &destinations.hosts(),
         credentials: request.credentials.as_ref(),
         environment_prefix: None,

@@ -28,8 +28,15 @@ pub struct ProjectRequest {
     pub tags: Vec<String>,
     /// Whether to plan only.
     pub is_dry_run: bool,
+    /// How to reach registries.
+    pub network: NetworkRequest,
+}
+
+/// What the machine says about the network: never part of a project's file.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct NetworkRequest {
     /// Registries (`host` or `host:port`) that may be reached without TLS.
-    pub insecure_registries: BTreeSet<String>,
+    pub insecure: BTreeSet<String>,
 }
 
 /// A user name and a password for the one registry that is pushed to.
