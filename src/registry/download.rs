@@ -15,6 +15,10 @@ use super::retry::{Fault, Retry, Tries};
 use super::transport::{Call, Transport};
 use crate::oci::{Descriptor, Digest, Digester, MAX_DOCUMENT_BYTES, Repository};
 
+/// So much of one connection is progress. With less, a registry whose every connection breaks after
+/// a few bytes could keep us for ever.
+const PROGRESS_BYTES: u64 = 16 * 1024;
+
 /// A download in progress.
 #[derive(Debug)]
 pub(super) struct Download {
@@ -28,6 +32,8 @@ pub(super) struct Download {
     /// The answer being read, and how many of its first bytes were handed out before.
     source: Option<(Answer, u64)>,
     tries: Tries,
+    /// Bytes that came since the last fault.
+    since_fault: u64,
 }
 
 impl Download {
@@ -46,6 +52,7 @@ impl Download {
             digester: Digester::default(),
             source: None,
             tries: transport.patience.begin(),
+            since_fault: 0,
         }
     }
 
@@ -117,6 +124,7 @@ impl Download {
                 Err(fault) => fault,
             };
             self.source = None;
+            self.since_fault = 0;
             self.tries.outlast(fault).await?;
         }
     }
@@ -173,8 +181,11 @@ impl Download {
             });
         }
         self.digester.update(&bytes);
-        self.transport.patience.confirm_progress();
-        self.tries = self.transport.patience.begin();
+        self.since_fault += bytes.len() as u64;
+        if self.since_fault >= PROGRESS_BYTES || self.offset == self.size {
+            self.transport.patience.confirm_progress();
+            self.tries = self.transport.patience.begin();
+        }
         Ok(bytes)
     }
 

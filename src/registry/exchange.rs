@@ -130,12 +130,16 @@ impl Answer {
             let watched = self.timer.observe(now - at, bytes);
             at = now;
             match next {
-                Ok(Ok(bytes)) => return Ok(bytes),
+                Ok(Ok(None)) => return Ok(None),
                 Ok(Err(error)) => return Err(self.lost(error)),
-                Err(_) => watched.map_err(|stall| {
+                // Bytes that drip are a stall too, although there is always a next one.
+                Ok(Ok(Some(_))) | Err(_) => watched.map_err(|stall| {
                     let (action, host) = (self.action.clone(), self.host.clone());
                     Fault::transient(Error::Stalled { action, host, reason: stall.to_string() })
                 })?,
+            }
+            if let Ok(Ok(Some(bytes))) = next {
+                return Ok(Some(bytes));
             }
         }
     }

@@ -94,7 +94,8 @@ async fn fetch_once(
     }
     warn_of_other_digest(transport, &answer, digest);
     let media_type = media_type(answer.header("content-type"), &bytes)
-        .map_err(|reason| Fault::permanent(answer.nonsense(reason)))?;
+        // A tag has no digest to hold the bytes against; what is no document may have been damaged.
+        .map_err(|reason| Fault::new(answer.nonsense(reason), Retry::Once))?;
     Ok(FetchedManifest { bytes, media_type, digest })
 }
 

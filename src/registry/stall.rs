@@ -65,8 +65,8 @@ impl StallTimer {
         self.window += passed;
         self.window_bytes += bytes;
         if self.window >= self.limits.window {
-            let least = self.limits.bytes_per_second * self.window.as_secs();
-            if self.window_bytes < least {
+            let least = u128::from(self.limits.bytes_per_second) * self.window.as_millis() / 1000;
+            if u128::from(self.window_bytes) < least {
                 return Err(Stall::Slow(self.window_bytes, self.window));
             }
             (self.window, self.window_bytes) = (Duration::ZERO, 0);

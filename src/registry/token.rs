@@ -77,7 +77,7 @@ impl TokenRequest<'_> {
         if !answer.status().is_success() {
             return Err(self.refusal(answer).await);
         }
-        let body = answer.body(MAX_TOKEN_BYTES).await?;
+        let body = answer.body(MAX_TOKEN_BYTES).await.map_err(perhaps_a_page)?;
         parse(&body, asked_at).map_err(|reason| Fault::new(answer.nonsense(reason), Retry::Few))
     }
 
@@ -176,6 +176,14 @@ struct TokenAnswer {
     access_token: Option<String>,
     #[serde(default)]
     expires_in: Value,
+}
+
+/// What is too large for a token is the error page of some proxy on the way: it may be gone soon.
+fn perhaps_a_page(fault: Fault) -> Fault {
+    match *fault.error {
+        Error::TooLarge { .. } => Fault { retry: Retry::Few, ..fault },
+        _ => fault,
+    }
 }
 
 /// Reads a token server's answer; a tenth of the token's life, at most 30 s, is kept in reserve.
