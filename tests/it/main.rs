@@ -13,6 +13,7 @@ mod build;
 mod config;
 mod docs;
 mod engines;
+mod faults;
 mod files;
 mod golden;
 mod layers;

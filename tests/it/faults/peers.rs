@@ -102,7 +102,9 @@ pub(super) const PEERS: [Peer; 5] = [
         name: "docker",
         program: "docker",
         version: &["version", "--format", "{{.Server.Version}}"],
-        load: Some("skopeo copy oci:LAYOUT:v1 docker-daemon:LOCAL"),
+        load: Some(
+            "skopeo copy oci:LAYOUT:v1 docker-archive:LAYOUT.tar:LOCAL && docker load -i LAYOUT.tar",
+        ),
         push: "docker tag LOCAL REFERENCE && docker push -q REFERENCE",
         pull: "docker rmi -f LOCAL; docker pull -q REFERENCE",
         forget: Some("docker rmi -f REFERENCE"),

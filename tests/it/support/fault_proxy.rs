@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 use std::io;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
@@ -13,7 +14,11 @@ use hyper::{Request, Response};
 use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
 
+use super::point::Point;
 use super::server::{Body, Cut, Reply, Server, reply};
+
+/// The pause before each byte of [`Fault::Drip`].
+const DRIP: Duration = Duration::from_millis(50);
 
 /// One thing that goes wrong.
 #[derive(Debug, Clone)]
@@ -42,6 +47,20 @@ pub(crate) enum Fault {
     HideRange,
     /// The answer gets this header, or loses it when the value is empty.
     Header(&'static str, String),
+    /// The registry gets this many bytes of the request's body, then both connections end.
+    CutForwarded(u64),
+    /// The request's body is not read any further after this many bytes.
+    StallRequestAfter(u64),
+    /// The answer's body comes one byte at a time, for ever.
+    Drip,
+    /// The answer's body is followed by zeros without end.
+    Endless,
+    /// The answer's body is this one.
+    Body(Bytes),
+    /// The client is sent to the same path of this host (`http://host:port`), with this status.
+    Redirect(u16, String),
+    /// The `Location` of the answer names this host (`http://host:port`).
+    MoveLocation(String),
 }
 
 /// A proxy with its script.
@@ -54,9 +73,18 @@ pub(crate) struct FaultProxy {
 /// Which requests the faults are for, in order; when they are used up, requests pass.
 #[derive(Debug)]
 struct Rule {
-    method: &'static str,
-    path: &'static str,
+    wanted: Wanted,
     faults: VecDeque<Fault>,
+    /// How many faults happened.
+    hits: usize,
+}
+
+/// Which requests a rule is for.
+#[derive(Debug)]
+enum Wanted {
+    /// This method, and a path that contains this.
+    Path(&'static str, &'static str),
+    Point(Point),
 }
 
 /// Looks at each request first, and may answer it itself.
@@ -90,8 +118,22 @@ impl FaultProxy {
         path: &'static str,
         faults: impl IntoIterator<Item = Fault>,
     ) {
+        self.add(Wanted::Path(method, path), faults);
+    }
+
+    /// Adds faults for requests of this kind.
+    pub(crate) fn at(&self, point: Point, faults: impl IntoIterator<Item = Fault>) {
+        self.add(Wanted::Point(point), faults);
+    }
+
+    fn add(&self, wanted: Wanted, faults: impl IntoIterator<Item = Fault>) {
         let faults = faults.into_iter().collect();
-        self.script.lock().unwrap().push(Rule { method, path, faults });
+        self.script.lock().unwrap().push(Rule { wanted, faults, hits: 0 });
+    }
+
+    /// How many faults happened.
+    pub(crate) fn hits(&self) -> usize {
+        self.script.lock().unwrap().iter().map(|rule| rule.hits).sum()
     }
 
     /// Whether every fault happened.
@@ -118,14 +160,24 @@ pub(crate) fn status(status: u16, header: Option<(&str, &str)>) -> Fault {
 }
 
 fn next_fault(rules: &Mutex<Vec<Rule>>, request: &Request<Incoming>) -> Fault {
-    let path = request.uri().path_and_query().map_or("", |path| path.as_str());
-    rules
-        .lock()
-        .unwrap()
-        .iter_mut()
-        .filter(|rule| request.method() == rule.method && path.contains(rule.path))
-        .find_map(|rule| rule.faults.pop_front())
-        .unwrap_or(Fault::Pass)
+    let mut rules = rules.lock().unwrap();
+    let mut fitting = rules.iter_mut().filter(|rule| rule.wanted.is(request));
+    let Some(rule) = fitting.find(|rule| !rule.faults.is_empty()) else { return Fault::Pass };
+    let fault = rule.faults.pop_front().expect("it has one");
+    rule.hits += usize::from(!matches!(fault, Fault::Pass));
+    fault
+}
+
+impl Wanted {
+    fn is(&self, request: &Request<Incoming>) -> bool {
+        match self {
+            Self::Path(method, part) => {
+                let path = request.uri().path_and_query().map_or("", |path| path.as_str());
+                request.method() == method && path.contains(part)
+            }
+            Self::Point(point) => point.is(request),
+        }
+    }
 }
 
 fn misbehave(
@@ -142,12 +194,58 @@ fn misbehave(
             }
             Fault::EarlyAnswer { status, headers, body } => Ok(own_answer(status, &headers, body)),
             Fault::CutRequest(bytes) => {
-                let mut read = 0;
-                while read < bytes {
-                    let Some(Ok(frame)) = request.body_mut().frame().await else { break };
-                    read += frame.data_ref().map_or(0, |data| data.len() as u64);
-                }
+                read(&mut request, bytes).await;
                 Err(Cut)
+            }
+            Fault::CutForwarded(bytes) => {
+                let request = request.map(|body| {
+                    let frames = body.into_data_stream().scan(0, move |passed, piece| {
+                        let is_over = *passed >= bytes;
+                        *passed += piece.as_ref().map_or(0, |data| data.len() as u64);
+                        std::future::ready((!is_over).then_some(piece))
+                    });
+                    let end = stream::once(async { Err(io::Error::other(Cut)) });
+                    let frames =
+                        frames.map(|piece| piece.map(Frame::data).map_err(io::Error::other));
+                    StreamBody::new(frames.chain(end)).boxed_unsync()
+                });
+                let _ = send(request, &upstream).await;
+                Err(Cut)
+            }
+            Fault::StallRequestAfter(bytes) => {
+                read(&mut request, bytes).await;
+                std::future::pending().await
+            }
+            Fault::Drip => Ok(forward(request, &upstream).await?.map(drip)),
+            Fault::Endless => {
+                let mut answer = forward(request, &upstream).await?.map(|body| {
+                    let zeros =
+                        stream::repeat_with(|| Ok(Frame::data(Bytes::from_static(&[0; 4096]))));
+                    let begin = body.into_data_stream().map(|piece| piece.map(Frame::data));
+                    StreamBody::new(begin.chain(zeros)).boxed_unsync()
+                });
+                answer.headers_mut().remove("content-length");
+                Ok(answer)
+            }
+            Fault::Body(bytes) => {
+                let mut answer = forward(request, &upstream).await?;
+                answer.headers_mut().insert("content-length", bytes.len().into());
+                Ok(answer.map(|_| {
+                    http_body_util::Full::new(bytes).map_err(|error| match error {}).boxed_unsync()
+                }))
+            }
+            Fault::Redirect(status, host) => {
+                let _ = request.body_mut().collect().await;
+                let path = request.uri().path_and_query().map_or("/", |path| path.as_str());
+                Ok(reply(status, &[("Location", &format!("{host}{path}"))], ""))
+            }
+            Fault::MoveLocation(host) => {
+                let mut answer = forward(request, &upstream).await?;
+                let location = answer.headers()["location"].to_str().unwrap();
+                let path = location.splitn(4, '/').nth(3).unwrap();
+                let moved = format!("{host}/{path}").parse().unwrap();
+                answer.headers_mut().insert("location", moved);
+                Ok(answer)
             }
             Fault::LoseAnswer => {
                 let answer = forward(request, &upstream).await?;
@@ -187,8 +285,21 @@ fn own_answer(status: u16, headers: &[(String, String)], body: String) -> Respon
     reply(status, &headers, body)
 }
 
+/// Takes this many bytes of a request's body.
+async fn read(request: &mut Request<Incoming>, bytes: u64) {
+    let mut taken = 0;
+    while taken < bytes {
+        let Some(Ok(frame)) = request.body_mut().frame().await else { break };
+        taken += frame.data_ref().map_or(0, |data| data.len() as u64);
+    }
+}
+
 /// Passes a request on as it is, the `Host` header included: the registry makes URLs of it.
 async fn forward(request: Request<Incoming>, upstream: &str) -> Reply {
+    send(request.map(|body| body.map_err(io::Error::other).boxed_unsync()), upstream).await
+}
+
+async fn send(request: Request<Body>, upstream: &str) -> Reply {
     let stream = TcpStream::connect(upstream).await.map_err(|_| Cut)?;
     let (mut sender, connection) =
         hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.map_err(|_| Cut)?;
@@ -210,6 +321,17 @@ fn first(bytes: u64, body: Body, is_cut: bool) -> Body {
         stream::pending().right_stream()
     };
     StreamBody::new(begin.chain(end)).boxed_unsync()
+}
+
+/// Single bytes with a pause before each.
+fn drip(body: Body) -> Body {
+    let bytes = stream::once(async move { body.collect().await.unwrap().to_bytes() })
+        .flat_map(stream::iter)
+        .then(|byte| async move {
+            tokio::time::sleep(DRIP).await;
+            Ok(Frame::data(Bytes::copy_from_slice(&[byte])))
+        });
+    StreamBody::new(bytes).boxed_unsync()
 }
 
 fn corrupt(body: Body) -> Body {

@@ -3,8 +3,10 @@
 
 pub(crate) mod child;
 pub(crate) mod cli;
+pub(crate) mod docker;
 pub(crate) mod fault_proxy;
 pub(crate) mod image;
+pub(crate) mod point;
 pub(crate) mod registry;
 pub(crate) mod server;
 pub(crate) mod tokens;

@@ -24,8 +24,6 @@ pub(crate) enum Point {
     GetManifest,
     /// A blob is fetched.
     GetBlob,
-    /// The referrers of a manifest are asked for.
-    Referrers,
 }
 
 impl Point {
@@ -50,7 +48,6 @@ impl Point {
             Self::PutManifest => method == Method::PUT && is_manifest,
             Self::GetManifest => method == Method::GET && is_manifest,
             Self::GetBlob => method == Method::GET && is_blob,
-            Self::Referrers => method == Method::GET && path.contains("/referrers/"),
         }
     }
 
@@ -66,7 +63,6 @@ impl Point {
             Self::PutManifest => "PUT manifest",
             Self::GetManifest => "GET manifest",
             Self::GetBlob => "GET blob",
-            Self::Referrers => "GET referrers",
         }
     }
 }
