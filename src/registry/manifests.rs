@@ -50,6 +50,26 @@ pub(super) async fn resolve(
     }
 }
 
+/// Asks what a tag is, with the rights of a push, before it is put; `None` when there is none, or
+/// when it is not to be found out: a robot may push and not look (N21).
+pub(super) async fn look_before_push(
+    transport: &Arc<Transport>,
+    reference: &Reference,
+) -> Result<Option<Descriptor>, Error> {
+    let endpoint = Endpoint::look_before_push(&reference.repository, &target(reference)?);
+    let headers = HeaderMap::new();
+    let answer = transport.send(Call::plain(&endpoint, &headers)).await?;
+    match answer.status() {
+        StatusCode::OK if let Some(found) = descriptor(&answer) => Ok(Some(found)),
+        StatusCode::OK | StatusCode::METHOD_NOT_ALLOWED => {
+            // What fails here is asked for again when the tag is put.
+            let manifest = fetch(transport, reference, Right::Push).await.ok();
+            Ok(manifest.map(|manifest| Descriptor::of(manifest.media_type, &manifest.bytes)))
+        }
+        _ => Ok(None),
+    }
+}
+
 /// Fetches a document; the digest is that of its bytes, and the one asked for when there was one.
 pub(super) async fn fetch(
     transport: &Arc<Transport>,

@@ -50,6 +50,7 @@ pub use self::error::{Error, Login, RootCause, TlsProblem};
 pub use self::keychain::{Credential, Keychain, Lookup};
 pub use self::secret::Secret;
 pub use self::settings::{Settings, StallLimits};
+pub use self::upload::SpareUpload;
 
 use self::auth::Authenticator;
 use self::download::Download;
@@ -103,6 +104,21 @@ pub enum BlobSource {
     Bytes(Bytes),
     /// Another repository: streamed from registry to registry, never to disk.
     Registry(Repository),
+}
+
+/// A blob that a repository is to have.
+#[derive(Debug, Clone, Copy)]
+pub struct BlobPush<'a> {
+    /// The repository.
+    pub repository: &'a Repository,
+    /// The blob.
+    pub descriptor: &'a Descriptor,
+    /// Where its bytes are.
+    pub source: &'a BlobSource,
+    /// Another repository of the same registry that may have it.
+    pub mount_from: Option<&'a Repository>,
+    /// An upload to the repository that was begun already.
+    pub spare: Option<&'a SpareUpload>,
 }
 
 /// How a blob came to be in the repository.
@@ -182,12 +198,38 @@ impl Client {
         Ok(download.into_reader())
     }
 
-    /// Makes sure that we are known and may push, before there is anything to push. `tag` is one
-    /// that is going to be put, or would be.
+    /// Asks what a tag is that is going to be put; `None` when there is none, or when one may push
+    /// and not look.
     ///
     /// # Errors
     ///
-    /// [`Error::Unauthorized`] and [`Error::Denied`]; those of the network.
+    /// [`Error::Unauthorized`]: the rights to push are asked for. Those of the network.
+    pub async fn look_before_push(&self, reference: &Reference) -> Result<Option<Descriptor>> {
+        Ok(manifests::look_before_push(&self.transport, reference).await?)
+    }
+
+    /// Begins an upload before there is anything to send, which proves that one may push, and which
+    /// the first blob takes that is sent ([`BlobPush::spare`]).
+    ///
+    /// # Errors
+    ///
+    /// What the registry has against it: [`Error::Unauthorized`], [`Error::Denied`],
+    /// [`Error::NotFound`] and [`Error::Refused`].
+    pub async fn begin_upload(&self, repository: &Repository) -> Result<SpareUpload> {
+        Ok(rights::begin_upload(&self.transport, repository).await?)
+    }
+
+    /// Asks the registry to forget an upload that no blob took; best effort, at most two seconds.
+    pub async fn cancel_upload(&self, repository: &Repository, spare: &SpareUpload) {
+        spare.cancel(&self.transport, repository).await;
+    }
+
+    /// Makes sure that we are known and may push, when nothing is going to be pushed; it leaves
+    /// nothing. `tag` is any that might be put.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Client::begin_upload`].
     pub async fn prove_push(&self, repository: &Repository, tag: &str) -> Result<()> {
         Ok(rights::prove_push(&self.transport, repository, tag).await?)
     }
@@ -202,8 +244,15 @@ impl Client {
         mount_from: Option<&Repository>,
         task: &Task,
     ) -> Result<BlobOutcome> {
+        let push = BlobPush { repository, descriptor, source, mount_from, spare: None };
+        self.push_blob_with(push, task).await
+    }
+
+    /// As [`Client::push_blob`], in an upload that was begun already where there is one.
+    pub async fn push_blob_with(&self, push: BlobPush<'_>, task: &Task) -> Result<BlobOutcome> {
+        let BlobPush { repository, descriptor, source, mount_from, spare } = push;
         let transport = &self.transport;
-        let upload = Upload { transport, repository, descriptor, source, mount_from, task };
+        let upload = Upload { transport, repository, descriptor, source, mount_from, spare, task };
         Ok(upload.run().await?)
     }
 

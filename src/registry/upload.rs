@@ -5,8 +5,8 @@
 //! all end there.
 
 use std::io;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -21,6 +21,7 @@ use super::download::Download;
 use super::endpoint::{Endpoint, Right};
 use super::error::Error;
 use super::exchange::Answer;
+use super::lock::lock;
 use super::redirect;
 use super::retry::{Fault, Retry};
 use super::transport::{Body, Call, Content, ContentStream, Transport};
@@ -40,7 +41,32 @@ pub(super) struct Upload<'a> {
     pub(super) descriptor: &'a Descriptor,
     pub(super) source: &'a BlobSource,
     pub(super) mount_from: Option<&'a Repository>,
+    pub(super) spare: Option<&'a SpareUpload>,
     pub(super) task: &'a Task,
+}
+
+/// An upload that was begun before there was anything to send. The first blob that is sent takes it,
+/// which saves it a request; one that the registry has forgotten by then is begun anew.
+#[derive(Debug, Default)]
+pub struct SpareUpload {
+    session: Mutex<Option<Url>>,
+}
+
+impl SpareUpload {
+    pub(super) fn new(session: Option<Url>) -> Self {
+        Self { session: Mutex::new(session) }
+    }
+
+    /// Asks the registry to forget it, unless a blob took it; best effort.
+    pub(super) async fn cancel(&self, transport: &Transport, repository: &Repository) {
+        if let Some(url) = self.take() {
+            cancel(transport, repository, url).await;
+        }
+    }
+
+    fn take(&self) -> Option<Url> {
+        lock(&self.session).take()
+    }
 }
 
 /// What earlier tries of one upload left.
@@ -123,6 +149,9 @@ impl Upload<'_> {
                 Err(_) => state.is_mount_refused = true,
             }
         }
+        if let Some(url) = self.spare.and_then(SpareUpload::take) {
+            return Ok(Start::Session(url));
+        }
         self.open(&Endpoint::start_upload(self.repository, digest)).await
     }
 
@@ -176,7 +205,7 @@ impl Upload<'_> {
 }
 
 /// Asks the registry to forget an upload, best effort.
-pub(super) async fn cancel(transport: &Transport, repository: &Repository, url: Url) {
+async fn cancel(transport: &Transport, repository: &Repository, url: Url) {
     let endpoint = Endpoint::cancel_upload(repository, url);
     let headers = HeaderMap::new();
     let cancel = transport.once(Call::plain(&endpoint, &headers));
