@@ -14,7 +14,7 @@ use crate::error::Result;
 use crate::image::Assembly;
 use crate::oci::Repository;
 use crate::plan::{self, VcsFacts};
-use crate::publish::{Output, PublishContext, Published};
+use crate::publish::{Output, PublishContext, Published, Whereabouts};
 
 /// Builds the image of a project.
 ///
@@ -119,6 +119,7 @@ impl Run<'_> {
             events: context.events.clone(),
             name: self.image_name(),
             stdout: Output::new(std::io::stdout()),
+            whereabouts: Whereabouts::default(),
         };
         let open = self.destinations.open(&tags, &publish_context).await?;
         let (assembly, published) = produce::produce(config, &plan, &store, &open, context).await?;

@@ -98,6 +98,14 @@ pub enum Produced {
     Image(Box<ProducedImage>),
 }
 
+/// Where an image is, as JSON.
+pub fn published_document(published: &[Published]) -> Value {
+    let places = published
+        .iter()
+        .map(|published| json!({"reference": published.reference, "tags": published.tags}));
+    places.collect()
+}
+
 /// An image that was made.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ProducedImage {
@@ -118,11 +126,6 @@ pub struct ProducedImage {
 impl ProducedImage {
     /// The result as one JSON document.
     pub fn document(&self) -> Value {
-        let published: Vec<_> = self
-            .published
-            .iter()
-            .map(|published| json!({"reference": published.reference, "tags": published.tags}))
-            .collect();
         json!({
             "name": self.name,
             "digest": self.descriptor.digest,
@@ -130,7 +133,7 @@ impl ProducedImage {
             "size": self.descriptor.size,
             "image_id": self.image_id(),
             "platforms": self.platforms.iter().map(ToString::to_string).collect::<Vec<_>>(),
-            "published": published,
+            "published": published_document(&self.published),
         })
     }
 

@@ -2,7 +2,8 @@
 //!
 //! `destination.rs` is the contract, `destinations/` holds the places. What several of them share
 //! lies beside: `contents.rs` (what an image consists of), `folder.rs` (a layout on disk),
-//! `archive.rs` (a layout in a tar). `source.rs` is the way back: an image that was built earlier.
+//! `archive.rs` (a layout in a tar), `vouching.rs` and `whereabouts.rs` (what registries are known
+//! to have). `source.rs` is the way back: an image that was built earlier.
 
 mod archive;
 mod contents;
@@ -12,12 +13,16 @@ mod error;
 mod folder;
 mod once;
 mod source;
+mod vouching;
+mod whereabouts;
 
 pub use destination::{
     Destination, DestinationKind, Output, ParsedDestination, PublishContext, Session,
 };
 pub use error::PublishError;
 pub use source::read_layout;
+pub use vouching::keep_documents;
+pub use whereabouts::Whereabouts;
 
 use crate::oci::{Descriptor, Platform};
 

@@ -19,6 +19,7 @@ mod layers;
 mod plan;
 mod publish;
 mod push;
+mod push_requests;
 mod registry;
 mod reproducibility;
 mod support;

@@ -1,23 +1,32 @@
 //! A repository of a registry.
 //!
 //! Blobs first, manifests of an index next, the tag last: whoever can see the image can pull it.
+//!
+//! The first requests ask what the tags are. One that points at an image that is known here says that
+//! its content is there; without such a tag something will be sent, and an upload is begun at once, to
+//! prove that one may. So a push that changes nothing costs one request per tag, and any other one
+//! none that it would not need anyway.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
-use futures_util::{StreamExt as _, TryStreamExt as _};
+use futures_util::{StreamExt as _, TryStreamExt as _, future};
 
 use crate::error::Result;
 use crate::event::{Action, readable_size};
 use crate::image::Assembly;
 use crate::layer::Layer;
-use crate::oci::{Descriptor, Reference, Repository};
+use crate::oci::{Descriptor, Digest, Reference, Repository};
 use crate::plan::Origin;
 use crate::publish::once::Once;
 use crate::publish::{
     Destination, DestinationKind, ParsedDestination, PublishContext, PublishError, Published,
-    Session, contents,
+    Session, contents, vouching,
 };
-use crate::registry::{self, BlobOutcome, BlobSource, ManifestOutcome};
+use crate::registry::{self, BlobOutcome, BlobPush, BlobSource, ManifestOutcome, SpareUpload};
 use crate::store::Store;
+use crate::sys::blocking;
 
 /// See the module.
 pub(super) static KIND: DestinationKind = DestinationKind {
@@ -44,9 +53,14 @@ struct Registry {
 #[derive(Debug)]
 struct Push {
     repository: Repository,
-    tag: Option<String>,
+    tags: Vec<String>,
     context: PublishContext,
+    /// What the tags were in the beginning, where they were something.
+    found: BTreeMap<String, Descriptor>,
+    /// What the repository has without being asked.
+    vouched: Mutex<BTreeSet<Digest>>,
     confirmed: Once,
+    spare: SpareUpload,
 }
 
 fn parse(text: &str) -> Option<ParsedDestination> {
@@ -82,15 +96,22 @@ impl Destination for Registry {
     }
 
     /// Credentials that are missing or wrong come out here, before anything is packed or sent.
-    async fn open(&self, context: &PublishContext) -> Result<Box<dyn Session>> {
-        let tag = self.tag.as_deref().unwrap_or("latest");
-        Box::pin(context.client.prove_push(&self.repository, tag)).await?;
-        Ok(Box::new(Push {
+    async fn open(&self, context: &PublishContext, tags: &[String]) -> Result<Box<dyn Session>> {
+        let tags = self.tag.clone().map_or_else(|| tags.to_vec(), |own| vec![own]);
+        let mut push = Push {
             repository: self.repository.clone(),
-            tag: self.tag.clone(),
+            tags,
             context: context.clone(),
+            found: BTreeMap::new(),
+            vouched: Mutex::default(),
             confirmed: Once::default(),
-        }))
+            spare: SpareUpload::default(),
+        };
+        push.found = Box::pin(push.look()).await?;
+        if !push.trust_what_is_known().await? {
+            push.spare = Box::pin(context.client.begin_upload(&self.repository)).await?;
+        }
+        Ok(Box::new(push))
     }
 }
 
@@ -114,13 +135,12 @@ impl Session for Push {
         self.bring(&layer.descriptor, &layer.name, &source, other).await
     }
 
-    async fn finish(&self, assembly: &Assembly, tags: &[String]) -> Result<Published> {
-        let tags: Vec<String> = match &self.tag {
-            Some(own) => vec![own.clone()],
-            None => tags.to_vec(),
-        };
+    async fn finish(&self, assembly: &Assembly) -> Result<Published> {
+        if self.found.values().any(|found| found.digest == assembly.descriptor().digest) {
+            self.trust(vouching::content_of_assembly(assembly));
+        }
         let mut round = 0;
-        while let Err(error) = self.publish(assembly, &tags).await {
+        while let Err(error) = self.publish(assembly).await {
             let is_missing = error
                 .downcast_ref::<registry::Error>()
                 .is_some_and(|error| matches!(error, registry::Error::ContentMissing { .. }));
@@ -133,48 +153,109 @@ impl Session for Push {
                 format!("`{}` lost content that it had: bringing it again", self.repository),
                 None,
             );
-            self.confirmed.forget();
+            self.forget();
         }
+        self.abandon().await;
         let descriptor = assembly.descriptor().clone();
         Ok(Published {
             reference: self.repository.at_digest(descriptor.digest).to_string(),
             descriptor,
-            tags,
+            tags: self.tags.clone(),
             platforms: contents::platforms(assembly),
         })
+    }
+
+    async fn abandon(&self) {
+        self.context.client.cancel_upload(&self.repository, &self.spare).await;
     }
 }
 
 impl Push {
+    /// Asks what the tags are.
+    async fn look(&self) -> Result<BTreeMap<String, Descriptor>> {
+        let look = |tag: &String| {
+            let (reference, tag) = (self.repository.at_tag(tag), tag.clone());
+            async move {
+                let found = self.context.client.look_before_push(&reference).await;
+                found.map(|found| (tag, found))
+            }
+        };
+        let found = future::try_join_all(self.tags.iter().map(look)).await?;
+        Ok(found.into_iter().filter_map(|(tag, found)| Some((tag, found?))).collect())
+    }
+
+    /// Takes the tags' word for the images that are known here. Answers whether there was one.
+    async fn trust_what_is_known(&self) -> Result<bool> {
+        let mut is_known = false;
+        for descriptor in self.found.values() {
+            let (store, descriptor) = (self.context.store.clone(), descriptor.clone());
+            let content = blocking(move || vouching::content_of(&store, &descriptor)).await?;
+            if let Some(content) = content {
+                self.trust(content);
+                is_known = true;
+            }
+        }
+        Ok(is_known)
+    }
+
+    fn trust(&self, content: BTreeSet<Digest>) {
+        self.context.whereabouts.note(&self.repository, content.iter().copied());
+        self.vouched().extend(content);
+    }
+
+    /// Believes nothing any more: the registry lost some of what it had.
+    fn forget(&self) {
+        self.vouched().clear();
+        self.confirmed.forget();
+        self.context.whereabouts.forget(self.repository.registry());
+    }
+
+    fn vouched(&self) -> MutexGuard<'_, BTreeSet<Digest>> {
+        self.vouched.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// Makes sure that the repository has a blob.
     async fn bring(
         &self,
         descriptor: &Descriptor,
         name: &str,
         source: &BlobSource,
-        mount_from: Option<&Repository>,
+        origin: Option<&Repository>,
     ) -> Result<()> {
+        let digest = descriptor.digest;
         let bring = async {
             let subject = format!("{} {name}", descriptor.digest.short());
             let task = self.context.events.task(Action::Upload, subject, Some(descriptor.size));
             let task = task.about(descriptor);
-            let client = &self.context.client;
-            let pushing = client.push_blob(&self.repository, descriptor, source, mount_from, &task);
-            match Box::pin(pushing).await? {
-                BlobOutcome::Present => task.skip("is there"),
-                BlobOutcome::Mounted => task.skip(mount_from.map_or_else(
-                    || "mounted".to_owned(),
-                    |repository| format!("mounted from {repository}"),
-                )),
-                BlobOutcome::Uploaded => task.finish(readable_size(descriptor.size)),
+            if self.vouched().contains(&digest) {
+                task.skip("is there");
+                return Ok(());
+            }
+            let PublishContext { client, whereabouts, .. } = &self.context;
+            let bring = async |other: Option<&Repository>| {
+                let mount_from = other.or(origin);
+                let (repository, spare) = (&self.repository, Some(&self.spare));
+                let push = BlobPush { repository, descriptor, source, mount_from, spare };
+                match Box::pin(client.push_blob_with(push, &task)).await? {
+                    BlobOutcome::Present => Ok(Some("is there".to_owned())),
+                    BlobOutcome::Mounted => Ok(Some(mount_from.map_or_else(
+                        || "mounted".to_owned(),
+                        |repository| format!("mounted from {repository}"),
+                    ))),
+                    BlobOutcome::Uploaded => Ok(None),
+                }
+            };
+            match whereabouts.bring(digest, &self.repository, bring).await? {
+                Some(reason) => task.skip(reason),
+                None => task.finish(readable_size(descriptor.size)),
             }
             Ok(())
         };
-        self.confirmed.run(descriptor.digest, bring).await
+        self.confirmed.run(digest, bring).await
     }
 
     /// Confirms every blob, then puts manifests, index and tags, in this order.
-    async fn publish(&self, assembly: &Assembly, tags: &[String]) -> Result<()> {
+    async fn publish(&self, assembly: &Assembly) -> Result<()> {
         let contents = contents::Contents::of(assembly);
         let layers: Vec<_> = contents.layers.values().map(|layer| self.add_layer(layer)).collect();
         futures_util::stream::iter(layers)
@@ -197,27 +278,22 @@ impl Push {
                 let subject = format!("{} for {}", self.repository, image.platform);
                 self.put(subject, &reference, &manifest.descriptor, &manifest.bytes).await?;
             }
-            self.put_top(&index.descriptor, &index.bytes, tags).await
+            self.put_top(&index.descriptor, &index.bytes).await
         } else {
             for image in &assembly.images {
-                self.put_top(&image.manifest.descriptor, &image.manifest.bytes, tags).await?;
+                self.put_top(&image.manifest.descriptor, &image.manifest.bytes).await?;
             }
             Ok(())
         }
     }
 
     /// Puts what the tags are to point at.
-    async fn put_top(
-        &self,
-        descriptor: &Descriptor,
-        bytes: &bytes::Bytes,
-        tags: &[String],
-    ) -> Result<()> {
-        if tags.is_empty() {
+    async fn put_top(&self, descriptor: &Descriptor, bytes: &bytes::Bytes) -> Result<()> {
+        if self.tags.is_empty() {
             let reference = self.repository.at_digest(descriptor.digest);
             return self.put(self.repository.to_string(), &reference, descriptor, bytes).await;
         }
-        for tag in tags {
+        for tag in &self.tags {
             let reference = self.repository.at_tag(tag);
             self.put(reference.to_string(), &reference, descriptor, bytes).await?;
         }
@@ -233,6 +309,14 @@ impl Push {
         bytes: &bytes::Bytes,
     ) -> Result<()> {
         let task = self.context.events.task(Action::Publish, subject, None);
+        let is_there = match &reference.tag {
+            Some(tag) => self.found.get(tag).is_some_and(|found| found.digest == descriptor.digest),
+            None => self.vouched().contains(&descriptor.digest),
+        };
+        if is_there {
+            task.skip("unchanged");
+            return Ok(());
+        }
         match self.context.client.put_manifest(reference, descriptor, bytes).await? {
             ManifestOutcome::Unchanged => task.skip("unchanged"),
             ManifestOutcome::Put => task.finish(descriptor.digest.to_string()),
