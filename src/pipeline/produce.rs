@@ -72,6 +72,7 @@ async fn pack_and_publish(
     }
     let assembly = assemble(plan, &packed)?;
     keep(&assembly, store, context).await;
+    check(&assembly, destinations).await?;
     let published = transfers.publish(&assembly, context).await?;
     Ok((assembly, published))
 }
@@ -93,7 +94,10 @@ pub(super) async fn copy(
             transfers.start(layer);
         }
     }
-    let published = transfers.publish(assembly, context).await;
+    let published = match check(assembly, destinations).await {
+        Ok(()) => transfers.publish(assembly, context).await,
+        Err(error) => Err(error),
+    };
     abandon_if_failed(published, destinations).await
 }
 
@@ -164,6 +168,15 @@ fn assemble(plan: &Plan, packed: &[(&LayerPlan, Layer)]) -> Result<Assembly> {
     Ok(assembly)
 }
 
+/// Asks every destination whether the image may go there, before it is visible anywhere.
+async fn check(assembly: &Assembly, destinations: &[OpenDestination]) -> Result<()> {
+    for destination in destinations {
+        let answer = destination.session.check(assembly).await;
+        answer.attempting(|| format!("publish to `{}`", destination.name))?;
+    }
+    Ok(())
+}
+
 /// Keeps the image's documents for the next push, which does without them too.
 async fn keep(assembly: &Assembly, store: &Store, context: &Context) {
     let (assembly, store) = (assembly.clone(), store.clone());
@@ -179,8 +192,12 @@ fn closing_line(destination: &OpenDestination, published: &Published) -> String 
         [] => String::new(),
         tags => format!(" as {}", tags.join(", ")),
     };
+    let kept = match &published.kept.keys().map(String::as_str).collect::<Vec<_>>()[..] {
+        [] => String::new(),
+        kept => format!("; kept where they are: {}", kept.join(", ")),
+    };
     let digest = published.descriptor.digest.short();
-    format!("{done} {}{tags}: sha256:{digest}", destination.name)
+    format!("{done} {}{tags}: sha256:{digest}{kept}", destination.name)
 }
 
 /// Layers on their way to every open destination.

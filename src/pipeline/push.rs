@@ -44,6 +44,7 @@ pub fn push(request: &PushRequest, context: &Context) -> Result<Produced> {
         request: &request.project,
         credentials: request.credentials.as_ref(),
         records: &request.records,
+        existing_tag: request.existing_tag,
         project,
         arguments,
         destinations,
@@ -144,6 +145,7 @@ fn push_layout(
             name: destinations.first_repository().unwrap_or_else(|| path.to_owned()),
             stdout: Output::new(std::io::stdout()),
             whereabouts: Whereabouts::default(),
+            existing_tag: request.existing_tag,
         };
         let open = destinations.open(&tags, &publish_context).await?;
         let published = produce::copy(&assembly, &store, &open, context).await?;

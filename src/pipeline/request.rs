@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use serde_json::{Value, json};
 
 use crate::oci::{Descriptor, Digest, Platform};
-use crate::publish::Published;
+use crate::publish::{ExistingTag, Published};
 use crate::registry::Secret;
 
 /// Which project, and what of its config is overridden.
@@ -74,6 +74,8 @@ pub struct BuildRequest {
     pub credentials: Option<Credentials>,
     /// What to write for later steps.
     pub records: RecordFiles,
+    /// What happens to tags that point at another image already.
+    pub existing_tag: ExistingTag,
 }
 
 /// `dockless push`.
@@ -87,6 +89,8 @@ pub struct PushRequest {
     pub credentials: Option<Credentials>,
     /// What to write for later steps.
     pub records: RecordFiles,
+    /// What happens to tags that point at another image already.
+    pub existing_tag: ExistingTag,
 }
 
 /// What a use case that makes an image answers.
@@ -100,10 +104,14 @@ pub enum Produced {
 
 /// Where an image is, as JSON.
 pub fn published_document(published: &[Published]) -> Value {
-    let places = published
-        .iter()
-        .map(|published| json!({"reference": published.reference, "tags": published.tags}));
-    places.collect()
+    let place = |Published { reference, tags, kept, .. }: &Published| {
+        let mut place = json!({"reference": reference, "tags": tags});
+        if !kept.is_empty() {
+            place["kept"] = json!(kept);
+        }
+        place
+    };
+    published.iter().map(place).collect()
 }
 
 /// An image that was made.

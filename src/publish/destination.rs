@@ -56,6 +56,18 @@ pub trait Destination: fmt::Debug + Send + Sync {
     async fn open(&self, context: &PublishContext, tags: &[String]) -> Result<Box<dyn Session>>;
 }
 
+/// What happens to a tag that points at another image already.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum ExistingTag {
+    /// It moves.
+    #[default]
+    Move,
+    /// It is an error, and no tag moves.
+    Fail,
+    /// It stays; the image is there by its digest, and under its other tags.
+    Keep,
+}
+
 /// One image on its way to one destination.
 ///
 /// A session that is dropped before it is finished has published nothing.
@@ -64,6 +76,16 @@ pub trait Session: fmt::Debug + Send + Sync {
     /// Brings a layer there, as soon as it exists. Several may be on their way at once, and the
     /// same one may be given twice.
     async fn add_layer(&self, layer: &Layer) -> Result<()>;
+
+    /// Makes sure, now that the image is known, that its tags may point at it. No destination is
+    /// finished before all of them agree.
+    ///
+    /// # Errors
+    ///
+    /// [`PublishError::TagExists`].
+    async fn check(&self, _assembly: &Assembly) -> Result<()> {
+        Ok(())
+    }
 
     /// Brings whatever is missing, and then makes the image visible under its tags, in order.
     async fn finish(&self, assembly: &Assembly) -> Result<Published>;
@@ -88,6 +110,8 @@ pub struct PublishContext {
     pub stdout: Output,
     /// What the destinations of a run tell each other about blobs.
     pub whereabouts: Whereabouts,
+    /// What happens to tags that exist.
+    pub existing_tag: ExistingTag,
 }
 
 /// A writer that is handed around; locked for each write.

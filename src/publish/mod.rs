@@ -3,7 +3,7 @@
 //! `destination.rs` is the contract, `destinations/` holds the places. What several of them share
 //! lies beside: `contents.rs` (what an image consists of), `folder.rs` (a layout on disk),
 //! `archive.rs` (a layout in a tar), `vouching.rs` and `whereabouts.rs` (what registries are known
-//! to have). `source.rs` is the way back: an image that was built earlier.
+//! to have), `standing.rs` (what a tag would move). `source.rs` is the way back: an image that was built earlier.
 
 mod archive;
 mod contents;
@@ -13,18 +13,21 @@ mod error;
 mod folder;
 mod once;
 mod source;
+mod standing;
 mod vouching;
 mod whereabouts;
 
 pub use destination::{
-    Destination, DestinationKind, Output, ParsedDestination, PublishContext, Session,
+    Destination, DestinationKind, ExistingTag, Output, ParsedDestination, PublishContext, Session,
 };
 pub use error::PublishError;
 pub use source::read_layout;
 pub use vouching::keep_documents;
 pub use whereabouts::Whereabouts;
 
-use crate::oci::{Descriptor, Platform};
+use std::collections::BTreeMap;
+
+use crate::oci::{Descriptor, Digest, Platform};
 
 /// An image at its destination.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -35,6 +38,8 @@ pub struct Published {
     pub descriptor: Descriptor,
     /// The tags it has there now.
     pub tags: Vec<String>,
+    /// The tags that were to point at it and stayed at another image, and where they stand.
+    pub kept: BTreeMap<String, Digest>,
     /// Its platforms.
     pub platforms: Vec<Platform>,
 }

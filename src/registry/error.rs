@@ -123,7 +123,7 @@ pub enum Error {
         /// What was said, cleaned.
         detail: String,
     },
-    /// The tag exists with another digest and may not be moved.
+    /// The tag exists with another digest and may not be moved: the registry says so, or the caller.
     #[error("cannot {action}: the tag is immutable and stays at {existing}{}", after_colon(detail))]
     TagIsImmutable {
         /// What was attempted.
@@ -347,6 +347,7 @@ impl Classified for Error {
                 vec![
                     "push under another tag, or allow this one to move in the registry's settings"
                         .into(),
+                    "`--existing-tag keep` leaves a tag that exists where it is".into(),
                 ]
             }
             Self::Tls { problem, .. } => vec![problem.hint()],

@@ -268,6 +268,22 @@ impl Client {
         descriptor: &Descriptor,
         bytes: &Bytes,
     ) -> Result<ManifestOutcome> {
-        Ok(manifests::put(&self.transport, reference, descriptor, bytes).await?)
+        let document = manifests::Sent { descriptor, bytes, may_move: true };
+        Ok(manifests::put(&self.transport, reference, document).await?)
+    }
+
+    /// As [`Client::put_manifest`], but a tag that is known to point at another image stays there.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::TagIsImmutable`] for such a tag, before anything is sent.
+    pub async fn create_tag(
+        &self,
+        reference: &Reference,
+        descriptor: &Descriptor,
+        bytes: &Bytes,
+    ) -> Result<ManifestOutcome> {
+        let document = manifests::Sent { descriptor, bytes, may_move: false };
+        Ok(manifests::put(&self.transport, reference, document).await?)
     }
 }

@@ -17,7 +17,7 @@ use dockless::oci::{
 };
 use dockless::plan::{BaseImage, BaseLayer, Origin, RootNode, RootTree};
 use dockless::publish::destinations::parse;
-use dockless::publish::{Output, PublishContext, Whereabouts};
+use dockless::publish::{ExistingTag, Output, PublishContext, Whereabouts};
 use dockless::registry::Client;
 use dockless::store::Store;
 
@@ -62,6 +62,7 @@ impl Story {
             name: "base".into(),
             stdout: Output::new(std::io::sink()),
             whereabouts: Whereabouts::default(),
+            existing_tag: ExistingTag::Move,
         };
         let tags: Vec<_> = tags.iter().map(|tag| (*tag).to_owned()).collect();
         let session = parse(to).unwrap().open(&context, &tags).await.unwrap();

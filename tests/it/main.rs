@@ -13,6 +13,7 @@ mod build;
 mod config;
 mod docs;
 mod engines;
+mod existing_tags;
 mod files;
 mod golden;
 mod layers;

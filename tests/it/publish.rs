@@ -13,7 +13,7 @@ use dockless::image::Assembly;
 use dockless::oci::{Descriptor, Digest, Platform};
 use dockless::plan::Origin;
 use dockless::publish::destinations::parse;
-use dockless::publish::{Output, PublishContext, Published, Whereabouts, read_layout};
+use dockless::publish::{ExistingTag, Output, PublishContext, Published, Whereabouts, read_layout};
 use dockless::store::Store;
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -57,6 +57,7 @@ impl Story {
             name: "hello".into(),
             stdout: Output::new(stdout.clone()),
             whereabouts: Whereabouts::default(),
+            existing_tag: ExistingTag::Move,
         };
         Self { context, events, stdout, folder: tempfile::tempdir().unwrap() }
     }
@@ -148,6 +149,7 @@ async fn a_layout_is_what_others_take_for_one() {
             reference: format!("oci:{}@{}", out.display(), digest_of(&hello)),
             descriptor: hello.descriptor().clone(),
             tags: vec!["v1".into(), "latest".into()],
+            kept: BTreeMap::new(),
             platforms: vec![Platform::linux_amd64()],
         }
     );
@@ -340,6 +342,7 @@ async fn a_push_sends_only_what_is_not_there_and_the_tags_last() {
             reference: format!("{to}@{}", digest_of(&hello)),
             descriptor: hello.descriptor().clone(),
             tags: vec!["v1".into(), "latest".into()],
+            kept: BTreeMap::new(),
             platforms: vec![Platform::linux_amd64()],
         }
     );

@@ -110,6 +110,7 @@ impl Session for Write {
             reference: format!("docker-archive:{}@{}", self.place, descriptor.digest),
             descriptor,
             tags: names.into_iter().filter_map(|name| name.tag).collect(),
+            kept: BTreeMap::new(),
             platforms,
         })
     }

@@ -1,5 +1,6 @@
 //! An OCI layout in a folder.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -148,6 +149,7 @@ impl Session for Write {
             reference: reference(&self.path, assembly),
             descriptor: assembly.descriptor().clone(),
             tags: self.names.clone(),
+            kept: BTreeMap::new(),
             platforms: contents::platforms(assembly),
         })
     }

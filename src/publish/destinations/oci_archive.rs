@@ -84,6 +84,7 @@ impl Session for Write {
             reference: format!("oci-archive:{}@{}", self.place, descriptor.digest),
             descriptor,
             tags: self.tags.clone(),
+            kept: BTreeMap::new(),
             platforms: contents::platforms(assembly),
         })
     }

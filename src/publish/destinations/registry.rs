@@ -11,18 +11,19 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
+use bytes::Bytes;
 use futures_util::{StreamExt as _, TryStreamExt as _, future};
 
-use crate::error::Result;
-use crate::event::{Action, readable_size};
+use crate::error::{Error, Result};
+use crate::event::{Action, Task, readable_size};
 use crate::image::Assembly;
 use crate::layer::Layer;
 use crate::oci::{Descriptor, Digest, Reference, Repository};
 use crate::plan::Origin;
 use crate::publish::once::Once;
 use crate::publish::{
-    Destination, DestinationKind, ParsedDestination, PublishContext, PublishError, Published,
-    Session, contents, vouching,
+    Destination, DestinationKind, ExistingTag, ParsedDestination, PublishContext, PublishError,
+    Published, Session, contents, standing, vouching,
 };
 use crate::registry::{self, BlobOutcome, BlobPush, BlobSource, ManifestOutcome, SpareUpload};
 use crate::store::Store;
@@ -117,22 +118,23 @@ impl Destination for Registry {
 
 #[async_trait]
 impl Session for Push {
+    /// Where a tag that exists is an error, nothing is sent before it is known not to be one.
     async fn add_layer(&self, layer: &Layer) -> Result<()> {
-        let (source, other) = match &layer.origin {
-            Origin::Store => {
-                (BlobSource::File(self.context.store.blob_path(&layer.descriptor.digest)), None)
+        if self.context.existing_tag == ExistingTag::Fail && !self.found.is_empty() {
+            return Ok(());
+        }
+        self.bring_layer(layer).await
+    }
+
+    async fn check(&self, assembly: &Assembly) -> Result<()> {
+        let wanted = assembly.descriptor().digest;
+        let is_other = |(_, found): &(&String, &Descriptor)| found.digest != wanted;
+        match self.found.iter().find(is_other) {
+            Some((tag, found)) if self.context.existing_tag == ExistingTag::Fail => {
+                Err(self.tag_exists(tag, found.digest, assembly).await)
             }
-            Origin::Layout(path) => {
-                let path = Store::read_only(path).blob_path(&layer.descriptor.digest);
-                (BlobSource::File(path), None)
-            }
-            Origin::Registry(origin) => {
-                let is_near =
-                    origin.registry() == self.repository.registry() && origin != &self.repository;
-                (BlobSource::Registry(origin.clone()), is_near.then_some(origin))
-            }
-        };
-        self.bring(&layer.descriptor, &layer.name, &source, other).await
+            _ => Ok(()),
+        }
     }
 
     async fn finish(&self, assembly: &Assembly) -> Result<Published> {
@@ -140,7 +142,11 @@ impl Session for Push {
             self.trust(vouching::content_of_assembly(assembly));
         }
         let mut round = 0;
-        while let Err(error) = self.publish(assembly).await {
+        let kept = loop {
+            let error = match self.publish(assembly).await {
+                Ok(kept) => break kept,
+                Err(error) => error,
+            };
             let is_missing = error
                 .downcast_ref::<registry::Error>()
                 .is_some_and(|error| matches!(error, registry::Error::ContentMissing { .. }));
@@ -154,13 +160,14 @@ impl Session for Push {
                 None,
             );
             self.forget();
-        }
+        };
         self.abandon().await;
         let descriptor = assembly.descriptor().clone();
         Ok(Published {
             reference: self.repository.at_digest(descriptor.digest).to_string(),
             descriptor,
-            tags: self.tags.clone(),
+            tags: self.tags.iter().filter(|tag| !kept.contains_key(*tag)).cloned().collect(),
+            kept,
             platforms: contents::platforms(assembly),
         })
     }
@@ -214,6 +221,24 @@ impl Push {
         self.vouched.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    async fn bring_layer(&self, layer: &Layer) -> Result<()> {
+        let (source, other) = match &layer.origin {
+            Origin::Store => {
+                (BlobSource::File(self.context.store.blob_path(&layer.descriptor.digest)), None)
+            }
+            Origin::Layout(path) => {
+                let path = Store::read_only(path).blob_path(&layer.descriptor.digest);
+                (BlobSource::File(path), None)
+            }
+            Origin::Registry(origin) => {
+                let is_near =
+                    origin.registry() == self.repository.registry() && origin != &self.repository;
+                (BlobSource::Registry(origin.clone()), is_near.then_some(origin))
+            }
+        };
+        self.bring(&layer.descriptor, &layer.name, &source, other).await
+    }
+
     /// Makes sure that the repository has a blob.
     async fn bring(
         &self,
@@ -254,10 +279,12 @@ impl Push {
         self.confirmed.run(digest, bring).await
     }
 
-    /// Confirms every blob, then puts manifests, index and tags, in this order.
-    async fn publish(&self, assembly: &Assembly) -> Result<()> {
+    /// Confirms every blob, then puts manifests, index and tags, in this order. Answers which tags
+    /// stayed where they were.
+    async fn publish(&self, assembly: &Assembly) -> Result<BTreeMap<String, Digest>> {
         let contents = contents::Contents::of(assembly);
-        let layers: Vec<_> = contents.layers.values().map(|layer| self.add_layer(layer)).collect();
+        let layers: Vec<_> =
+            contents.layers.values().map(|layer| self.bring_layer(layer)).collect();
         futures_util::stream::iter(layers)
             .buffer_unordered(CONCURRENT_BLOBS)
             .try_collect::<()>()
@@ -271,56 +298,111 @@ impl Push {
             };
             self.bring(&image.config.descriptor, &name, &config, None).await?;
         }
-        if let Some(index) = &assembly.index {
-            for image in &assembly.images {
-                let manifest = &image.manifest;
-                let reference = self.repository.at_digest(manifest.descriptor.digest);
-                let subject = format!("{} for {}", self.repository, image.platform);
-                self.put(subject, &reference, &manifest.descriptor, &manifest.bytes).await?;
+        let (top, bytes) = match (&assembly.index, &assembly.images[..]) {
+            (Some(index), images) => {
+                for image in images {
+                    let manifest = &image.manifest;
+                    let subject = format!("{} for {}", self.repository, image.platform);
+                    self.put(subject, &manifest.descriptor, &manifest.bytes).await?;
+                }
+                (&index.descriptor, &index.bytes)
             }
-            self.put_top(&index.descriptor, &index.bytes).await
-        } else {
-            for image in &assembly.images {
-                self.put_top(&image.manifest.descriptor, &image.manifest.bytes).await?;
+            (None, images) => {
+                let image = images.first().expect("an assembly has an image");
+                (&image.manifest.descriptor, &image.manifest.bytes)
             }
-            Ok(())
-        }
-    }
-
-    /// Puts what the tags are to point at.
-    async fn put_top(&self, descriptor: &Descriptor, bytes: &bytes::Bytes) -> Result<()> {
-        if self.tags.is_empty() {
-            let reference = self.repository.at_digest(descriptor.digest);
-            return self.put(self.repository.to_string(), &reference, descriptor, bytes).await;
-        }
-        for tag in &self.tags {
-            let reference = self.repository.at_tag(tag);
-            self.put(reference.to_string(), &reference, descriptor, bytes).await?;
-        }
-        Ok(())
-    }
-
-    /// Puts a document; its digest is what comes of it, so the subject does not name it.
-    async fn put(
-        &self,
-        subject: String,
-        reference: &Reference,
-        descriptor: &Descriptor,
-        bytes: &bytes::Bytes,
-    ) -> Result<()> {
-        let task = self.context.events.task(Action::Publish, subject, None);
-        let is_there = match &reference.tag {
-            Some(tag) => self.found.get(tag).is_some_and(|found| found.digest == descriptor.digest),
-            None => self.vouched().contains(&descriptor.digest),
         };
-        if is_there {
+        let mut kept = BTreeMap::new();
+        for tag in &self.tags {
+            if let Some(existing) = self.put_tag(tag, top, bytes, assembly).await? {
+                kept.insert(tag.clone(), existing);
+            }
+        }
+        if kept.len() == self.tags.len() {
+            self.put(self.repository.to_string(), top, bytes).await?;
+        }
+        Ok(kept)
+    }
+
+    /// Makes a tag point at the image; answers where it stands when it is kept there.
+    async fn put_tag(
+        &self,
+        tag: &str,
+        descriptor: &Descriptor,
+        bytes: &Bytes,
+        assembly: &Assembly,
+    ) -> Result<Option<Digest>> {
+        let PublishContext { client, events, existing_tag, .. } = &self.context;
+        let reference = self.repository.at_tag(tag);
+        let task = events.task(Action::Publish, reference.to_string(), None);
+        if self.found.get(tag).is_some_and(|found| found.digest == descriptor.digest) {
+            task.skip("unchanged");
+            return Ok(None);
+        }
+        let outcome = match existing_tag {
+            ExistingTag::Move => client.put_manifest(&reference, descriptor, bytes).await,
+            ExistingTag::Fail | ExistingTag::Keep => {
+                client.create_tag(&reference, descriptor, bytes).await
+            }
+        };
+        let error = match outcome {
+            Ok(outcome) => {
+                end(task, outcome, descriptor);
+                return Ok(None);
+            }
+            Err(error) => error,
+        };
+        let Some(registry::Error::TagIsImmutable { existing, .. }) = error.downcast_ref() else {
+            return Err(error);
+        };
+        let existing = *existing;
+        let moved = self.what_moved(existing, assembly).await;
+        match existing_tag {
+            ExistingTag::Move => {
+                Err(error.attempting(format!("move `{reference}`: {}", moved.join("; "))))
+            }
+            ExistingTag::Fail => Err(self.tag_exists(tag, existing, assembly).await),
+            ExistingTag::Keep => {
+                task.skip(format!("kept at {existing}: {}", moved.join("; ")));
+                Ok(Some(existing))
+            }
+        }
+    }
+
+    async fn tag_exists(&self, tag: &str, existing: Digest, assembly: &Assembly) -> Error {
+        PublishError::TagExists {
+            tag: self.repository.at_tag(tag).to_string(),
+            existing,
+            wanted: assembly.descriptor().digest,
+            differences: self.what_moved(existing, assembly).await,
+        }
+        .into()
+    }
+
+    async fn what_moved(&self, standing: Digest, assembly: &Assembly) -> Vec<String> {
+        standing::what_moved(&self.context.client, &self.repository, standing, assembly).await
+    }
+
+    /// Puts a document by its digest, which is what comes of it: the subject does not name it.
+    async fn put(&self, subject: String, descriptor: &Descriptor, bytes: &Bytes) -> Result<()> {
+        let task = self.context.events.task(Action::Publish, subject, None);
+        if self.vouched().contains(&descriptor.digest) {
             task.skip("unchanged");
             return Ok(());
         }
-        match self.context.client.put_manifest(reference, descriptor, bytes).await? {
-            ManifestOutcome::Unchanged => task.skip("unchanged"),
-            ManifestOutcome::Put => task.finish(descriptor.digest.to_string()),
-        }
+        let reference = self.repository.at_digest(descriptor.digest);
+        end(
+            task,
+            self.context.client.put_manifest(&reference, descriptor, bytes).await?,
+            descriptor,
+        );
         Ok(())
+    }
+}
+
+fn end(task: Task, outcome: ManifestOutcome, descriptor: &Descriptor) {
+    match outcome {
+        ManifestOutcome::Unchanged => task.skip("unchanged"),
+        ManifestOutcome::Put => task.finish(descriptor.digest.to_string()),
     }
 }
