@@ -9,6 +9,7 @@
 //! - `challenge.rs`, `token.rs`, `auth.rs`: how we say who we are
 //! - `keychain.rs`, `keychains/`: where credentials come from
 //! - `rights.rs`: whether we may push, asked before anything is made
+//! - `referrers.rs`: what refers to an image, with and without the API for it
 //! - `upload.rs`, `download.rs`, `manifests.rs`: what is done when the outcome is unknown
 //!
 //! Waits between tries go through the injected clock, so tests with faults take milliseconds;
@@ -30,6 +31,7 @@ mod lock;
 mod manifests;
 mod origin;
 mod redirect;
+mod referrers;
 mod retry;
 mod retry_after;
 mod rights;
@@ -62,7 +64,7 @@ use self::transport::{Memory, Transport};
 use self::upload::Upload;
 use crate::error::Result;
 use crate::event::{Events, Task};
-use crate::oci::{Descriptor, Digest, MediaType, Reference, Repository};
+use crate::oci::{Descriptor, Digest, Document, Manifest, MediaType, Reference, Repository};
 use crate::sys::Clock;
 
 /// A client for all registries of one run; cheap to clone, one token cache and one pool.
@@ -285,5 +287,27 @@ impl Client {
     ) -> Result<ManifestOutcome> {
         let document = manifests::Sent { descriptor, bytes, may_move: false };
         Ok(manifests::put(&self.transport, reference, document).await?)
+    }
+
+    /// Lists what refers to a manifest or index (signatures, attestations), of one type where one is
+    /// given; nothing when nothing does. A registry without the API for it is asked for the tag that
+    /// stands for it.
+    pub async fn referrers(
+        &self,
+        repository: &Repository,
+        subject: &Digest,
+        artifact_type: Option<&str>,
+    ) -> Result<Vec<Descriptor>> {
+        Ok(referrers::list(&self.transport, repository, subject, artifact_type).await?)
+    }
+
+    /// Puts a manifest by its digest, and lists it as a referrer of its subject where it has one. The
+    /// blobs that it names must be there; its subject need not.
+    pub async fn attach(
+        &self,
+        repository: &Repository,
+        manifest: &Document<Manifest>,
+    ) -> Result<()> {
+        Ok(referrers::attach(&self.transport, repository, manifest).await?)
     }
 }
