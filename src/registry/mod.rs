@@ -18,6 +18,7 @@
 mod address;
 mod auth;
 mod challenge;
+mod create_repository;
 mod download;
 mod endpoint;
 mod error;
