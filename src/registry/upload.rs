@@ -3,6 +3,10 @@
 //! The unit of recovery is the whole blob: after any fault the registry is asked again whether the
 //! blob is there. An answer that was lost, a session that vanished, a commit that was cut off:
 //! all end there.
+//!
+//! A blob is never sent in chunks, which registries get wrong in more ways than they get it right: what
+//! they say of chunks (`Range`, `OCI-Chunk-Min-Length`, `Docker-Upload-UUID`) is not for us. Only
+//! `Location` counts, the newest one.
 
 use std::io;
 use std::sync::atomic::{AtomicU64, Ordering};
