@@ -88,6 +88,8 @@ struct State {
 enum Start {
     Mounted,
     Session(Url),
+    /// Begun so long ago that it may have expired.
+    Spare(Url),
 }
 
 impl Upload<'_> {
@@ -114,15 +116,17 @@ impl Upload<'_> {
         if let Some(url) = state.abandoned.take() {
             cancel(self.transport, self.repository, url).await;
         }
-        let session = match self.start(state).await? {
+        let (session, may_have_expired) = match self.start(state).await? {
             Start::Mounted => return Ok(BlobOutcome::Mounted),
-            Start::Session(url) => url,
+            Start::Session(url) => (url, false),
+            Start::Spare(url) => (url, true),
         };
         if std::mem::replace(&mut state.was_sent, true) {
             self.task.restart_at(0);
         }
         state.abandoned = Some(session.clone());
-        self.finish(&session).await?;
+        let finished = self.finish(&session).await;
+        finished.map_err(|fault| if may_have_expired { begun_anew(fault) } else { fault })?;
         Ok(BlobOutcome::Uploaded)
     }
 
@@ -154,7 +158,7 @@ impl Upload<'_> {
             }
         }
         if let Some(url) = self.spare.and_then(SpareUpload::take) {
-            return Ok(Start::Session(url));
+            return Ok(Start::Spare(url));
         }
         self.open(&Endpoint::start_upload(self.repository, digest)).await
     }
@@ -222,6 +226,19 @@ fn session(answer: &Answer) -> Result<Url, Fault> {
     let location = answer.header("location").unwrap_or_default();
     redirect::resolve(answer.url(), location)
         .map_err(|reason| Fault::new(answer.nonsense(reason), Retry::Few))
+}
+
+/// An upload that has expired is refused in many words: a new one shows whether that was the reason.
+fn begun_anew(fault: Fault) -> Fault {
+    let may_be_expiry = matches!(
+        *fault.error,
+        Error::Denied { .. } | Error::NotFound { .. } | Error::Refused { status: 400 | 410, .. }
+    );
+    let retry = match fault.retry {
+        Retry::Never if may_be_expiry => Retry::Once,
+        retry => retry,
+    };
+    Fault { retry, ..fault }
 }
 
 fn is_about_the_network(error: &Error) -> bool {

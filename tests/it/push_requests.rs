@@ -180,12 +180,14 @@ async fn a_robot_that_may_push_and_not_look_pushes() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_upload_that_was_begun_and_has_vanished_is_begun_again() {
-    let story = Story::new().await;
-    let to = story.at("a/b");
-    story.proxy.on("PUT", "/blobs/uploads/", [refusal(404, "BLOB_UPLOAD_UNKNOWN")]);
-    let seen = story.push(&["--to", &to, "-t", "v1"]);
-    assert_eq!((seen["POST blobs/uploads"], seen["PUT blobs/uploads"]), (4, 4), "{seen:#?}");
-    assert!(story.tag("a/b", "v1").is_some());
+    for gone in [refusal(404, "BLOB_UPLOAD_UNKNOWN"), status(403, None), status(410, None)] {
+        let story = Story::new().await;
+        let to = story.at("a/b");
+        story.proxy.on("PUT", "/blobs/uploads/", [gone]);
+        let seen = story.push(&["--to", &to, "-t", "v1"]);
+        assert_eq!((seen["POST blobs/uploads"], seen["PUT blobs/uploads"]), (4, 4), "{seen:#?}");
+        assert!(story.tag("a/b", "v1").is_some());
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -211,16 +213,17 @@ async fn a_dry_run_begins_nothing() {
 async fn several_repositories_of_a_registry_get_each_blob_once() {
     let story = Story::new().await;
     let to = format!("{},{}", story.at("a/one"), story.at("a/two"));
-    // Each repository has an upload begun; the second one needs none.
+    let mut seen = story.push(&["--to", &to, "-t", "v1"]);
+    // Each repository has an upload begun; one of them may need none.
+    let begun = seen.remove("POST blobs/uploads").unwrap();
+    assert_eq!(begun - seen.remove("DELETE blobs/uploads").unwrap_or(0), 3);
     assert_eq!(
-        story.push(&["--to", &to, "-t", "v1"]),
+        seen,
         counts(&[
             ("HEAD manifests", 4),
             ("HEAD blobs", 6),
-            ("POST blobs/uploads", 4),
             ("PUT blobs/uploads", 3),
             ("POST mount", 3),
-            ("DELETE blobs/uploads", 1),
             ("PUT manifests", 2),
         ])
     );
