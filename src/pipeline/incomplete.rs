@@ -69,3 +69,47 @@ impl Classified for Incomplete {
         self.failed.iter().all(|(_, error)| error.is_retryable())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::publish::PublishError;
+
+    fn failure(kind: ErrorKind) -> Error {
+        let (text, reason, digest) = ("x".into(), "no".into(), crate::oci::Digest::of(b""));
+        match kind {
+            ErrorKind::Usage => PublishError::InvalidDestination { text, reason }.into(),
+            _ => PublishError::MissingBlob { digest, place: reason }.into(),
+        }
+    }
+
+    #[test]
+    fn it_is_the_users_turn_only_where_nothing_was_touched() {
+        let published = || {
+            let descriptor = crate::oci::Descriptor::of(crate::oci::MediaType::OciManifest, b"{}");
+            let (tags, kept, platforms) = Default::default();
+            Published { reference: "a.io/x/y".into(), descriptor, tags, kept, platforms }
+        };
+        let (usage, failed) = (ErrorKind::Usage, ErrorKind::Failed);
+        for (published, failures, expected) in [
+            (vec![], vec![usage, usage], usage),
+            (vec![], vec![usage, failed], failed),
+            (vec![published()], vec![usage], failed),
+        ] {
+            let failures = failures.into_iter().map(|kind| ("b.io/x/y".to_owned(), failure(kind)));
+            let error = Incomplete::error(published, failures.collect(), 2);
+            assert_eq!(error.kind(), expected);
+        }
+        let only = Incomplete::error(Vec::new(), vec![("x".into(), failure(failed))], 1);
+        assert!(only.downcast_ref::<PublishError>().is_some());
+        let two = vec![("a".into(), failure(failed)), ("b".into(), failure(failed))];
+        let error = Incomplete::error(Vec::new(), two, 2);
+        assert_eq!(error.hints(), ["build the image again"]);
+        assert!(
+            error.to_string().starts_with(
+                "the image is at none of 2 destinations\n`a` does not have it: blob `sha256:"
+            ),
+            "{error}"
+        );
+    }
+}

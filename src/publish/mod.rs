@@ -1,7 +1,7 @@
 //! Stage 5: an [`Assembly`](crate::image::Assembly) goes to registries, layouts and archives.
 //!
 //! `destination.rs` is the contract, `destinations/` holds the places. What several of them share
-//! lies beside: `contents.rs` (what an image consists of), `folder.rs` (a layout on disk),
+//! lies beside: `push.rs` (an image on its way to a repository), `contents.rs` (what an image consists of), `folder.rs` (a layout on disk),
 //! `archive.rs` (a layout in a tar), `vouching.rs` and `whereabouts.rs` (what registries are known
 //! to have), `standing.rs` (what a tag would move). `source.rs` is the way back: an image that was built earlier.
 
@@ -12,6 +12,7 @@ pub mod destinations;
 mod error;
 mod folder;
 mod once;
+mod push;
 mod source;
 mod standing;
 mod vouching;
