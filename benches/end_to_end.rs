@@ -13,12 +13,16 @@
     reason = "figures for people need no more digits"
 )]
 
+#[path = "support/registry.rs"]
+mod registry;
+
 use std::fs::{self, File};
-use std::io::{BufRead as _, BufReader, Write as _};
-use std::net::{TcpListener, TcpStream};
+use std::io::Write as _;
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant};
+use std::process::{Command, Stdio};
+use std::time::Instant;
+
+use registry::Registry;
 
 const FILES: u64 = 5_000;
 const FILE_BYTES: u64 = 40_000;
@@ -62,7 +66,7 @@ impl Step<'_> {
 code = subprocess.run(sys.argv[1:], stdout=subprocess.DEVNULL).returncode
 print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)
 sys.exit(code)";
-        let (requests, bytes) = self.registry.totals();
+        let (requests, bytes) = (self.registry.requests().len(), self.registry.stored_bytes());
         let start = Instant::now();
         let output = Command::new("python3")
             .args(["-c", WRAPPER, env!("CARGO_BIN_EXE_dockless"), "-q"])
@@ -75,7 +79,8 @@ sys.exit(code)";
         assert!(output.status.success(), "{name} failed");
         let peak: u64 =
             String::from_utf8_lossy(&output.stdout).trim().parse().expect("a number of kB");
-        let (requests_after, bytes_after) = self.registry.totals();
+        let (requests_after, bytes_after) =
+            (self.registry.requests().len(), self.registry.stored_bytes());
         println!(
             "{name:<28} {seconds:>8.2} {:>8.0} {:>9} {:>10} {:>9}",
             self.input_bytes as f64 / 1e6 / seconds,
@@ -84,76 +89,6 @@ sys.exit(code)";
             peak / 1000,
         );
     }
-}
-
-/// A `docker-registry` behind a counting relay.
-struct Registry {
-    process: Child,
-    port: u16,
-    log: std::path::PathBuf,
-}
-
-impl Registry {
-    fn start(root: &Path) -> Self {
-        let port = TcpListener::bind("127.0.0.1:0")
-            .and_then(|listener| listener.local_addr())
-            .expect("loopback has a free port")
-            .port();
-        let log = root.join("registry.log");
-        let config = root.join("registry.yml");
-        let text = format!(
-            "version: 0.1\nlog: {{formatter: json, level: info, accesslog: {{disabled: true}}}}\nstorage: {{filesystem: {{rootdirectory: {}}}}}\nhttp: {{addr: '127.0.0.1:{port}'}}\n",
-            root.join("registry").display()
-        );
-        fs::write(&config, text).expect("the folder can be written");
-        let process = Command::new("docker-registry")
-            .arg("serve")
-            .arg(&config)
-            .stdout(Stdio::null())
-            .stderr(File::create(&log).expect("the folder can be written"))
-            .spawn()
-            .expect("docker-registry is installed");
-        let start = Instant::now();
-        while TcpStream::connect(("127.0.0.1", port)).is_err() {
-            assert!(start.elapsed() < Duration::from_secs(20), "docker-registry does not start");
-            std::thread::sleep(Duration::from_millis(20));
-        }
-        Self { process, port, log }
-    }
-
-    /// Requests answered so far, and the bytes of their bodies, from the registry's own log.
-    fn totals(&self) -> (u64, u64) {
-        let reader = BufReader::new(File::open(&self.log).expect("the log was made at the start"));
-        let mut totals = (0, 0);
-        for line in reader.lines().map_while(Result::ok) {
-            let Ok(entry) = serde_json::from_str::<serde_json::Value>(&line) else { continue };
-            if entry["msg"].as_str().is_some_and(|text| text.starts_with("response completed")) {
-                totals.0 += 1;
-            }
-        }
-        totals.1 = folder_bytes(&self.log.with_file_name("registry"));
-        totals
-    }
-}
-
-impl Drop for Registry {
-    fn drop(&mut self) {
-        let _ = self.process.kill();
-        let _ = self.process.wait();
-    }
-}
-
-/// The bytes of all files below a folder: what the registry stored.
-fn folder_bytes(folder: &Path) -> u64 {
-    let Ok(entries) = fs::read_dir(folder) else { return 0 };
-    entries
-        .flatten()
-        .map(|entry| match entry.metadata() {
-            Ok(metadata) if metadata.is_dir() => folder_bytes(&entry.path()),
-            Ok(metadata) => metadata.len(),
-            Err(_) => 0,
-        })
-        .sum()
 }
 
 /// Writes the tree: the same bytes in every run.

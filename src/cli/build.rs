@@ -7,7 +7,7 @@ use clap::Args;
 use clap::builder::FalseyValueParser;
 
 use super::network::NetworkOptions;
-use super::options::{CredentialOptions, ProjectOptions, RecordOptions};
+use super::options::{CredentialOptions, ProjectOptions, RecordOptions, TagOptions};
 use super::{Edge, next_step, push};
 use crate::error::{Classified, ErrorKind, Result};
 use crate::pipeline::{self, BuildRequest, Produced};
@@ -50,6 +50,8 @@ pub(super) struct Build {
         help_heading = "Where it goes"
     )]
     push: bool,
+    #[command(flatten)]
+    tags: TagOptions,
     #[command(flatten)]
     credentials: CredentialOptions,
     #[command(flatten)]
@@ -109,6 +111,7 @@ impl Build {
             has_load: self.load,
             credentials: self.credentials.read()?,
             records: self.records.files(),
+            existing_tag: self.tags.existing(),
         };
         let image = match pipeline::build(&request, &edge.context)? {
             Produced::Planned(summary) => return push::show_plan(&summary, edge),

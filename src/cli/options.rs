@@ -3,13 +3,14 @@
 use std::io::Read as _;
 use std::path::PathBuf;
 
-use clap::Args;
 use clap::builder::FalseyValueParser;
+use clap::{Args, ValueEnum};
 
 use super::render::Progress;
 use crate::error::{Classified, ErrorKind, Result};
 use crate::oci::Platform;
 use crate::pipeline::{Credentials, NetworkRequest, ProjectRequest, RecordFiles, Secret};
+use crate::publish::ExistingTag;
 
 /// The longest password that is read; tokens of clouds have a few kilobytes.
 const MAX_PASSWORD_BYTES: u64 = 64 * 1024;
@@ -106,6 +107,37 @@ pub(super) struct CredentialOptions {
     /// Read the password from standard input, never from the command line
     #[arg(long, requires = "username")]
     pub(super) password_stdin: bool,
+}
+
+/// What happens to what is there already.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Where it goes")]
+pub(super) struct TagOptions {
+    /// What to do where a tag points at another image already; without it, the tag moves. `fail` moves
+    /// no tag at all and says what is different; `keep` leaves the tag there, for tags that cannot
+    /// move, and pushes the image by its digest and its other tags
+    #[arg(long, value_name = "WHAT", value_enum, env = "DOCKLESS_EXISTING_TAG")]
+    existing_tag: Option<ExistingTagOption>,
+}
+
+/// The values of `--existing-tag`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum ExistingTagOption {
+    /// End with exit code 2 before any tag moves
+    Fail,
+    /// Leave the tag where it is
+    Keep,
+}
+
+impl TagOptions {
+    /// The rule.
+    pub(super) fn existing(&self) -> ExistingTag {
+        match self.existing_tag {
+            None => ExistingTag::Move,
+            Some(ExistingTagOption::Fail) => ExistingTag::Fail,
+            Some(ExistingTagOption::Keep) => ExistingTag::Keep,
+        }
+    }
 }
 
 /// Files for later steps of a CI job.

@@ -6,6 +6,7 @@ use std::io::{self, Write as _};
 use serde_json::{Value, json};
 
 use crate::error::{Classified, Error, ErrorKind, Result};
+use crate::pipeline::{Incomplete, published_document};
 
 /// Standard output does not take the result: a full disk, a closed descriptor.
 #[derive(Debug, thiserror::Error)]
@@ -59,15 +60,17 @@ impl Output {
     pub(super) fn error(&self, error: &Error) {
         if self.is_json && !self.has_document.get() {
             // What cannot be written here stands on stderr.
-            let _ = self::document(&json!({
-                "error": {
-                    "kind": error.kind().name(),
-                    "exit_code": error.kind().exit_code(),
-                    "message": error.lines(),
-                    "hints": error.hints(),
-                    "is_retryable": error.is_retryable(),
-                }
-            }));
+            let mut document = json!({
+                "kind": error.kind().name(),
+                "exit_code": error.kind().exit_code(),
+                "message": error.lines(),
+                "hints": error.hints(),
+                "is_retryable": error.is_retryable(),
+            });
+            if let Some(incomplete) = error.downcast_ref::<Incomplete>() {
+                document["published"] = published_document(&incomplete.published);
+            }
+            let _ = self::document(&json!({ "error": document }));
         }
     }
 }

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::Args;
 
 use super::network::NetworkOptions;
-use super::options::{CredentialOptions, ProjectOptions, RecordOptions};
+use super::options::{CredentialOptions, ProjectOptions, RecordOptions, TagOptions};
 use super::{Edge, next_step};
 use crate::error::Result;
 use crate::pipeline::{self, PlanSummary, Produced, PushRequest};
@@ -31,6 +31,8 @@ pub(super) struct Push {
     )]
     to: Vec<String>,
     #[command(flatten)]
+    tags: TagOptions,
+    #[command(flatten)]
     credentials: CredentialOptions,
     #[command(flatten)]
     network: NetworkOptions,
@@ -45,6 +47,7 @@ impl Push {
             to: self.to,
             credentials: self.credentials.read()?,
             records: self.records.files(),
+            existing_tag: self.tags.existing(),
         };
         match pipeline::push(&request, &edge.context)? {
             Produced::Planned(summary) => show_plan(&summary, edge),

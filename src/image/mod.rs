@@ -1,15 +1,17 @@
 //! Stage 4: layers on a base become an [`Image`], images of several platforms an index. Pure.
 //!
 //! `assemble.rs` puts the documents together, `config.rs` edits the base's image config, `validate.rs`
-//! looks at the result before anything is published.
+//! looks at the result before anything is published, `difference.rs` tells two images apart in words.
 
 mod annotate;
 mod assemble;
 mod config;
+mod difference;
 mod validate;
 
 pub use annotate::WRITER_VERSION_ANNOTATION;
 pub use assemble::{AssembleError, assemble, base_layers, index};
+pub use difference::{Documents, differences};
 pub use validate::{Violation, Violations, validate};
 
 use crate::layer::Layer;

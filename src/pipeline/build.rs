@@ -14,7 +14,7 @@ use crate::error::Result;
 use crate::image::Assembly;
 use crate::oci::Repository;
 use crate::plan::{self, VcsFacts};
-use crate::publish::{Output, PublishContext, Published};
+use crate::publish::{ExistingTag, Output, PublishContext, Published, Whereabouts};
 
 /// Builds the image of a project.
 ///
@@ -42,6 +42,7 @@ pub fn build(request: &BuildRequest, context: &Context) -> Result<Produced> {
         request: &request.project,
         credentials: request.credentials.as_ref(),
         records: &request.records,
+        existing_tag: request.existing_tag,
         project,
         arguments,
         destinations,
@@ -66,6 +67,7 @@ pub(super) struct Run<'a> {
     pub(super) request: &'a ProjectRequest,
     pub(super) credentials: Option<&'a Credentials>,
     pub(super) records: &'a RecordFiles,
+    pub(super) existing_tag: ExistingTag,
     pub(super) project: Project,
     pub(super) arguments: TagArguments,
     pub(super) destinations: Destinations,
@@ -119,6 +121,8 @@ impl Run<'_> {
             events: context.events.clone(),
             name: self.image_name(),
             stdout: Output::new(std::io::stdout()),
+            whereabouts: Whereabouts::default(),
+            existing_tag: self.existing_tag,
         };
         let open = self.destinations.open(&tags, &publish_context).await?;
         let (assembly, published) = produce::produce(config, &plan, &store, &open, context).await?;

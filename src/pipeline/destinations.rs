@@ -4,7 +4,9 @@ use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use super::produce::OpenDestination;
+use futures_util::future;
+
+use super::produce::{OpenDestination, abandon_if_failed};
 use super::tags::Tags;
 use crate::error::{Classified, ErrorKind, Result};
 use crate::event::Events;
@@ -167,27 +169,35 @@ impl Destinations {
         self.wanted.iter().map(|wanted| (wanted.name(), wanted.tags(tags))).collect()
     }
 
-    /// Opens all of them.
+    /// Opens all of them at once: one that refuses comes out before anything is sent anywhere.
     pub(super) async fn open(
         &self,
         tags: &Tags,
         context: &PublishContext,
     ) -> Result<Vec<OpenDestination>> {
-        let mut open = Vec::with_capacity(self.wanted.len());
-        for wanted in &self.wanted {
+        let open = async |wanted: &Wanted| {
             let mut context = context.clone();
             if wanted.stands_for.is_some() {
                 context.events = Events::none();
             }
-            open.push(OpenDestination {
+            let session = wanted.destination.open(&context, &wanted.tags(tags)).await?;
+            Ok(OpenDestination {
                 name: wanted.name(),
-                session: Arc::from(wanted.destination.open(&context).await?),
-                tags: wanted.tags(tags),
+                session: Arc::from(session),
                 is_remote: wanted.reference.is_some(),
                 is_step: wanted.stands_for.is_some(),
-            });
+            })
+        };
+        let mut refused = Ok(());
+        let mut opened = Vec::with_capacity(self.wanted.len());
+        for result in future::join_all(self.wanted.iter().map(open)).await {
+            match result {
+                Ok(destination) => opened.push(destination),
+                Err(error) => refused = refused.and(Err(error)),
+            }
         }
-        Ok(open)
+        abandon_if_failed(refused, &opened).await?;
+        Ok(opened)
     }
 }
 

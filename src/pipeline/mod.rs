@@ -8,6 +8,7 @@ mod client;
 mod context;
 mod destinations;
 mod gathering;
+mod incomplete;
 mod load;
 mod produce;
 mod project;
@@ -21,10 +22,11 @@ mod tags;
 
 pub use build::build;
 pub use context::Context;
+pub use incomplete::Incomplete;
 pub use push::push;
 pub use request::{
     BuildRequest, Credentials, NetworkRequest, Produced, ProducedImage, ProjectRequest,
-    PushRequest, RecordFiles,
+    PushRequest, RecordFiles, published_document,
 };
 pub use schema::{config_reference, schema};
 pub use summary::PlanSummary;

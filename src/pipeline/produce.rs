@@ -1,39 +1,55 @@
 //! The second half of the flow: layers are packed and travel while the next is packed, then the
 //! image is assembled, checked, and made visible at every destination.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use futures_util::future;
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
-use super::Context;
+use super::{Context, Incomplete};
 use crate::config::Config;
-use crate::error::{Attempting as _, Result};
+use crate::error::{Attempting as _, Error, Result};
 use crate::event::{Action, readable_size};
 use crate::image::{self, Assembly, Image};
 use crate::layer::{self, Layer, Packing, WRITER_VERSION};
 use crate::plan::{LayerPlan, Plan};
-use crate::publish::{Published, Session};
+use crate::publish::{self, Published, Session};
 use crate::store::Store;
 use crate::sys::blocking;
 
-/// Layers on their way at once, over all destinations.
+/// Layers on their way to one destination at once.
 const CONCURRENT_LAYERS: usize = 8;
 
-/// A destination that is open, and the tags the image gets there.
+/// A destination that is open.
 #[derive(Debug)]
 pub(super) struct OpenDestination {
     pub(super) name: String,
     pub(super) session: Arc<dyn Session>,
-    pub(super) tags: Vec<String>,
     /// Whether it is elsewhere.
     pub(super) is_remote: bool,
     /// Whether it is a step on the way to somewhere else, not a result.
     pub(super) is_step: bool,
 }
 
-/// Packs, assembles and publishes.
+/// Packs, assembles and publishes. A destination that fails does not stop the others.
+///
+/// # Errors
+/// Whatever fails before the image is made; then the failure of the only destination, or an
+/// [`Incomplete`].
 pub(super) async fn produce(
+    config: &Config,
+    plan: &Plan,
+    store: &Store,
+    destinations: &[OpenDestination],
+    context: &Context,
+) -> Result<(Assembly, Vec<Published>)> {
+    let produced = pack_and_publish(config, plan, store, destinations, context).await;
+    abandon_if_failed(produced, destinations).await
+}
+
+async fn pack_and_publish(
     config: &Config,
     plan: &Plan,
     store: &Store,
@@ -55,25 +71,46 @@ pub(super) async fn produce(
         transfers.check()?;
     }
     let assembly = assemble(plan, &packed)?;
-    transfers.finish().await?;
-    let published = publish(&assembly, destinations, context).await?;
+    keep(&assembly, store, context).await;
+    check(&assembly, destinations).await?;
+    let published = transfers.publish(&assembly, context).await?;
     Ok((assembly, published))
 }
 
 /// Makes an assembly that exists already visible at every destination.
+///
+/// # Errors
+/// As [`produce`].
 pub(super) async fn copy(
     assembly: &Assembly,
+    store: &Store,
     destinations: &[OpenDestination],
     context: &Context,
 ) -> Result<Vec<Published>> {
+    keep(assembly, store, context).await;
     let mut transfers = Transfers::new(destinations);
     for image in &assembly.images {
         for layer in &image.layers {
             transfers.start(layer);
         }
     }
-    transfers.finish().await?;
-    publish(assembly, destinations, context).await
+    let published = match check(assembly, destinations).await {
+        Ok(()) => transfers.publish(assembly, context).await,
+        Err(error) => Err(error),
+    };
+    abandon_if_failed(published, destinations).await
+}
+
+/// Lets every destination take back what it had begun, when the work as a whole failed.
+pub(super) async fn abandon_if_failed<T>(
+    result: Result<T>,
+    destinations: &[OpenDestination],
+) -> Result<T> {
+    if result.is_err() {
+        future::join_all(destinations.iter().map(|destination| destination.session.abandon()))
+            .await;
+    }
+    result
 }
 
 /// The layers of all platforms, each once: what does not depend on the platform is shared.
@@ -131,21 +168,21 @@ fn assemble(plan: &Plan, packed: &[(&LayerPlan, Layer)]) -> Result<Assembly> {
     Ok(assembly)
 }
 
-async fn publish(
-    assembly: &Assembly,
-    destinations: &[OpenDestination],
-    context: &Context,
-) -> Result<Vec<Published>> {
-    let mut published = Vec::with_capacity(destinations.len());
+/// Asks every destination whether the image may go there, before it is visible anywhere.
+async fn check(assembly: &Assembly, destinations: &[OpenDestination]) -> Result<()> {
     for destination in destinations {
-        let result = destination.session.finish(assembly, &destination.tags).await;
-        let result = result.attempting(|| format!("publish to `{}`", destination.name))?;
-        if !destination.is_step {
-            context.events.note(closing_line(destination, &result));
-            published.push(result);
-        }
+        let answer = destination.session.check(assembly).await;
+        answer.attempting(|| format!("publish to `{}`", destination.name))?;
     }
-    Ok(published)
+    Ok(())
+}
+
+/// Keeps the image's documents for the next push, which does without them too.
+async fn keep(assembly: &Assembly, store: &Store, context: &Context) {
+    let (assembly, store) = (assembly.clone(), store.clone());
+    if let Err(error) = blocking(move || publish::keep_documents(&assembly, &store)).await {
+        context.events.detail(format!("the next push will ask more: {error}"));
+    }
 }
 
 /// What a person reads last of a destination.
@@ -155,52 +192,106 @@ fn closing_line(destination: &OpenDestination, published: &Published) -> String 
         [] => String::new(),
         tags => format!(" as {}", tags.join(", ")),
     };
+    let kept = match &published.kept.keys().map(String::as_str).collect::<Vec<_>>()[..] {
+        [] => String::new(),
+        kept => format!("; kept where they are: {}", kept.join(", ")),
+    };
     let digest = published.descriptor.digest.short();
-    format!("{done} {}{tags}: sha256:{digest}", destination.name)
+    format!("{done} {}{tags}: sha256:{digest}{kept}", destination.name)
 }
 
 /// Layers on their way to every open destination.
 struct Transfers<'a> {
     destinations: &'a [OpenDestination],
-    running: JoinSet<Result<()>>,
-    permits: Arc<Semaphore>,
+    running: JoinSet<(usize, Result<()>)>,
+    permits: Vec<Arc<Semaphore>>,
+    /// The destinations that failed, by their place in the list.
+    failed: BTreeMap<usize, Error>,
 }
 
 impl<'a> Transfers<'a> {
     fn new(destinations: &'a [OpenDestination]) -> Self {
+        let permits = destinations.iter().map(|_| Arc::new(Semaphore::new(CONCURRENT_LAYERS)));
         Self {
             destinations,
             running: JoinSet::new(),
-            permits: Arc::new(Semaphore::new(CONCURRENT_LAYERS)),
+            permits: permits.collect(),
+            failed: BTreeMap::new(),
         }
     }
 
-    /// Sends a layer to every destination.
+    /// Sends a layer to every destination that stands.
     fn start(&mut self, layer: &Layer) {
-        for destination in self.destinations {
+        for (place, destination) in self.destinations.iter().enumerate() {
+            if self.failed.contains_key(&place) {
+                continue;
+            }
             let (session, layer) = (destination.session.clone(), layer.clone());
-            let (name, permits) = (destination.name.clone(), self.permits.clone());
+            let (name, permits) = (destination.name.clone(), self.permits[place].clone());
             self.running.spawn(async move {
                 let _permit = permits.acquire_owned().await.expect("nobody closes it");
                 let sent = session.add_layer(&layer).await;
-                sent.attempting(|| format!("bring layer `{}` to `{name}`", layer.name))
+                (place, sent.attempting(|| format!("bring layer `{}` to `{name}`", layer.name)))
             });
         }
     }
 
-    /// Reports a failure that has happened already, so that nothing more is packed in vain.
+    /// Notes what has failed already; when that is every destination, nothing more is packed in vain.
     fn check(&mut self) -> Result<()> {
         while let Some(ended) = self.running.try_join_next() {
-            ended.expect("transfers do not panic")?;
+            let (place, sent) = ended.expect("transfers do not panic");
+            self.note(place, sent);
         }
-        Ok(())
+        let is_over = !self.failed.is_empty() && self.failed.len() == self.destinations.len();
+        if is_over { Err(self.error(Vec::new())) } else { Ok(()) }
     }
 
-    /// Waits for everything that is on its way.
-    async fn finish(mut self) -> Result<()> {
+    /// Waits for everything that is on its way, then makes the image visible wherever it arrived.
+    async fn publish(mut self, assembly: &Assembly, context: &Context) -> Result<Vec<Published>> {
         while let Some(ended) = self.running.join_next().await {
-            ended.expect("transfers do not panic")?;
+            let (place, sent) = ended.expect("transfers do not panic");
+            self.note(place, sent);
         }
-        Ok(())
+        let places = self.destinations.iter().enumerate();
+        let standing: Vec<_> =
+            places.filter(|(place, _)| !self.failed.contains_key(place)).collect();
+        let finish = async |(place, destination): (usize, &OpenDestination)| {
+            let result = destination.session.finish(assembly).await;
+            (place, result.attempting(|| format!("publish to `{}`", destination.name)))
+        };
+        // Registries do not wait for each other; what is written here keeps its order.
+        let (remote, local): (Vec<_>, Vec<_>) =
+            standing.into_iter().partition(|(_, destination)| destination.is_remote);
+        let mut results = future::join_all(remote.into_iter().map(finish)).await;
+        for destination in local {
+            results.push(finish(destination).await);
+        }
+        results.sort_by_key(|(place, _)| *place);
+        let mut published = Vec::with_capacity(results.len());
+        for (place, result) in results {
+            let destination = &self.destinations[place];
+            match result {
+                Err(error) => self.note(place, Err(error)),
+                Ok(_) if destination.is_step => {}
+                Ok(result) => {
+                    context.events.note(closing_line(destination, &result));
+                    published.push(result);
+                }
+            }
+        }
+        if self.failed.is_empty() { Ok(published) } else { Err(self.error(published)) }
+    }
+
+    fn note(&mut self, place: usize, result: Result<()>) {
+        if let Err(error) = result {
+            self.failed.entry(place).or_insert(error);
+        }
+    }
+
+    fn error(&mut self, published: Vec<Published>) -> Error {
+        let name = |place: usize| self.destinations[place].name.clone();
+        let failed = std::mem::take(&mut self.failed);
+        let failed = failed.into_iter().map(|(place, error)| (name(place), error)).collect();
+        Incomplete::error(published, failed, self.destinations.len())
     }
 }

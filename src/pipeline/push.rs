@@ -8,7 +8,7 @@ use super::{Context, PlanSummary, Produced, ProjectRequest, PushRequest};
 use super::{client, produce, runtime};
 use crate::config::{Base, Config};
 use crate::error::{Attempting as _, Classified, ErrorKind, Result};
-use crate::publish::{Output, PublishContext, read_layout};
+use crate::publish::{Output, PublishContext, Whereabouts, read_layout};
 use crate::sys::blocking;
 
 /// An option of building with an image that is built.
@@ -44,6 +44,7 @@ pub fn push(request: &PushRequest, context: &Context) -> Result<Produced> {
         request: &request.project,
         credentials: request.credentials.as_ref(),
         records: &request.records,
+        existing_tag: request.existing_tag,
         project,
         arguments,
         destinations,
@@ -136,15 +137,18 @@ fn push_layout(
                 path, &assembly, described,
             ))));
         }
+        let store = context.store()?;
         let publish_context = PublishContext {
-            store: context.store()?,
+            store: store.clone(),
             client,
             events: context.events.clone(),
             name: destinations.first_repository().unwrap_or_else(|| path.to_owned()),
             stdout: Output::new(std::io::stdout()),
+            whereabouts: Whereabouts::default(),
+            existing_tag: request.existing_tag,
         };
         let open = destinations.open(&tags, &publish_context).await?;
-        let published = produce::copy(&assembly, &open, context).await?;
+        let published = produce::copy(&assembly, &store, &open, context).await?;
         let image = produced_image(path, &assembly, published);
         Ok(Produced::Image(Box::new(image)))
     })

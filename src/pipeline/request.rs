@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use serde_json::{Value, json};
 
 use crate::oci::{Descriptor, Digest, Platform};
-use crate::publish::Published;
+use crate::publish::{ExistingTag, Published};
 use crate::registry::Secret;
 
 /// Which project, and what of its config is overridden.
@@ -74,6 +74,8 @@ pub struct BuildRequest {
     pub credentials: Option<Credentials>,
     /// What to write for later steps.
     pub records: RecordFiles,
+    /// What happens to tags that point at another image already.
+    pub existing_tag: ExistingTag,
 }
 
 /// `dockless push`.
@@ -87,6 +89,8 @@ pub struct PushRequest {
     pub credentials: Option<Credentials>,
     /// What to write for later steps.
     pub records: RecordFiles,
+    /// What happens to tags that point at another image already.
+    pub existing_tag: ExistingTag,
 }
 
 /// What a use case that makes an image answers.
@@ -96,6 +100,18 @@ pub enum Produced {
     Planned(Box<super::PlanSummary>),
     /// The image.
     Image(Box<ProducedImage>),
+}
+
+/// Where an image is, as JSON.
+pub fn published_document(published: &[Published]) -> Value {
+    let place = |Published { reference, tags, kept, .. }: &Published| {
+        let mut place = json!({"reference": reference, "tags": tags});
+        if !kept.is_empty() {
+            place["kept"] = json!(kept);
+        }
+        place
+    };
+    published.iter().map(place).collect()
 }
 
 /// An image that was made.
@@ -118,11 +134,6 @@ pub struct ProducedImage {
 impl ProducedImage {
     /// The result as one JSON document.
     pub fn document(&self) -> Value {
-        let published: Vec<_> = self
-            .published
-            .iter()
-            .map(|published| json!({"reference": published.reference, "tags": published.tags}))
-            .collect();
         json!({
             "name": self.name,
             "digest": self.descriptor.digest,
@@ -130,7 +141,7 @@ impl ProducedImage {
             "size": self.descriptor.size,
             "image_id": self.image_id(),
             "platforms": self.platforms.iter().map(ToString::to_string).collect::<Vec<_>>(),
-            "published": published,
+            "published": published_document(&self.published),
         })
     }
 

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
 
-use super::{PublishError, Published};
+use super::{PublishError, Published, Whereabouts};
 use crate::error::Result;
 use crate::event::Events;
 use crate::image::Assembly;
@@ -47,12 +47,25 @@ pub trait Destination: fmt::Debug + Send + Sync {
         Ok(())
     }
 
-    /// Begins to publish one image.
+    /// Begins to publish one image under these tags. A destination that was written with a tag or
+    /// name of its own goes by that alone.
     ///
     /// # Errors
     ///
     /// A [`PublishError`] of the kind usage when it is clear by now that nothing can go there.
-    async fn open(&self, context: &PublishContext) -> Result<Box<dyn Session>>;
+    async fn open(&self, context: &PublishContext, tags: &[String]) -> Result<Box<dyn Session>>;
+}
+
+/// What happens to a tag that points at another image already.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum ExistingTag {
+    /// It moves.
+    #[default]
+    Move,
+    /// It is an error, and no tag moves.
+    Fail,
+    /// It stays; the image is there by its digest, and under its other tags.
+    Keep,
 }
 
 /// One image on its way to one destination.
@@ -64,9 +77,21 @@ pub trait Session: fmt::Debug + Send + Sync {
     /// same one may be given twice.
     async fn add_layer(&self, layer: &Layer) -> Result<()>;
 
-    /// Brings whatever is missing, and then makes the image visible under these tags, in order.
-    /// A destination that was written with a tag or name of its own goes by that alone.
-    async fn finish(&self, assembly: &Assembly, tags: &[String]) -> Result<Published>;
+    /// Makes sure, now that the image is known, that its tags may point at it. No destination is
+    /// finished before all of them agree.
+    ///
+    /// # Errors
+    ///
+    /// [`PublishError::TagExists`].
+    async fn check(&self, _assembly: &Assembly) -> Result<()> {
+        Ok(())
+    }
+
+    /// Brings whatever is missing, and then makes the image visible under its tags, in order.
+    async fn finish(&self, assembly: &Assembly) -> Result<Published>;
+
+    /// Takes back what was begun, best effort and soon: there will be nothing to finish.
+    async fn abandon(&self) {}
 }
 
 /// What sessions need; cheap to clone.
@@ -83,6 +108,10 @@ pub struct PublishContext {
     pub name: String,
     /// Takes an archive that is written to `-`.
     pub stdout: Output,
+    /// What the destinations of a run tell each other about blobs.
+    pub whereabouts: Whereabouts,
+    /// What happens to tags that exist.
+    pub existing_tag: ExistingTag,
 }
 
 /// A writer that is handed around; locked for each write.

@@ -93,6 +93,21 @@ pub enum PublishError {
         /// Why.
         source: io::Error,
     },
+    /// The tag points at another image, and is not to be moved.
+    #[error(
+        "the tag `{tag}` exists at {existing}, the image is {wanted}{}",
+        after_colon(differences)
+    )]
+    TagExists {
+        /// The reference with the tag.
+        tag: String,
+        /// The digest it has.
+        existing: Digest,
+        /// The digest it was to get.
+        wanted: Digest,
+        /// What would have moved.
+        differences: Vec<String>,
+    },
     /// A blob of the image is not where it was.
     #[error("blob `{digest}` is gone from {place}, or damaged")]
     MissingBlob {
@@ -101,6 +116,10 @@ pub enum PublishError {
         /// Where it should be.
         place: String,
     },
+}
+
+fn after_colon(differences: &[String]) -> String {
+    if differences.is_empty() { String::new() } else { format!(": {}", differences.join("; ")) }
 }
 
 fn list(platforms: &[Platform]) -> String {
@@ -140,6 +159,10 @@ impl Classified for PublishError {
                     "choose one, for instance with `--platform {first}`, or write an `oci-archive:`"
                 )]
             }
+            Self::TagExists { .. } => vec![
+                "push under another tag, or let it move by leaving out `--existing-tag fail`"
+                    .into(),
+            ],
             Self::MissingBlob { .. } => vec!["build the image again".into()],
             Self::InvalidDestination { .. }
             | Self::InvalidReference { .. }

@@ -1,8 +1,9 @@
 //! Stage 5: an [`Assembly`](crate::image::Assembly) goes to registries, layouts and archives.
 //!
 //! `destination.rs` is the contract, `destinations/` holds the places. What several of them share
-//! lies beside: `contents.rs` (what an image consists of), `folder.rs` (a layout on disk),
-//! `archive.rs` (a layout in a tar). `source.rs` is the way back: an image that was built earlier.
+//! lies beside: `push.rs` (an image on its way to a repository), `contents.rs` (what an image consists of), `folder.rs` (a layout on disk),
+//! `archive.rs` (a layout in a tar), `vouching.rs` and `whereabouts.rs` (what registries are known
+//! to have), `standing.rs` (what a tag would move). `source.rs` is the way back: an image that was built earlier.
 
 mod archive;
 mod contents;
@@ -11,15 +12,23 @@ pub mod destinations;
 mod error;
 mod folder;
 mod once;
+mod push;
 mod source;
+mod standing;
+mod vouching;
+mod whereabouts;
 
 pub use destination::{
-    Destination, DestinationKind, Output, ParsedDestination, PublishContext, Session,
+    Destination, DestinationKind, ExistingTag, Output, ParsedDestination, PublishContext, Session,
 };
 pub use error::PublishError;
 pub use source::read_layout;
+pub use vouching::keep_documents;
+pub use whereabouts::Whereabouts;
 
-use crate::oci::{Descriptor, Platform};
+use std::collections::BTreeMap;
+
+use crate::oci::{Descriptor, Digest, Platform};
 
 /// An image at its destination.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -30,6 +39,8 @@ pub struct Published {
     pub descriptor: Descriptor,
     /// The tags it has there now.
     pub tags: Vec<String>,
+    /// The tags that were to point at it and stayed at another image, and where they stand.
+    pub kept: BTreeMap<String, Digest>,
     /// Its platforms.
     pub platforms: Vec<Platform>,
 }

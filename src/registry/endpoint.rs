@@ -100,6 +100,22 @@ impl Endpoint {
         Self::new(repository, Method::PUT, &path, Right::Push, action)
     }
 
+    /// Lists what refers to a manifest.
+    pub(super) fn referrers(
+        repository: &Repository,
+        subject: &Digest,
+        artifact_type: Option<&str>,
+    ) -> Self {
+        let mut path = format!("referrers/{subject}");
+        if let Some(wanted) = artifact_type {
+            let escaped: String = wanted.bytes().map(escape).collect();
+            path = format!("{path}?artifactType={escaped}");
+        }
+        let action = format!("list what refers to `{}` in `{repository}`", subject.short());
+        let endpoint = Self::new(repository, Method::GET, &path, Right::Pull, action);
+        Self { accept: Some(MediaType::OciIndex.as_str().to_owned()), ..endpoint }
+    }
+
     /// Asks for a tag with the rights of a push, before there is anything to push.
     pub(super) fn look_before_push(repository: &Repository, tag: &str) -> Self {
         let action = format!("push to `{repository}`");
@@ -135,7 +151,8 @@ impl Endpoint {
         }
     }
 
-    fn at(mut self, url: Url) -> Self {
+    /// The same at a place that the registry named.
+    pub(super) fn at(mut self, url: Url) -> Self {
         self.place = Place::Url(url);
         self
     }
@@ -145,6 +162,16 @@ impl Endpoint {
         let names: Vec<_> = types.iter().map(MediaType::as_str).collect();
         self.accept = Some(names.join(", "));
         self
+    }
+}
+
+/// A byte of a value in a query (RFC 3986, "unreserved").
+fn escape(byte: u8) -> String {
+    match byte {
+        b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => {
+            char::from(byte).to_string()
+        }
+        _ => format!("%{byte:02X}"),
     }
 }
 
@@ -210,6 +237,12 @@ mod tests {
                 Endpoint::head_manifest(&repository, "v1", Right::Pull),
                 Method::HEAD,
                 path("manifests/v1".into()),
+                vec![pull],
+            ),
+            (
+                Endpoint::referrers(&repository, &digest, Some("a/b+c")),
+                Method::GET,
+                path(format!("referrers/{digest}?artifactType=a%2Fb%2Bc")),
                 vec![pull],
             ),
             (

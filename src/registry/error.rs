@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
+use super::create_repository;
 use crate::error::{Classified, ErrorKind};
-use crate::oci::Digest;
+use crate::oci::{Digest, Repository};
 
 /// Why a request to a registry did not do what it was for.
 ///
@@ -87,8 +88,8 @@ pub enum Error {
         host: String,
         /// What was said, cleaned.
         detail: String,
-        /// Whether something was to be sent there.
-        is_push: bool,
+        /// Where something was to be sent, if that was it.
+        push_to: Option<Repository>,
     },
     /// What was to be pulled does not exist.
     #[error("there is no {target} in `{repository}`{}", after_colon(detail))]
@@ -123,7 +124,7 @@ pub enum Error {
         /// What was said, cleaned.
         detail: String,
     },
-    /// The tag exists with another digest and may not be moved.
+    /// The tag exists with another digest and may not be moved: the registry says so, or the caller.
     #[error("cannot {action}: the tag is immutable and stays at {existing}{}", after_colon(detail))]
     TagIsImmutable {
         /// What was attempted.
@@ -337,8 +338,8 @@ impl Classified for Error {
             Self::Refused { status: 405 | 507, .. } => {
                 vec!["the registry may be read-only or full: ask whoever runs it".into()]
             }
-            Self::NotFound { is_push: true, .. } => {
-                vec!["check the name; some registries want a repository to be created first".into()]
+            Self::NotFound { push_to: Some(repository), .. } => {
+                vec![create_repository::hint(repository)]
             }
             Self::NoImage { repository, .. } => vec![format!(
                 "check the name and the tag; `skopeo list-tags docker://{repository}` shows those that exist"
@@ -347,6 +348,7 @@ impl Classified for Error {
                 vec![
                     "push under another tag, or allow this one to move in the registry's settings"
                         .into(),
+                    "`--existing-tag keep` leaves a tag that exists where it is".into(),
                 ]
             }
             Self::Tls { problem, .. } => vec![problem.hint()],

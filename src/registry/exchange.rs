@@ -202,7 +202,7 @@ impl Answer {
         let detail = body.text().to_owned();
         Fault::permanent(match self.status().as_u16() {
             403 => Error::Denied { action, host, identity: None, detail },
-            404 => Error::NotFound { action, host, detail, is_push: false },
+            404 => Error::NotFound { action, host, detail, push_to: None },
             status => self.refused(status, detail),
         })
     }

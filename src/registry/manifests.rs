@@ -50,6 +50,26 @@ pub(super) async fn resolve(
     }
 }
 
+/// Asks what a tag is, with the rights of a push, before it is put; `None` when there is none, or
+/// when it is not to be found out: a robot may push and not look (N21).
+pub(super) async fn look_before_push(
+    transport: &Arc<Transport>,
+    reference: &Reference,
+) -> Result<Option<Descriptor>, Error> {
+    let endpoint = Endpoint::look_before_push(&reference.repository, &target(reference)?);
+    let headers = HeaderMap::new();
+    let answer = transport.send(Call::plain(&endpoint, &headers)).await?;
+    match answer.status() {
+        StatusCode::OK if let Some(found) = descriptor(&answer) => Ok(Some(found)),
+        StatusCode::OK | StatusCode::METHOD_NOT_ALLOWED => {
+            // What fails here is asked for again when the tag is put.
+            let manifest = fetch(transport, reference, Right::Push).await.ok();
+            Ok(manifest.map(|manifest| Descriptor::of(manifest.media_type, &manifest.bytes)))
+        }
+        _ => Ok(None),
+    }
+}
+
 /// Fetches a document; the digest is that of its bytes, and the one asked for when there was one.
 pub(super) async fn fetch(
     transport: &Arc<Transport>,
@@ -108,18 +128,28 @@ fn no_image(reference: &Reference, detail: String) -> Error {
     }
 }
 
+/// A document to put.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Sent<'a> {
+    pub(super) descriptor: &'a Descriptor,
+    pub(super) bytes: &'a Bytes,
+    /// Whether a tag may be taken from another document.
+    pub(super) may_move: bool,
+}
+
 /// Puts a document under a tag or its digest. An outcome that nobody saw is asked for.
 pub(super) async fn put(
     transport: &Arc<Transport>,
     reference: &Reference,
-    descriptor: &Descriptor,
-    bytes: &Bytes,
+    sent: Sent<'_>,
 ) -> Result<ManifestOutcome, Error> {
     let target = match reference.tag {
         Some(_) => target(&Reference { digest: None, ..reference.clone() })?,
-        None => descriptor.digest.to_string(),
+        None => sent.descriptor.digest.to_string(),
     };
-    let put = Put { transport, repository: &reference.repository, target, descriptor, bytes };
+    let Sent { descriptor, bytes, may_move } = sent;
+    let repository = &reference.repository;
+    let put = Put { transport, repository, target, descriptor, bytes, may_move };
     let mut tries = transport.patience.begin();
     let mut was_sent = false;
     loop {
@@ -149,6 +179,7 @@ struct Put<'a> {
     target: String,
     descriptor: &'a Descriptor,
     bytes: &'a Bytes,
+    may_move: bool,
 }
 
 impl Put<'_> {
@@ -160,8 +191,11 @@ impl Put<'_> {
             let outcome = if *was_sent { ManifestOutcome::Put } else { ManifestOutcome::Unchanged };
             return Ok(outcome);
         }
-        *was_sent = true;
         let endpoint = Endpoint::put_manifest(self.repository, &self.target);
+        if let Some(existing) = existing.filter(|_| !self.may_move) {
+            return Err(Fault::permanent(self.immutable(&endpoint, existing, String::new())));
+        }
+        *was_sent = true;
         let media_type = HeaderValue::from_str(self.descriptor.media_type.as_str())
             .map_err(|_| Fault::permanent(self.unsendable(&endpoint)))?;
         let headers = HeaderMap::from_iter([(CONTENT_TYPE, media_type)]);
@@ -226,14 +260,16 @@ impl Put<'_> {
             || body.has("TAG_INVALID")
             || body.has("IMAGE_TAG_ALREADY_EXISTS");
         match existing {
-            Some(existing) if is_immutable => Fault::permanent(Error::TagIsImmutable {
-                action,
-                existing,
-                wanted: self.descriptor.digest,
-                detail,
-            }),
+            Some(existing) if is_immutable => {
+                Fault::permanent(self.immutable(endpoint, existing, detail))
+            }
             _ => fault,
         }
+    }
+
+    fn immutable(&self, endpoint: &Endpoint, existing: Digest, detail: String) -> Error {
+        let (action, wanted) = (endpoint.action.clone(), self.descriptor.digest);
+        Error::TagIsImmutable { action, existing, wanted, detail }
     }
 
     fn unsendable(&self, endpoint: &Endpoint) -> Error {

@@ -9,6 +9,7 @@
 //! - `challenge.rs`, `token.rs`, `auth.rs`: how we say who we are
 //! - `keychain.rs`, `keychains/`: where credentials come from
 //! - `rights.rs`: whether we may push, asked before anything is made
+//! - `referrers.rs`: what refers to an image, with and without the API for it
 //! - `upload.rs`, `download.rs`, `manifests.rs`: what is done when the outcome is unknown
 //!
 //! Waits between tries go through the injected clock, so tests with faults take milliseconds;
@@ -17,6 +18,7 @@
 mod address;
 mod auth;
 mod challenge;
+mod create_repository;
 mod download;
 mod endpoint;
 mod error;
@@ -30,6 +32,7 @@ mod lock;
 mod manifests;
 mod origin;
 mod redirect;
+mod referrers;
 mod retry;
 mod retry_after;
 mod rights;
@@ -50,6 +53,7 @@ pub use self::error::{Error, Login, RootCause, TlsProblem};
 pub use self::keychain::{Credential, Keychain, Lookup};
 pub use self::secret::Secret;
 pub use self::settings::{Settings, StallLimits};
+pub use self::upload::SpareUpload;
 
 use self::auth::Authenticator;
 use self::download::Download;
@@ -61,7 +65,7 @@ use self::transport::{Memory, Transport};
 use self::upload::Upload;
 use crate::error::Result;
 use crate::event::{Events, Task};
-use crate::oci::{Descriptor, Digest, MediaType, Reference, Repository};
+use crate::oci::{Descriptor, Digest, Document, Manifest, MediaType, Reference, Repository};
 use crate::sys::Clock;
 
 /// A client for all registries of one run; cheap to clone, one token cache and one pool.
@@ -103,6 +107,21 @@ pub enum BlobSource {
     Bytes(Bytes),
     /// Another repository: streamed from registry to registry, never to disk.
     Registry(Repository),
+}
+
+/// A blob that a repository is to have.
+#[derive(Debug, Clone, Copy)]
+pub struct BlobPush<'a> {
+    /// The repository.
+    pub repository: &'a Repository,
+    /// The blob.
+    pub descriptor: &'a Descriptor,
+    /// Where its bytes are.
+    pub source: &'a BlobSource,
+    /// Another repository of the same registry that may have it.
+    pub mount_from: Option<&'a Repository>,
+    /// An upload to the repository that was begun already.
+    pub spare: Option<&'a SpareUpload>,
 }
 
 /// How a blob came to be in the repository.
@@ -182,12 +201,38 @@ impl Client {
         Ok(download.into_reader())
     }
 
-    /// Makes sure that we are known and may push, before there is anything to push. `tag` is one
-    /// that is going to be put, or would be.
+    /// Asks what a tag is that is going to be put; `None` when there is none, or when one may push
+    /// and not look.
     ///
     /// # Errors
     ///
-    /// [`Error::Unauthorized`] and [`Error::Denied`]; those of the network.
+    /// [`Error::Unauthorized`]: the rights to push are asked for. Those of the network.
+    pub async fn look_before_push(&self, reference: &Reference) -> Result<Option<Descriptor>> {
+        Ok(manifests::look_before_push(&self.transport, reference).await?)
+    }
+
+    /// Begins an upload before there is anything to send, which proves that one may push, and which
+    /// the first blob takes that is sent ([`BlobPush::spare`]).
+    ///
+    /// # Errors
+    ///
+    /// What the registry has against it: [`Error::Unauthorized`], [`Error::Denied`],
+    /// [`Error::NotFound`] and [`Error::Refused`].
+    pub async fn begin_upload(&self, repository: &Repository) -> Result<SpareUpload> {
+        Ok(rights::begin_upload(&self.transport, repository).await?)
+    }
+
+    /// Asks the registry to forget an upload that no blob took; best effort, at most two seconds.
+    pub async fn cancel_upload(&self, repository: &Repository, spare: &SpareUpload) {
+        spare.cancel(&self.transport, repository).await;
+    }
+
+    /// Makes sure that we are known and may push, when nothing is going to be pushed; it leaves
+    /// nothing. `tag` is any that might be put.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Client::begin_upload`].
     pub async fn prove_push(&self, repository: &Repository, tag: &str) -> Result<()> {
         Ok(rights::prove_push(&self.transport, repository, tag).await?)
     }
@@ -202,8 +247,15 @@ impl Client {
         mount_from: Option<&Repository>,
         task: &Task,
     ) -> Result<BlobOutcome> {
+        let push = BlobPush { repository, descriptor, source, mount_from, spare: None };
+        self.push_blob_with(push, task).await
+    }
+
+    /// As [`Client::push_blob`], in an upload that was begun already where there is one.
+    pub async fn push_blob_with(&self, push: BlobPush<'_>, task: &Task) -> Result<BlobOutcome> {
+        let BlobPush { repository, descriptor, source, mount_from, spare } = push;
         let transport = &self.transport;
-        let upload = Upload { transport, repository, descriptor, source, mount_from, task };
+        let upload = Upload { transport, repository, descriptor, source, mount_from, spare, task };
         Ok(upload.run().await?)
     }
 
@@ -219,6 +271,44 @@ impl Client {
         descriptor: &Descriptor,
         bytes: &Bytes,
     ) -> Result<ManifestOutcome> {
-        Ok(manifests::put(&self.transport, reference, descriptor, bytes).await?)
+        let document = manifests::Sent { descriptor, bytes, may_move: true };
+        Ok(manifests::put(&self.transport, reference, document).await?)
+    }
+
+    /// As [`Client::put_manifest`], but a tag that is known to point at another image stays there.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::TagIsImmutable`] for such a tag, before anything is sent.
+    pub async fn create_tag(
+        &self,
+        reference: &Reference,
+        descriptor: &Descriptor,
+        bytes: &Bytes,
+    ) -> Result<ManifestOutcome> {
+        let document = manifests::Sent { descriptor, bytes, may_move: false };
+        Ok(manifests::put(&self.transport, reference, document).await?)
+    }
+
+    /// Lists what refers to a manifest or index (signatures, attestations), of one type where one is
+    /// given; nothing when nothing does. A registry without the API for it is asked for the tag that
+    /// stands for it.
+    pub async fn referrers(
+        &self,
+        repository: &Repository,
+        subject: &Digest,
+        artifact_type: Option<&str>,
+    ) -> Result<Vec<Descriptor>> {
+        Ok(referrers::list(&self.transport, repository, subject, artifact_type).await?)
+    }
+
+    /// Puts a manifest by its digest, and lists it as a referrer of its subject where it has one. The
+    /// blobs that it names must be there; its subject need not.
+    pub async fn attach(
+        &self,
+        repository: &Repository,
+        manifest: &Document<Manifest>,
+    ) -> Result<()> {
+        Ok(referrers::attach(&self.transport, repository, manifest).await?)
     }
 }

@@ -1,4 +1,7 @@
 //! Finds out before any work is done whether a repository may be pushed to.
+//!
+//! A token server may grant less than was asked for without a word, so what `HEAD` is answered says
+//! little: only an upload that was begun shows that one may be.
 
 use std::sync::Arc;
 
@@ -9,39 +12,43 @@ use super::endpoint::Endpoint;
 use super::error::Error;
 use super::redirect;
 use super::transport::{Call, Transport};
-use super::upload::cancel;
+use super::upload::SpareUpload;
 use crate::oci::Repository;
 
-/// Logs in with the right to push, by asking for a tag: whether it is there does not matter.
-///
-/// A robot that may only push is not allowed to look. Then an upload is begun and dropped again: it
-/// leaves nothing, and what it is answered counts.
+/// Begins an upload that the first blob may take.
 ///
 /// # Errors
 ///
-/// [`Error::Unauthorized`] and [`Error::Denied`]; those of the network. Whatever else a registry
-/// answers says nothing about rights.
+/// What a registry answers that does not want us: [`Error::Unauthorized`], [`Error::Denied`],
+/// [`Error::NotFound`], [`Error::Refused`]; those of the network.
+pub(super) async fn begin_upload(
+    transport: &Transport,
+    repository: &Repository,
+) -> Result<SpareUpload, Error> {
+    let endpoint = Endpoint::begin_before_push(repository);
+    let headers = HeaderMap::new();
+    let answer = transport.send(Call::plain(&endpoint, &headers)).await?;
+    if answer.status() != StatusCode::ACCEPTED {
+        return Err(*transport.refusal(&endpoint, answer).await.error);
+    }
+    // One that does not say where it is proves as much, and is of no further use.
+    let location = answer.header("location").unwrap_or_default();
+    Ok(SpareUpload::new(redirect::resolve(answer.url(), location).ok()))
+}
+
+/// Logs in with the right to push and begins an upload, which is dropped again: it leaves nothing.
+///
+/// # Errors
+///
+/// Those of [`begin_upload`].
 pub(super) async fn prove_push(
     transport: &Arc<Transport>,
     repository: &Repository,
     tag: &str,
 ) -> Result<(), Error> {
-    let headers = HeaderMap::new();
+    // Who is not known learns it from a request that changes nothing.
     let look = Endpoint::look_before_push(repository, tag);
-    if transport.send(Call::plain(&look, &headers)).await?.status() != StatusCode::FORBIDDEN {
-        return Ok(());
-    }
-    let begin = Endpoint::begin_before_push(repository);
-    let answer = transport.send(Call::plain(&begin, &headers)).await?;
-    match answer.status() {
-        StatusCode::ACCEPTED => {
-            let location = answer.header("location").unwrap_or_default();
-            if let Ok(url) = redirect::resolve(answer.url(), location) {
-                cancel(transport, repository, url).await;
-            }
-            Ok(())
-        }
-        StatusCode::FORBIDDEN => Err(*transport.refusal(&begin, answer).await.error),
-        _ => Ok(()),
-    }
+    transport.send(Call::plain(&look, &HeaderMap::new())).await?;
+    begin_upload(transport, repository).await?.cancel(transport, repository).await;
+    Ok(())
 }

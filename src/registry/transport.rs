@@ -144,7 +144,9 @@ impl Transport {
     pub(super) fn with_identity(&self, endpoint: &Endpoint, mut fault: Fault) -> Fault {
         match fault.error.as_mut() {
             Error::Denied { identity, .. } => *identity = self.auth.identity(&endpoint.repository),
-            Error::NotFound { is_push, .. } => *is_push = endpoint.direction() == Direction::Write,
+            Error::NotFound { push_to, .. } if endpoint.direction() == Direction::Write => {
+                *push_to = Some(endpoint.repository.clone());
+            }
             _ => {}
         }
         fault

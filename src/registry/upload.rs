@@ -3,10 +3,14 @@
 //! The unit of recovery is the whole blob: after any fault the registry is asked again whether the
 //! blob is there. An answer that was lost, a session that vanished, a commit that was cut off:
 //! all end there.
+//!
+//! A blob is never sent in chunks, which registries get wrong in more ways than they get it right: what
+//! they say of chunks (`Range`, `OCI-Chunk-Min-Length`, `Docker-Upload-UUID`) is not for us. Only
+//! `Location` counts, the newest one.
 
 use std::io;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -21,6 +25,7 @@ use super::download::Download;
 use super::endpoint::{Endpoint, Right};
 use super::error::Error;
 use super::exchange::Answer;
+use super::lock::lock;
 use super::redirect;
 use super::retry::{Fault, Retry};
 use super::transport::{Body, Call, Content, ContentStream, Transport};
@@ -40,7 +45,32 @@ pub(super) struct Upload<'a> {
     pub(super) descriptor: &'a Descriptor,
     pub(super) source: &'a BlobSource,
     pub(super) mount_from: Option<&'a Repository>,
+    pub(super) spare: Option<&'a SpareUpload>,
     pub(super) task: &'a Task,
+}
+
+/// An upload that was begun before there was anything to send. The first blob that is sent takes it,
+/// which saves it a request; one that the registry has forgotten by then is begun anew.
+#[derive(Debug, Default)]
+pub struct SpareUpload {
+    session: Mutex<Option<Url>>,
+}
+
+impl SpareUpload {
+    pub(super) fn new(session: Option<Url>) -> Self {
+        Self { session: Mutex::new(session) }
+    }
+
+    /// Asks the registry to forget it, unless a blob took it; best effort.
+    pub(super) async fn cancel(&self, transport: &Transport, repository: &Repository) {
+        if let Some(url) = self.take() {
+            cancel(transport, repository, url).await;
+        }
+    }
+
+    fn take(&self) -> Option<Url> {
+        lock(&self.session).take()
+    }
 }
 
 /// What earlier tries of one upload left.
@@ -58,6 +88,8 @@ struct State {
 enum Start {
     Mounted,
     Session(Url),
+    /// Begun so long ago that it may have expired.
+    Spare(Url),
 }
 
 impl Upload<'_> {
@@ -84,15 +116,17 @@ impl Upload<'_> {
         if let Some(url) = state.abandoned.take() {
             cancel(self.transport, self.repository, url).await;
         }
-        let session = match self.start(state).await? {
+        let (session, may_have_expired) = match self.start(state).await? {
             Start::Mounted => return Ok(BlobOutcome::Mounted),
-            Start::Session(url) => url,
+            Start::Session(url) => (url, false),
+            Start::Spare(url) => (url, true),
         };
         if std::mem::replace(&mut state.was_sent, true) {
             self.task.restart_at(0);
         }
         state.abandoned = Some(session.clone());
-        self.finish(&session).await?;
+        let finished = self.finish(&session).await;
+        finished.map_err(|fault| if may_have_expired { begun_anew(fault) } else { fault })?;
         Ok(BlobOutcome::Uploaded)
     }
 
@@ -122,6 +156,9 @@ impl Upload<'_> {
                 Err(fault) if is_about_the_network(&fault.error) => return Err(fault),
                 Err(_) => state.is_mount_refused = true,
             }
+        }
+        if let Some(url) = self.spare.and_then(SpareUpload::take) {
+            return Ok(Start::Spare(url));
         }
         self.open(&Endpoint::start_upload(self.repository, digest)).await
     }
@@ -176,7 +213,7 @@ impl Upload<'_> {
 }
 
 /// Asks the registry to forget an upload, best effort.
-pub(super) async fn cancel(transport: &Transport, repository: &Repository, url: Url) {
+async fn cancel(transport: &Transport, repository: &Repository, url: Url) {
     let endpoint = Endpoint::cancel_upload(repository, url);
     let headers = HeaderMap::new();
     let cancel = transport.once(Call::plain(&endpoint, &headers));
@@ -189,6 +226,19 @@ fn session(answer: &Answer) -> Result<Url, Fault> {
     let location = answer.header("location").unwrap_or_default();
     redirect::resolve(answer.url(), location)
         .map_err(|reason| Fault::new(answer.nonsense(reason), Retry::Few))
+}
+
+/// An upload that has expired is refused in many words: a new one shows whether that was the reason.
+fn begun_anew(fault: Fault) -> Fault {
+    let may_be_expiry = matches!(
+        *fault.error,
+        Error::Denied { .. } | Error::NotFound { .. } | Error::Refused { status: 400 | 410, .. }
+    );
+    let retry = match fault.retry {
+        Retry::Never if may_be_expiry => Retry::Once,
+        retry => retry,
+    };
+    Fault { retry, ..fault }
 }
 
 fn is_about_the_network(error: &Error) -> bool {

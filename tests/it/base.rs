@@ -17,7 +17,7 @@ use dockless::oci::{
 };
 use dockless::plan::{BaseImage, BaseLayer, Origin, RootNode, RootTree};
 use dockless::publish::destinations::parse;
-use dockless::publish::{Output, PublishContext};
+use dockless::publish::{ExistingTag, Output, PublishContext, Whereabouts};
 use dockless::registry::Client;
 use dockless::store::Store;
 
@@ -61,10 +61,12 @@ impl Story {
             events: Events::none(),
             name: "base".into(),
             stdout: Output::new(std::io::sink()),
+            whereabouts: Whereabouts::default(),
+            existing_tag: ExistingTag::Move,
         };
-        let session = parse(to).unwrap().open(&context).await.unwrap();
         let tags: Vec<_> = tags.iter().map(|tag| (*tag).to_owned()).collect();
-        session.finish(what, &tags).await.unwrap();
+        let session = parse(to).unwrap().open(&context, &tags).await.unwrap();
+        session.finish(what).await.unwrap();
     }
 
     /// Puts a document of any type under a tag or, without one, under its digest.

@@ -13,7 +13,7 @@ use dockless::image::Assembly;
 use dockless::oci::{Descriptor, Digest, Platform};
 use dockless::plan::Origin;
 use dockless::publish::destinations::parse;
-use dockless::publish::{Output, PublishContext, Published, read_layout};
+use dockless::publish::{ExistingTag, Output, PublishContext, Published, Whereabouts, read_layout};
 use dockless::store::Store;
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -56,6 +56,8 @@ impl Story {
             events: sender,
             name: "hello".into(),
             stdout: Output::new(stdout.clone()),
+            whereabouts: Whereabouts::default(),
+            existing_tag: ExistingTag::Move,
         };
         Self { context, events, stdout, folder: tempfile::tempdir().unwrap() }
     }
@@ -80,11 +82,14 @@ impl Story {
         tags: &[&str],
     ) -> dockless::error::Result<Published> {
         let tags: Vec<_> = tags.iter().map(|tag| (*tag).to_owned()).collect();
-        let session = parse(to).unwrap().open(&self.context).await?;
+        // Each is a run of its own.
+        let context =
+            PublishContext { whereabouts: Whereabouts::default(), ..self.context.clone() };
+        let session = parse(to).unwrap().open(&context, &tags).await?;
         for layer in what.images.iter().flat_map(|image| &image.layers) {
             session.add_layer(layer).await?;
         }
-        session.finish(what, &tags).await
+        session.finish(what).await
     }
 
     /// How every upload and every manifest fared since the last time, in order.
@@ -144,6 +149,7 @@ async fn a_layout_is_what_others_take_for_one() {
             reference: format!("oci:{}@{}", out.display(), digest_of(&hello)),
             descriptor: hello.descriptor().clone(),
             tags: vec!["v1".into(), "latest".into()],
+            kept: BTreeMap::new(),
             platforms: vec![Platform::linux_amd64()],
         }
     );
@@ -336,6 +342,7 @@ async fn a_push_sends_only_what_is_not_there_and_the_tags_last() {
             reference: format!("{to}@{}", digest_of(&hello)),
             descriptor: hello.descriptor().clone(),
             tags: vec!["v1".into(), "latest".into()],
+            kept: BTreeMap::new(),
             platforms: vec![Platform::linux_amd64()],
         }
     );
@@ -427,12 +434,12 @@ async fn what_the_registry_loses_before_the_manifest_is_brought_again() {
     let story = Story::new();
     let hello = hello(&story.context.store);
     let to = format!("{}/acme/lost", registry.host());
-    let session = parse(&to).unwrap().open(&story.context).await.unwrap();
+    let session = parse(&to).unwrap().open(&story.context, &["v1".into()]).await.unwrap();
     let lost = &hello.images[0].layers[0];
     session.add_layer(lost).await.unwrap();
     let blob = format!("http://{}/v2/acme/lost/blobs/{}", registry.host(), lost.descriptor.digest);
     run("curl", &["-sf", "-X", "DELETE", &blob], story.path());
-    session.finish(&hello, &["v1".into()]).await.unwrap();
+    session.finish(&hello).await.unwrap();
     let from = format!("docker://{to}:v1");
     run("skopeo", &["copy", "-q", "--src-tls-verify=false", &from, "dir:copy"], story.path());
     let warned = story

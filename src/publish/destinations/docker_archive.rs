@@ -42,6 +42,7 @@ struct DockerArchive {
 #[derive(Debug)]
 struct Write {
     place: Place,
+    tags: Vec<String>,
     context: PublishContext,
 }
 
@@ -76,10 +77,11 @@ impl Destination for DockerArchive {
         self.place.check()
     }
 
-    async fn open(&self, context: &PublishContext) -> Result<Box<dyn Session>> {
+    async fn open(&self, context: &PublishContext, tags: &[String]) -> Result<Box<dyn Session>> {
         self.place.check()?;
         names(&context.name, &[])?;
-        Ok(Box::new(Write { place: self.place.clone(), context: context.clone() }))
+        let (place, tags) = (self.place.clone(), tags.to_vec());
+        Ok(Box::new(Write { place, tags, context: context.clone() }))
     }
 }
 
@@ -90,12 +92,12 @@ impl Session for Write {
         Ok(())
     }
 
-    async fn finish(&self, assembly: &Assembly, tags: &[String]) -> Result<Published> {
+    async fn finish(&self, assembly: &Assembly) -> Result<Published> {
         let platforms = contents::platforms(assembly);
         let [image] = &assembly.images[..] else {
             return Err(PublishError::SeveralPlatforms { platforms }.into());
         };
-        let names = names(&self.context.name, tags)?;
+        let names = names(&self.context.name, &self.tags)?;
         let annotations: Vec<_> = names.iter().map(annotations).collect();
         let archive = Archive {
             contents: Contents::of(assembly),
@@ -108,6 +110,7 @@ impl Session for Write {
             reference: format!("docker-archive:{}@{}", self.place, descriptor.digest),
             descriptor,
             tags: names.into_iter().filter_map(|name| name.tag).collect(),
+            kept: BTreeMap::new(),
             platforms,
         })
     }

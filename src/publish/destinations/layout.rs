@@ -1,5 +1,6 @@
 //! An OCI layout in a folder.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -39,7 +40,8 @@ struct Folder {
 struct Write {
     folder: Arc<LayoutFolder>,
     path: PathBuf,
-    name: Option<String>,
+    /// What the image is called in the layout.
+    names: Vec<String>,
     context: PublishContext,
     added: Once,
 }
@@ -93,13 +95,13 @@ impl Destination for Folder {
         LayoutFolder::check(&self.path)
     }
 
-    async fn open(&self, context: &PublishContext) -> Result<Box<dyn Session>> {
-        let (path, name) = (self.path.clone(), self.name.clone());
+    async fn open(&self, context: &PublishContext, tags: &[String]) -> Result<Box<dyn Session>> {
+        let path = self.path.clone();
         let folder = blocking(move || LayoutFolder::open(&path)).await?;
         Ok(Box::new(Write {
             folder: Arc::new(folder),
             path: self.path.clone(),
-            name,
+            names: self.name.clone().map_or_else(|| tags.to_vec(), |own| vec![own]),
             context: context.clone(),
             added: Once::default(),
         }))
@@ -129,17 +131,13 @@ impl Session for Write {
         self.added.run(layer.descriptor.digest, add).await
     }
 
-    async fn finish(&self, assembly: &Assembly, tags: &[String]) -> Result<Published> {
+    async fn finish(&self, assembly: &Assembly) -> Result<Published> {
         let contents = Contents::of(assembly);
         for layer in contents.layers.values() {
             self.add_layer(layer).await?;
         }
-        let names: Vec<String> = match &self.name {
-            Some(own) => vec![own.clone()],
-            None => tags.to_vec(),
-        };
         let image = contents::listed(assembly);
-        let (folder, tags) = (Arc::clone(&self.folder), names.clone());
+        let (folder, names) = (Arc::clone(&self.folder), self.names.clone());
         blocking(move || {
             for (digest, bytes) in &contents.documents {
                 folder.add_document(digest, bytes)?;
@@ -150,7 +148,8 @@ impl Session for Write {
         Ok(Published {
             reference: reference(&self.path, assembly),
             descriptor: assembly.descriptor().clone(),
-            tags,
+            tags: self.names.clone(),
+            kept: BTreeMap::new(),
             platforms: contents::platforms(assembly),
         })
     }

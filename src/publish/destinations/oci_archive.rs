@@ -33,6 +33,7 @@ struct OciArchive {
 #[derive(Debug)]
 struct Write {
     place: Place,
+    tags: Vec<String>,
     context: PublishContext,
 }
 
@@ -55,9 +56,10 @@ impl Destination for OciArchive {
         self.place.check()
     }
 
-    async fn open(&self, context: &PublishContext) -> Result<Box<dyn Session>> {
+    async fn open(&self, context: &PublishContext, tags: &[String]) -> Result<Box<dyn Session>> {
         self.place.check()?;
-        Ok(Box::new(Write { place: self.place.clone(), context: context.clone() }))
+        let (place, tags) = (self.place.clone(), tags.to_vec());
+        Ok(Box::new(Write { place, tags, context: context.clone() }))
     }
 }
 
@@ -68,9 +70,9 @@ impl Session for Write {
         Ok(())
     }
 
-    async fn finish(&self, assembly: &Assembly, tags: &[String]) -> Result<Published> {
+    async fn finish(&self, assembly: &Assembly) -> Result<Published> {
         let named = |tag: &String| BTreeMap::from([(REF_NAME.to_owned(), tag.clone())]);
-        let names: Vec<_> = tags.iter().map(named).collect();
+        let names: Vec<_> = self.tags.iter().map(named).collect();
         let archive = Archive {
             contents: Contents::of(assembly),
             index: archive::index_of(&contents::listed(assembly), &names),
@@ -81,7 +83,8 @@ impl Session for Write {
         Ok(Published {
             reference: format!("oci-archive:{}@{}", self.place, descriptor.digest),
             descriptor,
-            tags: tags.to_vec(),
+            tags: self.tags.clone(),
+            kept: BTreeMap::new(),
             platforms: contents::platforms(assembly),
         })
     }

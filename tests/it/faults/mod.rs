@@ -16,7 +16,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use dockless::event::Events;
-use dockless::publish::{Output, PublishContext};
+use dockless::publish::{ExistingTag, Output, PublishContext, Whereabouts};
 use futures_util::{StreamExt as _, stream};
 use tokio::time::error::Elapsed;
 
@@ -76,6 +76,8 @@ impl Ground {
             events: Events::none(),
             name: "matrix".into(),
             stdout: Output::new(std::io::sink()),
+            whereabouts: Whereabouts::default(),
+            existing_tag: ExistingTag::default(),
         }
     }
 

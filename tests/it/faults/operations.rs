@@ -13,7 +13,7 @@ use dockless::layer::Layer;
 use dockless::oci::Platform;
 use dockless::plan::Origin;
 use dockless::publish::destinations::parse;
-use dockless::publish::{Output, PublishContext};
+use dockless::publish::{ExistingTag, Output, PublishContext, Whereabouts};
 use dockless::registry::{Client, ClientOptions, Settings, StallLimits};
 use dockless::store::Store;
 use dockless::sys::ManualClock;
@@ -131,17 +131,20 @@ impl Run<'_> {
             events: Events::none(),
             name: "matrix".into(),
             stdout: Output::new(std::io::sink()),
+            whereabouts: Whereabouts::default(),
+            existing_tag: ExistingTag::default(),
         }
     }
 }
 
 /// Brings an image to a destination, as `push` does.
 pub(super) async fn publish(to: &str, what: &Assembly, context: &PublishContext) -> Result<()> {
-    let session = parse(to).unwrap().open(context).await?;
+    let session = parse(to).unwrap().open(context, &[TAG.to_owned()]).await?;
     for layer in what.images.iter().flat_map(|image| &image.layers) {
         session.add_layer(layer).await?;
     }
-    session.finish(what, &[TAG.to_owned()]).await?;
+    session.check(what).await?;
+    session.finish(what).await?;
     Ok(())
 }
 

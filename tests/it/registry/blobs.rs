@@ -101,6 +101,61 @@ async fn uploads_when_a_mount_is_refused() {
 }
 
 #[tokio::test]
+async fn what_a_registry_says_of_chunks_does_not_matter() {
+    let registry = Registry::start();
+    let story = Story::new();
+    for (place, (name, value)) in [
+        ("range", "0-0"),
+        ("range", "0-999999999"),
+        ("range", "junk"),
+        ("oci-chunk-min-length", "999999999"),
+        ("docker-upload-uuid", ""),
+        ("docker-upload-uuid", "another"),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let proxy = FaultProxy::start(&registry.host()).await;
+        proxy.on("POST", "/blobs/uploads/", [Fault::Header(name, value.into())]);
+        let target = repository(&proxy.server().host(), &format!("chunks{place}"));
+        let outcome = story.push_layer(&target).await.unwrap();
+        assert_eq!(outcome, BlobOutcome::Uploaded, "{name}: {value}");
+        let methods: Vec<_> = proxy.server().seen().into_iter().map(|seen| seen.method).collect();
+        assert_eq!(methods, ["HEAD", "POST", "PUT"], "{name}: {value}");
+    }
+}
+
+#[tokio::test]
+async fn a_blob_that_may_not_be_looked_for_is_sent() {
+    let registry = Registry::start();
+    let story = Story::new();
+    for code in [403, 405] {
+        let proxy = FaultProxy::start(&registry.host()).await;
+        proxy.on("HEAD", "/blobs/", [status(code, None)]);
+        let target = repository(&proxy.server().host(), &format!("blind{code}"));
+        assert_eq!(story.push_layer(&target).await.unwrap(), BlobOutcome::Uploaded, "{code}");
+        assert!(proxy.is_exhausted());
+    }
+}
+
+#[tokio::test]
+async fn a_full_project_says_so_in_the_registrys_words() {
+    let registry = Registry::start();
+    for (method, path, code) in
+        [("PUT", "/blobs/uploads/", 403), ("PUT", "/manifests/", 403), ("PUT", "/manifests/", 507)]
+    {
+        let proxy = FaultProxy::start(&registry.host()).await;
+        let body = r#"{"errors":[{"code":"DENIED","message":"quota of 5 GiB exceeded"}]}"#.into();
+        proxy.on(method, path, [Fault::Answer { status: code, headers: Vec::new(), body }]);
+        let story = Story::new();
+        let tag = repository(&proxy.server().host(), &format!("full{code}")).at_tag("v1");
+        let error = story.push(&tag).await.unwrap_err();
+        assert!(error.to_string().ends_with(": DENIED: quota of 5 GiB exceeded"), "{error}");
+        assert_eq!(story.clock.waits(), []);
+    }
+}
+
+#[tokio::test]
 async fn goes_on_in_the_session_that_a_failed_mount_opens() {
     let registry = Registry::start();
     let proxy = FaultProxy::start(&registry.host()).await;

@@ -217,7 +217,7 @@ async fn the_right_to_push_is_proved_without_pushing() {
     assert!(matches!(cause(&error), RegistryError::Denied { .. }), "{error}");
     let seen = proxy.server().requests();
     let methods: Vec<_> = seen.iter().map(|line| line.split(' ').next().unwrap()).collect();
-    assert_eq!(methods, ["HEAD", "HEAD", "POST", "DELETE", "HEAD", "POST"]);
+    assert_eq!(methods, ["HEAD", "POST", "DELETE", "HEAD", "POST", "DELETE", "HEAD", "POST"]);
 
     let closed = Registry::start_with_password();
     let host = closed.host();

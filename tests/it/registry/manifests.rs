@@ -50,6 +50,53 @@ async fn an_immutable_tag_says_what_it_points_at() {
 }
 
 #[tokio::test]
+async fn a_tag_is_looked_up_before_a_push_where_that_is_allowed() {
+    let registry = Registry::start();
+    let story = Story::new();
+    let direct = repository(&registry.host(), "a").at_tag("v1");
+    story.push(&direct).await.unwrap();
+    let there = Some(Descriptor::of(MediaType::OciManifest, &story.manifest()));
+    for (fault, expected) in [
+        (Fault::Pass, there.clone()),
+        (status(405, None), there.clone()),
+        (Fault::Header("docker-content-digest", String::new()), there),
+        (status(403, None), None),
+        (status(404, None), None),
+        // What else is answered says nothing about the tag.
+        (status(400, None), None),
+    ] {
+        let proxy = FaultProxy::start(&registry.host()).await;
+        proxy.on("HEAD", "/manifests/", [fault]);
+        let reference = repository(&proxy.server().host(), "a").at_tag("v1");
+        assert_eq!(story.client.look_before_push(&reference).await.unwrap(), expected);
+    }
+}
+
+#[tokio::test]
+async fn a_tag_that_may_not_move_is_not_even_tried() {
+    let registry = Registry::start();
+    let proxy = FaultProxy::start(&registry.host()).await;
+    let story = Story::new();
+    let reference = repository(&proxy.server().host(), "a").at_tag("v1");
+    story.push(&reference).await.unwrap();
+    let create = async |document: &[u8]| {
+        let bytes = Bytes::copy_from_slice(document);
+        let descriptor = Descriptor::of(MediaType::OciManifest, &bytes);
+        story.client.create_tag(&reference, &descriptor, &bytes).await
+    };
+    assert_eq!(create(&story.manifest()).await.unwrap(), ManifestOutcome::Unchanged);
+    let error = create(b"{}").await.unwrap_err();
+    let stays = Digest::of(&story.manifest());
+    assert!(
+        matches!(cause(&error), RegistryError::TagIsImmutable { existing, .. } if *existing == stays),
+        "{error}"
+    );
+    let puts =
+        proxy.server().requests().iter().filter(|line| line.starts_with("PUT /v2/a/m")).count();
+    assert_eq!(puts, 1);
+}
+
+#[tokio::test]
 async fn asks_for_the_document_where_head_is_not_enough() {
     let registry = Registry::start();
     let story = Story::new();

@@ -5,6 +5,7 @@ mod faults;
 mod login;
 mod manifests;
 mod origins;
+mod referrers;
 
 use std::sync::Arc;
 use std::time::Duration;

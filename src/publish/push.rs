@@ -1,0 +1,364 @@
+//! One image on its way to a repository of a registry.
+//!
+//! Blobs first, manifests of an index next, the tag last: whoever can see the image can pull it.
+//!
+//! The first requests ask what the tags are. One that points at an image that is known here says that
+//! its content is there; without such a tag something will be sent, and an upload is begun at once, to
+//! prove that one may. So a push that changes nothing costs one request per tag, and any other one
+//! none that it would not need anyway.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use futures_util::{StreamExt as _, TryStreamExt as _, future};
+
+use super::once::Once;
+use super::{
+    ExistingTag, PublishContext, PublishError, Published, Session, contents, standing, vouching,
+};
+use crate::error::{Error, Result};
+use crate::event::{Action, Task, readable_size};
+use crate::image::Assembly;
+use crate::layer::Layer;
+use crate::oci::{Descriptor, Digest, Repository};
+use crate::plan::Origin;
+use crate::registry::{self, BlobOutcome, BlobPush, BlobSource, ManifestOutcome, SpareUpload};
+use crate::store::Store;
+use crate::sys::blocking;
+
+/// Blobs that are brought at the same time while a session is being finished.
+const CONCURRENT_BLOBS: usize = 4;
+
+/// How often everything is brought again because the registry lost some of it (a garbage
+/// collection, or a store that is slow to agree with itself).
+const ROUNDS: usize = 2;
+
+/// See the module.
+#[derive(Debug)]
+pub(super) struct Push {
+    repository: Repository,
+    tags: Vec<String>,
+    context: PublishContext,
+    /// What the tags were in the beginning, where they were something.
+    found: BTreeMap<String, Descriptor>,
+    /// What the repository has without being asked.
+    vouched: Mutex<BTreeSet<Digest>>,
+    confirmed: Once,
+    spare: SpareUpload,
+}
+
+#[async_trait]
+impl Session for Push {
+    /// Where a tag that exists is an error, nothing is sent before it is known not to be one.
+    async fn add_layer(&self, layer: &Layer) -> Result<()> {
+        if self.context.existing_tag == ExistingTag::Fail && !self.found.is_empty() {
+            return Ok(());
+        }
+        self.bring_layer(layer).await
+    }
+
+    async fn check(&self, assembly: &Assembly) -> Result<()> {
+        let wanted = assembly.descriptor().digest;
+        let is_other = |(_, found): &(&String, &Descriptor)| found.digest != wanted;
+        match self.found.iter().find(is_other) {
+            Some((tag, found)) if self.context.existing_tag == ExistingTag::Fail => {
+                Err(self.tag_exists(tag, found.digest, assembly).await)
+            }
+            _ => Ok(()),
+        }
+    }
+
+    async fn finish(&self, assembly: &Assembly) -> Result<Published> {
+        if self.found.values().any(|found| found.digest == assembly.descriptor().digest) {
+            self.trust(vouching::content_of_assembly(assembly));
+        }
+        let mut round = 0;
+        let kept = loop {
+            let error = match self.publish(assembly).await {
+                Ok(kept) => break kept,
+                Err(error) => error,
+            };
+            let is_missing = error
+                .downcast_ref::<registry::Error>()
+                .is_some_and(|error| matches!(error, registry::Error::ContentMissing { .. }));
+            round += 1;
+            if !is_missing || round > ROUNDS {
+                return Err(error);
+            }
+            self.context.events.warn(
+                "registry-lost-content",
+                format!("`{}` lost content that it had: bringing it again", self.repository),
+                None,
+            );
+            self.forget();
+        };
+        self.abandon().await;
+        let descriptor = assembly.descriptor().clone();
+        Ok(Published {
+            reference: self.repository.at_digest(descriptor.digest).to_string(),
+            descriptor,
+            tags: self.tags.iter().filter(|tag| !kept.contains_key(*tag)).cloned().collect(),
+            kept,
+            platforms: contents::platforms(assembly),
+        })
+    }
+
+    async fn abandon(&self) {
+        self.context.client.cancel_upload(&self.repository, &self.spare).await;
+    }
+}
+
+impl Push {
+    /// Asks what the tags are, and proves the right to push where something will be sent: credentials
+    /// that are missing or wrong come out here, before anything is packed.
+    pub(super) async fn begin(
+        repository: &Repository,
+        tags: Vec<String>,
+        context: &PublishContext,
+    ) -> Result<Self> {
+        let mut push = Push {
+            repository: repository.clone(),
+            tags,
+            context: context.clone(),
+            found: BTreeMap::new(),
+            vouched: Mutex::default(),
+            confirmed: Once::default(),
+            spare: SpareUpload::default(),
+        };
+        push.found = Box::pin(push.look()).await?;
+        if !push.trust_what_is_known().await? {
+            push.spare = Box::pin(context.client.begin_upload(repository)).await?;
+        }
+        Ok(push)
+    }
+
+    /// Asks what the tags are.
+    async fn look(&self) -> Result<BTreeMap<String, Descriptor>> {
+        let look = |tag: &String| {
+            let (reference, tag) = (self.repository.at_tag(tag), tag.clone());
+            async move {
+                let found = self.context.client.look_before_push(&reference).await;
+                found.map(|found| (tag, found))
+            }
+        };
+        let found = future::try_join_all(self.tags.iter().map(look)).await?;
+        Ok(found.into_iter().filter_map(|(tag, found)| Some((tag, found?))).collect())
+    }
+
+    /// Takes the tags' word for the images that are known here. Answers whether there was one.
+    async fn trust_what_is_known(&self) -> Result<bool> {
+        let mut is_known = false;
+        for descriptor in self.found.values() {
+            let (store, descriptor) = (self.context.store.clone(), descriptor.clone());
+            let content = blocking(move || vouching::content_of(&store, &descriptor)).await?;
+            if let Some(content) = content {
+                self.trust(content);
+                is_known = true;
+            }
+        }
+        Ok(is_known)
+    }
+
+    fn trust(&self, content: BTreeSet<Digest>) {
+        self.context.whereabouts.note(&self.repository, content.iter().copied());
+        self.vouched().extend(content);
+    }
+
+    /// Believes nothing any more: the registry lost some of what it had.
+    fn forget(&self) {
+        self.vouched().clear();
+        self.confirmed.forget();
+        self.context.whereabouts.forget(self.repository.registry());
+    }
+
+    fn vouched(&self) -> MutexGuard<'_, BTreeSet<Digest>> {
+        self.vouched.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    async fn bring_layer(&self, layer: &Layer) -> Result<()> {
+        let (source, other) = match &layer.origin {
+            Origin::Store => {
+                (BlobSource::File(self.context.store.blob_path(&layer.descriptor.digest)), None)
+            }
+            Origin::Layout(path) => {
+                let path = Store::read_only(path).blob_path(&layer.descriptor.digest);
+                (BlobSource::File(path), None)
+            }
+            Origin::Registry(origin) => {
+                let is_near =
+                    origin.registry() == self.repository.registry() && origin != &self.repository;
+                (BlobSource::Registry(origin.clone()), is_near.then_some(origin))
+            }
+        };
+        self.bring(&layer.descriptor, &layer.name, &source, other).await
+    }
+
+    /// Makes sure that the repository has a blob.
+    async fn bring(
+        &self,
+        descriptor: &Descriptor,
+        name: &str,
+        source: &BlobSource,
+        origin: Option<&Repository>,
+    ) -> Result<()> {
+        let digest = descriptor.digest;
+        let bring = async {
+            let subject = format!("{} {name}", descriptor.digest.short());
+            let task = self.context.events.task(Action::Upload, subject, Some(descriptor.size));
+            let task = task.about(descriptor);
+            if self.vouched().contains(&digest) {
+                task.skip("is there");
+                return Ok(());
+            }
+            let PublishContext { client, whereabouts, .. } = &self.context;
+            let bring = async |other: Option<&Repository>| {
+                let mount_from = other.or(origin);
+                let (repository, spare) = (&self.repository, Some(&self.spare));
+                let push = BlobPush { repository, descriptor, source, mount_from, spare };
+                match Box::pin(client.push_blob_with(push, &task)).await? {
+                    BlobOutcome::Present => Ok(Some("is there".to_owned())),
+                    BlobOutcome::Mounted => Ok(Some(mount_from.map_or_else(
+                        || "mounted".to_owned(),
+                        |repository| format!("mounted from {repository}"),
+                    ))),
+                    BlobOutcome::Uploaded => Ok(None),
+                }
+            };
+            match whereabouts.bring(digest, &self.repository, bring).await? {
+                Some(reason) => task.skip(reason),
+                None => task.finish(readable_size(descriptor.size)),
+            }
+            Ok(())
+        };
+        self.confirmed.run(digest, bring).await
+    }
+
+    /// Confirms every blob, then puts manifests, index and tags, in this order. Answers which tags
+    /// stayed where they were.
+    async fn publish(&self, assembly: &Assembly) -> Result<BTreeMap<String, Digest>> {
+        let contents = contents::Contents::of(assembly);
+        let layers: Vec<_> =
+            contents.layers.values().map(|layer| self.bring_layer(layer)).collect();
+        futures_util::stream::iter(layers)
+            .buffer_unordered(CONCURRENT_BLOBS)
+            .try_collect::<()>()
+            .await?;
+        for image in &assembly.images {
+            let config = BlobSource::Bytes(image.config.bytes.clone());
+            // One of several is told apart by its platform.
+            let name = match &assembly.index {
+                Some(_) => format!("image config of {}", image.platform),
+                None => "image config".to_owned(),
+            };
+            self.bring(&image.config.descriptor, &name, &config, None).await?;
+        }
+        let (top, bytes) = match (&assembly.index, &assembly.images[..]) {
+            (Some(index), images) => {
+                for image in images {
+                    let manifest = &image.manifest;
+                    let subject = format!("{} for {}", self.repository, image.platform);
+                    self.put(subject, &manifest.descriptor, &manifest.bytes).await?;
+                }
+                (&index.descriptor, &index.bytes)
+            }
+            (None, images) => {
+                let image = images.first().expect("an assembly has an image");
+                (&image.manifest.descriptor, &image.manifest.bytes)
+            }
+        };
+        let mut kept = BTreeMap::new();
+        for tag in &self.tags {
+            if let Some(existing) = self.put_tag(tag, top, bytes, assembly).await? {
+                kept.insert(tag.clone(), existing);
+            }
+        }
+        if kept.len() == self.tags.len() {
+            self.put(self.repository.to_string(), top, bytes).await?;
+        }
+        Ok(kept)
+    }
+
+    /// Makes a tag point at the image; answers where it stands when it is kept there.
+    async fn put_tag(
+        &self,
+        tag: &str,
+        descriptor: &Descriptor,
+        bytes: &Bytes,
+        assembly: &Assembly,
+    ) -> Result<Option<Digest>> {
+        let PublishContext { client, events, existing_tag, .. } = &self.context;
+        let reference = self.repository.at_tag(tag);
+        let task = events.task(Action::Publish, reference.to_string(), None);
+        if self.found.get(tag).is_some_and(|found| found.digest == descriptor.digest) {
+            task.skip("unchanged");
+            return Ok(None);
+        }
+        let outcome = match existing_tag {
+            ExistingTag::Move => client.put_manifest(&reference, descriptor, bytes).await,
+            ExistingTag::Fail | ExistingTag::Keep => {
+                client.create_tag(&reference, descriptor, bytes).await
+            }
+        };
+        let error = match outcome {
+            Ok(outcome) => {
+                end(task, outcome, descriptor);
+                return Ok(None);
+            }
+            Err(error) => error,
+        };
+        let Some(registry::Error::TagIsImmutable { existing, .. }) = error.downcast_ref() else {
+            return Err(error);
+        };
+        let existing = *existing;
+        let moved = self.what_moved(existing, assembly).await;
+        match existing_tag {
+            ExistingTag::Move => {
+                Err(error.attempting(format!("move `{reference}`: {}", moved.join("; "))))
+            }
+            ExistingTag::Fail => Err(self.tag_exists(tag, existing, assembly).await),
+            ExistingTag::Keep => {
+                task.skip(format!("kept at {existing}: {}", moved.join("; ")));
+                Ok(Some(existing))
+            }
+        }
+    }
+
+    async fn tag_exists(&self, tag: &str, existing: Digest, assembly: &Assembly) -> Error {
+        PublishError::TagExists {
+            tag: self.repository.at_tag(tag).to_string(),
+            existing,
+            wanted: assembly.descriptor().digest,
+            differences: self.what_moved(existing, assembly).await,
+        }
+        .into()
+    }
+
+    async fn what_moved(&self, standing: Digest, assembly: &Assembly) -> Vec<String> {
+        standing::what_moved(&self.context.client, &self.repository, standing, assembly).await
+    }
+
+    /// Puts a document by its digest, which is what comes of it: the subject does not name it.
+    async fn put(&self, subject: String, descriptor: &Descriptor, bytes: &Bytes) -> Result<()> {
+        let task = self.context.events.task(Action::Publish, subject, None);
+        if self.vouched().contains(&descriptor.digest) {
+            task.skip("unchanged");
+            return Ok(());
+        }
+        let reference = self.repository.at_digest(descriptor.digest);
+        end(
+            task,
+            self.context.client.put_manifest(&reference, descriptor, bytes).await?,
+            descriptor,
+        );
+        Ok(())
+    }
+}
+
+fn end(task: Task, outcome: ManifestOutcome, descriptor: &Descriptor) {
+    match outcome {
+        ManifestOutcome::Unchanged => task.skip("unchanged"),
+        ManifestOutcome::Put => task.finish(descriptor.digest.to_string()),
+    }
+}
