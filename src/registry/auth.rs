@@ -204,8 +204,16 @@ impl Authenticator {
     }
 
     async fn search(&self, repository: &Repository) -> Search {
-        let cell = Arc::clone(lock(&self.searches).entry(repository.clone()).or_default());
-        cell.get_or_init(|| Search::run(&self.keychains, repository, &self.events)).await.clone()
+        let cell = {
+            let mut searches = lock(&self.searches);
+            let cell = searches.entry(repository.clone()).or_default();
+            if cell.get().is_some_and(|search| search.is_stale(self.clock.now())) {
+                *cell = Arc::default();
+            }
+            Arc::clone(cell)
+        };
+        let run = || Search::run(&self.keychains, repository, &self.events, self.clock.as_ref());
+        cell.get_or_init(run).await.clone()
     }
 }
 
@@ -231,7 +239,45 @@ fn bearer(token: &Secret, host: &str) -> Result<HeaderValue, Fault> {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::atomic::{AtomicU32, Ordering};
+    use std::time::Duration;
+
+    use async_trait::async_trait;
+
+    use super::super::keychain::Lookup;
     use super::*;
+    use crate::sys::ManualClock;
+
+    /// Lends another password each time.
+    #[derive(Debug, Default)]
+    struct Lender(AtomicU32);
+
+    #[async_trait]
+    impl Keychain for Lender {
+        fn name(&self) -> String {
+            "the lender".into()
+        }
+
+        async fn find(&self, _: &Repository) -> Lookup {
+            let username = self.0.fetch_add(1, Ordering::Relaxed).to_string();
+            let password = Secret::new("canary");
+            let credential = Credential::Password { username, password };
+            Lookup::Lent(credential, Duration::from_mins(1))
+        }
+    }
+
+    #[tokio::test]
+    async fn a_credential_that_runs_out_is_asked_for_again() {
+        let clock = Arc::new(ManualClock::at(0));
+        let keychains: Vec<Arc<dyn Keychain>> = vec![Arc::new(Lender::default())];
+        let authenticator = Authenticator::new(keychains, Events::none(), clock.clone());
+        let repository: Repository = "r.io/a".parse().unwrap();
+        for (seconds, user) in [(0, 0), (59, 0), (1, 1), (59, 1), (1, 2)] {
+            clock.sleep(Duration::from_secs(seconds)).await;
+            let identity = authenticator.search(&repository).await.identity();
+            assert_eq!(identity, Some(format!("user `{user}` from the lender")));
+        }
+    }
 
     #[test]
     fn headers_do_not_show_what_they_carry() {

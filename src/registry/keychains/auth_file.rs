@@ -100,7 +100,7 @@ impl Keychain for AuthFile {
             match helper::get(self.commands.as_ref(), name, &server(repository)).await {
                 Lookup::Nothing(_) => {}
                 Lookup::Broken(reason) => broken = Some(Lookup::Broken(reason)),
-                found @ Lookup::Found(_) => return found,
+                found => return found,
             }
         }
         match content.entry(repository) {
@@ -258,6 +258,10 @@ mod tests {
         credential(username.into(), password.into())
     }
 
+    fn lent(username: &str) -> Lookup {
+        helper::lent(password(username, "s"))
+    }
+
     fn nothing(text: &str) -> Lookup {
         Lookup::Nothing(text.into())
     }
@@ -357,9 +361,9 @@ mod tests {
             (
                 format!(r#"{{{entry},"credHelpers":{{"r.io":"one"}},"credsStore":"all"}}"#),
                 "r.io/a",
-                password("one", "s"),
+                lent("one"),
             ),
-            (format!(r#"{{{entry},"credsStore":"all"}}"#), "r.io/a", password("all", "s")),
+            (format!(r#"{{{entry},"credsStore":"all"}}"#), "r.io/a", lent("all")),
             (format!(r#"{{{entry},"credsStore":"none"}}"#), "r.io/a", password("entry", "p")),
             (format!(r#"{{{entry},"credsStore":"gone"}}"#), "r.io/a", password("entry", "p")),
             (r#"{"credsStore":"gone"}"#.into(), "r.io/a", not_installed),
@@ -367,7 +371,7 @@ mod tests {
             (
                 r#"{"credHelpers":{"https://index.docker.io/v1/":"one"}}"#.into(),
                 "python",
-                password("one", "s"),
+                lent("one"),
             ),
         ] {
             let lookup = variable(&config, commands()).find(&repository.parse().unwrap()).await;

@@ -1,9 +1,10 @@
 //! The sources of credentials, in the order in which they are asked.
 //!
-//! 1. [`Explicit`]: flags and environment variables, for one registry only
-//! 2. [`docker_config`]: `DOCKER_AUTH_CONFIG`, then docker's `config.json`
-//! 3. [`podman`]: `REGISTRY_AUTH_FILE`, then podman's `auth.json`
-//! 4. [`Ci`]: what GitHub Actions and GitLab CI give to a job
+//! 1. [`Explicit`]: flags and variables for the one registry that is pushed to
+//! 2. [`HostVariables`]: variables that name their registry
+//! 3. [`docker_config`]: `DOCKER_AUTH_CONFIG`, then docker's `config.json`
+//! 4. [`podman`]: `REGISTRY_AUTH_FILE`, then podman's `auth.json`
+//! 5. [`Ci`]: what GitHub Actions, GitLab CI and Harbor give to a job
 //!
 //! What a person chose stands before what the machine offers.
 
@@ -11,6 +12,8 @@ mod auth_file;
 mod ci;
 mod explicit;
 mod helper;
+mod host_variables;
+mod pair;
 
 pub mod docker_config;
 pub mod podman;
@@ -20,6 +23,7 @@ use std::sync::Arc;
 pub use auth_file::AuthFile;
 pub use ci::Ci;
 pub use explicit::Explicit;
+pub use host_variables::HostVariables;
 
 use super::Keychain;
 use crate::sys::Environment;
@@ -35,6 +39,7 @@ pub fn standard(
     for keychain in explicit {
         keychains.push(Arc::new(keychain));
     }
+    keychains.push(Arc::new(HostVariables::new(environment)));
     let docker = docker_config::auth_files(environment, commands);
     for file in docker.into_iter().chain(podman::auth_files(environment, commands)) {
         keychains.push(Arc::new(file));
@@ -72,6 +77,7 @@ mod tests {
             names,
             [
                 "`DOCKLESS_REGISTRY_USERNAME`",
+                "`DOCKLESS_REGISTRY_<HOST>_…`",
                 "`DOCKER_AUTH_CONFIG`",
                 "`/home/bob/.docker/config.json`",
                 "`/auth.json`",
