@@ -95,7 +95,7 @@ impl Authenticator {
             }
             // An identity token is for token servers; there is none here.
             (Challenge::Basic, _) => Ok(None),
-            (Challenge::Bearer { realm, service, .. }, credential) => {
+            (Challenge::Bearer { realm, service, .. }, _) => {
                 let slot = self.slot(wanted);
                 let mut kept = slot.lock().await;
                 if let Some(token) =
@@ -105,14 +105,12 @@ impl Authenticator {
                     return Ok(Some(Grant { header, is_fresh: false, token: kept.clone() }));
                 }
                 let request = TokenRequest {
-                    registry: wanted.repository.registry(),
+                    repository: wanted.repository,
                     home: wanted.home,
                     realm,
                     service: service.as_deref(),
                     scopes: wanted.scopes,
-                    credential,
-                    identity: search.identity(),
-                    tried: &search.tried,
+                    search: &search,
                 };
                 let token = request.fetch(http, self.clock.as_ref()).await?;
                 *kept = Some(token.clone());
@@ -163,17 +161,14 @@ impl Authenticator {
             host: wanted.repository.registry().to_owned(),
             identity: search.identity(),
             detail,
-            login: Box::new(Login {
-                registry: wanted.repository.registry().to_owned(),
-                tried: search.tried,
-            }),
+            login: Box::new(Login::of(wanted.repository, &search, wanted.scopes)),
         }))
     }
 
-    /// Whom we speak for at a repository, if that was looked up.
-    pub(super) fn identity(&self, repository: &Repository) -> Option<String> {
-        let search = lock(&self.searches).get(repository).cloned()?;
-        search.get()?.identity()
+    /// What was found for a repository, if that was looked up.
+    pub(super) fn known(&self, repository: &Repository) -> Search {
+        let search = lock(&self.searches).get(repository).cloned();
+        search.and_then(|search| search.get().cloned()).unwrap_or_default()
     }
 
     /// Drops a token that was refused, unless another worker has replaced it already.

@@ -8,6 +8,7 @@
 //! - `redirect.rs`, `origin.rs`, `address.rs`: where a registry may send us, and with what
 //! - `challenge.rs`, `token.rs`, `auth.rs`: how we say who we are
 //! - `keychain.rs`, `keychains/`: where credentials come from
+//! - `cures.rs`, `host_pattern.rs`: what helps at which registry
 //! - `rights.rs`: whether we may push, asked before anything is made
 //! - `upload.rs`, `download.rs`, `manifests.rs`: what is done when the outcome is unknown
 //!
@@ -17,11 +18,13 @@
 mod address;
 mod auth;
 mod challenge;
+mod cures;
 mod download;
 mod endpoint;
 mod error;
 mod error_body;
 mod exchange;
+mod host_pattern;
 mod http;
 mod keychain;
 pub mod keychains;

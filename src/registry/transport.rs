@@ -15,7 +15,7 @@ use reqwest::{Request, Url};
 
 use super::auth::{Authenticator, Grant, Wanted};
 use super::endpoint::{Endpoint, Place};
-use super::error::{Error, TlsProblem};
+use super::error::{Error, Login, TlsProblem};
 use super::error_body::clean;
 use super::exchange::{Answer, Exchange};
 use super::http::{HttpClients, is_allowed};
@@ -140,11 +140,18 @@ impl Transport {
         self.with_identity(endpoint, fault)
     }
 
-    /// Adds to a 403 whom it does not allow, and to a 404 what it was for.
+    /// Adds to a 403 whom it does not allow, and to a 404 where it was to go.
     pub(super) fn with_identity(&self, endpoint: &Endpoint, mut fault: Fault) -> Fault {
+        let search = self.auth.known(&endpoint.repository);
+        let known = || Box::new(Login::of(&endpoint.repository, &search, &endpoint.scopes));
         match fault.error.as_mut() {
-            Error::Denied { identity, .. } => *identity = self.auth.identity(&endpoint.repository),
-            Error::NotFound { is_push, .. } => *is_push = endpoint.direction() == Direction::Write,
+            Error::Denied { identity, login, .. } => {
+                *identity = search.identity();
+                *login = Some(known());
+            }
+            Error::NotFound { login, .. } if endpoint.direction() == Direction::Write => {
+                *login = Some(known());
+            }
             _ => {}
         }
         fault

@@ -33,7 +33,7 @@ impl Keychain for HostVariables {
     }
 
     async fn find(&self, repository: &Repository) -> Lookup {
-        let prefix = prefix(repository.registry());
+        let prefix = variable_prefix(repository.registry());
         if let Some((_, lookup)) = pair(&self.environment, &prefix) {
             return lookup;
         }
@@ -44,7 +44,8 @@ impl Keychain for HostVariables {
     }
 }
 
-fn prefix(registry: &str) -> String {
+/// How the names of a registry's variables begin: `DOCKLESS_REGISTRY_GHCR_IO`.
+pub(in crate::registry) fn variable_prefix(registry: &str) -> String {
     let character = |character: char| {
         if character.is_ascii_alphanumeric() { character.to_ascii_uppercase() } else { '_' }
     };

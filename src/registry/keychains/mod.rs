@@ -24,6 +24,7 @@ pub use auth_file::AuthFile;
 pub use ci::Ci;
 pub use explicit::Explicit;
 pub use host_variables::HostVariables;
+pub(super) use host_variables::variable_prefix;
 
 use super::Keychain;
 use crate::sys::Environment;

@@ -38,11 +38,12 @@ async fn logs_in_with_a_password() {
     let other = Story::logged_in("other.io", USERNAME, PASSWORD);
     let error = other.push(&reference).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Usage);
+    let prefix = format!("DOCKLESS_REGISTRY_{}", host.replace(['.', ':'], "_"));
     assert_eq!(
         error.hints(),
         [
             format!(
-                "log in to `{host}`: `docker login {host}`; or, where you push to it, set `DOCKLESS_REGISTRY_USERNAME` and `DOCKLESS_REGISTRY_PASSWORD`"
+                "log in to `{host}`: `dockless login {host}`; or set `{prefix}_USERNAME` and `{prefix}_PASSWORD`"
             ),
             "tried: the flags: it is for `other.io` only".into(),
         ]
