@@ -3,6 +3,8 @@
 //! One file per command; only `render` writes to stderr, only `output` to stdout.
 
 mod build;
+mod login;
+mod logout;
 mod network;
 mod next_step;
 mod options;
@@ -42,6 +44,8 @@ struct Arguments {
 enum Command {
     Build(build::Build),
     Push(push::Push),
+    Login(login::Login),
+    Logout(logout::Logout),
     Schema(schema::Schema),
 }
 
@@ -129,6 +133,8 @@ fn run(command: Command, edge: &Edge) -> Result<()> {
     match command {
         Command::Build(build) => build.run(edge),
         Command::Push(push) => push.run(edge),
+        Command::Login(login) => login.run(edge),
+        Command::Logout(logout) => logout.run(edge),
         Command::Schema(schema) => schema.run(edge),
     }
 }

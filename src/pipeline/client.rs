@@ -1,11 +1,12 @@
 //! The registry client of a run: whose credentials go to which host.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use super::{Context, Credentials, NetworkRequest};
 use crate::error::{Classified, ErrorKind, Result};
 use crate::registry::keychains::{self, Explicit};
-use crate::registry::{Client, ClientOptions, Settings};
+use crate::registry::{Client, ClientOptions, Keychain, Settings};
 
 /// Credentials without a host cannot belong to several.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
@@ -67,10 +68,31 @@ pub(super) fn client(context: &Context, purpose: &Purpose<'_>) -> Result<Client>
             return Err(several("the environment").into());
         }
     }
-    Ok(Client::new(ClientOptions {
+    let keychains = keychains::standard(explicit, environment, &context.commands);
+    Ok(with_keychains(context, network, keychains))
+}
+
+/// A client that knows these credentials for this registry, and no others.
+pub(super) fn client_for_login(
+    context: &Context,
+    registry: &str,
+    credentials: &Credentials,
+    network: &NetworkRequest,
+) -> Client {
+    let Credentials { username, password } = credentials;
+    let explicit = Explicit::new(registry, username, password.clone());
+    with_keychains(context, network, vec![Arc::new(explicit)])
+}
+
+fn with_keychains(
+    context: &Context,
+    network: &NetworkRequest,
+    keychains: Vec<Arc<dyn Keychain>>,
+) -> Client {
+    Client::new(ClientOptions {
         settings: Settings { insecure: network.insecure.clone(), ..Settings::default() },
-        keychains: keychains::standard(explicit, environment, &context.commands),
+        keychains,
         events: context.events.clone(),
         clock: context.clock.clone(),
-    }))
+    })
 }

@@ -9,6 +9,7 @@ mod context;
 mod destinations;
 mod gathering;
 mod load;
+mod login;
 mod produce;
 mod project;
 mod push;
@@ -21,6 +22,7 @@ mod tags;
 
 pub use build::build;
 pub use context::Context;
+pub use login::{LoginChange, LoginRequest, login, logout};
 pub use push::push;
 pub use request::{
     BuildRequest, Credentials, NetworkRequest, Produced, ProducedImage, ProjectRequest,

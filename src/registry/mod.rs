@@ -9,6 +9,7 @@
 //! - `challenge.rs`, `token.rs`, `auth.rs`: how we say who we are
 //! - `keychain.rs`, `keychains/`: where credentials come from
 //! - `cures.rs`, `host_pattern.rs`: what helps at which registry
+//! - `login.rs`: whether credentials are right, asked without a repository
 //! - `rights.rs`: whether we may push, asked before anything is made
 //! - `upload.rs`, `download.rs`, `manifests.rs`: what is done when the outcome is unknown
 //!
@@ -30,6 +31,7 @@ mod keychain;
 pub mod keychains;
 mod limit;
 mod lock;
+mod login;
 mod manifests;
 mod origin;
 mod redirect;
@@ -183,6 +185,16 @@ impl Client {
         let mut download = Download::new(&self.transport, repository, descriptor);
         download.open().await?;
         Ok(download.into_reader())
+    }
+
+    /// Makes sure that a registry accepts our credentials. `false` when it does not want any: then
+    /// nothing is known of them.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Unauthorized`] when they are wrong; those of the network.
+    pub async fn log_in(&self, registry: &str) -> Result<bool> {
+        Ok(login::log_in(&self.transport, registry).await?)
     }
 
     /// Makes sure that we are known and may push, before there is anything to push. `tag` is one

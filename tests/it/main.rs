@@ -16,6 +16,7 @@ mod engines;
 mod files;
 mod golden;
 mod layers;
+mod login_command;
 mod plan;
 mod publish;
 mod push;

@@ -4,13 +4,15 @@ use std::io;
 use std::time::Duration;
 
 use serde::Deserialize;
+use serde_json::json;
 
 use super::super::keychain::Lookup;
+use super::super::secret::Secret;
 use super::auth_file::credential;
 use crate::sys::command::{Command, Commands};
 
 /// What the names of helpers begin with.
-const PREFIX: &str = "docker-credential-";
+pub(super) const PREFIX: &str = "docker-credential-";
 /// How long a helper may take: some log in to a cloud first.
 const TIMEOUT: Duration = Duration::from_secs(30);
 /// The most that a helper may print.
@@ -22,7 +24,7 @@ const NOT_FOUND: &str = "credentials not found";
 
 /// A helper did not do what it was asked; what it printed may be a secret and is not told.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub(super) enum HelperError {
+pub enum HelperError {
     /// The name could be more than a program's.
     #[error("`{}` is no name of a helper", name.escape_debug())]
     Name {
@@ -94,6 +96,32 @@ pub(super) async fn get(commands: &dyn Commands, name: &str, server: &str) -> Lo
     }
 }
 
+/// Hands a password to a helper, through its standard input.
+pub(super) async fn store(
+    commands: &dyn Commands,
+    name: &str,
+    server: &str,
+    username: &str,
+    password: &Secret,
+) -> Result<(), HelperError> {
+    let entry = json!({"ServerURL": server, "Username": username, "Secret": password.expose()});
+    run(commands, name, "store", entry.to_string().into_bytes()).await.map(drop)
+}
+
+/// Has a helper forget a server; whether it knew it.
+pub(super) async fn erase(
+    commands: &dyn Commands,
+    name: &str,
+    server: &str,
+) -> Result<bool, HelperError> {
+    match run(commands, name, "get", server.as_bytes().to_vec()).await {
+        Ok(_) => {}
+        Err(HelperError::NotFound { .. }) => return Ok(false),
+        Err(error) => return Err(error),
+    }
+    run(commands, name, "erase", server.as_bytes().to_vec()).await.map(|_| true)
+}
+
 /// Helpers of clouds give tokens that run out: they are asked again now and then.
 pub(super) fn lent(lookup: Lookup) -> Lookup {
     match lookup {
@@ -150,7 +178,6 @@ mod tests {
     use async_trait::async_trait;
 
     use super::super::super::keychain::Credential;
-    use super::super::super::secret::Secret;
     use super::*;
     use crate::sys::command::{CommandOutput, FakeCommands, SystemCommands};
 
@@ -173,12 +200,16 @@ mod tests {
         let talkative = Talkative::default();
         let ended = "`docker-credential-x` ended with 1";
         assert_eq!(get(&talkative, "x", "r.io").await, Lookup::Broken(ended.into()));
+        let password = Secret::new("pass");
+        let error = store(&talkative, "x", "r.io", "bob", &password).await.unwrap_err();
+        assert_eq!(error.to_string(), ended);
         let command = |action: &str, input: &str| Command {
             input: input.into(),
             timeout: TIMEOUT,
             ..Command::new("docker-credential-x", [action])
         };
-        let expected = [command("get", "r.io")];
+        let entry = r#"{"Secret":"pass","ServerURL":"r.io","Username":"bob"}"#;
+        let expected = [command("get", "r.io"), command("store", entry)];
         assert_eq!(*talkative.0.lock().unwrap(), expected);
     }
 

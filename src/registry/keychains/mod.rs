@@ -6,9 +6,11 @@
 //! 4. [`podman`]: `REGISTRY_AUTH_FILE`, then podman's `auth.json`
 //! 5. [`Ci`]: what GitHub Actions, GitLab CI and Harbor give to a job
 //!
-//! What a person chose stands before what the machine offers.
+//! What a person chose stands before what the machine offers. [`AuthStore`] writes what a login gives.
 
 mod auth_file;
+mod auth_store;
+mod auth_text;
 mod ci;
 mod explicit;
 mod helper;
@@ -21,8 +23,10 @@ pub mod podman;
 use std::sync::Arc;
 
 pub use auth_file::AuthFile;
+pub use auth_store::{AuthStore, Kept, StoreError};
 pub use ci::Ci;
 pub use explicit::Explicit;
+pub use helper::HelperError;
 pub use host_variables::HostVariables;
 pub(super) use host_variables::variable_prefix;
 
