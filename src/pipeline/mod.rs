@@ -4,6 +4,7 @@
 //! blocking meets async (`runtime.rs`), and the only one that knows every stage.
 
 mod build;
+mod check;
 mod client;
 mod context;
 mod destinations;
@@ -21,6 +22,7 @@ mod summary;
 mod tags;
 
 pub use build::build;
+pub use check::{CheckReport, CheckRequest, check};
 pub use context::Context;
 pub use login::{LoginChange, LoginRequest, login, logout};
 pub use push::push;

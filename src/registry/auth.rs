@@ -198,7 +198,8 @@ impl Authenticator {
         Arc::clone(lock(&self.tokens).entry(key).or_default())
     }
 
-    async fn search(&self, repository: &Repository) -> Search {
+    /// What the keychains say about a repository; asked once, and again when it has run out.
+    pub(super) async fn search(&self, repository: &Repository) -> Search {
         let cell = {
             let mut searches = lock(&self.searches);
             let cell = searches.entry(repository.clone()).or_default();

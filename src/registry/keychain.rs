@@ -57,6 +57,15 @@ pub enum Credential {
     },
 }
 
+/// Where credentials were looked for.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Sources {
+    /// Whom they speak for, and the source that had them.
+    pub found: Option<String>,
+    /// Why the sources before that one, or all of them, had none; one entry each.
+    pub tried: Vec<String>,
+}
+
 /// Credentials and where they came from, or where they were looked for.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Search {

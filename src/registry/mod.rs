@@ -52,7 +52,7 @@ use bytes::Bytes;
 use tokio::io::AsyncRead;
 
 pub use self::error::{Error, Login, RootCause, TlsProblem};
-pub use self::keychain::{Credential, Keychain, Lookup};
+pub use self::keychain::{Credential, Keychain, Lookup, Sources};
 pub use self::secret::Secret;
 pub use self::settings::{Settings, StallLimits};
 
@@ -185,6 +185,17 @@ impl Client {
         let mut download = Download::new(&self.transport, repository, descriptor);
         download.open().await?;
         Ok(download.into_reader())
+    }
+
+    /// Whose credentials are sent to a repository, and where they were looked for.
+    pub async fn sources(&self, repository: &Repository) -> Sources {
+        let search = self.transport.auth.search(repository).await;
+        Sources { found: search.identity(), tried: search.tried }
+    }
+
+    /// `https` or `http`: how a registry is spoken to; `None` before one that may be either answered.
+    pub fn scheme(&self, registry: &str) -> Option<&'static str> {
+        self.transport.scheme(registry)
     }
 
     /// Makes sure that a registry accepts our credentials. `false` when it does not want any: then

@@ -94,6 +94,12 @@ impl<'a> Call<'a> {
 }
 
 impl Transport {
+    /// How a registry is spoken to, as far as that is settled.
+    pub(super) fn scheme(&self, registry: &str) -> Option<&'static str> {
+        let settled = lock(&self.memory.schemes).get(registry).copied();
+        settled.or((!self.may_be_plain(registry)).then_some("https"))
+    }
+
     /// Sends until there is an answer that is not "later", or patience runs out.
     pub(super) async fn send(&self, call: Call<'_>) -> Result<Answer, Error> {
         let mut tries = self.patience.begin();
@@ -109,8 +115,7 @@ impl Transport {
     pub(super) async fn once(&self, call: Call<'_>) -> Result<Answer, Fault> {
         let registry = call.endpoint.repository.registry();
         let settled = lock(&self.memory.schemes).get(registry).copied();
-        let may_be_plain =
-            is_loopback(registry) || self.http.settings().insecure.contains(registry);
+        let may_be_plain = self.may_be_plain(registry);
         let scheme = settled.unwrap_or(if may_be_plain { "http" } else { "https" });
         let result = self.with_login(call, scheme).await;
         if settled.is_some() || !may_be_plain {
@@ -155,6 +160,10 @@ impl Transport {
             _ => {}
         }
         fault
+    }
+
+    fn may_be_plain(&self, registry: &str) -> bool {
+        is_loopback(registry) || self.http.settings().insecure.contains(registry)
     }
 
     async fn with_login(&self, call: Call<'_>, scheme: &str) -> Result<Answer, Fault> {
