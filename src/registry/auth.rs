@@ -9,7 +9,7 @@ use reqwest::header::{HeaderValue, WWW_AUTHENTICATE};
 use tokio::sync::OnceCell;
 
 use super::challenge::{self, Challenge};
-use super::error::{Error, Login};
+use super::error::{Error, Login, after_colon};
 use super::exchange::Answer;
 use super::http::HttpClients;
 use super::keychain::{Credential, Keychain, Search};
@@ -135,9 +135,15 @@ impl Authenticator {
             challenge::choose(wanted.home, headers.iter().filter_map(|value| value.to_str().ok()));
         let detail = answer.error_body().await.text().to_owned();
         self.show_token_server(wanted.home, chosen.as_ref().ok());
-        let challenge = match chosen {
-            Ok(challenge) => challenge,
-            Err(reason) => return Err(Fault::permanent(answer.nonsense(reason))),
+        let known = lock(&self.challenges).get(wanted.home).cloned();
+        let challenge = match (chosen, known) {
+            (Ok(challenge), _) => challenge,
+            // Some say how to log in once, and later only that it did not help.
+            (Err(_), Some(known)) if !answer.headers().contains_key(WWW_AUTHENTICATE) => known,
+            (Err(reason), _) => {
+                let reason = format!("{reason}{}", after_colon(&detail));
+                return Err(Fault::permanent(answer.nonsense(reason)));
+            }
         };
         let asked = match &challenge {
             Challenge::Bearer { scopes, .. } => scopes.clone(),

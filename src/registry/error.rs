@@ -400,7 +400,8 @@ fn as_identity(identity: Option<&str>) -> String {
     identity.map(|identity| format!(" to {identity}")).unwrap_or_default()
 }
 
-fn after_colon(detail: &str) -> String {
+/// What was said, behind what we say.
+pub(super) fn after_colon(detail: &str) -> String {
     if detail.is_empty() { String::new() } else { format!(": {detail}") }
 }
 

@@ -211,6 +211,8 @@ mod tests {
             (r#"{"token":"a","expires_in":3600}"#, "a", 3570),
             (r#"{"access_token":"b","expires_in":"100"}"#, "b", 90),
             (r#"{"token":"","access_token":"b"}"#, "b", 54),
+            (r#"{"token":null,"access_token":"b","expires_in":null}"#, "b", 54),
+            (r#"{"token":"a","access_token":"b","expires_in":"soon"}"#, "a", 54),
             (r#"{"token":"a","expires_in":0}"#, "a", 54),
             (r#"{"token":"a","expires_in":-5,"issued_at":"2099-01-01T00:00:00Z"}"#, "a", 54),
             (r#"{"token":"a","expires_in":1e30}"#, "a", 54),

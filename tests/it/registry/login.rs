@@ -203,6 +203,58 @@ async fn survives_a_token_server_with_a_bad_day() {
 }
 
 #[tokio::test]
+async fn a_token_server_that_never_stops_talking_is_cut_off() {
+    let registry = Registry::start();
+    let tokens = TokenServer::start(u32::MAX, None).await;
+    let endless = FaultProxy::start(&tokens.server.host()).await;
+    let body = format!(r#"{{"token":"{}"}}"#, "x".repeat(64 * 1024));
+    endless.on("GET", "/token", [Fault::Answer { status: 200, headers: Vec::new(), body }]);
+    let gate = moved(tokens.gate(), tokens.server.host(), endless.server().host());
+    let proxy = FaultProxy::start_gated(&registry.host(), gate).await;
+    let story = Story::new();
+    let tag = repository(&proxy.server().host(), "a").at_tag("v1");
+    let error = story.client.resolve(&tag).await.unwrap_err();
+    assert!(matches!(cause(&error), RegistryError::TooLarge { limit: 65_536, .. }), "{error}");
+    assert_eq!(story.clock.waits(), []);
+}
+
+#[tokio::test]
+async fn a_refusal_without_a_challenge_is_understood_once_one_was_given() {
+    let registry = Registry::start();
+    let tokens = TokenServer::start(u32::MAX, None).await;
+    let proxy = FaultProxy::start_gated(&registry.host(), tokens.gate()).await;
+    // The first token dies after one use, and the registry only says 401.
+    proxy.on("HEAD", "/manifests/", [Fault::Pass, status(401, None)]);
+    let story = Story::new();
+    let tag = repository(&proxy.server().host(), "a").at_tag("v1");
+    for _ in 0..2 {
+        assert_eq!(story.client.resolve(&tag).await.unwrap(), None);
+    }
+    assert_eq!((tokens.issued(), proxy.is_exhausted()), (2, true));
+
+    let closed = Registry::start_with_password();
+    let proxy = FaultProxy::start(&closed.host()).await;
+    let host = proxy.server().host();
+    let story = Story::logged_in(&host, USERNAME, PASSWORD);
+    proxy.on("HEAD", "/manifests/", [Fault::Pass, status(401, None)]);
+    let tag = repository(&host, "a").at_tag("v1");
+    let error = story.client.resolve(&tag).await.unwrap_err();
+    assert!(matches!(cause(&error), RegistryError::Unauthorized { .. }), "{error}");
+
+    let silent = FaultProxy::start(&closed.host()).await;
+    let host = silent.server().host();
+    silent.on("GET", "/manifests/", [refusal(401, "UNAUTHORIZED")]);
+    let tag = repository(&host, "a").at_tag("v1");
+    let error = Story::new().client.fetch_manifest(&tag).await.unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        format!(
+            "cannot fetch the manifest `v1` from `{host}/a`: `{host}` gave an answer that makes no sense: it does not say how to log in: UNAUTHORIZED: on purpose"
+        )
+    );
+}
+
+#[tokio::test]
 async fn the_right_to_push_is_proved_without_pushing() {
     let registry = Registry::start();
     let proxy = FaultProxy::start(&registry.host()).await;
