@@ -96,7 +96,7 @@ const CURES: &[Cure] = &[
     Cure {
         hosts: GITHUB,
         troubles: &[Denied],
-        text: "a workflow needs `permissions: packages: write`, and the package must be linked to its repository",
+        text: "a workflow needs `permissions: packages: write` (to pull: `read`), and the package must be linked to its repository",
     },
     Cure {
         hosts: GITLAB,
