@@ -29,8 +29,16 @@ pub(super) struct Authenticator {
     events: Events,
     clock: Arc<dyn Clock>,
     challenges: Mutex<BTreeMap<Origin, Challenge>>,
-    searches: Mutex<BTreeMap<Repository, Arc<OnceCell<Search>>>>,
+    searches: Mutex<BTreeMap<Repository, Arc<Asked>>>,
     tokens: Mutex<BTreeMap<TokenKey, Arc<Slot>>>,
+}
+
+/// What the keychains say about one repository.
+#[derive(Debug, Default)]
+struct Asked {
+    /// What they said before that ran out.
+    before: Option<Search>,
+    now: OnceCell<Search>,
 }
 
 /// What a token is good for.
@@ -173,8 +181,8 @@ impl Authenticator {
 
     /// What was found for a repository, if that was looked up.
     pub(super) fn known(&self, repository: &Repository) -> Search {
-        let search = lock(&self.searches).get(repository).cloned();
-        search.and_then(|search| search.get().cloned()).unwrap_or_default()
+        let asked = lock(&self.searches).get(repository).cloned();
+        asked.and_then(|asked| asked.now.get().cloned()).unwrap_or_default()
     }
 
     /// Drops a token that was refused, unless another worker has replaced it already.
@@ -206,16 +214,27 @@ impl Authenticator {
 
     /// What the keychains say about a repository; asked once, and again when it has run out.
     pub(super) async fn search(&self, repository: &Repository) -> Search {
-        let cell = {
+        let asked = {
             let mut searches = lock(&self.searches);
-            let cell = searches.entry(repository.clone()).or_default();
-            if cell.get().is_some_and(|search| search.is_stale(self.clock.now())) {
-                *cell = Arc::default();
+            let asked = searches.entry(repository.clone()).or_default();
+            let before = asked.now.get().filter(|search| search.is_stale(self.clock.now()));
+            if let Some(before) = before.cloned() {
+                *asked = Arc::new(Asked { before: Some(before), now: OnceCell::new() });
             }
-            Arc::clone(cell)
+            Arc::clone(asked)
         };
-        let run = || Search::run(&self.keychains, repository, &self.events, self.clock.as_ref());
-        cell.get_or_init(run).await.clone()
+        let run = async || {
+            let clock = self.clock.as_ref();
+            let search = Search::run(&self.keychains, repository, &self.events, clock).await;
+            match &asked.before {
+                // A helper that fails now does not take away what it gave: it may still be good.
+                Some(before) if search.found.is_none() => {
+                    Search { use_until: None, ..before.clone() }
+                }
+                _ => search,
+            }
+        };
+        asked.now.get_or_init(run).await.clone()
     }
 }
 
@@ -250,7 +269,7 @@ mod tests {
     use super::*;
     use crate::sys::ManualClock;
 
-    /// Lends another password each time.
+    /// Lends another password each time, three times.
     #[derive(Debug, Default)]
     struct Lender(AtomicU32);
 
@@ -261,7 +280,10 @@ mod tests {
         }
 
         async fn find(&self, _: &Repository) -> Lookup {
-            let username = self.0.fetch_add(1, Ordering::Relaxed).to_string();
+            let username = match self.0.fetch_add(1, Ordering::Relaxed) {
+                3.. => return Lookup::Broken("it has closed".into()),
+                number => number.to_string(),
+            };
             let password = Secret::new("canary");
             let credential = Credential::Password { username, password };
             Lookup::Lent(credential, Duration::from_mins(1))
@@ -274,7 +296,7 @@ mod tests {
         let keychains: Vec<Arc<dyn Keychain>> = vec![Arc::new(Lender::default())];
         let authenticator = Authenticator::new(keychains, Events::none(), clock.clone());
         let repository: Repository = "r.io/a".parse().unwrap();
-        for (seconds, user) in [(0, 0), (59, 0), (1, 1), (59, 1), (1, 2)] {
+        for (seconds, user) in [(0, 0), (59, 0), (1, 1), (59, 1), (1, 2), (60, 2), (60, 2)] {
             clock.sleep(Duration::from_secs(seconds)).await;
             let identity = authenticator.search(&repository).await.identity();
             assert_eq!(identity, Some(format!("user `{user}` from the lender")));
