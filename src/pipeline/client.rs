@@ -84,6 +84,12 @@ pub(super) fn client_for_login(
     with_keychains(context, network, vec![Arc::new(explicit)])
 }
 
+/// A client that is only asked where it has its credentials from.
+pub(super) fn client_for_sources(context: &Context) -> Client {
+    let keychains = keychains::standard([], &context.environment, &context.commands);
+    with_keychains(context, &NetworkRequest::default(), keychains)
+}
+
 fn with_keychains(
     context: &Context,
     network: &NetworkRequest,

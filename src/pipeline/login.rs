@@ -67,6 +67,17 @@ pub fn logout(registry: &str, context: &Context) -> Result<LoginChange> {
     let store = AuthStore::new(&context.environment, &context.commands)?;
     runtime::run(context, async {
         let kept = store.forget(registry).await?;
+        let anywhere = format!("{registry}/any/repository").parse().ok();
+        if let Some(repository) = anywhere {
+            let sources = client::client_for_sources(context).sources(&repository).await;
+            if let Some(found) = sources.found {
+                context.events.warn(
+                    "still-logged-in",
+                    format!("another source has credentials for `{registry}`: {found}"),
+                    None,
+                );
+            }
+        }
         Ok(LoginChange { registry: registry.to_owned(), username: None, kept })
     })
 }

@@ -97,6 +97,14 @@ fn what_the_registry_accepts_is_kept_for_every_tool() {
     assert_eq!(out, format!("logged out of {host}, removed from {}", file.display()));
     assert_eq!(fs::read_to_string(&file).unwrap(), "{\n\t\"auths\": {}\n}");
     assert_eq!(sandbox.succeed(["logout", &host]), format!("there was no login for {host}"));
+
+    let mut command = sandbox.command(["logout", &host]);
+    command.env("DOCKER_AUTH_CONFIG", &text);
+    let outcome = Outcome::of(&mut command);
+    let still = format!(
+        "another source has credentials for `{host}`: user `bob` from `DOCKER_AUTH_CONFIG`"
+    );
+    assert!(outcome.code == 0 && outcome.stderr.contains(&still), "{}", outcome.stderr);
 }
 
 #[test]
