@@ -1,13 +1,16 @@
 //! `dockless login`.
 
+use std::io::IsTerminal as _;
+
 use clap::Args;
 
 use super::Edge;
 use super::network::NetworkOptions;
-use super::options::read_password;
+use super::options::{MAX_PASSWORD_BYTES, read_password};
 use crate::error::{Classified, ErrorKind, Result};
 use crate::oci::Repository;
-use crate::pipeline::{self, Credentials, LoginRequest};
+use crate::pipeline::{self, Credentials, LoginRequest, Secret};
+use crate::sys::terminal;
 
 /// The password is not where it should be.
 #[derive(Debug, thiserror::Error)]
@@ -42,7 +45,8 @@ pub(super) struct Login {
     /// The user name
     #[arg(short, long, value_name = "NAME")]
     username: String,
-    /// Read the password or access token from standard input, never from the command line
+    /// Read the password or access token from standard input; without it, a person at a terminal is
+    /// asked. It is never read from the command line
     #[arg(long)]
     password_stdin: bool,
     /// Refused, with a better message than that it is unknown; what it holds is dropped.
@@ -57,16 +61,29 @@ impl Login {
         if self.password.is_some() {
             return Err(LoginError::PasswordInArguments.into());
         }
-        if !self.password_stdin {
-            return Err(LoginError::NoPassword.into());
-        }
+        let password = if self.password_stdin { read_password(EXAMPLE)? } else { ask(&self)? };
         let request = LoginRequest {
             registry: self.registry,
-            credentials: Credentials { username: self.username, password: read_password(EXAMPLE)? },
+            credentials: Credentials { username: self.username, password },
             network: self.network.request(),
         };
         let change = pipeline::login(&request, &edge.context)?;
         edge.output.result(&change.document(), [change.line().as_str()])
+    }
+}
+
+/// Asks for the password where a person can answer.
+fn ask(login: &Login) -> Result<Secret> {
+    if !std::io::stdin().is_terminal() {
+        return Err(LoginError::NoPassword.into());
+    }
+    let user = login.username.escape_debug();
+    let question = format!("Password or token of `{user}` at {}: ", login.registry);
+    match terminal::ask_secret(&question, MAX_PASSWORD_BYTES) {
+        Ok(answer) if !answer.trim_end().is_empty() => {
+            Ok(Secret::new(answer.trim_end_matches(['\r', '\n'])))
+        }
+        Ok(_) | Err(_) => Err(LoginError::NoPassword.into()),
     }
 }
 

@@ -12,7 +12,7 @@ use crate::oci::Platform;
 use crate::pipeline::{Credentials, NetworkRequest, ProjectRequest, RecordFiles, Secret};
 
 /// The longest password that is read; tokens of clouds have a few kilobytes.
-const MAX_PASSWORD_BYTES: u64 = 64 * 1024;
+pub(super) const MAX_PASSWORD_BYTES: u64 = 64 * 1024;
 
 /// The password did not come.
 #[derive(Debug, thiserror::Error)]

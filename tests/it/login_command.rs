@@ -1,7 +1,7 @@
 //! `dockless login` and `dockless logout`: what a registry accepts is kept where docker and skopeo find it.
 
 use std::fs;
-use std::io::Write as _;
+use std::io::{Read as _, Write as _};
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
@@ -150,6 +150,39 @@ fn a_password_comes_from_standard_input_only() {
         assert!(outcome.stderr.contains("pipe it in: `printf %s"), "{}", outcome.stderr);
         assert!(!outcome.stderr.contains("canary"), "{}", outcome.stderr);
     }
+}
+
+#[test]
+fn a_person_at_a_terminal_is_asked_and_not_overheard() {
+    let (sandbox, registry) = (Sandbox::new(), Registry::start_with_password());
+    let host = registry.host();
+    // `script` (Debian: bsdutils) gives the command a terminal.
+    let line = format!("{} login {host} -u {USERNAME}", env!("CARGO_BIN_EXE_dockless"));
+    let inner = sandbox.command([""; 0]);
+    let mut child = Command::new("script")
+        .args(["-qec", &line, "/dev/null"])
+        .env_clear()
+        .envs(inner.get_envs().filter_map(|(name, value)| Some((name, value?))))
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .expect("script is installed (apt install bsdutils)");
+    let mut stdout = child.stdout.take().unwrap();
+    let mut shown = Vec::new();
+    let question = format!("Password or token of `bob` at {host}: ");
+    // What is typed before the question might be shown.
+    while !String::from_utf8_lossy(&shown).contains(&question) {
+        let mut byte = [0];
+        assert_eq!(stdout.read(&mut byte).unwrap(), 1, "{}", String::from_utf8_lossy(&shown));
+        shown.push(byte[0]);
+    }
+    let mut stdin = child.stdin.take().unwrap();
+    stdin.write_all(format!("{PASSWORD}\n").as_bytes()).unwrap();
+    stdout.read_to_end(&mut shown).unwrap();
+    let shown = String::from_utf8(shown).unwrap();
+    assert!(child.wait().unwrap().success(), "{shown}");
+    assert!(shown.contains(&format!("logged in to {host} as bob")), "{shown}");
+    assert!(!shown.contains(PASSWORD), "{shown}");
 }
 
 #[test]
