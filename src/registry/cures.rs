@@ -1,6 +1,6 @@
 //! What helps at which registry: the hints of a refusal, as a table.
 
-use self::Trouble::{Denied, NoCredentials, NoRepository, Refused};
+use self::Trouble::{Denied, NoCredentials, Refused};
 use super::error::Login;
 use super::host_pattern::HostPattern;
 use super::keychains::variable_prefix;
@@ -14,12 +14,9 @@ pub(super) enum Trouble {
     Refused,
     /// It accepts them, and they do not allow this.
     Denied,
-    /// There is no such repository to push to.
-    NoRepository,
 }
 
-/// One row: `REGISTRY` in the text stands for the host, `PATH` for the repository, `NAME` and the
-/// like for what we cannot know.
+/// One row: `REGISTRY` in the text stands for the host, `NAME` and the like for what we cannot know.
 struct Cure {
     hosts: &'static [HostPattern],
     troubles: &'static [Trouble],
@@ -49,11 +46,6 @@ const CURES: &[Cure] = &[
         text: "allow `ecr:BatchGetImage` and `ecr:GetDownloadUrlForLayer` to pull, `ecr:BatchCheckLayerAvailability`, `ecr:InitiateLayerUpload`, `ecr:UploadLayerPart`, `ecr:CompleteLayerUpload` and `ecr:PutImage` to push",
     },
     Cure {
-        hosts: AMAZON,
-        troubles: &[NoRepository],
-        text: "create it first: `aws ecr create-repository --repository-name PATH`",
-    },
-    Cure {
         hosts: AMAZON_PUBLIC,
         troubles: &[NoCredentials, Refused],
         text: "log in for 12 hours: `aws ecr-public get-login-password --region us-east-1 | dockless login --username AWS --password-stdin REGISTRY`",
@@ -77,11 +69,6 @@ const CURES: &[Cure] = &[
         hosts: GOOGLE,
         troubles: &[Denied],
         text: "give this identity the role `roles/artifactregistry.reader` to pull, `roles/artifactregistry.writer` to push",
-    },
-    Cure {
-        hosts: GOOGLE,
-        troubles: &[NoRepository],
-        text: "the repository of Artifact Registry (`PROJECT/REPOSITORY`) must be created first: `gcloud artifacts repositories create`",
     },
     Cure {
         hosts: GITHUB,
@@ -147,7 +134,7 @@ pub(super) fn cures(trouble: Trouble, login: &Login) -> Vec<String> {
     let rows = CURES.iter().filter(|cure| {
         cure.troubles.contains(&trouble) && cure.hosts.iter().any(|host| host.matches(registry))
     });
-    cures.extend(rows.map(|cure| cure.text.replace("REGISTRY", registry).replace("PATH", path)));
+    cures.extend(rows.map(|cure| cure.text.replace("REGISTRY", registry)));
     if cures.is_empty() || (trouble == NoCredentials && registry == "ghcr.io") {
         cures.push(general(trouble, registry));
     }
@@ -164,9 +151,6 @@ fn general(trouble: Trouble, registry: &str) -> String {
         }
         Refused => "check the user name and the password or token; a token may have expired".into(),
         Denied => "give this identity the right to push to, or pull from, the repository".into(),
-        NoRepository => {
-            "check the name; some registries want a repository to be created first".into()
-        }
     }
 }
 
@@ -195,12 +179,6 @@ mod tests {
         let amazon = "1.dkr.ecr.eu-west-1.amazonaws.com";
         for (trouble, registry, username, beginning) in [
             (NoCredentials, amazon, "u", "log in for 12 hours: `aws ecr get-login-password"),
-            (
-                NoRepository,
-                amazon,
-                "u",
-                "create it first: `aws ecr create-repository --repository-name team/app`",
-            ),
             (Denied, amazon, "u", "allow `ecr:BatchGetImage`"),
             (
                 Refused,
@@ -222,7 +200,6 @@ mod tests {
             (Refused, "harbor.corp", "robot$ci", "shells and GitLab's variables"),
             (Refused, "harbor.corp", "robotics", "check the user name"),
             (Denied, "harbor.corp", "robot", "give this identity the right"),
-            (NoRepository, "r.io", "u", "check the name; some registries"),
             (
                 NoCredentials,
                 "r.io:5000",

@@ -92,8 +92,8 @@ pub enum Error {
         host: String,
         /// What was said, cleaned.
         detail: String,
-        /// Where something was to be sent, for the cure.
-        login: Option<Box<Login>>,
+        /// Whether something was to be sent there.
+        is_push: bool,
     },
     /// What was to be pulled does not exist.
     #[error("there is no {target} in `{repository}`{}", after_colon(detail))]
@@ -355,7 +355,9 @@ impl Classified for Error {
             Self::Refused { status: 405 | 507, .. } => {
                 vec!["the registry may be read-only or full: ask whoever runs it".into()]
             }
-            Self::NotFound { login: Some(login), .. } => cures(Trouble::NoRepository, login),
+            Self::NotFound { is_push: true, .. } => {
+                vec!["check the name; some registries want a repository to be created first".into()]
+            }
             Self::NoImage { repository, .. } => vec![format!(
                 "check the name and the tag; `skopeo list-tags docker://{repository}` shows those that exist"
             )],

@@ -198,7 +198,7 @@ impl Answer {
         let detail = body.text().to_owned();
         Fault::permanent(match self.status().as_u16() {
             403 => Error::Denied { action, host, identity: None, detail, login: None },
-            404 => Error::NotFound { action, host, detail, login: None },
+            404 => Error::NotFound { action, host, detail, is_push: false },
             status => self.refused(status, detail),
         })
     }

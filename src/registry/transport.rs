@@ -145,18 +145,16 @@ impl Transport {
         self.with_identity(endpoint, fault)
     }
 
-    /// Adds to a 403 whom it does not allow, and to a 404 where it was to go.
+    /// Adds to a 403 whom it does not allow, and to a 404 what it was for.
     pub(super) fn with_identity(&self, endpoint: &Endpoint, mut fault: Fault) -> Fault {
-        let search = self.auth.known(&endpoint.repository);
-        let known = || Box::new(Login::of(&endpoint.repository, &search, &endpoint.scopes));
         match fault.error.as_mut() {
             Error::Denied { identity, login, .. } => {
+                let search = self.auth.known(&endpoint.repository);
                 *identity = search.identity();
-                *login = Some(known());
+                let known = Login::of(&endpoint.repository, &search, &endpoint.scopes);
+                *login = Some(Box::new(known));
             }
-            Error::NotFound { login, .. } if endpoint.direction() == Direction::Write => {
-                *login = Some(known());
-            }
+            Error::NotFound { is_push, .. } => *is_push = endpoint.direction() == Direction::Write,
             _ => {}
         }
         fault
