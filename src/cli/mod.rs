@@ -3,6 +3,9 @@
 //! One file per command; only `render` writes to stderr, only `output` to stdout.
 
 mod build;
+mod check;
+mod login;
+mod logout;
 mod network;
 mod next_step;
 mod options;
@@ -42,6 +45,9 @@ struct Arguments {
 enum Command {
     Build(build::Build),
     Push(push::Push),
+    Check(check::Check),
+    Login(login::Login),
+    Logout(logout::Logout),
     Schema(schema::Schema),
 }
 
@@ -129,6 +135,9 @@ fn run(command: Command, edge: &Edge) -> Result<()> {
     match command {
         Command::Build(build) => build.run(edge),
         Command::Push(push) => push.run(edge),
+        Command::Check(check) => check.run(edge),
+        Command::Login(login) => login.run(edge),
+        Command::Logout(logout) => logout.run(edge),
         Command::Schema(schema) => schema.run(edge),
     }
 }

@@ -13,15 +13,15 @@ use crate::pipeline::{Credentials, NetworkRequest, ProjectRequest, RecordFiles, 
 use crate::publish::ExistingTag;
 
 /// The longest password that is read; tokens of clouds have a few kilobytes.
-const MAX_PASSWORD_BYTES: u64 = 64 * 1024;
+pub(super) const MAX_PASSWORD_BYTES: u64 = 64 * 1024;
 
 /// The password did not come.
 #[derive(Debug, thiserror::Error)]
 enum PasswordError {
     #[error("cannot read the password from standard input")]
-    Unreadable { source: std::io::Error },
+    Unreadable { command: &'static str, source: std::io::Error },
     #[error("`--password-stdin` was given, but standard input is empty")]
-    Empty,
+    Empty { command: &'static str },
 }
 
 impl Classified for PasswordError {
@@ -30,10 +30,8 @@ impl Classified for PasswordError {
     }
 
     fn hints(&self) -> Vec<String> {
-        vec![
-            "pipe it in: `printf %s \"$TOKEN\" | dockless push --username NAME --password-stdin`"
-                .into(),
-        ]
+        let (Self::Unreadable { command, .. } | Self::Empty { command }) = self;
+        vec![format!("pipe it in: `printf %s \"$TOKEN\" | {command}`")]
     }
 }
 
@@ -179,17 +177,8 @@ impl CredentialOptions {
         let Some(username) = self.username.filter(|_| self.password_stdin) else {
             return Ok(None);
         };
-        let mut text = String::new();
-        std::io::stdin()
-            .lock()
-            .take(MAX_PASSWORD_BYTES)
-            .read_to_string(&mut text)
-            .map_err(|source| PasswordError::Unreadable { source })?;
-        let password = text.trim_end_matches(['\r', '\n']);
-        if password.is_empty() {
-            return Err(PasswordError::Empty.into());
-        }
-        Ok(Some(Credentials { username, password: Secret::new(password) }))
+        let password = read_password("dockless push --username NAME --password-stdin")?;
+        Ok(Some(Credentials { username, password }))
     }
 }
 
@@ -202,6 +191,21 @@ impl RecordOptions {
             metadata: self.metadata_file,
         }
     }
+}
+
+/// Reads a password from standard input, without the end of its line; `command` is for the hint.
+pub(super) fn read_password(command: &'static str) -> Result<Secret> {
+    let mut text = String::new();
+    std::io::stdin()
+        .lock()
+        .take(MAX_PASSWORD_BYTES)
+        .read_to_string(&mut text)
+        .map_err(|source| PasswordError::Unreadable { command, source })?;
+    let password = text.trim_end_matches(['\r', '\n']);
+    if password.is_empty() {
+        return Err(PasswordError::Empty { command }.into());
+    }
+    Ok(Secret::new(password))
 }
 
 /// Reads `NAME=VALUE`.

@@ -1,11 +1,12 @@
 //! The registry client of a run: whose credentials go to which host.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use super::{Context, Credentials, NetworkRequest};
 use crate::error::{Classified, ErrorKind, Result};
 use crate::registry::keychains::{self, Explicit};
-use crate::registry::{Client, ClientOptions, Settings};
+use crate::registry::{Client, ClientOptions, Keychain, Settings};
 
 /// Credentials without a host cannot belong to several.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
@@ -25,7 +26,7 @@ impl Classified for SeveralHosts {
 
     fn hints(&self) -> Vec<String> {
         vec![
-            "push to one registry at a time, or log in to each with `docker login` or `podman login`"
+            "push to one registry at a time, log in to each with `dockless login`, or set `DOCKLESS_REGISTRY_<HOST>_USERNAME` and `…_PASSWORD`"
                 .into(),
         ]
     }
@@ -67,10 +68,37 @@ pub(super) fn client(context: &Context, purpose: &Purpose<'_>) -> Result<Client>
             return Err(several("the environment").into());
         }
     }
-    Ok(Client::new(ClientOptions {
+    let keychains = keychains::standard(explicit, environment, &context.commands);
+    Ok(with_keychains(context, network, keychains))
+}
+
+/// A client that knows these credentials for this registry, and no others.
+pub(super) fn client_for_login(
+    context: &Context,
+    registry: &str,
+    credentials: &Credentials,
+    network: &NetworkRequest,
+) -> Client {
+    let Credentials { username, password } = credentials;
+    let explicit = Explicit::new(registry, username, password.clone());
+    with_keychains(context, network, vec![Arc::new(explicit)])
+}
+
+/// A client that is only asked where it has its credentials from.
+pub(super) fn client_for_sources(context: &Context) -> Client {
+    let keychains = keychains::standard([], &context.environment, &context.commands);
+    with_keychains(context, &NetworkRequest::default(), keychains)
+}
+
+fn with_keychains(
+    context: &Context,
+    network: &NetworkRequest,
+    keychains: Vec<Arc<dyn Keychain>>,
+) -> Client {
+    Client::new(ClientOptions {
         settings: Settings { insecure: network.insecure.clone(), ..Settings::default() },
-        keychains: keychains::standard(explicit, environment, &context.commands),
+        keychains,
         events: context.events.clone(),
         clock: context.clock.clone(),
-    }))
+    })
 }

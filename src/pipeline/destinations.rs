@@ -139,10 +139,14 @@ impl Destinations {
         self.wanted.is_empty()
     }
 
+    /// What is pushed to in registries.
+    pub(super) fn references(&self) -> impl Iterator<Item = &Reference> {
+        self.wanted.iter().filter_map(|wanted| wanted.reference.as_ref())
+    }
+
     /// The registries that are pushed to.
     pub(super) fn hosts(&self) -> BTreeSet<String> {
-        let references = self.wanted.iter().filter_map(|wanted| wanted.reference.as_ref());
-        references.map(|reference| reference.repository.registry().to_owned()).collect()
+        self.references().map(|reference| reference.repository.registry().to_owned()).collect()
     }
 
     /// The folders and files that are written.

@@ -4,12 +4,14 @@
 //! blocking meets async (`runtime.rs`), and the only one that knows every stage.
 
 mod build;
+mod check;
 mod client;
 mod context;
 mod destinations;
 mod gathering;
 mod incomplete;
 mod load;
+mod login;
 mod produce;
 mod project;
 mod push;
@@ -21,8 +23,10 @@ mod summary;
 mod tags;
 
 pub use build::build;
+pub use check::{CheckReport, CheckRequest, check};
 pub use context::Context;
 pub use incomplete::Incomplete;
+pub use login::{LoginChange, LoginRequest, login, logout};
 pub use push::push;
 pub use request::{
     BuildRequest, Credentials, NetworkRequest, Produced, ProducedImage, ProjectRequest,

@@ -9,7 +9,7 @@ use reqwest::header::{HeaderValue, WWW_AUTHENTICATE};
 use tokio::sync::OnceCell;
 
 use super::challenge::{self, Challenge};
-use super::error::{Error, Login};
+use super::error::{Error, Login, after_colon};
 use super::exchange::Answer;
 use super::http::HttpClients;
 use super::keychain::{Credential, Keychain, Search};
@@ -29,8 +29,16 @@ pub(super) struct Authenticator {
     events: Events,
     clock: Arc<dyn Clock>,
     challenges: Mutex<BTreeMap<Origin, Challenge>>,
-    searches: Mutex<BTreeMap<Repository, Arc<OnceCell<Search>>>>,
+    searches: Mutex<BTreeMap<Repository, Arc<Asked>>>,
     tokens: Mutex<BTreeMap<TokenKey, Arc<Slot>>>,
+}
+
+/// What the keychains say about one repository.
+#[derive(Debug, Default)]
+struct Asked {
+    /// What they said before that ran out.
+    before: Option<Search>,
+    now: OnceCell<Search>,
 }
 
 /// What a token is good for.
@@ -95,7 +103,7 @@ impl Authenticator {
             }
             // An identity token is for token servers; there is none here.
             (Challenge::Basic, _) => Ok(None),
-            (Challenge::Bearer { realm, service, .. }, credential) => {
+            (Challenge::Bearer { realm, service, .. }, _) => {
                 let slot = self.slot(wanted);
                 let mut kept = slot.lock().await;
                 if let Some(token) =
@@ -105,14 +113,12 @@ impl Authenticator {
                     return Ok(Some(Grant { header, is_fresh: false, token: kept.clone() }));
                 }
                 let request = TokenRequest {
-                    registry: wanted.repository.registry(),
+                    repository: wanted.repository,
                     home: wanted.home,
                     realm,
                     service: service.as_deref(),
                     scopes: wanted.scopes,
-                    credential,
-                    identity: search.identity(),
-                    tried: &search.tried,
+                    search: &search,
                 };
                 let token = request.fetch(http, self.clock.as_ref()).await?;
                 *kept = Some(token.clone());
@@ -137,9 +143,15 @@ impl Authenticator {
             challenge::choose(wanted.home, headers.iter().filter_map(|value| value.to_str().ok()));
         let detail = answer.error_body().await.text().to_owned();
         self.show_token_server(wanted.home, chosen.as_ref().ok());
-        let challenge = match chosen {
-            Ok(challenge) => challenge,
-            Err(reason) => return Err(Fault::permanent(answer.nonsense(reason))),
+        let known = lock(&self.challenges).get(wanted.home).cloned();
+        let challenge = match (chosen, known) {
+            (Ok(challenge), _) => challenge,
+            // Some say how to log in once, and later only that it did not help.
+            (Err(_), Some(known)) if !answer.headers().contains_key(WWW_AUTHENTICATE) => known,
+            (Err(reason), _) => {
+                let reason = format!("{reason}{}", after_colon(&detail));
+                return Err(Fault::permanent(answer.nonsense(reason)));
+            }
         };
         let asked = match &challenge {
             Challenge::Bearer { scopes, .. } => scopes.clone(),
@@ -163,17 +175,14 @@ impl Authenticator {
             host: wanted.repository.registry().to_owned(),
             identity: search.identity(),
             detail,
-            login: Box::new(Login {
-                registry: wanted.repository.registry().to_owned(),
-                tried: search.tried,
-            }),
+            login: Box::new(Login::of(wanted.repository, &search, wanted.scopes)),
         }))
     }
 
-    /// Whom we speak for at a repository, if that was looked up.
-    pub(super) fn identity(&self, repository: &Repository) -> Option<String> {
-        let search = lock(&self.searches).get(repository).cloned()?;
-        search.get()?.identity()
+    /// What was found for a repository, if that was looked up.
+    pub(super) fn known(&self, repository: &Repository) -> Search {
+        let asked = lock(&self.searches).get(repository).cloned();
+        asked.and_then(|asked| asked.now.get().cloned()).unwrap_or_default()
     }
 
     /// Drops a token that was refused, unless another worker has replaced it already.
@@ -203,9 +212,29 @@ impl Authenticator {
         Arc::clone(lock(&self.tokens).entry(key).or_default())
     }
 
-    async fn search(&self, repository: &Repository) -> Search {
-        let cell = Arc::clone(lock(&self.searches).entry(repository.clone()).or_default());
-        cell.get_or_init(|| Search::run(&self.keychains, repository, &self.events)).await.clone()
+    /// What the keychains say about a repository; asked once, and again when it has run out.
+    pub(super) async fn search(&self, repository: &Repository) -> Search {
+        let asked = {
+            let mut searches = lock(&self.searches);
+            let asked = searches.entry(repository.clone()).or_default();
+            let before = asked.now.get().filter(|search| search.is_stale(self.clock.now()));
+            if let Some(before) = before.cloned() {
+                *asked = Arc::new(Asked { before: Some(before), now: OnceCell::new() });
+            }
+            Arc::clone(asked)
+        };
+        let run = async || {
+            let clock = self.clock.as_ref();
+            let search = Search::run(&self.keychains, repository, &self.events, clock).await;
+            match &asked.before {
+                // A helper that fails now does not take away what it gave: it may still be good.
+                Some(before) if search.found.is_none() => {
+                    Search { use_until: None, ..before.clone() }
+                }
+                _ => search,
+            }
+        };
+        asked.now.get_or_init(run).await.clone()
     }
 }
 
@@ -231,7 +260,48 @@ fn bearer(token: &Secret, host: &str) -> Result<HeaderValue, Fault> {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::atomic::{AtomicU32, Ordering};
+    use std::time::Duration;
+
+    use async_trait::async_trait;
+
+    use super::super::keychain::Lookup;
     use super::*;
+    use crate::sys::ManualClock;
+
+    /// Lends another password each time, three times.
+    #[derive(Debug, Default)]
+    struct Lender(AtomicU32);
+
+    #[async_trait]
+    impl Keychain for Lender {
+        fn name(&self) -> String {
+            "the lender".into()
+        }
+
+        async fn find(&self, _: &Repository) -> Lookup {
+            let username = match self.0.fetch_add(1, Ordering::Relaxed) {
+                3.. => return Lookup::Broken("it has closed".into()),
+                number => number.to_string(),
+            };
+            let password = Secret::new("canary");
+            let credential = Credential::Password { username, password };
+            Lookup::Lent(credential, Duration::from_mins(1))
+        }
+    }
+
+    #[tokio::test]
+    async fn a_credential_that_runs_out_is_asked_for_again() {
+        let clock = Arc::new(ManualClock::at(0));
+        let keychains: Vec<Arc<dyn Keychain>> = vec![Arc::new(Lender::default())];
+        let authenticator = Authenticator::new(keychains, Events::none(), clock.clone());
+        let repository: Repository = "r.io/a".parse().unwrap();
+        for (seconds, user) in [(0, 0), (59, 0), (1, 1), (59, 1), (1, 2), (60, 2), (60, 2)] {
+            clock.sleep(Duration::from_secs(seconds)).await;
+            let identity = authenticator.search(&repository).await.identity();
+            assert_eq!(identity, Some(format!("user `{user}` from the lender")));
+        }
+    }
 
     #[test]
     fn headers_do_not_show_what_they_carry() {

@@ -54,12 +54,14 @@ pub(super) fn choose<'a>(
     }
 }
 
-/// Makes one space of several outside quotes: the grammar allows them, the parser does not.
+/// Makes one space of several, and of tabs, outside quotes: the grammar allows them, the parser does not.
 fn squeeze(header: &str) -> String {
     let mut squeezed = String::with_capacity(header.len());
     let (mut is_quoted, mut is_escaped) = (false, false);
     for character in header.trim().chars() {
-        if !is_quoted && character == ' ' && squeezed.ends_with(' ') {
+        let is_space = !is_quoted && matches!(character, ' ' | '\t');
+        let character = if is_space { ' ' } else { character };
+        if is_space && squeezed.ends_with(' ') {
             continue;
         }
         is_quoted ^= character == '"' && !is_escaped;
@@ -140,6 +142,14 @@ mod tests {
             (
                 &[r#"Basic realm="x""#, r#"Bearer realm="https://auth.r.io/token""#],
                 Ok(bearer(realm, None, &[])),
+            ),
+            (
+                &[r#"BEARER realm="https://auth.r.io/token",,error="invalid_token" ,"#],
+                Ok(bearer(realm, None, &[])),
+            ),
+            (
+                &["Bearer\trealm=\"https://auth.r.io/token\",\t\tservice=r.io"],
+                Ok(bearer(realm, Some("r.io"), &[])),
             ),
             (&[r#"Negotiate, Basic realm="with \" and ,""#], Ok(Challenge::Basic)),
             (&["Bearer realm=", "Basic realm=x"], Ok(Challenge::Basic)),

@@ -128,6 +128,16 @@ impl Endpoint {
         Self::new(repository, Method::POST, "blobs/uploads/", Right::Push, action)
     }
 
+    /// Asks whether this is a registry and knows us; the repository only says which registry.
+    pub(super) fn log_in(repository: &Repository) -> Self {
+        let action = format!("log in to `{}`", repository.registry());
+        Self {
+            place: Place::Path("v2/".into()),
+            scopes: BTreeSet::new(),
+            ..Self::new(repository, Method::GET, "", Right::Pull, action)
+        }
+    }
+
     /// Whether bytes come to us or go from us.
     pub(super) fn direction(&self) -> Direction {
         let is_read = matches!(self.method, Method::GET | Method::HEAD);

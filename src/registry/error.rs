@@ -1,8 +1,11 @@
 //! Everything that can go wrong between us and a registry.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use super::create_repository;
+use super::cures::{Trouble, cures};
+use super::keychain::{Credential, Search};
 use crate::error::{Classified, ErrorKind};
 use crate::oci::{Digest, Repository};
 
@@ -78,6 +81,8 @@ pub enum Error {
         identity: Option<String>,
         /// What was said, cleaned.
         detail: String,
+        /// What is known of the login, for the cure.
+        login: Option<Box<Login>>,
     },
     /// There is no such repository, manifest or blob.
     #[error("cannot {action}: `{host}` does not have it{}", after_colon(detail))]
@@ -275,24 +280,42 @@ impl RootCause {
     }
 }
 
-/// What somebody has to know who is asked to log in.
+/// What somebody has to know who is asked to log in, or to log in otherwise.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Login {
     /// The registry, by the name that people know.
     pub registry: String,
-    /// Why no source had credentials, one entry each.
+    /// The repository below it.
+    pub path: String,
+    /// The user name that was sent, if there was one.
+    pub username: Option<String>,
+    /// Whether the right to push was asked for.
+    pub is_push: bool,
+    /// Why no source, or none before the one that won, had credentials; one entry each.
     pub tried: Vec<String>,
 }
 
 impl Login {
+    /// What came of looking for credentials for a repository, for a request of these scopes.
+    pub(super) fn of(repository: &Repository, search: &Search, scopes: &BTreeSet<String>) -> Self {
+        let username = match &search.found {
+            Some((Credential::Password { username, .. }, _)) => Some(username.clone()),
+            _ => None,
+        };
+        Self {
+            registry: repository.registry().to_owned(),
+            path: repository.path().to_owned(),
+            username,
+            is_push: scopes.iter().any(|scope| scope.ends_with(",push")),
+            tried: search.tried.clone(),
+        }
+    }
+
     /// The cure first, then where credentials were looked for.
     fn hints(&self) -> Vec<String> {
-        let Self { registry, tried } = self;
-        let mut hints = vec![format!(
-            "log in to `{registry}`: `docker login {registry}`; or, where you push to it, set `DOCKLESS_REGISTRY_USERNAME` and `DOCKLESS_REGISTRY_PASSWORD`"
-        )];
-        if !tried.is_empty() {
-            hints.push(format!("tried: {}", tried.join("; ")));
+        let mut hints = cures(Trouble::NoCredentials, self);
+        if !self.tried.is_empty() {
+            hints.push(format!("tried: {}", self.tried.join("; ")));
         }
         hints
     }
@@ -322,13 +345,8 @@ impl Classified for Error {
     fn hints(&self) -> Vec<String> {
         match self.root() {
             Self::Unauthorized { identity: None, login, .. } => login.hints(),
-            Self::Unauthorized { .. } => {
-                vec![
-                    "check the user name and the password or token; a token may have expired"
-                        .into(),
-                ]
-            }
-            Self::Denied { host, .. } => denied(host),
+            Self::Unauthorized { login, .. } => cures(Trouble::Refused, login),
+            Self::Denied { login: Some(login), .. } => cures(Trouble::Denied, login),
             Self::Refused { status: 413, .. } => {
                 vec![
                     "a proxy before the registry limits the size of a request: raise its limit"
@@ -375,15 +393,6 @@ impl Classified for Error {
     }
 }
 
-fn denied(host: &str) -> Vec<String> {
-    if host == "ghcr.io" {
-        return vec![
-            "a workflow needs `permissions: packages: write`, and the package must be linked to its repository".into(),
-        ];
-    }
-    vec!["give this identity the right to push to, or pull from, the repository".into()]
-}
-
 fn unauthorized(identity: Option<&str>, detail: &str) -> String {
     match identity {
         Some(identity) => format!("does not accept {identity}{}", after_colon(detail)),
@@ -395,7 +404,8 @@ fn as_identity(identity: Option<&str>) -> String {
     identity.map(|identity| format!(" to {identity}")).unwrap_or_default()
 }
 
-fn after_colon(detail: &str) -> String {
+/// What was said, behind what we say.
+pub(super) fn after_colon(detail: &str) -> String {
     if detail.is_empty() { String::new() } else { format!(": {detail}") }
 }
 
@@ -411,6 +421,9 @@ mod tests {
             detail: "UNAUTHORIZED: go away".into(),
             login: Box::new(Login {
                 registry: "r.io".into(),
+                path: "a".into(),
+                username: None,
+                is_push: true,
                 tried: vec!["docker config: no entry for `r.io`".into()],
             }),
         }
@@ -431,7 +444,7 @@ mod tests {
         assert_eq!(
             unknown.hints(),
             [
-                "log in to `r.io`: `docker login r.io`; or, where you push to it, set `DOCKLESS_REGISTRY_USERNAME` and `DOCKLESS_REGISTRY_PASSWORD`",
+                "log in to `r.io`: `dockless login r.io`; or set `DOCKLESS_REGISTRY_R_IO_USERNAME` and `DOCKLESS_REGISTRY_R_IO_PASSWORD`",
                 "tried: docker config: no entry for `r.io`"
             ]
         );

@@ -201,7 +201,7 @@ impl Answer {
         let (action, host) = (self.action.clone(), self.host.clone());
         let detail = body.text().to_owned();
         Fault::permanent(match self.status().as_u16() {
-            403 => Error::Denied { action, host, identity: None, detail },
+            403 => Error::Denied { action, host, identity: None, detail, login: None },
             404 => Error::NotFound { action, host, detail, push_to: None },
             status => self.refused(status, detail),
         })

@@ -2,12 +2,14 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 
 use super::secret::Secret;
 use crate::event::Events;
 use crate::oci::Repository;
+use crate::sys::Clock;
 
 /// One source of credentials.
 #[async_trait]
@@ -25,6 +27,8 @@ pub trait Keychain: fmt::Debug + Send + Sync {
 pub enum Lookup {
     /// These.
     Found(Credential),
+    /// These, for so long: whoever needs them later asks again.
+    Lent(Credential, Duration),
     /// None, and why.
     Nothing(String),
     /// It cannot be read, and why.
@@ -53,11 +57,22 @@ pub enum Credential {
     },
 }
 
+/// Where credentials were looked for.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Sources {
+    /// Whom they speak for, and the source that had them.
+    pub found: Option<String>,
+    /// Why the sources before that one, or all of them, had none; one entry each.
+    pub tried: Vec<String>,
+}
+
 /// Credentials and where they came from, or where they were looked for.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Search {
     pub(super) found: Option<(Credential, String)>,
     pub(super) tried: Vec<String>,
+    /// When to search again.
+    pub(super) use_until: Option<Instant>,
 }
 
 impl Credential {
@@ -77,30 +92,40 @@ impl Search {
         keychains: &[Arc<dyn Keychain>],
         repository: &Repository,
         events: &Events,
+        clock: &dyn Clock,
     ) -> Self {
         let mut search = Self::default();
         for keychain in keychains {
-            match keychain.find(repository).await {
-                Lookup::Found(credential) => {
-                    let source = format!("{} from {}", credential.identity(), keychain.name());
-                    events.detail(format!("`{}`: using {source}", repository.registry()));
-                    search.found = Some((credential, source));
-                    break;
-                }
+            let asked_at = clock.now();
+            let (credential, life) = match keychain.find(repository).await {
+                Lookup::Found(credential) => (credential, None),
+                Lookup::Lent(credential, life) => (credential, Some(life)),
                 Lookup::Nothing(reason) => {
                     search.tried.push(format!("{}: {reason}", keychain.name()));
+                    continue;
                 }
                 Lookup::Broken(reason) => {
                     let text = format!("{}: {reason}", keychain.name());
                     events.warn("credentials-unreadable", text.clone(), None);
                     search.tried.push(text);
+                    continue;
                 }
-            }
+            };
+            let source = format!("{} from {}", credential.identity(), keychain.name());
+            events.detail(format!("`{}`: using {source}", repository.registry()));
+            search.found = Some((credential, source));
+            search.use_until = life.and_then(|life| asked_at.checked_add(life));
+            break;
         }
         for line in &search.tried {
             events.detail(format!("`{}`: no credentials from {line}", repository.registry()));
         }
         search
+    }
+
+    /// Whether what was found is too old to be used.
+    pub(super) fn is_stale(&self, now: Instant) -> bool {
+        self.use_until.is_some_and(|end| end <= now)
     }
 
     /// Whom the found credentials speak for.
@@ -113,6 +138,7 @@ impl Search {
 mod tests {
     use super::*;
     use crate::event::Event;
+    use crate::sys::ManualClock;
 
     #[derive(Debug)]
     struct Fixed(&'static str, Lookup);
@@ -139,7 +165,8 @@ mod tests {
             Arc::new(Fixed("four", Lookup::Broken("never asked".into()))),
         ];
         let (events, receiver) = Events::channel();
-        let search = Search::run(&keychains, &"r.io/a".parse().unwrap(), &events).await;
+        let search =
+            Search::run(&keychains, &"r.io/a".parse().unwrap(), &events, &ManualClock::at(0)).await;
         assert_eq!(search.identity().as_deref(), Some("user `bob` from three"));
         assert_eq!(search.tried, ["one: empty", "two: damaged"]);
         drop(events);

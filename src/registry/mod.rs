@@ -8,6 +8,8 @@
 //! - `redirect.rs`, `origin.rs`, `address.rs`: where a registry may send us, and with what
 //! - `challenge.rs`, `token.rs`, `auth.rs`: how we say who we are
 //! - `keychain.rs`, `keychains/`: where credentials come from
+//! - `cures.rs`, `host_pattern.rs`: what helps at which registry
+//! - `login.rs`: whether credentials are right, asked without a repository
 //! - `rights.rs`: whether we may push, asked before anything is made
 //! - `referrers.rs`: what refers to an image, with and without the API for it
 //! - `upload.rs`, `download.rs`, `manifests.rs`: what is done when the outcome is unknown
@@ -19,16 +21,19 @@ mod address;
 mod auth;
 mod challenge;
 mod create_repository;
+mod cures;
 mod download;
 mod endpoint;
 mod error;
 mod error_body;
 mod exchange;
+mod host_pattern;
 mod http;
 mod keychain;
 pub mod keychains;
 mod limit;
 mod lock;
+mod login;
 mod manifests;
 mod origin;
 mod redirect;
@@ -50,7 +55,7 @@ use bytes::Bytes;
 use tokio::io::AsyncRead;
 
 pub use self::error::{Error, Login, RootCause, TlsProblem};
-pub use self::keychain::{Credential, Keychain, Lookup};
+pub use self::keychain::{Credential, Keychain, Lookup, Sources};
 pub use self::secret::Secret;
 pub use self::settings::{Settings, StallLimits};
 pub use self::upload::SpareUpload;
@@ -199,6 +204,27 @@ impl Client {
         let mut download = Download::new(&self.transport, repository, descriptor);
         download.open().await?;
         Ok(download.into_reader())
+    }
+
+    /// Whose credentials are sent to a repository, and where they were looked for.
+    pub async fn sources(&self, repository: &Repository) -> Sources {
+        let search = self.transport.auth.search(repository).await;
+        Sources { found: search.identity(), tried: search.tried }
+    }
+
+    /// `https` or `http`: how a registry is spoken to; `None` before one that may be either answered.
+    pub fn scheme(&self, registry: &str) -> Option<&'static str> {
+        self.transport.scheme(registry)
+    }
+
+    /// Makes sure that a registry accepts our credentials. `false` when it does not want any: then
+    /// nothing is known of them.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Unauthorized`] when they are wrong; those of the network.
+    pub async fn log_in(&self, registry: &str) -> Result<bool> {
+        Ok(login::log_in(&self.transport, registry).await?)
     }
 
     /// Asks what a tag is that is going to be put; `None` when there is none, or when one may push

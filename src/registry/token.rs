@@ -12,10 +12,11 @@ use super::auth::basic;
 use super::error::{Error, Login};
 use super::exchange::{Answer, Exchange};
 use super::http::{HttpClients, is_allowed};
-use super::keychain::Credential;
+use super::keychain::{Credential, Search};
 use super::origin::Origin;
 use super::retry::{Fault, Retry};
 use super::secret::Secret;
+use crate::oci::Repository;
 use crate::sys::Clock;
 
 /// The most that is read of a token server's answer.
@@ -35,17 +36,14 @@ pub(super) struct Token {
 /// One request for a token.
 #[derive(Debug)]
 pub(super) struct TokenRequest<'a> {
-    /// The registry that the token is for, by the name people know.
-    pub(super) registry: &'a str,
+    /// What the token is for.
+    pub(super) repository: &'a Repository,
     pub(super) home: &'a Origin,
     pub(super) realm: &'a Url,
     pub(super) service: Option<&'a str>,
     pub(super) scopes: &'a BTreeSet<String>,
-    pub(super) credential: Option<&'a Credential>,
-    /// Whom the credential speaks for, for messages.
-    pub(super) identity: Option<String>,
-    /// Where else credentials were looked for.
-    pub(super) tried: &'a [String],
+    /// The credentials, and where they were looked for.
+    pub(super) search: &'a Search,
 }
 
 impl TokenRequest<'_> {
@@ -57,7 +55,7 @@ impl TokenRequest<'_> {
     ) -> Result<Token, Fault> {
         // Counted from before the request, on the monotonic clock: `issued_at` may be skewed.
         let asked_at = clock.now();
-        let mut answer = match self.credential {
+        let mut answer = match self.credential() {
             Some(Credential::Identity { token }) => {
                 let answer = self.send(http, self.refresh(token), clock).await?;
                 // Servers without the OAuth2 form take the token as a password.
@@ -147,20 +145,23 @@ impl TokenRequest<'_> {
         let body = answer.error_body().await;
         let status = answer.status().as_u16();
         // OAuth2 servers say "invalid grant" with 400 (RFC 6749, 5.2).
-        let is_refused_credential = status == 401 || (status == 400 && self.credential.is_some());
-        if !is_refused_credential {
-            return answer.refusal_with(&body);
+        let is_refused_credential = status == 401 || (status == 400 && self.credential().is_some());
+        let (action, detail) = (self.action(), body.text().to_owned());
+        let host = self.realm.host_str().unwrap_or_default().to_owned();
+        let identity = self.search.identity();
+        let login = Box::new(Login::of(self.repository, self.search, self.scopes));
+        if is_refused_credential {
+            return Fault::permanent(Error::Unauthorized { action, host, identity, detail, login });
         }
-        Fault::permanent(Error::Unauthorized {
-            action: self.action(),
-            host: self.realm.host_str().unwrap_or_default().to_owned(),
-            identity: self.identity.clone(),
-            detail: body.text().to_owned(),
-            login: Box::new(Login {
-                registry: self.registry.to_owned(),
-                tried: self.tried.to_vec(),
-            }),
-        })
+        if status == 403 {
+            let login = Some(login);
+            return Fault::permanent(Error::Denied { action, host, identity, detail, login });
+        }
+        answer.refusal_with(&body)
+    }
+
+    fn credential(&self) -> Option<&Credential> {
+        self.search.found.as_ref().map(|(credential, _)| credential)
     }
 
     fn action(&self) -> String {
@@ -218,6 +219,8 @@ mod tests {
             (r#"{"token":"a","expires_in":3600}"#, "a", 3570),
             (r#"{"access_token":"b","expires_in":"100"}"#, "b", 90),
             (r#"{"token":"","access_token":"b"}"#, "b", 54),
+            (r#"{"token":null,"access_token":"b","expires_in":null}"#, "b", 54),
+            (r#"{"token":"a","access_token":"b","expires_in":"soon"}"#, "a", 54),
             (r#"{"token":"a","expires_in":0}"#, "a", 54),
             (r#"{"token":"a","expires_in":-5,"issued_at":"2099-01-01T00:00:00Z"}"#, "a", 54),
             (r#"{"token":"a","expires_in":1e30}"#, "a", 54),

@@ -15,7 +15,7 @@ use reqwest::{Request, Url};
 
 use super::auth::{Authenticator, Grant, Wanted};
 use super::endpoint::{Endpoint, Place};
-use super::error::{Error, TlsProblem};
+use super::error::{Error, Login, TlsProblem};
 use super::error_body::clean;
 use super::exchange::{Answer, Exchange};
 use super::http::{HttpClients, is_allowed};
@@ -94,6 +94,12 @@ impl<'a> Call<'a> {
 }
 
 impl Transport {
+    /// How a registry is spoken to, as far as that is settled.
+    pub(super) fn scheme(&self, registry: &str) -> Option<&'static str> {
+        let settled = lock(&self.memory.schemes).get(registry).copied();
+        settled.or((!self.may_be_plain(registry)).then_some("https"))
+    }
+
     /// Sends until there is an answer that is not "later", or patience runs out.
     pub(super) async fn send(&self, call: Call<'_>) -> Result<Answer, Error> {
         let mut tries = self.patience.begin();
@@ -109,8 +115,7 @@ impl Transport {
     pub(super) async fn once(&self, call: Call<'_>) -> Result<Answer, Fault> {
         let registry = call.endpoint.repository.registry();
         let settled = lock(&self.memory.schemes).get(registry).copied();
-        let may_be_plain =
-            is_loopback(registry) || self.http.settings().insecure.contains(registry);
+        let may_be_plain = self.may_be_plain(registry);
         let scheme = settled.unwrap_or(if may_be_plain { "http" } else { "https" });
         let result = self.with_login(call, scheme).await;
         if settled.is_some() || !may_be_plain {
@@ -143,13 +148,22 @@ impl Transport {
     /// Adds to a 403 whom it does not allow, and to a 404 what it was for.
     pub(super) fn with_identity(&self, endpoint: &Endpoint, mut fault: Fault) -> Fault {
         match fault.error.as_mut() {
-            Error::Denied { identity, .. } => *identity = self.auth.identity(&endpoint.repository),
+            Error::Denied { identity, login, .. } => {
+                let search = self.auth.known(&endpoint.repository);
+                *identity = search.identity();
+                let known = Login::of(&endpoint.repository, &search, &endpoint.scopes);
+                *login = Some(Box::new(known));
+            }
             Error::NotFound { push_to, .. } if endpoint.direction() == Direction::Write => {
                 *push_to = Some(endpoint.repository.clone());
             }
             _ => {}
         }
         fault
+    }
+
+    fn may_be_plain(&self, registry: &str) -> bool {
+        is_loopback(registry) || self.http.settings().insecure.contains(registry)
     }
 
     async fn with_login(&self, call: Call<'_>, scheme: &str) -> Result<Answer, Fault> {

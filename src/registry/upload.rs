@@ -230,10 +230,8 @@ fn session(answer: &Answer) -> Result<Url, Fault> {
 
 /// An upload that has expired is refused in many words: a new one shows whether that was the reason.
 fn begun_anew(fault: Fault) -> Fault {
-    let may_be_expiry = matches!(
-        *fault.error,
-        Error::Denied { .. } | Error::NotFound { .. } | Error::Refused { status: 400 | 410, .. }
-    );
+    let may_be_expiry =
+        matches!(*fault.error, Error::NotFound { .. } | Error::Refused { status: 400 | 410, .. });
     let retry = match fault.retry {
         Retry::Never if may_be_expiry => Retry::Once,
         retry => retry,

@@ -18,13 +18,18 @@ impl AtomicFile {
     ///
     /// It gets the permissions of any new file (mode `0644` less the umask on Unix).
     pub fn create(path: &Path) -> io::Result<Self> {
+        Self::create_with_mode(path, 0o666)
+    }
+
+    #[cfg_attr(not(unix), expect(unused_variables, reason = "only Unix has modes"))]
+    fn create_with_mode(path: &Path, mode: u32) -> io::Result<Self> {
         let mut builder = tempfile::Builder::new();
         builder.prefix(".dockless-").suffix(".tmp");
-        // A temporary file is private by default; this one becomes an ordinary file.
+        // A temporary file is private by default; most become ordinary files.
         #[cfg(unix)]
         let builder = {
             use std::os::unix::fs::PermissionsExt as _;
-            builder.permissions(fs::Permissions::from_mode(0o666))
+            builder.permissions(fs::Permissions::from_mode(mode))
         };
         let file = builder.tempfile_in(directory_of(path)?)?;
         Ok(Self { file, path: path.to_owned() })
@@ -56,6 +61,13 @@ impl Write for AtomicFile {
 /// On an error the old file stands and nothing is left behind.
 pub fn write(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let mut file = AtomicFile::create(path)?;
+    file.write_all(bytes)?;
+    file.finish()
+}
+
+/// As [`write`], for a file that only its owner may read (mode `0600` on Unix).
+pub fn write_private(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let mut file = AtomicFile::create_with_mode(path, 0o600)?;
     file.write_all(bytes)?;
     file.finish()
 }

@@ -10,6 +10,7 @@ mod blocking_reader;
 pub mod clock;
 pub mod command;
 pub mod environment;
+pub mod terminal;
 
 pub use blocking::{blocking, wait_for};
 pub use blocking_reader::BlockingReader;

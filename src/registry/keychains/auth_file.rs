@@ -18,7 +18,7 @@ use crate::oci::Repository;
 use crate::sys::command::Commands;
 
 /// The largest file that is read.
-const MAX_FILE_BYTES: u64 = 1024 * 1024;
+pub(super) const MAX_FILE_BYTES: u64 = 1024 * 1024;
 /// The key under which Docker Hub's credentials are kept, and by which helpers know them.
 const DOCKER_HUB_KEY: &str = "https://index.docker.io/v1/";
 /// Some writers leave the padding out.
@@ -96,11 +96,11 @@ impl Keychain for AuthFile {
             Err(reason) => return Lookup::Broken(reason),
         };
         let mut broken = None;
-        if let Some(name) = content.helper(repository) {
-            match helper::get(self.commands.as_ref(), name, &server(repository)).await {
+        if let Some(name) = content.helper(repository.registry()) {
+            match helper::get(self.commands.as_ref(), name, server(repository.registry())).await {
                 Lookup::Nothing(_) => {}
                 Lookup::Broken(reason) => broken = Some(Lookup::Broken(reason)),
-                found @ Lookup::Found(_) => return found,
+                found => return found,
             }
         }
         match content.entry(repository) {
@@ -113,7 +113,7 @@ impl Keychain for AuthFile {
 /// What of such a file is of interest.
 #[derive(Default, Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct Content {
+pub(super) struct Content {
     #[serde(default)]
     auths: BTreeMap<String, Option<Entry>>,
     #[serde(default)]
@@ -137,7 +137,7 @@ struct Entry {
 }
 
 impl Content {
-    fn parse(text: &str) -> Result<Self, String> {
+    pub(super) fn parse(text: &str) -> Result<Self, String> {
         if text.trim().is_empty() {
             return Ok(Self::default());
         }
@@ -149,8 +149,8 @@ impl Content {
     }
 
     /// The helper for a registry: its own, else the one for all.
-    fn helper(&self, repository: &Repository) -> Option<&str> {
-        let wanted = canonical(repository.registry());
+    pub(super) fn helper(&self, registry: &str) -> Option<&str> {
+        let wanted = canonical(registry);
         let own = self.cred_helpers.iter().find(|(key, _)| canonical(key) == wanted);
         let name = own.map(|(_, name)| name).or(self.creds_store.as_ref())?;
         Some(name.as_str()).filter(|name| !name.is_empty())
@@ -219,7 +219,7 @@ fn decode(auth: &str) -> Option<(String, String)> {
 
 /// A key in the form in which it is compared. With a scheme, only its host counts, as for docker;
 /// without one, a path narrows it to repositories below that path, as for podman.
-fn canonical(key: &str) -> String {
+pub(super) fn canonical(key: &str) -> String {
     let without_scheme = key.strip_prefix("https://").or_else(|| key.strip_prefix("http://"));
     let key = match without_scheme {
         Some(rest) => rest.split('/').next().unwrap_or_default(),
@@ -241,12 +241,9 @@ fn is_prefix(key: &str, name: &str) -> bool {
     name.strip_prefix(key).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
 }
 
-/// How helpers know a registry.
-fn server(repository: &Repository) -> String {
-    match repository.registry() {
-        "docker.io" => DOCKER_HUB_KEY.into(),
-        other => other.into(),
-    }
+/// How helpers, and the entries that docker writes, know a registry.
+pub(super) fn server(registry: &str) -> &str {
+    if registry == "docker.io" { DOCKER_HUB_KEY } else { registry }
 }
 
 #[cfg(test)]
@@ -256,6 +253,10 @@ mod tests {
 
     fn password(username: &str, password: &str) -> Lookup {
         credential(username.into(), password.into())
+    }
+
+    fn lent(username: &str) -> Lookup {
+        helper::lent(password(username, "s"))
     }
 
     fn nothing(text: &str) -> Lookup {
@@ -357,9 +358,9 @@ mod tests {
             (
                 format!(r#"{{{entry},"credHelpers":{{"r.io":"one"}},"credsStore":"all"}}"#),
                 "r.io/a",
-                password("one", "s"),
+                lent("one"),
             ),
-            (format!(r#"{{{entry},"credsStore":"all"}}"#), "r.io/a", password("all", "s")),
+            (format!(r#"{{{entry},"credsStore":"all"}}"#), "r.io/a", lent("all")),
             (format!(r#"{{{entry},"credsStore":"none"}}"#), "r.io/a", password("entry", "p")),
             (format!(r#"{{{entry},"credsStore":"gone"}}"#), "r.io/a", password("entry", "p")),
             (r#"{"credsStore":"gone"}"#.into(), "r.io/a", not_installed),
@@ -367,7 +368,7 @@ mod tests {
             (
                 r#"{"credHelpers":{"https://index.docker.io/v1/":"one"}}"#.into(),
                 "python",
-                password("one", "s"),
+                lent("one"),
             ),
         ] {
             let lookup = variable(&config, commands()).find(&repository.parse().unwrap()).await;

@@ -27,26 +27,30 @@ impl Ci {
         Self { environment: environment.clone() }
     }
 
-    fn gitlab(&self, host: &str) -> Option<Credential> {
-        VARIABLES.iter().find_map(|(registry, user, password)| {
-            let registry = self.environment.get(registry)?;
-            let registry = registry.strip_prefix("https://").unwrap_or(registry);
-            if same_host(registry) != host {
-                return None;
-            }
-            let username = self.environment.get(user)?.to_owned();
-            let password = Secret::new(self.environment.get(password)?);
-            Some(Credential::Password { username, password })
+    fn gitlab(&self, host: &str) -> Option<Lookup> {
+        let (_, user_name, password_name) = VARIABLES.iter().find(|(registry, ..)| {
+            let registry = self.environment.get(registry).unwrap_or_default();
+            same_host(registry.strip_prefix("https://").unwrap_or(registry)) == host
+        })?;
+        let missing = |name| Lookup::Nothing(format!("`{name}` is not set for this job"));
+        Some(match (self.environment.get(user_name), self.environment.get(password_name)) {
+            (None, _) => missing(user_name),
+            (_, None) => missing(password_name),
+            (Some(username), Some(password)) => password_of(username, password),
         })
     }
 
-    fn github(&self, host: &str) -> Option<Credential> {
+    fn github(&self, host: &str) -> Option<Lookup> {
         if host != "ghcr.io" || !self.environment.is_on("GITHUB_ACTIONS") {
             return None;
         }
-        let password = Secret::new(self.environment.get("GITHUB_TOKEN")?);
-        let username = self.environment.get("GITHUB_ACTOR").unwrap_or("github-actions").to_owned();
-        Some(Credential::Password { username, password })
+        Some(match self.environment.get("GITHUB_TOKEN") {
+            Some(token) => {
+                let actor = self.environment.get("GITHUB_ACTOR").unwrap_or("github-actions");
+                password_of(actor, token)
+            }
+            None => Lookup::Nothing("`GITHUB_TOKEN` is not set for this step".into()),
+        })
     }
 }
 
@@ -58,14 +62,15 @@ impl Keychain for Ci {
 
     async fn find(&self, repository: &Repository) -> Lookup {
         let host = same_host(repository.registry());
-        match self.github(&host).or_else(|| self.gitlab(&host)) {
-            Some(credential) => Lookup::Found(credential),
-            None if host == "ghcr.io" && self.environment.is_on("GITHUB_ACTIONS") => {
-                Lookup::Nothing("`GITHUB_TOKEN` is not set for this step".into())
-            }
-            None => Lookup::Nothing(format!("none are for `{host}`")),
-        }
+        self.github(&host)
+            .or_else(|| self.gitlab(&host))
+            .unwrap_or_else(|| Lookup::Nothing(format!("none are for `{host}`")))
     }
+}
+
+fn password_of(username: &str, password: &str) -> Lookup {
+    let (username, password) = (username.to_owned(), Secret::new(password));
+    Lookup::Found(Credential::Password { username, password })
 }
 
 #[cfg(test)]
@@ -109,6 +114,16 @@ mod tests {
             };
             assert_eq!(ci.find(&repository).await, expected, "{repository}");
         }
+    }
+
+    #[tokio::test]
+    async fn half_of_what_a_job_needs_is_named() {
+        let ci = Ci::new(&Environment::of([
+            ("HARBOR_HOST", "harbor.corp"),
+            ("HARBOR_USERNAME", "robot$ci"),
+        ]));
+        let nothing = Lookup::Nothing("`HARBOR_PASSWORD` is not set for this job".into());
+        assert_eq!(ci.find(&"harbor.corp/a".parse().unwrap()).await, nothing);
     }
 
     #[tokio::test]

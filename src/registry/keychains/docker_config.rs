@@ -15,7 +15,8 @@ pub fn auth_files(environment: &Environment, commands: &Arc<dyn Commands>) -> Ve
     variable.into_iter().chain(file).collect()
 }
 
-fn config_path(environment: &Environment) -> Option<PathBuf> {
+/// The file that docker reads, and that a login is written to.
+pub(super) fn config_path(environment: &Environment) -> Option<PathBuf> {
     let folder = environment
         .get("DOCKER_CONFIG")
         .map(PathBuf::from)

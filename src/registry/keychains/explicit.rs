@@ -4,6 +4,7 @@ use async_trait::async_trait;
 
 use super::super::keychain::{Credential, Keychain, Lookup};
 use super::super::secret::Secret;
+use super::pair::pair;
 use super::same_host;
 use crate::oci::Repository;
 use crate::sys::Environment;
@@ -41,22 +42,7 @@ impl Explicit {
     }
 
     fn pair(environment: &Environment, host: &str, prefix: &str) -> Option<Self> {
-        let (user_name, password_name) =
-            (format!("{prefix}_USERNAME"), format!("{prefix}_PASSWORD"));
-        let (name, lookup) = match (environment.get(&user_name), environment.get(&password_name)) {
-            (None, None) => return None,
-            (Some(username), Some(password)) => {
-                let password = Secret::new(password);
-                let username = username.into();
-                (user_name, Lookup::Found(Credential::Password { username, password }))
-            }
-            (Some(_), None) => {
-                (user_name, Lookup::Nothing(format!("`{password_name}` is not set")))
-            }
-            (None, Some(_)) => {
-                (password_name, Lookup::Nothing(format!("`{user_name}` is not set")))
-            }
-        };
+        let (name, lookup) = pair(environment, prefix)?;
         Some(Self { host: same_host(host), source: format!("`{name}`"), lookup })
     }
 }
@@ -116,7 +102,9 @@ mod tests {
         for keychain in Explicit::from_environment(&environment, "r.io", Some("ACME_")) {
             found.push((keychain.name(), keychain.find(&repository).await));
         }
-        let missing = Lookup::Nothing("`DOCKLESS_REGISTRY_USERNAME` is not set".into());
+        let missing = Lookup::Broken(
+            "`DOCKLESS_REGISTRY_PASSWORD` is set, `DOCKLESS_REGISTRY_USERNAME` is not".into(),
+        );
         assert_eq!(
             found,
             [

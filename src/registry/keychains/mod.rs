@@ -1,16 +1,21 @@
 //! The sources of credentials, in the order in which they are asked.
 //!
-//! 1. [`Explicit`]: flags and environment variables, for one registry only
-//! 2. [`docker_config`]: `DOCKER_AUTH_CONFIG`, then docker's `config.json`
-//! 3. [`podman`]: `REGISTRY_AUTH_FILE`, then podman's `auth.json`
-//! 4. [`Ci`]: what GitHub Actions and GitLab CI give to a job
+//! 1. [`Explicit`]: flags and variables for the one registry that is pushed to
+//! 2. [`HostVariables`]: variables that name their registry
+//! 3. [`docker_config`]: `DOCKER_AUTH_CONFIG`, then docker's `config.json`
+//! 4. [`podman`]: `REGISTRY_AUTH_FILE`, then podman's `auth.json`
+//! 5. [`Ci`]: what GitHub Actions, GitLab CI and Harbor give to a job
 //!
-//! What a person chose stands before what the machine offers.
+//! What a person chose stands before what the machine offers. [`AuthStore`] writes what a login gives.
 
 mod auth_file;
+mod auth_store;
+mod auth_text;
 mod ci;
 mod explicit;
 mod helper;
+mod host_variables;
+mod pair;
 
 pub mod docker_config;
 pub mod podman;
@@ -18,8 +23,12 @@ pub mod podman;
 use std::sync::Arc;
 
 pub use auth_file::AuthFile;
+pub use auth_store::{AuthStore, Kept, StoreError};
 pub use ci::Ci;
 pub use explicit::Explicit;
+pub use helper::HelperError;
+pub use host_variables::HostVariables;
+pub(super) use host_variables::variable_prefix;
 
 use super::Keychain;
 use crate::sys::Environment;
@@ -35,6 +44,7 @@ pub fn standard(
     for keychain in explicit {
         keychains.push(Arc::new(keychain));
     }
+    keychains.push(Arc::new(HostVariables::new(environment)));
     let docker = docker_config::auth_files(environment, commands);
     for file in docker.into_iter().chain(podman::auth_files(environment, commands)) {
         keychains.push(Arc::new(file));
@@ -72,6 +82,7 @@ mod tests {
             names,
             [
                 "`DOCKLESS_REGISTRY_USERNAME`",
+                "`DOCKLESS_REGISTRY_<HOST>_…`",
                 "`DOCKER_AUTH_CONFIG`",
                 "`/home/bob/.docker/config.json`",
                 "`/auth.json`",

@@ -38,11 +38,12 @@ async fn logs_in_with_a_password() {
     let other = Story::logged_in("other.io", USERNAME, PASSWORD);
     let error = other.push(&reference).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Usage);
+    let prefix = format!("DOCKLESS_REGISTRY_{}", host.replace(['.', ':'], "_"));
     assert_eq!(
         error.hints(),
         [
             format!(
-                "log in to `{host}`: `docker login {host}`; or, where you push to it, set `DOCKLESS_REGISTRY_USERNAME` and `DOCKLESS_REGISTRY_PASSWORD`"
+                "log in to `{host}`: `dockless login {host}`; or set `{prefix}_USERNAME` and `{prefix}_PASSWORD`"
             ),
             "tried: the flags: it is for `other.io` only".into(),
         ]
@@ -199,6 +200,58 @@ async fn survives_a_token_server_with_a_bad_day() {
     story.client.resolve(&repository(&proxy.server().host(), "a").at_tag("v1")).await.unwrap();
     assert_eq!(story.clock.waits().len(), 5);
     assert!(troubled.is_exhausted());
+}
+
+#[tokio::test]
+async fn a_token_server_that_never_stops_talking_is_cut_off() {
+    let registry = Registry::start();
+    let tokens = TokenServer::start(u32::MAX, None).await;
+    let endless = FaultProxy::start(&tokens.server.host()).await;
+    let body = format!(r#"{{"token":"{}"}}"#, "x".repeat(64 * 1024));
+    endless.on("GET", "/token", [Fault::Answer { status: 200, headers: Vec::new(), body }]);
+    let gate = moved(tokens.gate(), tokens.server.host(), endless.server().host());
+    let proxy = FaultProxy::start_gated(&registry.host(), gate).await;
+    let story = Story::new();
+    let tag = repository(&proxy.server().host(), "a").at_tag("v1");
+    let error = story.client.resolve(&tag).await.unwrap_err();
+    assert!(matches!(cause(&error), RegistryError::TooLarge { limit: 65_536, .. }), "{error}");
+    assert_eq!(story.clock.waits(), []);
+}
+
+#[tokio::test]
+async fn a_refusal_without_a_challenge_is_understood_once_one_was_given() {
+    let registry = Registry::start();
+    let tokens = TokenServer::start(u32::MAX, None).await;
+    let proxy = FaultProxy::start_gated(&registry.host(), tokens.gate()).await;
+    // The first token dies after one use, and the registry only says 401.
+    proxy.on("HEAD", "/manifests/", [Fault::Pass, status(401, None)]);
+    let story = Story::new();
+    let tag = repository(&proxy.server().host(), "a").at_tag("v1");
+    for _ in 0..2 {
+        assert_eq!(story.client.resolve(&tag).await.unwrap(), None);
+    }
+    assert_eq!((tokens.issued(), proxy.is_exhausted()), (2, true));
+
+    let closed = Registry::start_with_password();
+    let proxy = FaultProxy::start(&closed.host()).await;
+    let host = proxy.server().host();
+    let story = Story::logged_in(&host, USERNAME, PASSWORD);
+    proxy.on("HEAD", "/manifests/", [Fault::Pass, status(401, None)]);
+    let tag = repository(&host, "a").at_tag("v1");
+    let error = story.client.resolve(&tag).await.unwrap_err();
+    assert!(matches!(cause(&error), RegistryError::Unauthorized { .. }), "{error}");
+
+    let silent = FaultProxy::start(&closed.host()).await;
+    let host = silent.server().host();
+    silent.on("GET", "/manifests/", [refusal(401, "UNAUTHORIZED")]);
+    let tag = repository(&host, "a").at_tag("v1");
+    let error = Story::new().client.fetch_manifest(&tag).await.unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        format!(
+            "cannot fetch the manifest `v1` from `{host}/a`: `{host}` gave an answer that makes no sense: it does not say how to log in: UNAUTHORIZED: on purpose"
+        )
+    );
 }
 
 #[tokio::test]

@@ -1,0 +1,223 @@
+//! What helps at which registry: the hints of a refusal, as a table.
+
+use self::Trouble::{Denied, NoCredentials, Refused};
+use super::error::Login;
+use super::host_pattern::HostPattern;
+use super::keychains::variable_prefix;
+
+/// What went wrong.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Trouble {
+    /// It wants credentials and there are none.
+    NoCredentials,
+    /// It does not accept those we have.
+    Refused,
+    /// It accepts them, and they do not allow this.
+    Denied,
+}
+
+/// One row: `REGISTRY` in the text stands for the host, `NAME` and the like for what we cannot know.
+struct Cure {
+    hosts: &'static [HostPattern],
+    troubles: &'static [Trouble],
+    text: &'static str,
+}
+
+const AMAZON: &[HostPattern] =
+    &[HostPattern("*.dkr.ecr.*.amazonaws.com"), HostPattern("*.dkr.ecr.*.amazonaws.com.cn")];
+const AMAZON_PUBLIC: &[HostPattern] = &[HostPattern("public.ecr.aws")];
+const AZURE: &[HostPattern] = &[HostPattern("*.azurecr.io")];
+const DOCKER_HUB: &[HostPattern] = &[HostPattern("docker.io")];
+const GITHUB: &[HostPattern] = &[HostPattern("ghcr.io")];
+const GITLAB: &[HostPattern] = &[HostPattern("registry.gitlab.com")];
+const GOOGLE: &[HostPattern] =
+    &[HostPattern("*-docker.pkg.dev"), HostPattern("*.gcr.io"), HostPattern("gcr.io")];
+const QUAY: &[HostPattern] = &[HostPattern("quay.io")];
+
+const CURES: &[Cure] = &[
+    Cure {
+        hosts: AMAZON,
+        troubles: &[NoCredentials, Refused],
+        text: "log in for 12 hours: `aws ecr get-login-password | dockless login --username AWS --password-stdin REGISTRY`",
+    },
+    Cure {
+        hosts: AMAZON,
+        troubles: &[Denied],
+        text: "allow `ecr:BatchGetImage` and `ecr:GetDownloadUrlForLayer` to pull, `ecr:BatchCheckLayerAvailability`, `ecr:InitiateLayerUpload`, `ecr:UploadLayerPart`, `ecr:CompleteLayerUpload` and `ecr:PutImage` to push",
+    },
+    Cure {
+        hosts: AMAZON_PUBLIC,
+        troubles: &[NoCredentials, Refused],
+        text: "log in for 12 hours: `aws ecr-public get-login-password --region us-east-1 | dockless login --username AWS --password-stdin REGISTRY`",
+    },
+    Cure {
+        hosts: AZURE,
+        troubles: &[NoCredentials, Refused],
+        text: "log in for 3 hours: `az acr login --name REGISTRY --expose-token --output tsv --query accessToken | dockless login --username 00000000-0000-0000-0000-000000000000 --password-stdin REGISTRY`",
+    },
+    Cure {
+        hosts: AZURE,
+        troubles: &[Denied],
+        text: "give this identity the role `AcrPull` to pull, `AcrPush` to push",
+    },
+    Cure {
+        hosts: GOOGLE,
+        troubles: &[NoCredentials, Refused],
+        text: "let `gcloud` log in for docker's configuration, which is read here too: `gcloud auth configure-docker REGISTRY`",
+    },
+    Cure {
+        hosts: GOOGLE,
+        troubles: &[Denied],
+        text: "give this identity the role `roles/artifactregistry.reader` to pull, `roles/artifactregistry.writer` to push",
+    },
+    Cure {
+        hosts: GITHUB,
+        troubles: &[NoCredentials],
+        text: "in a workflow, set `GITHUB_TOKEN: ${{ secrets.GITHUB_TOKEN }}` in the step's `env`",
+    },
+    Cure {
+        hosts: GITHUB,
+        troubles: &[Refused],
+        text: "it takes tokens only: `GITHUB_TOKEN` in a workflow, elsewhere a classic personal access token with `write:packages`",
+    },
+    Cure {
+        hosts: GITHUB,
+        troubles: &[Denied],
+        text: "a workflow needs `permissions: packages: write` (to pull: `read`), and the package must be linked to its repository",
+    },
+    Cure {
+        hosts: GITLAB,
+        troubles: &[Denied],
+        text: "a job's token may push to the registry of its own project only; elsewhere a deploy token with `write_registry` may",
+    },
+    Cure {
+        hosts: DOCKER_HUB,
+        troubles: &[Refused],
+        text: "with two-factor authentication or single sign-on, Docker Hub takes an access token in place of the password; to push, it must allow writing",
+    },
+    Cure {
+        hosts: DOCKER_HUB,
+        troubles: &[Denied],
+        text: "push below a name or organisation of your own: `docker.io/NAME/…`",
+    },
+    Cure {
+        hosts: QUAY,
+        troubles: &[Refused],
+        text: "a robot's name is `NAME+ROBOT`, and its password is its token",
+    },
+    Cure {
+        hosts: QUAY,
+        troubles: &[Denied],
+        text: "give the robot or user the permission to write to this repository, or to create repositories",
+    },
+];
+
+/// What to do about it, the most particular first.
+pub(super) fn cures(trouble: Trouble, login: &Login) -> Vec<String> {
+    let Login { registry, path, username, is_push, .. } = login;
+    let mut cures = Vec::new();
+    if *is_push
+        && matches!(trouble, Refused | Denied)
+        && registry == "docker.io"
+        && let Some(name) = path.strip_prefix("library/")
+    {
+        cures.push(format!(
+            "only Docker may push to its official images: push to `docker.io/NAME/{name}`"
+        ));
+    }
+    if trouble == Refused && username.as_deref().is_some_and(may_have_lost_its_end) {
+        cures.push(
+            "shells and GitLab's variables replace what follows a `$`, as in a robot's name: quote it with `'`, write `$$` in `.gitlab-ci.yml`, or turn off \"Expand variable reference\" for the variable"
+                .into(),
+        );
+    }
+    let rows = CURES.iter().filter(|cure| {
+        cure.troubles.contains(&trouble) && cure.hosts.iter().any(|host| host.matches(registry))
+    });
+    cures.extend(rows.map(|cure| cure.text.replace("REGISTRY", registry)));
+    if cures.is_empty() || (trouble == NoCredentials && registry == "ghcr.io") {
+        cures.push(general(trouble, registry));
+    }
+    cures
+}
+
+fn general(trouble: Trouble, registry: &str) -> String {
+    match trouble {
+        NoCredentials => {
+            let prefix = variable_prefix(registry);
+            format!(
+                "log in to `{registry}`: `dockless login {registry}`; or set `{prefix}_USERNAME` and `{prefix}_PASSWORD`"
+            )
+        }
+        Refused => "check the user name and the password or token; a token may have expired".into(),
+        Denied => "give this identity the right to push to, or pull from, the repository".into(),
+    }
+}
+
+/// Whether a name may be what is left of Harbor's `robot$ci` and `robot$project+ci`.
+fn may_have_lost_its_end(username: &str) -> bool {
+    username == "robot" || username.starts_with("robot+") || username.contains('$')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn first(trouble: Trouble, registry: &str, path: &str, username: &str) -> String {
+        let login = Login {
+            registry: registry.into(),
+            path: path.into(),
+            username: Some(username.into()),
+            is_push: true,
+            tried: Vec::new(),
+        };
+        cures(trouble, &login).remove(0)
+    }
+
+    #[test]
+    fn each_registry_has_its_own_cure() {
+        let amazon = "1.dkr.ecr.eu-west-1.amazonaws.com";
+        for (trouble, registry, username, beginning) in [
+            (NoCredentials, amazon, "u", "log in for 12 hours: `aws ecr get-login-password"),
+            (Denied, amazon, "u", "allow `ecr:BatchGetImage`"),
+            (
+                Refused,
+                "acme.azurecr.io",
+                "u",
+                "log in for 3 hours: `az acr login --name acme.azurecr.io",
+            ),
+            (Refused, "acme.azurecr.io.evil.com", "u", "check the user name"),
+            (NoCredentials, "europe-docker.pkg.dev", "u", "let `gcloud` log in"),
+            (NoCredentials, "ghcr.io", "u", "in a workflow, set `GITHUB_TOKEN"),
+            (Refused, "ghcr.io", "u", "it takes tokens only"),
+            (Denied, "ghcr.io", "u", "a workflow needs `permissions: packages: write`"),
+            (Denied, "registry.gitlab.com", "u", "a job's token may push"),
+            (Refused, "docker.io", "u", "with two-factor authentication"),
+            (Denied, "docker.io", "u", "push below a name"),
+            (Refused, "quay.io", "u", "a robot's name is `NAME+ROBOT`"),
+            (Refused, "harbor.corp", "robot", "shells and GitLab's variables"),
+            (Refused, "harbor.corp", "robot+ci", "shells and GitLab's variables"),
+            (Refused, "harbor.corp", "robot$ci", "shells and GitLab's variables"),
+            (Refused, "harbor.corp", "robotics", "check the user name"),
+            (Denied, "harbor.corp", "robot", "give this identity the right"),
+            (
+                NoCredentials,
+                "r.io:5000",
+                "u",
+                "log in to `r.io:5000`: `dockless login r.io:5000`; or set `DOCKLESS_REGISTRY_R_IO_5000_USERNAME` and `DOCKLESS_REGISTRY_R_IO_5000_PASSWORD`",
+            ),
+        ] {
+            let cure = first(trouble, registry, "team/app", username);
+            assert!(cure.starts_with(beginning), "{trouble:?} {registry}: {cure}");
+        }
+    }
+
+    #[test]
+    fn nobody_pushes_to_official_images() {
+        let expected =
+            "only Docker may push to its official images: push to `docker.io/NAME/agent`";
+        for trouble in [Refused, Denied] {
+            assert_eq!(first(trouble, "docker.io", "library/agent", "bob"), expected);
+        }
+    }
+}
