@@ -1,9 +1,12 @@
 //! Options about the network: settings of the machine, never of a project.
 
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
 use clap::Args;
 
 use crate::oci::Repository;
-use crate::pipeline::NetworkRequest;
+use crate::pipeline::{ClientCertificate, NetworkRequest};
 
 /// How to reach registries.
 #[derive(Debug, Args)]
@@ -19,12 +22,51 @@ pub(super) struct NetworkOptions {
         env = "DOCKLESS_INSECURE_REGISTRY"
     )]
     insecure_registry: Vec<String>,
+    /// A registry whose certificate is not checked: anybody on the way can read and change what is
+    /// sent, passwords too; repeat it or separate by commas
+    #[arg(
+        long,
+        value_name = "HOST",
+        value_delimiter = ',',
+        value_parser = parse_registry,
+        env = "DOCKLESS_SKIP_TLS_VERIFY_REGISTRY"
+    )]
+    skip_tls_verify_registry: Vec<String>,
+    /// A PEM file with the authorities to trust for a registry, or, without `HOST=`, for all;
+    /// repeat it or separate by commas. Takes the place of the registry's folder in `certs.d`
+    #[arg(
+        long,
+        value_name = "[HOST=]FILE",
+        value_delimiter = ',',
+        value_parser = parse_authority,
+        env = "DOCKLESS_REGISTRY_CERTIFICATE"
+    )]
+    registry_certificate: Vec<(String, PathBuf)>,
+    /// The certificate, and its key, that say who we are to a registry that asks for one: PEM files;
+    /// repeat it for several, or write one per line
+    #[arg(
+        long,
+        value_name = "HOST=CERT,KEY",
+        value_delimiter = '\n',
+        value_parser = parse_client_certificate,
+        env = "DOCKLESS_REGISTRY_CLIENT_CERT"
+    )]
+    registry_client_cert: Vec<(String, ClientCertificate)>,
 }
 
 impl NetworkOptions {
     /// What the command line and the environment say.
     pub(super) fn request(self) -> NetworkRequest {
-        NetworkRequest { insecure: self.insecure_registry.into_iter().collect() }
+        let mut authorities: BTreeMap<String, Vec<PathBuf>> = BTreeMap::new();
+        for (registry, file) in self.registry_certificate {
+            authorities.entry(registry).or_default().push(file);
+        }
+        NetworkRequest {
+            insecure: self.insecure_registry.into_iter().collect(),
+            skip_tls_verify: self.skip_tls_verify_registry.into_iter().collect(),
+            authorities,
+            client_certificates: self.registry_client_cert.into_iter().collect(),
+        }
     }
 }
 
@@ -37,6 +79,35 @@ fn parse_registry(text: &str) -> Result<String, String> {
         .ok_or_else(|| {
             "expected HOST or HOST:PORT as in references, without `http://` or a path".into()
         })
+}
+
+/// Reads `HOST=FILE`, or `FILE` for every registry, whose name is empty then.
+fn parse_authority(text: &str) -> Result<(String, PathBuf), String> {
+    let (registry, file) = match text.split_once('=') {
+        // The sign is part of a path.
+        Some((before, _)) if before.contains(['/', '\\']) => (String::new(), text),
+        Some((registry, file)) => (parse_registry(registry)?, file),
+        None => (String::new(), text),
+    };
+    if file.is_empty() {
+        return Err("expected HOST=FILE or FILE".into());
+    }
+    Ok((registry, file.into()))
+}
+
+/// Reads `HOST=CERT,KEY`.
+fn parse_client_certificate(text: &str) -> Result<(String, ClientCertificate), String> {
+    let expected = || "expected HOST=CERT,KEY: two PEM files".to_owned();
+    let (registry, files) = text.split_once('=').ok_or_else(expected)?;
+    match files.split_once(',') {
+        Some((certificate, key))
+            if !certificate.is_empty() && !key.is_empty() && !key.contains(',') =>
+        {
+            let files = ClientCertificate { certificate: certificate.into(), key: key.into() };
+            Ok((parse_registry(registry)?, files))
+        }
+        _ => Err(expected()),
+    }
 }
 
 #[cfg(test)]
@@ -57,6 +128,35 @@ mod tests {
             ("", None),
         ] {
             assert_eq!(parse_registry(text).ok().as_deref(), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn an_authority_is_for_one_registry_or_for_all() {
+        for (text, expected) in [
+            ("r.io:5000=ca.pem", Some(("r.io:5000", "ca.pem"))),
+            ("ca.pem", Some(("", "ca.pem"))),
+            ("/etc/a=b/ca.pem", Some(("", "/etc/a=b/ca.pem"))),
+            ("r.io=/a=b.pem", Some(("r.io", "/a=b.pem"))),
+            ("r.io=", None),
+            ("registry=ca.pem", None),
+            ("", None),
+        ] {
+            let parsed = parse_authority(text).ok();
+            let expected = expected.map(|(host, file)| (host.to_owned(), PathBuf::from(file)));
+            assert_eq!(parsed, expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_client_certificate_has_a_key() {
+        let files = ClientCertificate { certificate: "a.pem".into(), key: "/k/b.pem".into() };
+        let parsed = parse_client_certificate("r.io=a.pem,/k/b.pem");
+        assert_eq!(parsed, Ok(("r.io".into(), files)));
+        for text in
+            ["r.io=a.pem", "r.io=a.pem,", "r.io=,b.pem", "r.io=a,b,c", "a.pem,b.pem", "x=a,b"]
+        {
+            assert!(parse_client_certificate(text).is_err(), "{text}");
         }
     }
 }

@@ -1,13 +1,13 @@
 //! What a use case is asked for, and what it answers: plain data between the edge and the stages.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
 use serde_json::{Value, json};
 
 use crate::oci::{Descriptor, Digest, Platform};
 use crate::publish::Published;
-use crate::registry::Secret;
+use crate::registry::{ClientCertificate, Secret};
 
 /// Which project, and what of its config is overridden.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -37,6 +37,12 @@ pub struct ProjectRequest {
 pub struct NetworkRequest {
     /// Registries (`host` or `host:port`) that may be reached without TLS.
     pub insecure: BTreeSet<String>,
+    /// Registries whose certificate is not checked.
+    pub skip_tls_verify: BTreeSet<String>,
+    /// PEM files of further authorities per registry; the empty name means every registry.
+    pub authorities: BTreeMap<String, Vec<PathBuf>>,
+    /// Who we are to registries that want to know it when TLS begins.
+    pub client_certificates: BTreeMap<String, ClientCertificate>,
 }
 
 /// A user name and a password for the one registry that is pushed to.

@@ -6,6 +6,8 @@
 //! - `retry.rs`, `retry_after.rs`: which failures are tried again, and after how long
 //! - `stall.rs`: when a connection that still stands is dead
 //! - `redirect.rs`, `origin.rs`, `address.rs`: where a registry may send us, and with what
+//! - `http.rs`, `proxy.rs`: the way to a host
+//! - `certificates.rs`, `tls.rs`, `issuer.rs`: whom we trust, and who we are to them
 //! - `challenge.rs`, `token.rs`, `auth.rs`: how we say who we are
 //! - `keychain.rs`, `keychains/`: where credentials come from
 //! - `rights.rs`: whether we may push, asked before anything is made
@@ -16,6 +18,7 @@
 
 mod address;
 mod auth;
+mod certificates;
 mod challenge;
 mod download;
 mod endpoint;
@@ -23,12 +26,14 @@ mod error;
 mod error_body;
 mod exchange;
 mod http;
+mod issuer;
 mod keychain;
 pub mod keychains;
 mod limit;
 mod lock;
 mod manifests;
 mod origin;
+mod proxy;
 mod redirect;
 mod retry;
 mod retry_after;
@@ -36,6 +41,7 @@ mod rights;
 mod secret;
 mod settings;
 mod stall;
+mod tls;
 mod token;
 mod transport;
 mod upload;
@@ -46,10 +52,11 @@ use std::sync::Arc;
 use bytes::Bytes;
 use tokio::io::AsyncRead;
 
-pub use self::error::{Error, Login, RootCause, TlsProblem};
+pub use self::error::{Error, Login, ProxyProblem, RootCause, TlsProblem};
 pub use self::keychain::{Credential, Keychain, Lookup};
+pub use self::proxy::Proxies;
 pub use self::secret::Secret;
-pub use self::settings::{Settings, StallLimits};
+pub use self::settings::{ClientCertificate, Settings, StallLimits};
 
 use self::auth::Authenticator;
 use self::download::Download;
