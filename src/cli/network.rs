@@ -52,6 +52,17 @@ pub(super) struct NetworkOptions {
         env = "DOCKLESS_REGISTRY_CLIENT_CERT"
     )]
     registry_client_cert: Vec<(String, ClientCertificate)>,
+    /// Pull base images whose name begins with FROM (`docker.io`, `docker.io/library`) from TO
+    /// (`harbor.corp/hub`) and from nowhere else; repeat it or separate by commas. Where to push to
+    /// is not changed, nor what the image says of its base
+    #[arg(
+        long,
+        value_name = "FROM=TO",
+        value_delimiter = ',',
+        value_parser = parse_map,
+        env = "DOCKLESS_REGISTRY_MAP"
+    )]
+    registry_map: Vec<(String, String)>,
 }
 
 impl NetworkOptions {
@@ -66,6 +77,7 @@ impl NetworkOptions {
             skip_tls_verify: self.skip_tls_verify_registry.into_iter().collect(),
             authorities,
             client_certificates: self.registry_client_cert.into_iter().collect(),
+            map: self.registry_map.into_iter().collect(),
         }
     }
 }
@@ -108,6 +120,25 @@ fn parse_client_certificate(text: &str) -> Result<(String, ClientCertificate), S
         }
         _ => Err(expected()),
     }
+}
+
+/// Reads `FROM=TO`, each a host or the beginning of a repository's name.
+fn parse_map(text: &str) -> Result<(String, String), String> {
+    let pair = text.split_once('=').and_then(|(from, to)| Some((prefix(from)?, prefix(to)?)));
+    pair.ok_or_else(|| {
+        "expected FROM=TO, each HOST or HOST/PATH, such as `docker.io=harbor.corp/hub`".into()
+    })
+}
+
+/// The beginning of a name in the form that names have.
+fn prefix(text: &str) -> Option<String> {
+    let (host, path) = text.split_once('/').unwrap_or((text, ""));
+    let registry = parse_registry(host).ok()?;
+    if path.is_empty() {
+        return (!text.ends_with('/')).then_some(registry);
+    }
+    let repository: Repository = format!("{registry}/{path}/x").parse().ok()?;
+    repository.to_string().strip_suffix("/x").map(str::to_owned)
 }
 
 #[cfg(test)]
@@ -157,6 +188,25 @@ mod tests {
             ["r.io=a.pem", "r.io=a.pem,", "r.io=,b.pem", "r.io=a,b,c", "a.pem,b.pem", "x=a,b"]
         {
             assert!(parse_client_certificate(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_map_leads_from_one_beginning_to_another() {
+        for (text, expected) in [
+            ("docker.io=harbor.corp/hub", Some(("docker.io", "harbor.corp/hub"))),
+            ("Docker.io/library=Mirror:5000", Some(("docker.io/library", "mirror:5000"))),
+            ("index.docker.io/a=localhost:5000/b/c", None),
+            ("docker.io=", None),
+            ("=harbor.corp", None),
+            ("docker.io", None),
+            ("docker.io/=harbor.corp", None),
+            ("docker.io=http://harbor.corp", None),
+            ("docker.io=harbor.corp/Hub", None),
+            ("python=harbor.corp/python", None),
+        ] {
+            let expected = expected.map(|(from, to)| (from.to_owned(), to.to_owned()));
+            assert_eq!(parse_map(text).ok(), expected, "{text}");
         }
     }
 }

@@ -79,7 +79,7 @@ pub(super) fn client(context: &Context, purpose: &Purpose<'_>) -> Result<Client>
 
 /// What the command line and the environment say of the network.
 fn settings(network: &NetworkRequest, environment: &Environment) -> Settings {
-    let NetworkRequest { insecure, skip_tls_verify, authorities, client_certificates } =
+    let NetworkRequest { insecure, skip_tls_verify, authorities, client_certificates, map } =
         network.clone();
     let mut settings = Settings {
         insecure,
@@ -88,6 +88,7 @@ fn settings(network: &NetworkRequest, environment: &Environment) -> Settings {
         client_certificates,
         certificate_folders: certificate_folders(environment),
         proxies: Proxies::from_environment(environment),
+        map,
         ..Settings::default()
     };
     // OpenSSL's variable: here, a file that cannot be read is a mistake.

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use crate::oci::{Descriptor, Digest, Platform};
 use crate::publish::Published;
-use crate::registry::{ClientCertificate, Secret};
+use crate::registry::{ClientCertificate, RegistryMap, Secret};
 
 /// Which project, and what of its config is overridden.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -43,6 +43,8 @@ pub struct NetworkRequest {
     pub authorities: BTreeMap<String, Vec<PathBuf>>,
     /// Who we are to registries that want to know it when TLS begins.
     pub client_certificates: BTreeMap<String, ClientCertificate>,
+    /// Which repositories are pulled from elsewhere.
+    pub map: RegistryMap,
 }
 
 /// A user name and a password for the one registry that is pushed to.

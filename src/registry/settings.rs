@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::time::Duration;
 
+use super::map::RegistryMap;
 use super::proxy::Proxies;
 
 /// How to reach registries.
@@ -21,6 +22,8 @@ pub struct Settings {
     pub certificate_folders: Vec<PathBuf>,
     /// Whom requests go through.
     pub proxies: Proxies,
+    /// Which repositories are pulled from elsewhere.
+    pub map: RegistryMap,
     /// What we call ourselves.
     pub user_agent: String,
     /// How long connecting may take.
@@ -67,6 +70,7 @@ impl Default for Settings {
             client_certificates: BTreeMap::new(),
             certificate_folders: Vec::new(),
             proxies: Proxies::default(),
+            map: RegistryMap::default(),
             user_agent: concat!("dockless/", env!("CARGO_PKG_VERSION")).into(),
             connect_timeout: Duration::from_secs(10),
             stall: StallLimits::default(),

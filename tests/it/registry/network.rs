@@ -233,6 +233,7 @@ fn settings_of_the_network_that_make_no_sense_are_the_users_to_mend() {
             "expected HOST or HOST:PORT",
         ),
         (&["--registry-client-cert", "r.io=a.pem"], ("A", ""), "expected HOST=CERT,KEY"),
+        (&["--registry-map", "docker.io"], ("A", ""), "expected FROM=TO"),
         (&["--skip-tls-verify-registry", "https://r.io"], ("A", ""), "without `http://`"),
         (&[], ("SSL_CERT_FILE", "/none.pem"), "cannot read `/none.pem`"),
         (&["--registry-certificate", "none.pem"], ("A", ""), "cannot read `none.pem`"),
@@ -406,6 +407,62 @@ async fn a_server_that_does_not_agree_to_tls_is_not_asked_twice() {
         assert_eq!((found, text), (expected, format!("`{host}` {told}")));
         server.abort();
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_base_is_pulled_from_where_the_map_says_and_the_image_is_the_same() {
+    let (original, mirror) = (Registry::start(), Registry::start());
+    let proxy = Proxy::start(&original.host()).await;
+    let environment = ("HTTP_PROXY", format!("http://{}", proxy.host()));
+    let allowed = ["--insecure-registry", "registry.test"];
+    let (from, to) = ("registry.test/library/base", format!("{}/hub/library/base", mirror.host()));
+    for place in [from, &to] {
+        let sandbox = Sandbox::new();
+        let mut command = push(&sandbox, &format!("{place}:1"));
+        let outcome = Outcome::of(command.args(allowed).env(environment.0, &environment.1));
+        assert_eq!(outcome.code, 0, "{outcome:#?}");
+    }
+    let build = |rest: &[&str]| {
+        let sandbox = Sandbox::new();
+        let project = sandbox.project("hello");
+        let base = format!("{from}:1");
+        let arguments =
+            ["build", project.to_str().unwrap(), "-v", "-o", "oci:out", "--base", &base];
+        let mut command = sandbox.command(arguments);
+        command.args(allowed).args(rest).env(environment.0, &environment.1);
+        (Outcome::of(&mut command), sandbox)
+    };
+    let (direct, _) = build(&[]);
+    assert_eq!(direct.code, 0, "{direct:#?}");
+    let before = proxy.seen().len();
+    let host = mirror.host();
+    let (mapped, sandbox) =
+        build(&["--registry-map", &format!("registry.test={host}/hub,a.io=b.io")]);
+    assert_eq!((mapped.code, &mapped.stdout), (0, &direct.stdout), "{mapped:#?}");
+    let told = format!("`{from}` is pulled from `{to}` (`--registry-map`)");
+    assert_eq!(mapped.stderr.matches(&told).count(), 1, "{mapped:#?}");
+    let digest = mapped.stdout.trim_end().strip_prefix("sha256:").unwrap();
+    let manifest =
+        fs::read_to_string(sandbox.work().join("out/blobs/sha256").join(digest)).unwrap();
+    let name = format!(r#""org.opencontainers.image.base.name":"{from}:1""#);
+    assert!(manifest.contains(&name), "{manifest}");
+
+    // What the mirror does not have is not asked for elsewhere.
+    let (missing, _) = build(&["--registry-map", &format!("registry.test={host}/other")]);
+    assert_eq!((missing.code, missing.stdout.as_str()), (2, ""), "{missing:#?}");
+    let told = format!("there is no tag `1` in `{host}/other/library/base`");
+    assert!(missing.stderr.contains(&told), "{missing:#?}");
+    assert_eq!(proxy.seen().len(), before);
+
+    // Where to push to is what it says.
+    let sandbox = Sandbox::new();
+    let mut command = push(&sandbox, "registry.test/pushed");
+    command.args(allowed).env(environment.0, &environment.1);
+    let outcome =
+        Outcome::of(command.env("DOCKLESS_REGISTRY_MAP", format!("registry.test={host}/hub")));
+    assert_eq!(outcome.code, 0, "{outcome:#?}");
+    let reference = repository(&original.host(), "pushed").at_tag("latest");
+    assert!(Story::new().client.resolve(&reference).await.unwrap().is_some());
 }
 
 #[test]
