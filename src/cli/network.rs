@@ -2,8 +2,10 @@
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::Args;
+use jiff::SignedDuration;
 
 use crate::oci::Repository;
 use crate::pipeline::{ClientCertificate, NetworkRequest};
@@ -63,6 +65,9 @@ pub(super) struct NetworkOptions {
         env = "DOCKLESS_REGISTRY_MAP"
     )]
     registry_map: Vec<(String, String)>,
+    /// How long the whole command may take: `90s`, `5m`, `1h30m`, or seconds
+    #[arg(long, value_name = "DURATION", value_parser = parse_duration, env = "DOCKLESS_TIMEOUT")]
+    timeout: Option<Duration>,
 }
 
 impl NetworkOptions {
@@ -78,6 +83,7 @@ impl NetworkOptions {
             authorities,
             client_certificates: self.registry_client_cert.into_iter().collect(),
             map: self.registry_map.into_iter().collect(),
+            timeout: self.timeout,
         }
     }
 }
@@ -139,6 +145,16 @@ fn prefix(text: &str) -> Option<String> {
     }
     let repository: Repository = format!("{registry}/{path}/x").parse().ok()?;
     repository.to_string().strip_suffix("/x").map(str::to_owned)
+}
+
+/// Reads `90s`, `5m`, `1h30m`, or whole seconds; nothing is no time.
+fn parse_duration(text: &str) -> Result<Duration, String> {
+    let seconds = text.parse().ok().map(Duration::from_secs);
+    let units = || text.parse::<SignedDuration>().ok()?.try_into().ok();
+    seconds
+        .or_else(units)
+        .filter(|duration| duration.as_secs() > 0)
+        .ok_or_else(|| "expected a time such as `90s`, `5m` or `1h30m`, or whole seconds".into())
 }
 
 #[cfg(test)]
@@ -207,6 +223,24 @@ mod tests {
         ] {
             let expected = expected.map(|(from, to)| (from.to_owned(), to.to_owned()));
             assert_eq!(parse_map(text).ok(), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_duration_has_units_or_is_in_seconds() {
+        for (text, seconds) in [
+            ("90", Some(90)),
+            ("90s", Some(90)),
+            ("5m", Some(300)),
+            ("1h30m", Some(5400)),
+            ("1h 30m", Some(5400)),
+            ("0", None),
+            ("0s", None),
+            ("-5m", None),
+            ("5x", None),
+            ("", None),
+        ] {
+            assert_eq!(parse_duration(text).ok(), seconds.map(Duration::from_secs), "{text}");
         }
     }
 }

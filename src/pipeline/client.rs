@@ -79,8 +79,14 @@ pub(super) fn client(context: &Context, purpose: &Purpose<'_>) -> Result<Client>
 
 /// What the command line and the environment say of the network.
 fn settings(network: &NetworkRequest, environment: &Environment) -> Settings {
-    let NetworkRequest { insecure, skip_tls_verify, authorities, client_certificates, map } =
-        network.clone();
+    let NetworkRequest {
+        insecure,
+        skip_tls_verify,
+        authorities,
+        client_certificates,
+        map,
+        timeout,
+    } = network.clone();
     let mut settings = Settings {
         insecure,
         skip_tls_verify,
@@ -89,6 +95,7 @@ fn settings(network: &NetworkRequest, environment: &Environment) -> Settings {
         certificate_folders: certificate_folders(environment),
         proxies: Proxies::from_environment(environment),
         map,
+        total: timeout,
         ..Settings::default()
     };
     // OpenSSL's variable: here, a file that cannot be read is a mistake.

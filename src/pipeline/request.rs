@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
+use std::time::Duration;
 
 use serde_json::{Value, json};
 
@@ -45,6 +46,8 @@ pub struct NetworkRequest {
     pub client_certificates: BTreeMap<String, ClientCertificate>,
     /// Which repositories are pulled from elsewhere.
     pub map: RegistryMap,
+    /// How long the command may take.
+    pub timeout: Option<Duration>,
 }
 
 /// A user name and a password for the one registry that is pushed to.

@@ -5,11 +5,16 @@ use std::fs;
 use std::path::Path;
 use std::process::Command;
 
+use bytes::Bytes;
 use dockless::error::ErrorKind;
+use dockless::oci::{Descriptor, Document, Manifest, MediaType};
 use dockless::registry::{
     ClientCertificate, Error as RegistryError, Proxies, Settings, TlsProblem,
 };
 use dockless::sys::Environment;
+use http_body_util::{BodyExt as _, StreamBody};
+use hyper::Response;
+use hyper::body::Frame;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpListener;
 
@@ -17,7 +22,7 @@ use super::super::support::authority::{Authority, Pair, Time};
 use super::super::support::cli::{Outcome, Sandbox};
 use super::super::support::proxy::Proxy;
 use super::super::support::registry::Registry;
-use super::super::support::server::{Server, reply};
+use super::super::support::server::{Body, Server, reply};
 use super::super::support::tokens::basic;
 use super::{Story, cause, read, repository};
 
@@ -234,7 +239,9 @@ fn settings_of_the_network_that_make_no_sense_are_the_users_to_mend() {
         ),
         (&["--registry-client-cert", "r.io=a.pem"], ("A", ""), "expected HOST=CERT,KEY"),
         (&["--registry-map", "docker.io"], ("A", ""), "expected FROM=TO"),
+        (&["--timeout", "soon"], ("A", ""), "expected a time such as `90s`"),
         (&["--skip-tls-verify-registry", "https://r.io"], ("A", ""), "without `http://`"),
+        (&[], ("DOCKLESS_TIMEOUT", "0"), "expected a time such as `90s`"),
         (&[], ("SSL_CERT_FILE", "/none.pem"), "cannot read `/none.pem`"),
         (&["--registry-certificate", "none.pem"], ("A", ""), "cannot read `none.pem`"),
         (
@@ -463,6 +470,54 @@ async fn a_base_is_pulled_from_where_the_map_says_and_the_image_is_the_same() {
     assert_eq!(outcome.code, 0, "{outcome:#?}");
     let reference = repository(&original.host(), "pushed").at_tag("latest");
     assert!(Story::new().client.resolve(&reference).await.unwrap().is_some());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_time_granted_ends_a_transfer_that_goes_well() {
+    let story = Story::new();
+    let config =
+        r#"{"architecture":"amd64","os":"linux","rootfs":{"type":"layers","diff_ids":["DIGEST"]}}"#;
+    let layer = Descriptor::new(MediaType::OciLayer, story.layer_descriptor().digest, 1 << 40);
+    let config = Bytes::from(config.replace("DIGEST", &layer.digest.to_string()));
+    let manifest =
+        Manifest::new(Descriptor::of(MediaType::OciConfig, &config), vec![layer.clone()]);
+    let manifest = Document::write(manifest, MediaType::OciManifest).bytes;
+    // A base with a layer that never ends, and a repository that takes it for ever.
+    let server = Server::start("127.0.0.1", move |request| {
+        let (manifest, config, layer) = (manifest.clone(), config.clone(), layer.clone());
+        Box::pin(async move {
+            let path = request.uri().path().to_owned();
+            let kind = [("Content-Type", "application/vnd.oci.image.manifest.v1+json")];
+            Ok(match request.method().as_str() {
+                "GET" if path.contains("/base/manifests/") => reply(200, &kind, manifest),
+                "GET" if path.ends_with(&layer.digest.to_string()) => endless(layer.size),
+                "GET" => reply(200, &[], config),
+                "POST" => reply(202, &[("Location", "/v2/target/blobs/uploads/1")], ""),
+                "PUT" | "PATCH" => {
+                    let mut body = request.into_body();
+                    while let Some(Ok(_)) = body.frame().await {}
+                    reply(201, &[], "")
+                }
+                _ => reply(404, &[], ""),
+            })
+        })
+    })
+    .await;
+    let sandbox = Sandbox::new();
+    let host = server.host();
+    let mut command = push(&sandbox, &format!("{host}/target"));
+    command.args(["--base", &format!("{host}/base"), "--timeout", "2s"]);
+    let outcome = Outcome::of(&mut command);
+    assert_eq!((outcome.code, outcome.stdout.as_str()), (3, ""), "{outcome:#?}");
+    assert!(outcome.stderr.contains("error: not done after 2s"), "{outcome:#?}");
+    assert!(outcome.stderr.contains("grant more time with `--timeout`"), "{outcome:#?}");
+}
+
+/// An answer of so many bytes that nobody sees its end.
+fn endless(size: u64) -> Response<Body> {
+    let chunk = || Ok(Frame::data(Bytes::from_static(&[0; 16384])));
+    let body = StreamBody::new(futures_util::stream::repeat_with(chunk)).boxed_unsync();
+    Response::builder().header("Content-Length", size).body(body).unwrap()
 }
 
 #[test]
