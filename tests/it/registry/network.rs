@@ -363,6 +363,14 @@ async fn a_proxy_that_does_not_help_is_told_from_the_registry() {
         assert!(told(&outcome).contains(&expected), "{outcome:#?}");
         assert!(told(&outcome).contains(&format!("check `{variable}`")), "{outcome:#?}");
     }
+    // It is there, and does not get any further.
+    let proxy = Proxy::start(&closed.to_string()).await;
+    let mut command = push(&sandbox, "registry.test/a");
+    let outcome = Outcome::of(command.env("HTTPS_PROXY", proxy.host()));
+    assert_eq!((outcome.code, outcome.stdout.as_str()), (3, ""), "{outcome:#?}");
+    let expected = format!("the proxy `{}` does not connect us to `registry.test`", proxy.host());
+    assert!(told(&outcome).contains(&expected), "{outcome:#?}");
+    assert_eq!(proxy.seen(), ["CONNECT registry.test:443"; 4]);
 }
 
 #[tokio::test]
