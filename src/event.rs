@@ -3,9 +3,10 @@
 //! One tagged enum, versioned by [`VERSION`], so that `--progress json` is a stable stream. Sending
 //! never blocks and never fails: without a listener, events are dropped.
 
-use std::sync::Arc;
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use serde::Serialize;
 
@@ -121,6 +122,23 @@ pub enum Action {
     Load,
 }
 
+impl Action {
+    /// What is being done, for people: `packing`.
+    pub fn running(self) -> &'static str {
+        match self {
+            Self::Resolve => "resolving",
+            Self::Inspect => "inspecting",
+            Self::List => "listing",
+            Self::Pack => "packing",
+            Self::Download => "downloading",
+            Self::Upload => "uploading",
+            Self::Write => "writing",
+            Self::Publish => "publishing",
+            Self::Load => "loading",
+        }
+    }
+}
+
 /// How a task ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
@@ -138,13 +156,17 @@ pub enum Outcome {
 pub struct Events {
     sender: Option<mpsc::Sender<Event>>,
     next_id: Arc<AtomicU64>,
+    running: Arc<Mutex<Running>>,
 }
+
+/// What the tasks that have not ended do, and to what.
+type Running = BTreeMap<u64, (Action, String)>;
 
 impl Events {
     /// A stream and the end to read it from.
     pub fn channel() -> (Self, mpsc::Receiver<Event>) {
         let (sender, receiver) = mpsc::channel();
-        (Self { sender: Some(sender), next_id: Arc::default() }, receiver)
+        (Self { sender: Some(sender), ..Self::default() }, receiver)
     }
 
     /// Drops every event.
@@ -183,8 +205,20 @@ impl Events {
         total_bytes: Option<u64>,
     ) -> Task {
         let id = self.next_id.fetch_add(1, Ordering::Relaxed);
-        self.send(Event::TaskStarted { id, action, subject: subject.into(), total_bytes });
+        let subject = subject.into();
+        self.lock_running().insert(id, (action, subject.clone()));
+        self.send(Event::TaskStarted { id, action, subject, total_bytes });
         Task { events: self.clone(), id, moved: AtomicU64::new(0), blob: None, is_finished: false }
+    }
+
+    /// What the tasks that have not ended do, and to what, the oldest first.
+    pub fn running(&self) -> Vec<(Action, String)> {
+        self.lock_running().values().cloned().collect()
+    }
+
+    fn lock_running(&self) -> MutexGuard<'_, Running> {
+        // Whole entries come and go: a panic elsewhere leaves nothing half done.
+        self.running.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -233,6 +267,7 @@ impl Task {
 
     fn end(&mut self, outcome: Outcome, detail: Option<String>) {
         self.is_finished = true;
+        self.events.lock_running().remove(&self.id);
         let (digest, bytes) = self.blob.unzip();
         self.events.send(Event::TaskFinished { id: self.id, outcome, detail, digest, bytes });
     }
@@ -289,6 +324,20 @@ mod tests {
             })
             .collect();
         assert_eq!(outcomes, [(0, Outcome::Failed), (1, Outcome::Done)]);
+    }
+
+    #[test]
+    fn what_runs_is_known_until_it_ends() {
+        let events = Events::none();
+        let pack = events.task(Action::Pack, "layer", None);
+        let upload = events.task(Action::Upload, "blob", None);
+        let running = |action, subject: &str| (action, subject.to_owned());
+        let both = [running(Action::Pack, "layer"), running(Action::Upload, "blob")];
+        assert_eq!(events.running(), both);
+        pack.finish("done");
+        assert_eq!(events.running(), both[1..]);
+        drop(upload);
+        assert_eq!(events.running(), []);
     }
 
     #[test]

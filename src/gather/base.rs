@@ -102,13 +102,13 @@ async fn resolve_reference(
 ) -> Result<BTreeMap<Platform, BaseImage>> {
     let name = reference.to_string();
     let task = context.events.task(Action::Resolve, &name, None);
-    let root = context.client.fetch_manifest(reference).await?;
+    // Where it is pulled from is the machine's business: the image knows the name as it was written.
+    let repository = context.client.source_of(&reference.repository)?;
+    let called = Reference { repository: repository.clone(), ..reference.clone() };
+    let root = context.client.fetch_manifest(&called).await?;
     let found = Found {
         canonical_name: Some(canonical_name(reference)),
-        source: Source::Registry {
-            client: context.client,
-            repository: reference.repository.clone(),
-        },
+        source: Source::Registry { client: context.client, repository },
         name,
         events: context.events,
     };

@@ -48,7 +48,7 @@ pub fn build(request: &BuildRequest, context: &Context) -> Result<Produced> {
         destinations,
         is_named: request.has_load,
     };
-    runtime::run(context, async {
+    runtime::run(context, request.project.network.timeout, async {
         let engine = match &archive {
             Some(_) if !request.project.is_dry_run => Some(load::find_engine(context).await?),
             _ => None,

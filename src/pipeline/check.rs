@@ -98,7 +98,7 @@ pub fn check(request: &CheckRequest, context: &Context) -> Result<CheckReport> {
         environment_prefix: project.config.publish.credentials_env_prefix.as_deref(),
     };
     let client = client::client(context, &purpose)?;
-    runtime::run(context, async {
+    runtime::run(context, request.network.timeout, async {
         let ask = |(reference, right)| Check::run(reference, right, &client, &request.network);
         Ok(CheckReport { checks: join_all(questions.into_iter().map(ask)).await })
     })

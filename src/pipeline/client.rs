@@ -1,12 +1,14 @@
 //! The registry client of a run: whose credentials go to which host.
 
 use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::{Context, Credentials, NetworkRequest};
 use crate::error::{Classified, ErrorKind, Result};
 use crate::registry::keychains::{self, Explicit};
-use crate::registry::{Client, ClientOptions, Keychain, Settings};
+use crate::registry::{Client, ClientOptions, Keychain, Proxies, Settings};
+use crate::sys::Environment;
 
 /// Credentials without a host cannot belong to several.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
@@ -96,9 +98,51 @@ fn with_keychains(
     keychains: Vec<Arc<dyn Keychain>>,
 ) -> Client {
     Client::new(ClientOptions {
-        settings: Settings { insecure: network.insecure.clone(), ..Settings::default() },
+        settings: settings(network, &context.environment),
         keychains,
         events: context.events.clone(),
         clock: context.clock.clone(),
     })
+}
+
+/// What the command line and the environment say of the network.
+fn settings(network: &NetworkRequest, environment: &Environment) -> Settings {
+    let NetworkRequest {
+        insecure,
+        skip_tls_verify,
+        authorities,
+        client_certificates,
+        map,
+        timeout,
+    } = network.clone();
+    let mut settings = Settings {
+        insecure,
+        skip_tls_verify,
+        authorities,
+        client_certificates,
+        certificate_folders: certificate_folders(environment),
+        proxies: Proxies::from_environment(environment),
+        map,
+        total: timeout,
+        ..Settings::default()
+    };
+    // OpenSSL's variable: here, a file that cannot be read is a mistake.
+    if let Some(file) = environment.get("SSL_CERT_FILE") {
+        settings.authorities.entry(String::new()).or_default().push(file.into());
+    }
+    settings
+}
+
+/// The folders of containers-certs.d(5) and of Docker with and without root, in this order, or
+/// those that `DOCKLESS_CERTS_DIR` names.
+fn certificate_folders(environment: &Environment) -> Vec<PathBuf> {
+    if let Some(folders) = environment.get("DOCKLESS_CERTS_DIR") {
+        return std::env::split_paths(folders).collect();
+    }
+    let home = environment.home().map(|home| home.join(".config"));
+    let of = |tool: &str| {
+        let own = home.iter().map(|home| home.join(tool).join("certs.d")).collect::<Vec<_>>();
+        own.into_iter().chain([Path::new("/etc").join(tool).join("certs.d")])
+    };
+    of("containers").chain(of("docker")).collect()
 }

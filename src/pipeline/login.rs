@@ -36,7 +36,7 @@ pub fn login(request: &LoginRequest, context: &Context) -> Result<LoginChange> {
     let LoginRequest { registry, credentials, network } = request;
     let store = AuthStore::new(&context.environment, &context.commands)?;
     let client = client::client_for_login(context, registry, credentials, network);
-    runtime::run(context, async {
+    runtime::run(context, network.timeout, async {
         if !client.log_in(registry).await? {
             context.events.warn(
                 "login-unchecked",
@@ -65,7 +65,7 @@ pub fn login(request: &LoginRequest, context: &Context) -> Result<LoginChange> {
 /// They cannot be removed from where they are.
 pub fn logout(registry: &str, context: &Context) -> Result<LoginChange> {
     let store = AuthStore::new(&context.environment, &context.commands)?;
-    runtime::run(context, async {
+    runtime::run(context, None, async {
         let kept = store.forget(registry).await?;
         let anywhere = format!("{registry}/any/repository").parse().ok();
         if let Some(repository) = anywhere {

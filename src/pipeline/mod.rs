@@ -35,4 +35,4 @@ pub use request::{
 pub use schema::{config_reference, schema};
 pub use summary::PlanSummary;
 
-pub use crate::registry::Secret;
+pub use crate::registry::{ClientCertificate, Secret};

@@ -50,7 +50,7 @@ pub fn push(request: &PushRequest, context: &Context) -> Result<Produced> {
         destinations,
         is_named: false,
     };
-    runtime::run(context, run.produce(context))
+    runtime::run(context, request.project.network.timeout, run.produce(context))
 }
 
 /// The layout that PATH names, written like a base: `oci:DIR`, `oci:DIR:NAME`, `oci:DIR@sha256:…`.
@@ -123,7 +123,7 @@ fn push_layout(
         environment_prefix: None,
     };
     let client = client::client(context, &purpose)?;
-    runtime::run(context, async {
+    runtime::run(context, request.project.network.timeout, async {
         let (folder, name) = (path.to_owned(), selector.map(str::to_owned));
         let assembly = blocking(move || read_layout(folder.as_ref(), name.as_deref()))
             .await

@@ -1,13 +1,14 @@
 //! What a use case is asked for, and what it answers: plain data between the edge and the stages.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
+use std::time::Duration;
 
 use serde_json::{Value, json};
 
 use crate::oci::{Descriptor, Digest, Platform};
 use crate::publish::{ExistingTag, Published};
-use crate::registry::Secret;
+use crate::registry::{ClientCertificate, RegistryMap, Secret};
 
 /// Which project, and what of its config is overridden.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -37,6 +38,16 @@ pub struct ProjectRequest {
 pub struct NetworkRequest {
     /// Registries (`host` or `host:port`) that may be reached without TLS.
     pub insecure: BTreeSet<String>,
+    /// Registries whose certificate is not checked.
+    pub skip_tls_verify: BTreeSet<String>,
+    /// PEM files of further authorities per registry; the empty name means every registry.
+    pub authorities: BTreeMap<String, Vec<PathBuf>>,
+    /// Who we are to registries that want to know it when TLS begins.
+    pub client_certificates: BTreeMap<String, ClientCertificate>,
+    /// Which repositories are pulled from elsewhere.
+    pub map: RegistryMap,
+    /// How long the command may take.
+    pub timeout: Option<Duration>,
 }
 
 /// A user name and a password for the one registry that is pushed to.

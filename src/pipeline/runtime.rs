@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::Context;
 use crate::error::{Classified, ErrorKind, Result};
+use crate::event::Action;
 
 /// How long threads get to clean up after an interrupt.
 const GRACE: Duration = Duration::from_secs(1);
@@ -22,6 +23,48 @@ impl Classified for Interrupted {
     }
 }
 
+/// The time that `--timeout` grants is over.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("not done after {}{}", readable(*limit), while_running(running))]
+struct TimedOut {
+    limit: Duration,
+    /// What was being done.
+    running: Vec<(Action, String)>,
+}
+
+impl Classified for TimedOut {
+    fn kind(&self) -> ErrorKind {
+        ErrorKind::Failed
+    }
+
+    fn hints(&self) -> Vec<String> {
+        vec!["grant more time with `--timeout`".into()]
+    }
+
+    fn is_retryable(&self) -> bool {
+        true
+    }
+}
+
+fn while_running(running: &[(Action, String)]) -> String {
+    let describe =
+        |(action, subject): &(Action, String)| format!("{} `{subject}`", action.running());
+    match running {
+        [] => String::new(),
+        running => {
+            format!(", while {}", running.iter().map(describe).collect::<Vec<_>>().join(", "))
+        }
+    }
+}
+
+/// A time as it is written on the command line: `1h30m`, `90s`.
+fn readable(time: Duration) -> String {
+    let seconds = time.as_secs();
+    let parts = [(seconds / 3600, "h"), (seconds / 60 % 60, "m"), (seconds % 60, "s")];
+    let parts = parts.iter().filter(|(count, _)| *count > 0);
+    parts.map(|(count, unit)| format!("{count}{unit}")).collect::<Vec<_>>().concat()
+}
+
 /// The runtime could not be started.
 #[derive(Debug, thiserror::Error)]
 #[error("cannot start the threads for network access")]
@@ -35,8 +78,12 @@ impl Classified for NoRuntime {
     }
 }
 
-/// Runs the work; SIGINT, SIGTERM and SIGHUP end it early.
-pub(super) fn run<T>(context: &Context, work: impl Future<Output = Result<T>>) -> Result<T> {
+/// Runs the work; SIGINT, SIGTERM and SIGHUP end it early, and so does the end of `limit`.
+pub(super) fn run<T>(
+    context: &Context,
+    limit: Option<Duration>,
+    work: impl Future<Output = Result<T>>,
+) -> Result<T> {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(Context::threads().clamp(1, 4))
         .enable_all()
@@ -46,12 +93,19 @@ pub(super) fn run<T>(context: &Context, work: impl Future<Output = Result<T>>) -
         tokio::select! {
             biased;
             interrupted = signal() => Err(interrupted.into()),
+            late = out_of_time(context, limit) => Err(late.into()),
             result = work => result,
         }
     });
     context.cancel.cancel();
     runtime.shutdown_timeout(GRACE);
     result
+}
+
+async fn out_of_time(context: &Context, limit: Option<Duration>) -> TimedOut {
+    let Some(limit) = limit else { return std::future::pending().await };
+    context.clock.sleep(limit).await;
+    TimedOut { limit, running: context.events.running() }
 }
 
 #[cfg(unix)]
@@ -78,5 +132,27 @@ async fn signal() -> Interrupted {
     match tokio::signal::ctrl_c().await {
         Ok(()) => Interrupted { name: "Ctrl-C", kind: ErrorKind::Interrupted },
         Err(_) => std::future::pending().await,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::event::Events;
+    use crate::sys::{Environment, ManualClock};
+
+    #[test]
+    fn the_time_granted_ends_what_goes_on_for_ever() {
+        let clock = Arc::new(ManualClock::at(0));
+        let context = Context { clock, ..Context::new(Environment::of([]), Events::none()) };
+        let task = context.events.task(Action::Upload, "blob", None);
+        let limit = Some(Duration::from_secs(5430));
+        let error = run::<()>(&context, limit, std::future::pending()).unwrap_err();
+        assert_eq!(error.to_string(), "not done after 1h30m30s, while uploading `blob`");
+        assert_eq!((error.kind(), error.is_retryable()), (ErrorKind::Failed, true));
+        assert!(context.cancel.is_cancelled());
+        task.finish("");
     }
 }

@@ -7,13 +7,16 @@ use std::time::{Duration, Instant};
 use bytes::{Bytes, BytesMut};
 use reqwest::header::HeaderMap;
 use reqwest::{Request, Response, StatusCode, Url};
+use rustls::PeerIncompatible;
 
-use super::error::{Error, RootCause, TlsProblem};
+use super::error::{Error, ProxyProblem, RootCause, TlsProblem};
 use super::error_body::{ErrorBody, MAX_ERROR_BYTES};
+use super::http::{HttpClient, ProxyName};
 use super::retry::{Fault, Retry};
 use super::retry_after;
 use super::settings::StallLimits;
 use super::stall::StallTimer;
+use super::tls::UnknownAuthority;
 
 /// How often a transfer in flight is looked at.
 const LONGEST_TICK: Duration = Duration::from_millis(250);
@@ -40,7 +43,7 @@ impl Exchange {
     /// Sends a request with a body of `total` bytes; `sent` tells how many are gone so far.
     pub(super) async fn send(
         &self,
-        client: &reqwest::Client,
+        client: &HttpClient,
         request: Request,
         total: u64,
         sent: &(dyn Fn() -> u64 + Send + Sync),
@@ -49,12 +52,12 @@ impl Exchange {
         let (mut seen, mut at) = (0, Instant::now());
         let mut ticks = tokio::time::interval(tick(&self.limits));
         ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-        let answer = client.execute(request);
+        let answer = client.requests.execute(request);
         tokio::pin!(answer);
         let response = loop {
             tokio::select! {
                 biased;
-                answer = &mut answer => break answer.map_err(|error| self.classify(error))?,
+                answer = &mut answer => break answer.map_err(|error| self.classify(client, error))?,
                 _ = ticks.tick() => {
                     let (now_sent, now) = (sent(), Instant::now());
                     timer.observe(now - at, now_sent - seen).map_err(|stall| {
@@ -68,6 +71,11 @@ impl Exchange {
                 }
             }
         };
+        if let Some(proxy) = client.proxy.as_ref().filter(|_| response.status() == 407) {
+            let source = RootCause::new("407 Proxy Authentication Required");
+            return Err(self.proxy_fault(proxy, ProxyProblem::Login, source));
+        }
+        client.note_answer();
         Ok(Answer {
             response,
             action: self.action.clone(),
@@ -78,7 +86,7 @@ impl Exchange {
     }
 
     /// Says what kind of failure the network had.
-    fn classify(&self, error: reqwest::Error) -> Fault {
+    fn classify(&self, client: &HttpClient, error: reqwest::Error) -> Fault {
         let (action, host) = (self.action.clone(), self.host.clone());
         let error = error.without_url();
         let source = RootCause::of(&error);
@@ -86,12 +94,44 @@ impl Exchange {
             return Fault::permanent(Error::Protocol { action, host, reason: source.to_string() });
         }
         if !error.is_connect() {
+            if client.is_refused() {
+                // With TLS 1.3 a server refuses us after the handshake, and by then nobody tells
+                // why the connection ended: a second try tells it from an accident.
+                let problem = TlsProblem::Identity { was_given: client.has_identity() };
+                let retry = if client.note_hang_up() { Retry::Never } else { Retry::Once };
+                return Fault::new(Error::Tls { action, host, problem, source }, retry);
+            }
             return Fault::transient(Error::ConnectionLost { action, host, source });
         }
-        if let Some(problem) = tls_problem(&error) {
+        if let Some(error) = tls_error(&error) {
+            let (problem, source) = tls_problem(error, client.has_identity());
             return Fault::permanent(Error::Tls { action, host, problem, source });
         }
-        Fault::new(Error::Unreachable { action, host, source }, Retry::Few)
+        let Some(proxy) = &client.proxy else {
+            return Fault::new(Error::Unreachable { action, host, source }, Retry::Few);
+        };
+        // The type of this error is private to `hyper-util`; only its text tells.
+        let problem = if source.to_string().contains("proxy authorization required") {
+            ProxyProblem::Login
+        } else if source.to_string().starts_with("tunnel error") {
+            ProxyProblem::Refused
+        } else {
+            ProxyProblem::Unreachable
+        };
+        self.proxy_fault(proxy, problem, source)
+    }
+
+    fn proxy_fault(&self, proxy: &ProxyName, problem: ProxyProblem, source: RootCause) -> Fault {
+        let error = Error::Proxy {
+            action: self.action.clone(),
+            host: self.host.clone(),
+            proxy: proxy.host.clone(),
+            variable: proxy.variable,
+            problem,
+            source,
+        };
+        let retry = if problem == ProxyProblem::Login { Retry::Never } else { Retry::Few };
+        Fault::new(error, retry)
     }
 }
 
@@ -237,13 +277,13 @@ fn tick(limits: &StallLimits) -> Duration {
 
 /// What TLS found wrong, when it was TLS that failed. Its errors hide inside of `io::Error`s, whose
 /// `source` skips what they hold.
-fn tls_problem(error: &(dyn StdError + 'static)) -> Option<TlsProblem> {
+fn tls_error<'a>(error: &'a (dyn StdError + 'static)) -> Option<&'a rustls::Error> {
     let mut next = Some(error);
     while let Some(error) = next {
         let mut inner = Some(error);
         while let Some(error) = inner {
             if let Some(error) = error.downcast_ref::<rustls::Error>() {
-                return Some(problem_of(error));
+                return Some(error);
             }
             let io = error.downcast_ref::<io::Error>().and_then(io::Error::get_ref);
             inner = io.map(|error| error as &(dyn StdError + 'static));
@@ -253,20 +293,49 @@ fn tls_problem(error: &(dyn StdError + 'static)) -> Option<TlsProblem> {
     None
 }
 
-fn problem_of(error: &rustls::Error) -> TlsProblem {
+/// What people call it, and what TLS says.
+fn tls_problem(error: &rustls::Error, has_identity: bool) -> (TlsProblem, RootCause) {
     use rustls::CertificateError as Certificate;
-    let rustls::Error::InvalidCertificate(certificate) = error else {
-        return TlsProblem::Handshake;
-    };
-    match certificate {
-        Certificate::UnknownIssuer => TlsProblem::UnknownAuthority,
-        Certificate::Expired
-        | Certificate::ExpiredContext { .. }
-        | Certificate::NotValidYet
-        | Certificate::NotValidYetContext { .. } => TlsProblem::NotValidNow,
-        Certificate::NotValidForName | Certificate::NotValidForNameContext { .. } => {
-            TlsProblem::OtherName
+    use rustls::{AlertDescription as Alert, Error as Tls, OtherError};
+
+    let problem = match error {
+        Tls::InvalidCertificate(Certificate::Other(OtherError(unknown))) => {
+            let Some(unknown) = unknown.downcast_ref::<UnknownAuthority>() else {
+                return (TlsProblem::Certificate, RootCause::of(unknown.as_ref()));
+            };
+            let problem = if unknown.is_self_signed {
+                TlsProblem::SelfSigned
+            } else {
+                TlsProblem::UnknownAuthority { issuer: unknown.issuer.clone() }
+            };
+            return (problem, RootCause::of(unknown));
         }
-        _ => TlsProblem::Certificate,
-    }
+        Tls::InvalidCertificate(Certificate::Expired | Certificate::ExpiredContext { .. }) => {
+            TlsProblem::Expired
+        }
+        Tls::InvalidCertificate(
+            Certificate::NotValidYet | Certificate::NotValidYetContext { .. },
+        ) => TlsProblem::NotYetValid,
+        Tls::InvalidCertificate(
+            Certificate::NotValidForName | Certificate::NotValidForNameContext { .. },
+        ) => TlsProblem::OtherName,
+        Tls::InvalidCertificate(_) => TlsProblem::Certificate,
+        Tls::InvalidMessage(_) => TlsProblem::NotTls,
+        Tls::PeerIncompatible(PeerIncompatible::ServerDoesNotSupportTls12Or13)
+        | Tls::AlertReceived(Alert::ProtocolVersion) => TlsProblem::OldVersion,
+        // Before TLS 1.3 there was no alert of its own for a certificate that is missing.
+        Tls::AlertReceived(
+            Alert::CertificateRequired
+            | Alert::NoCertificate
+            | Alert::BadCertificate
+            | Alert::UnsupportedCertificate
+            | Alert::CertificateRevoked
+            | Alert::CertificateExpired
+            | Alert::CertificateUnknown
+            | Alert::UnknownCA
+            | Alert::AccessDenied,
+        ) => TlsProblem::Identity { was_given: has_identity },
+        _ => TlsProblem::Handshake,
+    };
+    (problem, RootCause::of(error))
 }

@@ -2,34 +2,73 @@
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
-use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
 
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
-use reqwest::{Certificate, Url};
+use reqwest::{Proxy, Url};
 
 use super::address::{Reach, reach};
+use super::certificates::Certificates;
 use super::error::{Error, RootCause};
 use super::lock::lock;
-use super::origin::{Origin, is_loopback, literal_address};
+use super::origin::{Origin, literal_address};
 use super::settings::Settings;
+use super::tls::{self, Introduction};
 
-/// The HTTP clients of a run: one for ordinary hosts, one for each host with settings of its own.
+/// The HTTP clients of a run: one for each origin, and for how far its addresses may reach.
 #[derive(Debug)]
 pub(super) struct HttpClients {
     settings: Settings,
-    built: Mutex<BTreeMap<Profile, reqwest::Client>>,
+    built: Mutex<BTreeMap<(Origin, Reach), HttpClient>>,
     /// How far the addresses of registries reach, seen from here.
     reaches: Mutex<BTreeMap<Origin, Reach>>,
 }
 
-/// What sets one client apart from another.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-struct Profile {
-    /// The host, when the settings say something about it.
-    special: Option<String>,
-    /// Requests to this machine never go through a proxy.
-    is_loopback: bool,
-    farthest: Reach,
+/// A client for one origin, and what has to be known when it fails.
+#[derive(Debug, Clone)]
+pub(super) struct HttpClient {
+    pub(super) requests: reqwest::Client,
+    /// The proxy that it goes through.
+    pub(super) proxy: Option<ProxyName>,
+    /// Whom TLS says we are; none where there is no TLS.
+    pub(super) introduction: Option<Arc<Introduction>>,
+    /// Whether the origin ever answered.
+    has_answered: Arc<AtomicBool>,
+    /// Whether it hung up on us once, as somebody who does not know us.
+    has_hung_up: Arc<AtomicBool>,
+}
+
+impl HttpClient {
+    /// Whether we have a certificate that says who we are.
+    pub(super) fn has_identity(&self) -> bool {
+        self.introduction.as_ref().is_some_and(|introduction| introduction.has_identity())
+    }
+
+    /// Whether the origin wanted to know who we are, and has not answered since.
+    pub(super) fn is_refused(&self) -> bool {
+        let was_asked = self.introduction.as_ref().is_some_and(|ours| ours.was_asked());
+        was_asked && !self.has_answered.load(Ordering::Relaxed)
+    }
+
+    /// The origin hung up; says whether it did so before.
+    pub(super) fn note_hang_up(&self) -> bool {
+        self.has_hung_up.swap(true, Ordering::Relaxed)
+    }
+
+    /// The origin answered.
+    pub(super) fn note_answer(&self) {
+        self.has_answered.store(true, Ordering::Relaxed);
+    }
+}
+
+/// A proxy as it is shown to people.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct ProxyName {
+    /// `host:port`.
+    pub(super) host: String,
+    /// The variable that names it.
+    pub(super) variable: &'static str,
 }
 
 impl HttpClients {
@@ -45,24 +84,17 @@ impl HttpClients {
 
     /// The client for a URL that may call addresses up to `farthest` from the public internet:
     /// `Public` for those only, `Private` for private ones too, `Forbidden` for all.
-    pub(super) fn client(&self, url: &Url, farthest: Reach) -> Result<reqwest::Client, Error> {
-        let host = url.host_str().unwrap_or_default();
-        let with_port = url.port().map_or_else(|| host.to_owned(), |port| format!("{host}:{port}"));
-        let is_special = |name: &str| {
-            self.settings.certificates.contains_key(name)
-                || self.settings.skip_tls_verify.contains(name)
-        };
-        let special = is_special(&with_port).then(|| with_port.clone());
-        let profile = Profile { special, is_loopback: is_loopback(&with_port), farthest };
+    pub(super) fn client(&self, url: &Url, farthest: Reach) -> Result<HttpClient, Error> {
+        let origin = Origin::of(url).ok_or_else(|| Error::Settings {
+            host: url.host_str().unwrap_or_default().to_owned(),
+            reason: format!("`{}` is no scheme of registries", url.scheme()),
+        })?;
         let mut built = lock(&self.built);
-        if let Some(client) = built.get(&profile) {
+        if let Some(client) = built.get(&(origin.clone(), farthest)) {
             return Ok(client.clone());
         }
-        let client = self.build(&profile).map_err(|error| Error::Settings {
-            host: with_port,
-            reason: RootCause::of(&error).to_string(),
-        })?;
-        built.insert(profile, client.clone());
+        let client = self.build(&origin, farthest)?;
+        built.insert((origin, farthest), client.clone());
         Ok(client)
     }
 
@@ -70,6 +102,11 @@ impl HttpClients {
     /// anywhere, another host in the private network only when the registry is in one itself.
     pub(super) async fn farthest(&self, home: &Origin, url: &Url) -> Reach {
         if Origin::of(url).is_some_and(|origin| origin.host() == home.host()) {
+            return Reach::Forbidden;
+        }
+        // A proxy resolves names for us: what they are here says nothing.
+        let is_proxied = |origin| self.settings.proxies.of(&origin).is_some();
+        if is_name(url) && Origin::of(url).is_some_and(is_proxied) {
             return Reach::Forbidden;
         }
         let known = lock(&self.reaches).get(home).copied();
@@ -81,30 +118,47 @@ impl HttpClients {
         reach
     }
 
-    fn build(&self, profile: &Profile) -> reqwest::Result<reqwest::Client> {
-        let mut certificates = Vec::new();
-        for name in [Some(""), profile.special.as_deref()].into_iter().flatten() {
-            if let Some(pem) = self.settings.certificates.get(name) {
-                certificates.extend(Certificate::from_pem_bundle(pem)?);
-            }
+    fn build(&self, origin: &Origin, farthest: Reach) -> Result<HttpClient, Error> {
+        let settings = &self.settings;
+        let names = origin.names();
+        let unusable = |error: &(dyn std::error::Error + 'static)| Error::Settings {
+            host: names.first().cloned().unwrap_or_default(),
+            reason: RootCause::of(error).to_string(),
+        };
+        let proxy = settings.proxies.of(origin);
+        let proxy_url = proxy.map(super::proxy::Proxy::url).transpose()?;
+        let needs_tls = proxy_url.as_ref().is_some_and(|url| url.scheme() == "https");
+        let mut builder = self.builder();
+        let mut introduction = None;
+        if origin.is_plain() && !needs_tls {
+            builder = builder.tls_certs_only([]);
+        } else {
+            let certificates = Certificates::load(settings, &names)?;
+            let is_checked = !names.iter().any(|name| settings.skip_tls_verify.contains(name));
+            let (config, ours) =
+                tls::config(certificates, is_checked).map_err(|error| unusable(&error))?;
+            builder = builder.tls_backend_preconfigured(config);
+            introduction = Some(ours);
         }
-        let attempt = self.builder(profile).tls_certs_merge(certificates.clone()).build();
-        if attempt.is_ok() {
-            return attempt;
+        // A proxy resolves names for us, and is itself wherever the user says.
+        let farthest = if proxy.is_some() { Reach::Forbidden } else { farthest };
+        builder = builder.no_proxy().dns_resolver(Guarded { farthest });
+        if let Some(url) = &proxy_url {
+            builder = builder.proxy(Proxy::all(url.clone()).map_err(|error| unusable(&error))?);
         }
-        // A machine without a CA bundle (a slim container): trust Mozilla's roots.
-        for root in webpki_root_certs::TLS_SERVER_ROOT_CERTS {
-            certificates.push(Certificate::from_der(root)?);
-        }
-        self.builder(profile).tls_certs_only(certificates).build()
+        let proxy = proxy
+            .zip(proxy_url)
+            .map(|(proxy, url)| ProxyName { host: host_and_port(&url), variable: proxy.variable });
+        let requests = builder.build().map_err(|error| unusable(&error))?;
+        let (has_answered, has_hung_up) = (Arc::default(), Arc::default());
+        Ok(HttpClient { requests, proxy, introduction, has_answered, has_hung_up })
     }
 
-    fn builder(&self, profile: &Profile) -> reqwest::ClientBuilder {
-        let settings = &self.settings;
+    fn builder(&self) -> reqwest::ClientBuilder {
         // Decompression is off whatever features other crates switch on: digests are of the bytes
         // as stored. Redirects, retries and time limits are ours.
-        let mut builder = reqwest::Client::builder()
-            .user_agent(&settings.user_agent)
+        reqwest::Client::builder()
+            .user_agent(&self.settings.user_agent)
             .redirect(reqwest::redirect::Policy::none())
             .retry(reqwest::retry::never())
             .referer(false)
@@ -112,16 +166,17 @@ impl HttpClients {
             .no_brotli()
             .no_zstd()
             .no_deflate()
-            .connect_timeout(settings.connect_timeout)
-            .dns_resolver(Guarded { farthest: profile.farthest });
-        if profile.is_loopback {
-            builder = builder.no_proxy();
-        }
-        if profile.special.as_ref().is_some_and(|host| settings.skip_tls_verify.contains(host)) {
-            builder = builder.tls_danger_accept_invalid_certs(true);
-        }
-        builder
+            .connect_timeout(self.settings.connect_timeout)
     }
+}
+
+fn host_and_port(url: &Url) -> String {
+    let host = url.host_str().unwrap_or_default();
+    url.port_or_known_default().map_or_else(|| host.to_owned(), |port| format!("{host}:{port}"))
+}
+
+fn is_name(url: &Url) -> bool {
+    url.host_str().and_then(literal_address).is_none()
 }
 
 /// Whether a host may be called; names are decided when they are resolved.
@@ -193,20 +248,5 @@ mod tests {
             let resolved = Guarded { farthest }.resolve("localhost".parse().unwrap()).await;
             assert_eq!(resolved.is_ok(), is_allowed);
         }
-    }
-
-    #[test]
-    fn certificates_that_are_none_are_reported() {
-        let certificates = BTreeMap::from([(
-            "r.io".into(),
-            b"-----BEGIN CERTIFICATE-----\nxx\n-----END CERTIFICATE-----\n".to_vec(),
-        )]);
-        let clients = HttpClients::new(Settings { certificates, ..Settings::default() });
-        let url = |text| Url::parse(text).unwrap();
-        assert!(matches!(
-            clients.client(&url("https://r.io/"), Reach::Forbidden),
-            Err(Error::Settings { host, .. }) if host == "r.io"
-        ));
-        assert!(clients.client(&url("https://other.io/"), Reach::Forbidden).is_ok());
     }
 }

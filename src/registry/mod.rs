@@ -6,6 +6,9 @@
 //! - `retry.rs`, `retry_after.rs`: which failures are tried again, and after how long
 //! - `stall.rs`: when a connection that still stands is dead
 //! - `redirect.rs`, `origin.rs`, `address.rs`: where a registry may send us, and with what
+//! - `http.rs`, `proxy.rs`: the way to a host
+//! - `certificates.rs`, `tls.rs`, `issuer.rs`: whom we trust, and who we are to them
+//! - `map.rs`: what is pulled from elsewhere
 //! - `challenge.rs`, `token.rs`, `auth.rs`: how we say who we are
 //! - `keychain.rs`, `keychains/`: where credentials come from
 //! - `cures.rs`, `host_pattern.rs`: what helps at which registry
@@ -19,6 +22,7 @@
 
 mod address;
 mod auth;
+mod certificates;
 mod challenge;
 mod create_repository;
 mod cures;
@@ -29,13 +33,16 @@ mod error_body;
 mod exchange;
 mod host_pattern;
 mod http;
+mod issuer;
 mod keychain;
 pub mod keychains;
 mod limit;
 mod lock;
 mod login;
 mod manifests;
+mod map;
 mod origin;
+mod proxy;
 mod redirect;
 mod referrers;
 mod retry;
@@ -44,6 +51,7 @@ mod rights;
 mod secret;
 mod settings;
 mod stall;
+mod tls;
 mod token;
 mod transport;
 mod upload;
@@ -54,10 +62,12 @@ use std::sync::Arc;
 use bytes::Bytes;
 use tokio::io::AsyncRead;
 
-pub use self::error::{Error, Login, RootCause, TlsProblem};
+pub use self::error::{Error, Login, ProxyProblem, RootCause, TlsProblem};
 pub use self::keychain::{Credential, Keychain, Lookup, Sources};
+pub use self::map::RegistryMap;
+pub use self::proxy::Proxies;
 pub use self::secret::Secret;
-pub use self::settings::{Settings, StallLimits};
+pub use self::settings::{ClientCertificate, Settings, StallLimits};
 pub use self::upload::SpareUpload;
 
 use self::auth::Authenticator;
@@ -65,6 +75,7 @@ use self::download::Download;
 use self::endpoint::Right;
 use self::http::HttpClients;
 use self::limit::Limits;
+use self::map::Mapping;
 use self::retry::Patience;
 use self::transport::{Memory, Transport};
 use self::upload::Upload;
@@ -77,6 +88,7 @@ use crate::sys::Clock;
 #[derive(Debug, Clone)]
 pub struct Client {
     transport: Arc<Transport>,
+    mapping: Arc<Mapping>,
 }
 
 /// What a client is made of.
@@ -157,7 +169,8 @@ pub type BlobReader = Box<dyn AsyncRead + Send + Unpin>;
 impl Client {
     /// A client that has not spoken to anybody yet.
     pub fn new(options: ClientOptions) -> Self {
-        let ClientOptions { settings, keychains, events, clock } = options;
+        let ClientOptions { mut settings, keychains, events, clock } = options;
+        let mapping = Mapping::new(std::mem::take(&mut settings.map));
         let patience =
             Patience::new(clock.clone(), events.clone(), settings.patience, settings.total);
         let transport = Transport {
@@ -169,7 +182,16 @@ impl Client {
             events,
             clock,
         };
-        Self { transport: Arc::new(transport) }
+        Self { transport: Arc::new(transport), mapping: Arc::new(mapping) }
+    }
+
+    /// The repository that is pulled from when this one is meant: itself, unless it is mapped.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Settings`] when the map makes no repository of it.
+    pub fn source_of(&self, repository: &Repository) -> Result<Repository> {
+        Ok(self.mapping.source_of(repository, &self.transport.events)?)
     }
 
     /// Asks what a tag or digest is (`HEAD`); `None` when there is no such manifest.

@@ -5,6 +5,10 @@ use std::net::IpAddr;
 
 use reqwest::Url;
 
+/// Docker Hub as images name it, and the host that serves its API.
+const DOCKER_HUB: &str = "docker.io";
+const DOCKER_HUB_API: &str = "registry-1.docker.io";
+
 /// Where a request goes. Two origins are equal only in all three parts (default ports filled in).
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Origin {
@@ -36,6 +40,14 @@ impl Origin {
         self.port
     }
 
+    /// The names by which settings may call the host: with a default port as without it.
+    pub(super) fn names(&self) -> Vec<String> {
+        let host = if self.host == DOCKER_HUB_API { DOCKER_HUB } else { &self.host };
+        let with_port = format!("{host}:{}", self.port);
+        let is_default = self.port == if self.is_plain() { 80 } else { 443 };
+        if is_default { vec![host.to_owned(), with_port] } else { vec![with_port] }
+    }
+
     /// The host without port; IPv6 addresses stand in brackets.
     pub(super) fn host(&self) -> &str {
         &self.host
@@ -50,7 +62,7 @@ impl fmt::Display for Origin {
 
 /// The host that serves a registry: Docker Hub's API has another name than its images.
 pub(super) fn api_host(registry: &str) -> &str {
-    if registry == "docker.io" { "registry-1.docker.io" } else { registry }
+    if registry == DOCKER_HUB { DOCKER_HUB_API } else { registry }
 }
 
 /// The root of a registry's API; `None` when the name is no host.
@@ -91,6 +103,21 @@ mod tests {
             ("file:///etc/passwd", None),
         ] {
             assert_eq!(origin(url).as_deref(), expected, "{url}");
+        }
+    }
+
+    #[test]
+    fn settings_call_a_host_by_the_names_that_references_use() {
+        for (url, names) in [
+            ("https://r.io/v2/", vec!["r.io", "r.io:443"]),
+            ("https://r.io:5000/", vec!["r.io:5000"]),
+            ("http://r.io/", vec!["r.io", "r.io:80"]),
+            ("http://r.io:443/", vec!["r.io:443"]),
+            ("https://[fd00::1]:5000/", vec!["[fd00::1]:5000"]),
+            ("https://registry-1.docker.io/", vec!["docker.io", "docker.io:443"]),
+        ] {
+            let origin = Origin::of(&Url::parse(url).unwrap()).unwrap();
+            assert_eq!(origin.names(), names, "{url}");
         }
     }
 

@@ -1,7 +1,11 @@
 //! What the machine says about the network: never part of a project's file.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
 use std::time::Duration;
+
+use super::map::RegistryMap;
+use super::proxy::Proxies;
 
 /// How to reach registries.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -11,7 +15,15 @@ pub struct Settings {
     /// Registries whose certificate is not checked.
     pub skip_tls_verify: BTreeSet<String>,
     /// PEM files of further authorities per registry; the empty name means every registry.
-    pub certificates: BTreeMap<String, Vec<u8>>,
+    pub authorities: BTreeMap<String, Vec<PathBuf>>,
+    /// Who we are to registries that want to know it when TLS begins.
+    pub client_certificates: BTreeMap<String, ClientCertificate>,
+    /// Folders with one folder per registry (`certs.d`): the first that has it counts.
+    pub certificate_folders: Vec<PathBuf>,
+    /// Whom requests go through.
+    pub proxies: Proxies,
+    /// Which repositories are pulled from elsewhere.
+    pub map: RegistryMap,
     /// What we call ourselves.
     pub user_agent: String,
     /// How long connecting may take.
@@ -24,6 +36,15 @@ pub struct Settings {
     pub total: Option<Duration>,
     /// How many reads, and how many writes, go to one registry at once.
     pub concurrency: usize,
+}
+
+/// A certificate that says who we are: PEM files.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ClientCertificate {
+    /// The certificate, then those of the authorities between it and the root.
+    pub certificate: PathBuf,
+    /// Its private key, not encrypted.
+    pub key: PathBuf,
 }
 
 /// When a transfer counts as dead.
@@ -45,7 +66,11 @@ impl Default for Settings {
         Self {
             insecure: BTreeSet::new(),
             skip_tls_verify: BTreeSet::new(),
-            certificates: BTreeMap::new(),
+            authorities: BTreeMap::new(),
+            client_certificates: BTreeMap::new(),
+            certificate_folders: Vec::new(),
+            proxies: Proxies::default(),
+            map: RegistryMap::default(),
             user_agent: concat!("dockless/", env!("CARGO_PKG_VERSION")).into(),
             connect_timeout: Duration::from_secs(10),
             stall: StallLimits::default(),

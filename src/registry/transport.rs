@@ -15,10 +15,10 @@ use reqwest::{Request, Url};
 
 use super::auth::{Authenticator, Grant, Wanted};
 use super::endpoint::{Endpoint, Place};
-use super::error::{Error, Login, TlsProblem};
+use super::error::{Error, Login, ProxyProblem, TlsProblem};
 use super::error_body::clean;
 use super::exchange::{Answer, Exchange};
-use super::http::{HttpClients, is_allowed};
+use super::http::{HttpClient, HttpClients, is_allowed};
 use super::limit::{Direction, Limits};
 use super::lock::lock;
 use super::origin::{Origin, api_root, is_loopback};
@@ -128,7 +128,7 @@ impl Transport {
         };
         if is_suspicious {
             let encrypted = self.with_login(call, "https").await;
-            if encrypted.as_ref().err().is_none_or(is_about_a_certificate) {
+            if encrypted.as_ref().err().is_none_or(is_about_tls) {
                 lock(&self.memory.schemes).insert(registry.to_owned(), "https");
                 return encrypted;
             }
@@ -288,7 +288,11 @@ impl Transport {
     /// A registry that answered a moment ago and is gone now will probably be back.
     fn if_it_answered_before(&self, origin: Option<&Origin>, fault: Fault) -> Fault {
         let answered = origin.is_some_and(|origin| lock(&self.memory.answered).contains(origin));
-        if answered && matches!(*fault.error, Error::Unreachable { .. }) {
+        let is_gone = match &*fault.error {
+            Error::Proxy { problem, .. } => *problem != ProxyProblem::Login,
+            error => matches!(error, Error::Unreachable { .. }),
+        };
+        if answered && is_gone {
             return Fault { retry: Retry::BackOff, ..fault };
         }
         fault
@@ -316,7 +320,7 @@ impl Transport {
 /// sending it failed.
 async fn send_content(
     exchange: &Exchange,
-    client: &reqwest::Client,
+    client: &HttpClient,
     mut request: Request,
     content: &dyn Content,
 ) -> Result<Answer, Fault> {
@@ -358,9 +362,13 @@ fn is_damaged(source: &std::io::Error) -> bool {
     matches!(error, Some(Error::WrongDigest { .. } | Error::WrongSize { .. }))
 }
 
-/// Whether it was TLS that answered, though with a certificate that we do not trust.
-fn is_about_a_certificate(fault: &Fault) -> bool {
-    matches!(&*fault.error, Error::Tls { problem, .. } if *problem != TlsProblem::Handshake)
+/// Whether it was TLS that answered, though we do not come together, or we did not get that far by
+/// a mistake in the settings.
+fn is_about_tls(fault: &Fault) -> bool {
+    match &*fault.error {
+        Error::Tls { problem, .. } => *problem != TlsProblem::NotTls,
+        error => matches!(error, Error::Settings { .. }),
+    }
 }
 
 /// The registry by the name people know; another host by its own.

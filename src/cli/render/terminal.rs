@@ -6,7 +6,7 @@ use std::time::Duration;
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 
 use super::plain::Plain;
-use super::wording::{clean, running};
+use super::wording::clean;
 use super::{Renderer, write_line};
 use crate::event::Event;
 
@@ -51,7 +51,7 @@ impl Renderer for Terminal {
     fn show(&mut self, event: Event) {
         match &event {
             Event::TaskStarted { id, action, subject, total_bytes } => {
-                self.start(*id, subject, running(*action), *total_bytes);
+                self.start(*id, subject, action.running(), *total_bytes);
             }
             Event::TaskProgress { id, bytes } => {
                 if let Some(bar) = self.tasks.get(id) {
@@ -149,8 +149,8 @@ mod tests {
     #[test]
     fn both_styles_are_valid() {
         let mut terminal = Terminal::new(true);
-        terminal.start(0, "a", running(Action::Pack), Some(3));
-        terminal.start(1, "b", running(Action::Pack), None);
+        terminal.start(0, "a", Action::Pack.running(), Some(3));
+        terminal.start(1, "b", Action::Pack.running(), None);
         terminal.finish();
         assert_eq!(terminal.tasks.len(), 2);
     }

@@ -2,21 +2,6 @@
 
 use crate::event::{Action, Outcome};
 
-/// The action while it runs.
-pub(super) fn running(action: Action) -> &'static str {
-    match action {
-        Action::Resolve => "resolving",
-        Action::Inspect => "inspecting",
-        Action::List => "listing",
-        Action::Pack => "packing",
-        Action::Download => "downloading",
-        Action::Upload => "uploading",
-        Action::Write => "writing",
-        Action::Publish => "publishing",
-        Action::Load => "loading",
-    }
-}
-
 /// The action once it ended.
 pub(super) fn ended(action: Action, outcome: Outcome) -> &'static str {
     match (outcome, action) {

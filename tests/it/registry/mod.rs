@@ -4,6 +4,7 @@ mod blobs;
 mod faults;
 mod login;
 mod manifests;
+mod network;
 mod origins;
 mod referrers;
 

@@ -1,8 +1,6 @@
 //! Where a registry may send us, and with what.
 
-use std::collections::{BTreeMap, BTreeSet};
-
-use dockless::registry::{Error as RegistryError, Settings, TlsProblem};
+use dockless::registry::Error as RegistryError;
 
 use super::super::support::fault_proxy::{Fault, FaultProxy, status};
 use super::super::support::registry::Registry;
@@ -107,29 +105,4 @@ async fn an_upload_follows_a_redirect_with_its_body() {
     story.push(&reference).await.unwrap();
     assert!(proxy.is_exhausted());
     story.assert_pushed(&registry, &reference).await;
-}
-
-#[tokio::test]
-async fn tls_is_found_on_loopback_and_never_taken_on_trust() {
-    let (registry, certificate) = Registry::start_with_tls();
-    let host = registry.host();
-    let reference = repository(&host, "a").at_tag("v1");
-    let trusting = Settings {
-        certificates: BTreeMap::from([(host.clone(), certificate)]),
-        ..Settings::default()
-    };
-    let careless =
-        Settings { skip_tls_verify: BTreeSet::from([host.clone()]), ..Settings::default() };
-    for settings in [trusting, careless] {
-        let story = Story::with(settings, Vec::new());
-        story.push(&reference).await.unwrap();
-        assert_eq!(story.client.fetch_manifest(&reference).await.unwrap().bytes, story.manifest());
-    }
-    let story = Story::new();
-    let error = story.client.fetch_manifest(&reference).await.unwrap_err();
-    assert!(
-        matches!(cause(&error), RegistryError::Tls { problem: TlsProblem::UnknownAuthority, .. }),
-        "{error}"
-    );
-    assert_eq!(story.clock.waits(), []);
 }

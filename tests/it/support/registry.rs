@@ -7,6 +7,8 @@ use std::process::{Child, Command, Stdio};
 
 use tempfile::TempDir;
 
+use super::authority::Pair;
+
 /// The user of registries with a password.
 pub(crate) const USERNAME: &str = "bob";
 /// The password of that user.
@@ -19,7 +21,7 @@ const HTPASSWD: &str = "bob:$2b$04$mn1MEn.QXDdNiyZBjAvH9uVzxHo/sOKZabIxG8lrgIzws
 pub(crate) struct Registry {
     process: Child,
     port: u16,
-    folder: TempDir,
+    _folder: TempDir,
 }
 
 impl Registry {
@@ -34,22 +36,17 @@ impl Registry {
         Self::start_with(auth, |folder| fs::write(folder.join("htpasswd"), HTPASSWD).unwrap())
     }
 
-    /// A registry that speaks TLS, and the PEM file of the certificate that it signed itself.
-    pub(crate) fn start_with_tls() -> (Self, Vec<u8>) {
-        let tls = "  tls: {certificate: FOLDER/cert.pem, key: FOLDER/key.pem}\n";
-        let registry = Self::start_with(tls, |folder| {
-            let output = Command::new("openssl")
-                .args(["req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256"])
-                .args(["-nodes", "-days", "2", "-subj", "/CN=test", "-keyout", "key.pem"])
-                .args(["-addext", "subjectAltName=IP:127.0.0.1", "-out", "cert.pem"])
-                .args(["-addext", "basicConstraints=critical,CA:FALSE"])
-                .current_dir(folder)
-                .output()
-                .expect("openssl is installed");
-            assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-        });
-        let certificate = fs::read(registry.folder.path().join("cert.pem")).unwrap();
-        (registry, certificate)
+    /// A registry that speaks TLS, and lets in whom these authorities vouch for, when there are any.
+    pub(crate) fn start_with_tls(own: &Pair, clients: Option<&Path>) -> Self {
+        let Pair { certificate, key } = own;
+        let clients = clients.map(|file| format!(", clientcas: [{}]", file.display()));
+        let tls = format!(
+            "  tls: {{certificate: {}, key: {}{}}}\n",
+            certificate.display(),
+            key.display(),
+            clients.unwrap_or_default()
+        );
+        Self::start_with(&tls, |_| {})
     }
 
     /// `extra` follows the `http` section of the configuration; `FOLDER` in it is the data folder.
@@ -86,7 +83,7 @@ impl Registry {
             .unwrap_or_else(|| panic!("docker-registry did not start:\n{said}"));
         // It must be able to go on writing.
         std::thread::spawn(move || lines.map_while(Result::ok).for_each(drop));
-        Self { process, port, folder }
+        Self { process, port, _folder: folder }
     }
 
     /// `127.0.0.1:port`.

@@ -1,0 +1,208 @@
+//! Says which certificates of servers are good, and as exactly as possible why one is not.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::client::{ResolvesClientCert, verify_server_name};
+use rustls::crypto::{CryptoProvider, aws_lc_rs};
+use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
+use rustls::server::ParsedCertificate;
+use rustls::sign::CertifiedKey;
+use rustls::{
+    CertificateError, ClientConfig, DigitallySignedStruct, Error, OtherError, SignatureScheme,
+};
+use rustls_platform_verifier::Verifier;
+
+use super::certificates::Certificates;
+use super::issuer::{Names, names};
+
+/// Nobody whom we trust signed a certificate.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("nobody who is trusted here signed it")]
+pub(super) struct UnknownAuthority {
+    /// Who signed the last certificate that the server showed, by their own account.
+    pub(super) issuer: Option<String>,
+    /// Whether the certificate is its own authority.
+    pub(super) is_self_signed: bool,
+}
+
+/// Says who we are to a server that asks, and remembers that it did.
+#[derive(Debug)]
+pub(super) struct Introduction {
+    key: Option<Arc<CertifiedKey>>,
+    was_asked: AtomicBool,
+}
+
+impl Introduction {
+    /// Whether there is anything to say.
+    pub(super) fn has_identity(&self) -> bool {
+        self.key.is_some()
+    }
+
+    /// Whether the server asked.
+    pub(super) fn was_asked(&self) -> bool {
+        self.was_asked.load(Ordering::Relaxed)
+    }
+}
+
+impl ResolvesClientCert for Introduction {
+    fn resolve(&self, _: &[&[u8]], _: &[SignatureScheme]) -> Option<Arc<CertifiedKey>> {
+        self.was_asked.store(true, Ordering::Relaxed);
+        self.key.clone()
+    }
+
+    fn has_certs(&self) -> bool {
+        self.has_identity()
+    }
+}
+
+/// How TLS is spoken with a host; `is_checked` is whether its certificate matters.
+pub(super) fn config(
+    certificates: Certificates,
+    is_checked: bool,
+) -> Result<(ClientConfig, Arc<Introduction>), Error> {
+    let provider = Arc::new(aws_lc_rs::default_provider());
+    let Certificates { authorities, identity } = certificates;
+    let verifier: Arc<dyn ServerCertVerifier> = if is_checked {
+        let system = system_verifier(&authorities, &provider)?;
+        Arc::new(Explaining { system, known: authorities })
+    } else {
+        Arc::new(Careless(provider.clone()))
+    };
+    let introduction = Arc::new(Introduction { key: identity, was_asked: AtomicBool::new(false) });
+    let mut config = ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()?
+        .dangerous()
+        .with_custom_certificate_verifier(verifier)
+        .with_client_cert_resolver(introduction.clone());
+    config.alpn_protocols = vec!["h2".into(), "http/1.1".into()];
+    Ok((config, introduction))
+}
+
+/// What the machine trusts, and these authorities. A machine without authorities of its own (a slim
+/// container) trusts Mozilla's.
+fn system_verifier(
+    authorities: &[CertificateDer<'static>],
+    provider: &Arc<CryptoProvider>,
+) -> Result<Verifier, Error> {
+    let system = Verifier::new(provider.clone());
+    let mozilla = match &system {
+        Err(_) => webpki_root_certs::TLS_SERVER_ROOT_CERTS,
+        Ok(_) if authorities.is_empty() => return system,
+        Ok(_) => &[],
+    };
+    let roots = authorities.iter().chain(mozilla).cloned();
+    Verifier::new_with_extra_roots(roots, provider.clone())
+}
+
+/// Decides as the system does, and says more about a certificate from an unknown authority.
+#[derive(Debug)]
+struct Explaining {
+    system: Verifier,
+    /// Certificates that the user trusts by name.
+    known: Vec<CertificateDer<'static>>,
+}
+
+impl ServerCertVerifier for Explaining {
+    fn verify_server_cert(
+        &self,
+        end_entity: &CertificateDer<'_>,
+        intermediates: &[CertificateDer<'_>],
+        server_name: &ServerName<'_>,
+        ocsp_response: &[u8],
+        now: UnixTime,
+    ) -> Result<ServerCertVerified, Error> {
+        let verified = self.system.verify_server_cert(
+            end_entity,
+            intermediates,
+            server_name,
+            ocsp_response,
+            now,
+        );
+        let Err(Error::InvalidCertificate(problem)) = &verified else { return verified };
+        let own = names(end_entity);
+        let is_self_signed = own.as_ref().is_some_and(Names::are_the_same);
+        match problem {
+            // `openssl req -x509` makes a certificate that is its own authority, which no chain may
+            // end in. Its time was checked before that was noticed.
+            CertificateError::Other(_) if self.known.iter().any(|known| known == end_entity) => {
+                verify_server_name(&ParsedCertificate::try_from(end_entity)?, server_name)?;
+                Ok(ServerCertVerified::assertion())
+            }
+            CertificateError::UnknownIssuer => {
+                let last = intermediates.last().and_then(|last| names(last)).or(own);
+                Err(unknown(last, is_self_signed))
+            }
+            CertificateError::Other(_) if is_self_signed => Err(unknown(own, true)),
+            _ => verified,
+        }
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        self.system.verify_tls12_signature(message, certificate, signature)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        self.system.verify_tls13_signature(message, certificate, signature)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.system.supported_verify_schemes()
+    }
+}
+
+fn unknown(names: Option<Names>, is_self_signed: bool) -> Error {
+    let issuer = names.and_then(|names| names.issuer);
+    let problem = UnknownAuthority { issuer, is_self_signed };
+    Error::InvalidCertificate(CertificateError::Other(OtherError(Arc::new(problem))))
+}
+
+/// Takes whatever a server shows, on request.
+#[derive(Debug)]
+struct Careless(Arc<CryptoProvider>);
+
+impl ServerCertVerifier for Careless {
+    fn verify_server_cert(
+        &self,
+        _: &CertificateDer<'_>,
+        _: &[CertificateDer<'_>],
+        _: &ServerName<'_>,
+        _: &[u8],
+        _: UnixTime,
+    ) -> Result<ServerCertVerified, Error> {
+        Ok(ServerCertVerified::assertion())
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        _: &[u8],
+        _: &CertificateDer<'_>,
+        _: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        Ok(HandshakeSignatureValid::assertion())
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        _: &[u8],
+        _: &CertificateDer<'_>,
+        _: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        Ok(HandshakeSignatureValid::assertion())
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.0.signature_verification_algorithms.supported_schemes()
+    }
+}
