@@ -342,6 +342,7 @@ mod tests {
             keychains: Vec::new(),
             events: events.clone(),
             clock: Arc::new(ManualClock::at(0)),
+            cleanup: tokio_util::task::TaskTracker::new(),
         });
         let repository = "a.io/b".parse().expect("it is a repository");
         test(Found {

@@ -102,6 +102,7 @@ fn with_keychains(
         keychains,
         events: context.events.clone(),
         clock: context.clock.clone(),
+        cleanup: context.cleanup.clone(),
     })
 }
 

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
 
 use crate::event::Events;
 use crate::store::Store;
@@ -22,6 +23,8 @@ pub struct Context {
     pub commands: Arc<dyn Commands>,
     /// Set when the run was interrupted: blocking work looks at it.
     pub cancel: CancellationToken,
+    /// Runs what is left to do at registries when a run has ended early.
+    pub cleanup: TaskTracker,
 }
 
 impl Context {
@@ -33,6 +36,7 @@ impl Context {
             clock: Arc::new(SystemClock),
             commands: Arc::new(SystemCommands),
             cancel: CancellationToken::new(),
+            cleanup: TaskTracker::new(),
         }
     }
 

@@ -90,12 +90,16 @@ pub(super) fn run<T>(
         .build()
         .map_err(|source| NoRuntime { source })?;
     let result = runtime.block_on(async {
-        tokio::select! {
+        let result = tokio::select! {
             biased;
             interrupted = signal() => Err(interrupted.into()),
             late = out_of_time(context, limit) => Err(late.into()),
             result = work => result,
-        }
+        };
+        // What the work left at registries is cleaned up by tasks of their own.
+        context.cleanup.close();
+        let _ = tokio::time::timeout(GRACE, context.cleanup.wait()).await;
+        result
     });
     context.cancel.cancel();
     runtime.shutdown_timeout(GRACE);

@@ -106,7 +106,7 @@ impl Session for Push {
     }
 
     async fn abandon(&self) {
-        self.context.client.cancel_upload(&self.repository, &self.spare).await;
+        self.context.client.cancel_upload(&self.spare).await;
     }
 }
 

@@ -64,6 +64,11 @@ impl ErrorBody {
         self.codes.iter().any(|own| own.eq_ignore_ascii_case(code))
     }
 
+    /// Whether it says anything in the codes of the specification.
+    pub(super) fn has_code(&self) -> bool {
+        !self.codes.is_empty()
+    }
+
     /// What to show: one clean line, maybe empty.
     pub(super) fn text(&self) -> &str {
         &self.text

@@ -15,6 +15,7 @@
 //! - `login.rs`: whether credentials are right, asked without a repository
 //! - `rights.rs`: whether we may push, asked before anything is made
 //! - `referrers.rs`: what refers to an image, with and without the API for it
+//! - `session.rs`: that an upload which was begun ends
 //! - `upload.rs`, `download.rs`, `manifests.rs`: what is done when the outcome is unknown
 //!
 //! Waits between tries go through the injected clock, so tests with faults take milliseconds;
@@ -49,6 +50,7 @@ mod retry;
 mod retry_after;
 mod rights;
 mod secret;
+mod session;
 mod settings;
 mod stall;
 mod tls;
@@ -61,14 +63,15 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use tokio::io::AsyncRead;
+use tokio_util::task::TaskTracker;
 
 pub use self::error::{Error, Login, ProxyProblem, RootCause, TlsProblem};
 pub use self::keychain::{Credential, Keychain, Lookup, Sources};
 pub use self::map::RegistryMap;
 pub use self::proxy::Proxies;
 pub use self::secret::Secret;
+pub use self::session::SpareUpload;
 pub use self::settings::{ClientCertificate, Settings, StallLimits};
-pub use self::upload::SpareUpload;
 
 use self::auth::Authenticator;
 use self::download::Download;
@@ -102,6 +105,8 @@ pub struct ClientOptions {
     pub events: Events,
     /// Time, and waiting between tries.
     pub clock: Arc<dyn Clock>,
+    /// Runs what is left to do at registries when a run has ended early.
+    pub cleanup: TaskTracker,
 }
 
 /// A manifest or index as the registry sent it, its digest computed from the bytes.
@@ -169,7 +174,7 @@ pub type BlobReader = Box<dyn AsyncRead + Send + Unpin>;
 impl Client {
     /// A client that has not spoken to anybody yet.
     pub fn new(options: ClientOptions) -> Self {
-        let ClientOptions { mut settings, keychains, events, clock } = options;
+        let ClientOptions { mut settings, keychains, events, clock, cleanup } = options;
         let mapping = Mapping::new(std::mem::take(&mut settings.map));
         let patience =
             Patience::new(clock.clone(), events.clone(), settings.patience, settings.total);
@@ -179,6 +184,7 @@ impl Client {
             auth: Authenticator::new(keychains, events.clone(), clock.clone()),
             patience: Arc::new(patience),
             memory: Memory::default(),
+            cleanup,
             events,
             clock,
         };
@@ -271,8 +277,8 @@ impl Client {
     }
 
     /// Asks the registry to forget an upload that no blob took; best effort, at most two seconds.
-    pub async fn cancel_upload(&self, repository: &Repository, spare: &SpareUpload) {
-        spare.cancel(&self.transport, repository).await;
+    pub async fn cancel_upload(&self, spare: &SpareUpload) {
+        spare.cancel().await;
     }
 
     /// Makes sure that we are known and may push, when nothing is going to be pushed; it leaves

@@ -11,8 +11,8 @@ use reqwest::header::HeaderMap;
 use super::endpoint::Endpoint;
 use super::error::Error;
 use super::redirect;
+use super::session::{OpenUpload, SpareUpload};
 use super::transport::{Call, Transport};
-use super::upload::SpareUpload;
 use crate::oci::Repository;
 
 /// Begins an upload that the first blob may take.
@@ -22,7 +22,7 @@ use crate::oci::Repository;
 /// What a registry answers that does not want us: [`Error::Unauthorized`], [`Error::Denied`],
 /// [`Error::NotFound`], [`Error::Refused`]; those of the network.
 pub(super) async fn begin_upload(
-    transport: &Transport,
+    transport: &Arc<Transport>,
     repository: &Repository,
 ) -> Result<SpareUpload, Error> {
     let endpoint = Endpoint::begin_before_push(repository);
@@ -33,7 +33,8 @@ pub(super) async fn begin_upload(
     }
     // One that does not say where it is proves as much, and is of no further use.
     let location = answer.header("location").unwrap_or_default();
-    Ok(SpareUpload::new(redirect::resolve(answer.url(), location).ok()))
+    let url = redirect::resolve(answer.url(), location).ok();
+    Ok(SpareUpload::new(url.map(|url| OpenUpload::new(transport, repository, url))))
 }
 
 /// Logs in with the right to push and begins an upload, which is dropped again: it leaves nothing.
@@ -49,6 +50,6 @@ pub(super) async fn prove_push(
     // Who is not known learns it from a request that changes nothing.
     let look = Endpoint::look_before_push(repository, tag);
     transport.send(Call::plain(&look, &HeaderMap::new())).await?;
-    begin_upload(transport, repository).await?.cancel(transport, repository).await;
+    begin_upload(transport, repository).await?.cancel().await;
     Ok(())
 }

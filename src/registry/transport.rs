@@ -12,6 +12,7 @@ use reqwest::header::{
     ACCEPT, ACCEPT_ENCODING, AUTHORIZATION, CONTENT_LENGTH, HeaderMap, HeaderValue,
 };
 use reqwest::{Request, Url};
+use tokio_util::task::TaskTracker;
 
 use super::auth::{Authenticator, Grant, Wanted};
 use super::endpoint::{Endpoint, Place};
@@ -41,6 +42,7 @@ pub(super) struct Transport {
     pub(super) events: Events,
     pub(super) clock: Arc<dyn Clock>,
     pub(super) memory: Memory,
+    pub(super) cleanup: TaskTracker,
 }
 
 /// What was learned about registries on the way.

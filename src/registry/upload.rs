@@ -9,9 +9,8 @@
 //! `Location` counts, the newest one.
 
 use std::io;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex};
-use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -25,9 +24,9 @@ use super::download::Download;
 use super::endpoint::{Endpoint, Right};
 use super::error::Error;
 use super::exchange::Answer;
-use super::lock::lock;
 use super::redirect;
 use super::retry::{Fault, Retry};
+use super::session::{OpenUpload, SpareUpload};
 use super::transport::{Body, Call, Content, ContentStream, Transport};
 use super::{BlobOutcome, BlobSource};
 use crate::event::Task;
@@ -35,8 +34,6 @@ use crate::oci::{Descriptor, Repository};
 
 /// How much is read from a file at once.
 const READ_BYTES: usize = 256 * 1024;
-/// How long the registry may take to forget an upload; nothing depends on it.
-const CANCEL_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// One blob on its way.
 pub(super) struct Upload<'a> {
@@ -49,30 +46,6 @@ pub(super) struct Upload<'a> {
     pub(super) task: &'a Task,
 }
 
-/// An upload that was begun before there was anything to send. The first blob that is sent takes it,
-/// which saves it a request; one that the registry has forgotten by then is begun anew.
-#[derive(Debug, Default)]
-pub struct SpareUpload {
-    session: Mutex<Option<Url>>,
-}
-
-impl SpareUpload {
-    pub(super) fn new(session: Option<Url>) -> Self {
-        Self { session: Mutex::new(session) }
-    }
-
-    /// Asks the registry to forget it, unless a blob took it; best effort.
-    pub(super) async fn cancel(&self, transport: &Transport, repository: &Repository) {
-        if let Some(url) = self.take() {
-            cancel(transport, repository, url).await;
-        }
-    }
-
-    fn take(&self) -> Option<Url> {
-        lock(&self.session).take()
-    }
-}
-
 /// What earlier tries of one upload left.
 #[derive(Default)]
 struct State {
@@ -81,15 +54,15 @@ struct State {
     /// The blob, or a part of it, was sent.
     was_sent: bool,
     /// A session that was begun and not ended.
-    abandoned: Option<Url>,
+    abandoned: Option<OpenUpload>,
 }
 
 /// What came of asking for an upload.
 enum Start {
     Mounted,
-    Session(Url),
+    Session(OpenUpload),
     /// Begun so long ago that it may have expired.
-    Spare(Url),
+    Spare(OpenUpload),
 }
 
 impl Upload<'_> {
@@ -110,23 +83,31 @@ impl Upload<'_> {
 
     async fn attempt(&self, state: &mut State) -> Result<BlobOutcome, Fault> {
         if self.is_present().await? {
+            if let Some(session) = state.abandoned.take() {
+                session.end();
+            }
             let outcome = if state.was_sent { BlobOutcome::Uploaded } else { BlobOutcome::Present };
             return Ok(outcome);
         }
-        if let Some(url) = state.abandoned.take() {
-            cancel(self.transport, self.repository, url).await;
+        if let Some(session) = state.abandoned.take() {
+            session.cancel().await;
         }
         let (session, may_have_expired) = match self.start(state).await? {
             Start::Mounted => return Ok(BlobOutcome::Mounted),
-            Start::Session(url) => (url, false),
-            Start::Spare(url) => (url, true),
+            Start::Session(session) => (session, false),
+            Start::Spare(session) => (session, true),
         };
         if std::mem::replace(&mut state.was_sent, true) {
             self.task.restart_at(0);
         }
-        state.abandoned = Some(session.clone());
-        let finished = self.finish(&session).await;
-        finished.map_err(|fault| if may_have_expired { begun_anew(fault) } else { fault })?;
+        let finished = self.finish(&session, may_have_expired).await;
+        match finished {
+            Ok(()) => session.end(),
+            Err(fault) => {
+                state.abandoned = Some(session);
+                return Err(fault);
+            }
+        }
         Ok(BlobOutcome::Uploaded)
     }
 
@@ -157,8 +138,8 @@ impl Upload<'_> {
                 Err(_) => state.is_mount_refused = true,
             }
         }
-        if let Some(url) = self.spare.and_then(SpareUpload::take) {
-            return Ok(Start::Spare(url));
+        if let Some(session) = self.spare.and_then(SpareUpload::take) {
+            return Ok(Start::Spare(session));
         }
         self.open(&Endpoint::start_upload(self.repository, digest)).await
     }
@@ -174,14 +155,18 @@ impl Upload<'_> {
         let answer = self.transport.once(Call::plain(endpoint, &headers)).await?;
         match answer.status() {
             StatusCode::CREATED => Ok(Start::Mounted),
-            StatusCode::ACCEPTED => session(&answer).map(Start::Session),
+            StatusCode::ACCEPTED => {
+                let url = session(&answer)?;
+                Ok(Start::Session(OpenUpload::new(self.transport, self.repository, url)))
+            }
             _ => Err(self.transport.refusal(endpoint, answer).await),
         }
     }
 
-    async fn finish(&self, session: &Url) -> Result<(), Fault> {
+    async fn finish(&self, session: &OpenUpload, may_have_expired: bool) -> Result<(), Fault> {
         let digest = &self.descriptor.digest;
-        let url = redirect::with_digest(session, digest);
+        let url = session.url().expect("it has not ended");
+        let url = redirect::with_digest(url, digest);
         let endpoint = Endpoint::finish_upload(self.repository, digest, url);
         let octets = HeaderValue::from_static("application/octet-stream");
         let headers = HeaderMap::from_iter([(CONTENT_TYPE, octets)]);
@@ -206,19 +191,13 @@ impl Upload<'_> {
             {
                 Retry::Once
             }
+            // An expired upload is refused in many words, though never with a code of the
+            // specification: a new one shows whether that was the reason.
+            400 | 403 | 404 | 410 if may_have_expired && !body.has_code() => Retry::Once,
             _ => Retry::Never,
         };
         Err(Fault { retry, ..fault })
     }
-}
-
-/// Asks the registry to forget an upload, best effort.
-async fn cancel(transport: &Transport, repository: &Repository, url: Url) {
-    let endpoint = Endpoint::cancel_upload(repository, url);
-    let headers = HeaderMap::new();
-    let cancel = transport.once(Call::plain(&endpoint, &headers));
-    // Uploads that are not cancelled are swept by the registry in time.
-    let _ = tokio::time::timeout(CANCEL_TIMEOUT, cancel).await;
 }
 
 /// Where an upload goes: `Location`, read against the URL that answered.
@@ -226,17 +205,6 @@ fn session(answer: &Answer) -> Result<Url, Fault> {
     let location = answer.header("location").unwrap_or_default();
     redirect::resolve(answer.url(), location)
         .map_err(|reason| Fault::new(answer.nonsense(reason), Retry::Few))
-}
-
-/// An upload that has expired is refused in many words: a new one shows whether that was the reason.
-fn begun_anew(fault: Fault) -> Fault {
-    let may_be_expiry =
-        matches!(*fault.error, Error::NotFound { .. } | Error::Refused { status: 400 | 410, .. });
-    let retry = match fault.retry {
-        Retry::Never if may_be_expiry => Retry::Once,
-        retry => retry,
-    };
-    Fault { retry, ..fault }
 }
 
 fn is_about_the_network(error: &Error) -> bool {

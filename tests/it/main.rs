@@ -13,6 +13,7 @@ mod build;
 mod check;
 mod config;
 mod docs;
+mod endings;
 mod engines;
 mod existing_tags;
 mod faults;

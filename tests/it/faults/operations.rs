@@ -165,6 +165,7 @@ pub(super) fn client(is_impatient: bool) -> (Client, Arc<ManualClock>) {
         keychains: Vec::new(),
         events: Events::none(),
         clock: clock.clone(),
+        cleanup: tokio_util::task::TaskTracker::new(),
     });
     (client, clock)
 }

@@ -156,6 +156,7 @@ async fn a_warning_of_the_registry_is_shown_once() {
         keychains: Vec::new(),
         events,
         clock: Arc::new(ManualClock::at(0)),
+        cleanup: tokio_util::task::TaskTracker::new(),
     });
     let host = proxy.server().host();
     for _ in 0..2 {

@@ -49,6 +49,7 @@ impl Story {
             keychains,
             events: Events::none(),
             clock: clock.clone(),
+            cleanup: tokio_util::task::TaskTracker::new(),
         });
         let layer = (0..=250).cycle().take(LAYER_BYTES).collect::<Vec<u8>>().into();
         let config = Bytes::from_static(br#"{"architecture":"amd64","os":"linux"}"#);

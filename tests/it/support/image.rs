@@ -155,6 +155,7 @@ pub(crate) fn client(events: &Events) -> Client {
         keychains: Vec::new(),
         events: events.clone(),
         clock: Arc::new(ManualClock::at(0)),
+        cleanup: tokio_util::task::TaskTracker::new(),
     })
 }
 

@@ -1,0 +1,101 @@
+//! An upload that was begun, and the promise that it ends (distribution-spec, "Pushing a blob
+//! monolithically").
+
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use reqwest::Url;
+use reqwest::header::HeaderMap;
+use tokio_util::task::task_tracker::TaskTrackerToken;
+
+use super::endpoint::Endpoint;
+use super::lock::lock;
+use super::transport::{Call, Transport};
+use crate::oci::Repository;
+
+/// How long the registry may take to forget an upload; nothing depends on it.
+const CANCEL_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// An upload session. When it is dropped before it ended, whether a fault or a signal was the reason,
+/// the registry is asked to forget it: best effort, for registries sweep such uploads in time.
+#[derive(Debug)]
+pub(super) struct OpenUpload {
+    transport: Arc<Transport>,
+    repository: Repository,
+    url: Option<Url>,
+    /// Whoever ends the run waits until it is gone.
+    _pending: TaskTrackerToken,
+}
+
+/// An upload that was begun before there was anything to send. The first blob that is sent takes it,
+/// which saves it a request; one that the registry has forgotten by then is begun anew.
+#[derive(Debug, Default)]
+pub struct SpareUpload {
+    session: Mutex<Option<OpenUpload>>,
+}
+
+impl OpenUpload {
+    /// An upload that the registry has begun at this place.
+    pub(super) fn new(transport: &Arc<Transport>, repository: &Repository, url: Url) -> Self {
+        Self {
+            transport: Arc::clone(transport),
+            repository: repository.clone(),
+            url: Some(url),
+            _pending: transport.cleanup.token(),
+        }
+    }
+
+    /// Where its bytes go.
+    pub(super) fn url(&self) -> Option<&Url> {
+        self.url.as_ref()
+    }
+
+    /// The blob is there: nothing is left to forget.
+    pub(super) fn end(mut self) {
+        self.url = None;
+    }
+
+    /// Asks the registry to forget it, and waits for that.
+    pub(super) async fn cancel(mut self) {
+        if let Some(url) = self.url.take() {
+            cancel(&self.transport, &self.repository, url).await;
+        }
+    }
+}
+
+impl Drop for OpenUpload {
+    fn drop(&mut self) {
+        // Outside of a runtime there is nobody who could ask.
+        let (Some(url), Ok(runtime)) = (self.url.take(), tokio::runtime::Handle::try_current())
+        else {
+            return;
+        };
+        let (transport, repository) = (Arc::clone(&self.transport), self.repository.clone());
+        let forget = async move { cancel(&transport, &repository, url).await };
+        self.transport.cleanup.spawn_on(forget, &runtime);
+    }
+}
+
+impl SpareUpload {
+    pub(super) fn new(session: Option<OpenUpload>) -> Self {
+        Self { session: Mutex::new(session) }
+    }
+
+    /// Asks the registry to forget it, unless a blob took it; best effort.
+    pub(super) async fn cancel(&self) {
+        if let Some(session) = self.take() {
+            session.cancel().await;
+        }
+    }
+
+    pub(super) fn take(&self) -> Option<OpenUpload> {
+        lock(&self.session).take()
+    }
+}
+
+async fn cancel(transport: &Transport, repository: &Repository, url: Url) {
+    let endpoint = Endpoint::cancel_upload(repository, url);
+    let headers = HeaderMap::new();
+    let cancel = transport.once(Call::plain(&endpoint, &headers));
+    let _ = tokio::time::timeout(CANCEL_TIMEOUT, cancel).await;
+}

@@ -1,0 +1,165 @@
+//! How runs end that are interrupted, killed, or not alone: nothing broken stays behind.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+use dockless::oci::Digest;
+use dockless::store::is_temporary_name;
+use serde_json::Value;
+
+use super::support::cli::{Outcome, Sandbox};
+use super::support::fault_proxy::{Fault, FaultProxy};
+use super::support::point::Point;
+use super::support::registry::Registry;
+
+/// Whether everything is run, and not only what a commit needs.
+fn is_whole() -> bool {
+    std::env::var_os("DOCKLESS_FAULTS").is_some()
+}
+
+/// A project whose push writes into the cache and sends several blobs.
+fn project(sandbox: &Sandbox) {
+    sandbox.write("agent/data", vec![b'x'; 300_000]);
+    sandbox.write("agent/run", "#!/bin/sh\n");
+    sandbox.write(
+        "agent/dockless.yaml",
+        "name: agent\nbase: builtin:static\nlayers:\n  - {kind: files, copy: [{src: run, dest: /run.sh}]}\n  - {kind: files, copy: [{src: data, dest: /data}]}\n",
+    );
+}
+
+/// Every blob of the cache has its digest.
+#[track_caller]
+fn assert_cache_is_sound(cache: &Path) {
+    let folder = cache.join("blobs/sha256");
+    for entry in fs::read_dir(folder).into_iter().flatten() {
+        let path = entry.unwrap().path();
+        let name = path.file_name().unwrap().to_str().unwrap().to_owned();
+        if !is_temporary_name(&name) {
+            assert_eq!(Digest::of(&fs::read(&path).unwrap()).hex(), name);
+        }
+    }
+}
+
+/// The digest that skopeo finds under a tag, after it has fetched everything below it.
+fn pulled(reference: &str, folder: &Path) -> Option<String> {
+    let to = format!("dir:{}", folder.display());
+    let from = format!("docker://{reference}");
+    let copy = Command::new("skopeo")
+        .args(["copy", "-q", "--src-tls-verify=false", &from, &to])
+        .output()
+        .unwrap();
+    if !copy.status.success() {
+        let said = String::from_utf8_lossy(&copy.stderr).into_owned();
+        assert!(said.contains("manifest unknown"), "the tag is there and cannot be pulled: {said}");
+        return None;
+    }
+    Some(Digest::of(&fs::read(folder.join("manifest.json")).unwrap()).to_string())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_interrupted_push_takes_back_its_upload() {
+    let (sandbox, registry) = (Sandbox::new(), Registry::start());
+    project(&sandbox);
+    let proxy = FaultProxy::start(&registry.host()).await;
+    proxy.at(Point::SendBlob, vec![Fault::StallRequest; 9]);
+    let to = format!("{}/a/b:v1", proxy.server().host());
+    let mut child = sandbox
+        .command(["push", "agent", "--to", &to])
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    while proxy.hits() == 0 {
+        tokio::task::yield_now().await;
+    }
+    let signalled = Command::new("kill").args(["-s", "INT", &child.id().to_string()]).status();
+    assert!(signalled.unwrap().success());
+    assert_eq!(child.wait().unwrap().code(), Some(130));
+    let uploads = |method: &str| {
+        let begin = format!("{method} /v2/a/b/blobs/uploads/");
+        proxy.server().requests().into_iter().filter(|line| line.starts_with(&begin)).count()
+    };
+    assert_eq!(uploads("DELETE"), uploads("POST"), "{:#?}", proxy.server().requests());
+    let folder = tempfile::tempdir().unwrap();
+    assert_eq!(pulled(&format!("{}/a/b:v1", registry.host()), folder.path()), None);
+}
+
+/// Kills the process at its n-th call of each kind, for every n (every tenth for a commit).
+#[test]
+fn a_push_that_is_killed_anywhere_leaves_nothing_broken() {
+    let registry = Registry::start();
+    let expected = {
+        let sandbox = Sandbox::new();
+        project(&sandbox);
+        sandbox.succeed(["build", "agent"])
+    };
+    let step = if is_whole() { 1 } else { 10 };
+    let mut kills = 0;
+    for call in ["write", "writev", "sendto", "fsync", "rename,renameat,renameat2", "openat"] {
+        for number in (1..).step_by(step) {
+            let sandbox = Sandbox::new();
+            project(&sandbox);
+            let repository =
+                format!("{}/killed/{}{number}", registry.host(), &call[..call.len().min(6)]);
+            let to = format!("{repository}:v1");
+            let inject = format!("inject={call}:signal=KILL:when={number}");
+            let trace = format!("trace={call}");
+            let strace = ["strace", "-f", "-o", "/dev/null", "-e", &trace, "-e", &inject];
+            let arguments = ["push", "agent", "--to", &to];
+            let outcome = Outcome::of(&mut sandbox.command_below(&strace, arguments));
+            assert_cache_is_sound(&sandbox.cache());
+            let folder = tempfile::tempdir().unwrap();
+            let found = pulled(&to, folder.path());
+            assert!(found.is_none_or(|found| found == expected), "{call} {number}");
+            let again = sandbox.succeed(arguments);
+            assert_eq!(again, format!("{repository}@{expected}"), "{call} {number}");
+            assert_cache_is_sound(&sandbox.cache());
+            if outcome.code == 0 {
+                break;
+            }
+            kills += 1;
+        }
+    }
+    assert!(kills >= 6, "only {kills} kills happened");
+}
+
+#[test]
+fn eight_processes_share_a_cache_and_a_tag() {
+    let rounds = if is_whole() { 50 } else { 5 };
+    for _ in 0..rounds {
+        let (sandbox, registry) = (Sandbox::new(), Registry::start());
+        project(&sandbox);
+        let to = format!("{}/a/b:v1", registry.host());
+        let children: Vec<_> = (0..8)
+            .map(|_| {
+                let mut command = sandbox.command(["push", "agent", "--to", &to]);
+                command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
+            })
+            .collect();
+        let mut digests = BTreeSet::new();
+        for child in children {
+            let output = child.wait_with_output().unwrap();
+            let said = String::from_utf8_lossy(&output.stderr).into_owned();
+            assert_eq!(output.status.code(), Some(0), "{said}");
+            digests.insert(String::from_utf8(output.stdout).unwrap());
+        }
+        assert_eq!(digests.len(), 1, "{digests:#?}");
+        assert_cache_is_sound(&sandbox.cache());
+        let folder = tempfile::tempdir().unwrap();
+        let found = pulled(&to, folder.path()).unwrap();
+        assert!(digests.first().unwrap().trim_end().ends_with(&found), "{digests:#?} {found}");
+    }
+}
+
+#[test]
+fn the_error_of_a_push_that_is_not_done_says_whether_to_try_again() {
+    let sandbox = Sandbox::new();
+    project(&sandbox);
+    let outcome =
+        sandbox.run(["push", "agent", "--json", "--to", "127.0.0.1:1/a/b", "--timeout", "1s"]);
+    assert_eq!(outcome.code, 3, "{outcome:#?}");
+    let document: Value = serde_json::from_str(&outcome.stdout).unwrap();
+    assert_eq!(document["error"]["is_retryable"], true, "{document}");
+}
