@@ -37,6 +37,8 @@ struct Check {
     reference: Reference,
     right: Right,
     transport: &'static str,
+    /// `host:port` of the proxy on the way.
+    proxy: Option<String>,
     sources: Sources,
     result: Result<()>,
 }
@@ -79,9 +81,6 @@ pub fn check(request: &CheckRequest, context: &Context) -> Result<CheckReport> {
         _ => {}
     }
     let mut questions = BTreeSet::new();
-    if let Base::Registry(reference) = &project.config.base {
-        questions.insert((reference.clone(), Right::Pull));
-    }
     for place in destinations.references() {
         // Several tags of one repository are one question.
         let is_same = |(known, right): &(Reference, Right)| {
@@ -98,6 +97,11 @@ pub fn check(request: &CheckRequest, context: &Context) -> Result<CheckReport> {
         environment_prefix: project.config.publish.credentials_env_prefix.as_deref(),
     };
     let client = client::client(context, &purpose)?;
+    if let Base::Registry(reference) = &project.config.base {
+        // What is mapped is pulled from elsewhere: that is where it has to be allowed.
+        let repository = client.source_of(&reference.repository)?;
+        questions.insert((Reference { repository, ..reference.clone() }, Right::Pull));
+    }
     runtime::run(context, request.network.timeout, async {
         let ask = |(reference, right)| Check::run(reference, right, &client, &request.network);
         Ok(CheckReport { checks: join_all(questions.into_iter().map(ask)).await })
@@ -128,8 +132,8 @@ impl Check {
             Some(scheme) => scheme,
             None => "not reached",
         };
-        let sources = client.sources(repository).await;
-        Self { reference, right, transport, sources, result }
+        let (proxy, sources) = (client.proxy(registry), client.sources(repository).await);
+        Self { reference, right, transport, proxy, sources, result }
     }
 
     fn name(&self) -> String {
@@ -186,6 +190,7 @@ impl Check {
             "right": right,
             "is_allowed": self.result.is_ok(),
             "transport": self.transport,
+            "proxy": self.proxy,
             "identity": self.sources.found,
             "tried": self.sources.tried,
             "error": error,
@@ -201,7 +206,8 @@ impl CheckReport {
         for check in &self.checks {
             let this = check.reference.repository.registry();
             if registry != Some(this) {
-                let _ = writeln!(text, "{this}: {}", check.transport);
+                let way = check.proxy.as_ref().map(|proxy| format!(", through the proxy {proxy}"));
+                let _ = writeln!(text, "{this}: {}{}", check.transport, way.unwrap_or_default());
                 registry = Some(this);
             }
             check.write(&mut text);

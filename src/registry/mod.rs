@@ -245,6 +245,11 @@ impl Client {
         self.transport.scheme(registry)
     }
 
+    /// The proxy through which a registry is reached, as `host:port`; `None` when there is none.
+    pub fn proxy(&self, registry: &str) -> Option<String> {
+        self.transport.proxy(registry)
+    }
+
     /// Makes sure that a registry accepts our credentials. `false` when it does not want any: then
     /// nothing is known of them.
     ///

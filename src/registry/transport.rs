@@ -14,6 +14,7 @@ use reqwest::header::{
 use reqwest::{Request, Url};
 use tokio_util::task::TaskTracker;
 
+use super::address::Reach;
 use super::auth::{Authenticator, Grant, Wanted};
 use super::endpoint::{Endpoint, Place};
 use super::error::{Error, Login, ProxyProblem, TlsProblem};
@@ -100,6 +101,12 @@ impl Transport {
     pub(super) fn scheme(&self, registry: &str) -> Option<&'static str> {
         let settled = lock(&self.memory.schemes).get(registry).copied();
         settled.or((!self.may_be_plain(registry)).then_some("https"))
+    }
+
+    /// The proxy through which a registry is reached, as `host:port`; `None` when there is none.
+    pub(super) fn proxy(&self, registry: &str) -> Option<String> {
+        let root = api_root(registry, self.scheme(registry)?)?;
+        Some(self.http.client(&root, Reach::Forbidden).ok()?.proxy?.host)
     }
 
     /// Sends until there is an answer that is not "later", or patience runs out.

@@ -114,7 +114,11 @@ pub(super) const PEERS: [Peer; 5] = [
 
 impl Home {
     pub(super) fn new() -> Self {
-        Self { daemon: Daemon::start(), folder: tempfile::tempdir().unwrap() }
+        let folder = tempfile::tempdir().unwrap();
+        // Buildah stops when the file is missing that a variable names.
+        std::fs::create_dir(folder.path().join("docker")).unwrap();
+        std::fs::write(folder.path().join("docker/config.json"), "{}").unwrap();
+        Self { daemon: Daemon::start(), folder }
     }
 
     /// The variables that lead there.
