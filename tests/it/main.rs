@@ -27,5 +27,6 @@ mod push;
 mod push_requests;
 mod registry;
 mod reproducibility;
+mod secrets;
 mod support;
 mod vcs;
