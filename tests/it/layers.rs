@@ -217,7 +217,7 @@ fn seen_after_gnu_tar(blob: &Path) -> Vec<Seen> {
     drop(listing);
     let folder = tempfile::tempdir().unwrap();
     run(Command::new("tar")
-        .args(["--numeric-owner", "-xpzf"])
+        .args(["--numeric-owner", "--delay-directory-restore", "-xpzf"])
         .arg(blob)
         .arg("-C")
         .arg(folder.path()));

@@ -92,7 +92,8 @@ pub(super) const PEERS: [Peer; 5] = [
         name: "buildah",
         program: "buildah",
         version: &["--version"],
-        load: Some("$BUILDAH tag $($BUILDAH pull -q oci:LAYOUT:v1) LOCAL"),
+        // It makes a name of the path, and wants it in lower case.
+        load: Some("cd LAYOUT/.. && $BUILDAH tag $($BUILDAH pull -q oci:layout:v1) LOCAL"),
         push: "$BUILDAH push -q --tls-verify=false LOCAL docker://REFERENCE",
         pull: "$BUILDAH rmi -f LOCAL; $BUILDAH pull -q --tls-verify=false docker://REFERENCE",
         forget: Some("$BUILDAH rmi -f REFERENCE"),
@@ -134,20 +135,18 @@ impl Home {
         ]
     }
 
-    /// The exit code; nothing when the limit ended it.
-    async fn shell(&self, command: &str) -> Option<i32> {
-        let mut child = tokio::process::Command::new("timeout")
+    /// The exit code, nothing when the limit ended it, and what was said on stderr.
+    async fn shell(&self, command: &str) -> (Option<i32>, String) {
+        let output = tokio::process::Command::new("timeout")
             .args(["--kill-after=2", &LIMIT.as_secs().to_string(), "sh", "-c", command])
             .envs(self.variables())
             .stdin(Stdio::null())
             .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn()
+            .output()
+            .await
             .unwrap();
-        match child.wait().await.unwrap().code() {
-            Some(124 | 137) | None => None,
-            code => code,
-        }
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        (output.status.code().filter(|code| !matches!(code, 124 | 137)), said)
     }
 }
 
@@ -165,8 +164,8 @@ impl Peer {
     /// Takes the image over.
     pub(super) async fn load(&self, home: &Home, layout: &Path) {
         if let Some(command) = self.load {
-            let code = home.shell(&fill(command, layout, "", Path::new(""))).await;
-            assert_eq!(code, Some(0), "{command}");
+            let (code, said) = home.shell(&fill(command, layout, "", Path::new(""))).await;
+            assert_eq!(code, Some(0), "{command}: {said}");
         }
     }
 
@@ -176,7 +175,7 @@ impl Peer {
         let Job { operation, layout, reference, out } = *job;
         let is_pull = operation == Operation::Pull;
         let command = if is_pull { self.pull } else { self.push };
-        let code = home.shell(&fill(command, layout, reference, out)).await;
+        let (code, _) = home.shell(&fill(command, layout, reference, out)).await;
         if let Some(command) = self.forget {
             home.shell(&fill(command, layout, reference, out)).await;
         }
