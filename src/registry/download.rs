@@ -208,7 +208,7 @@ impl Download {
 }
 
 /// Start and total of `bytes 5-9/10`, when the range goes to the end.
-fn range_start(header: &str) -> Option<(u64, u64)> {
+pub(super) fn range_start(header: &str) -> Option<(u64, u64)> {
     let (range, total) = header.trim().strip_prefix("bytes ")?.split_once('/')?;
     let (start, end) = range.split_once('-')?;
     let number = |text: &str| text.trim().parse::<u64>().ok();

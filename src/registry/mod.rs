@@ -32,6 +32,8 @@ mod endpoint;
 mod error;
 mod error_body;
 mod exchange;
+#[cfg(fuzzing)]
+pub mod fuzzing;
 mod host_pattern;
 mod http;
 mod issuer;

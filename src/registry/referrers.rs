@@ -160,7 +160,7 @@ fn next_page(answer: &Answer) -> Result<Option<Url>, Error> {
 }
 
 /// The target of the link that leads on, in one header.
-fn next_target(header: &str) -> Option<&str> {
+pub(super) fn next_target(header: &str) -> Option<&str> {
     header.split(',').find_map(|link| {
         let (target, parameters) = link.trim().strip_prefix('<')?.split_once('>')?;
         let mut parameters = parameters.split(';').map(str::trim);

@@ -16,6 +16,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use dockless::event::Events;
+use dockless::oci::Digest;
 use dockless::publish::{ExistingTag, Output, PublishContext, Whereabouts};
 use futures_util::{StreamExt as _, stream};
 use tokio::time::error::Elapsed;
@@ -26,6 +27,7 @@ use self::page::{Column, Ours, page};
 use self::peers::{Fate, Home, Job, PEERS, Peer};
 use self::row::{End, Login, Operation, Row};
 use super::support::fault_proxy::{FaultProxy, Gate};
+use super::support::image::repository;
 use super::support::registry::Registry;
 use super::support::tokens::{TokenServer, moved};
 
@@ -62,7 +64,7 @@ impl Ground {
         let name = match operation {
             Operation::Push | Operation::Index => return,
             Operation::Mount => format!("{name}-base"),
-            Operation::Pull => name.to_owned(),
+            Operation::Pull | Operation::Attach => name.to_owned(),
         };
         let to = format!("{}/{name}", self.registry.host());
         publish(&to, &self.images.single, &self.context()).await.unwrap();
@@ -116,16 +118,39 @@ impl Ground {
         let result = tokio::time::timeout(LIMIT, run.perform()).await;
         let evidence = match operation {
             Operation::Pull => evidence::of_layout(&layout),
+            Operation::Attach => self.attached(&name).await,
             _ => evidence::of_tag(&self.registry.host(), &name, TAG).await,
         };
         if let Evidence::Whole(digest) = evidence {
-            assert_eq!(digest, self.images.of(operation).descriptor().digest, "{}", row.name());
+            assert_eq!(digest, self.expected(operation), "{}", row.name());
         }
         let code = result.as_ref().ok().map(|result| i32::from(result.is_err()));
         Ending {
             fate: way.fate(row, code, &evidence),
             is_tried_again: !clock.waits().is_empty(),
             said: result.map(|result| result.map_err(|error| error.lines().join(": "))),
+        }
+    }
+
+    /// What must be there in the end: for an attachment, the one referrer that is listed.
+    fn expected(&self, operation: Operation) -> Digest {
+        match operation {
+            Operation::Attach => self.images.referrer().descriptor.digest,
+            _ => self.images.of(operation).descriptor().digest,
+        }
+    }
+
+    /// The referrer that the image has, if everything below it is there.
+    async fn attached(&self, name: &str) -> Evidence {
+        let (host, subject) = (self.registry.host(), self.expected(Operation::Push));
+        match evidence::of_tag(&host, name, &format!("sha256-{}", subject.hex())).await {
+            Evidence::Whole(_) => {
+                let repository = repository(&host, name);
+                let listed = client(false).0.referrers(&repository, &subject, None).await.unwrap();
+                assert_eq!(listed.len(), 1, "{listed:#?}");
+                Evidence::Whole(listed[0].digest)
+            }
+            other => other,
         }
     }
 

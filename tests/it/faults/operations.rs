@@ -10,7 +10,7 @@ use dockless::event::Events;
 use dockless::gather::base::{BaseContext, resolve};
 use dockless::image::{Assembly, Image};
 use dockless::layer::Layer;
-use dockless::oci::Platform;
+use dockless::oci::{Document, Manifest, MediaType, Platform};
 use dockless::plan::Origin;
 use dockless::publish::destinations::parse;
 use dockless::publish::{ExistingTag, Output, PublishContext, Whereabouts};
@@ -69,6 +69,15 @@ impl Images {
         Self { store, single, index }
     }
 
+    /// What is attached: a manifest about the single image, without content of its own.
+    pub(super) fn referrer(&self) -> Document<Manifest> {
+        let image = &self.single.images[0];
+        let mut manifest = Manifest::new(image.config.descriptor.clone(), Vec::new());
+        manifest.subject = Some(image.manifest.descriptor.clone());
+        manifest.other.insert("artifactType".into(), "application/vnd.test".into());
+        Document::write(manifest, MediaType::OciManifest)
+    }
+
     /// What an operation is about.
     pub(super) fn of(&self, operation: Operation) -> &Assembly {
         if operation == Operation::Index { &self.index } else { &self.single }
@@ -87,6 +96,10 @@ impl Run<'_> {
                 self.publish(&with_origin(what.clone(), &near)).await
             }
             Operation::Pull => self.pull().await,
+            Operation::Attach => {
+                let repository = repository(self.host, self.name);
+                self.client.attach(&repository, &self.images.referrer()).await
+            }
         }
     }
 

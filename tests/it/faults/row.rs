@@ -53,13 +53,21 @@ pub(crate) enum Operation {
     Mount,
     /// Fetches a base with all its layers.
     Pull,
+    /// Attaches a referrer to an image.
+    Attach,
 }
 
 impl Row {
     /// The operations in which its request occurs.
     pub(crate) fn operations(&self) -> &'static [Operation] {
+        // What every request goes through, an attachment goes through too.
+        let is_general = matches!(self.number, 1..=9 | 35);
         match self.point {
+            Point::GetManifest if is_general => &[Operation::Pull, Operation::Attach],
             Point::GetManifest | Point::GetBlob => &[Operation::Pull],
+            Point::PutManifest if is_general => {
+                &[Operation::Push, Operation::Index, Operation::Mount, Operation::Attach]
+            }
             Point::Mount => &[Operation::Mount],
             _ => &[Operation::Push, Operation::Index, Operation::Mount],
         }
@@ -93,6 +101,7 @@ impl Operation {
             Self::Index => "index",
             Self::Mount => "mount",
             Self::Pull => "pull",
+            Self::Attach => "attach",
         }
     }
 }
