@@ -65,7 +65,7 @@ pub fn write(path: &Path, bytes: &[u8]) -> io::Result<()> {
     file.finish()
 }
 
-/// As [`write`], for a file that only its owner may read (mode `0600` on Unix).
+/// As [`write()`], for a file that only its owner may read (mode `0600` on Unix).
 pub fn write_private(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let mut file = AtomicFile::create_with_mode(path, 0o600)?;
     file.write_all(bytes)?;
