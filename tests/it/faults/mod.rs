@@ -294,3 +294,17 @@ async fn run_peers(ground: &Ground) -> Vec<Column> {
     });
     futures_util::future::join_all(runs).await
 }
+
+/// The page is about the rows that there are.
+#[tokio::test]
+async fn the_page_has_every_row() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/faults.md");
+    let text = std::fs::read_to_string(path).unwrap();
+    let written: Vec<&str> = text.lines().filter(|line| line.starts_with("| N")).collect();
+    let rows = catalogue::rows("http://elsewhere");
+    assert_eq!(written.len(), rows.len(), "write it anew: tests/run faults");
+    for (line, row) in written.iter().zip(&rows) {
+        let begin = format!("| N{} | {} | {} |", row.number, row.fault, row.point.name());
+        assert!(line.starts_with(&begin), "write it anew (tests/run faults): {begin} is {line}");
+    }
+}

@@ -56,8 +56,8 @@ What happens when one thing goes wrong between a client and its registry. A prox
 
 const TAIL: &str = "
 The operations: `push` an image of one layer, push an `index` of two platforms, `mount` a layer that another repository
-has, `pull` a base with its layers. Peers do one push or one pull per row. Their waits are real, and one that says
-nothing for 45 seconds hangs; ours go through a clock that the test holds.
+has, `pull` a base with its layers. Peers do one push or one pull per row. Their waits are real, and one that has not
+ended after 45 seconds counts as hanging, also where it may still be trying; ours go through a clock that the test holds.
 
 Faults that are not made by a proxy have stories of their own in `tests/it`: TLS, names that do not resolve, ports where
 nobody listens, proxies, two pushes of one tag, signals, referrers.
