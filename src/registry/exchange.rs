@@ -9,7 +9,8 @@ use reqwest::header::HeaderMap;
 use reqwest::{Request, Response, StatusCode, Url};
 use rustls::PeerIncompatible;
 
-use super::error::{Error, ProxyProblem, RootCause, TlsProblem};
+use super::connection_problem::{ProxyProblem, RootCause, TlsProblem};
+use super::error::Error;
 use super::error_body::{ErrorBody, MAX_ERROR_BYTES};
 use super::http::{HttpClient, ProxyName};
 use super::retry::{Fault, Retry};

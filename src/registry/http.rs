@@ -10,7 +10,8 @@ use reqwest::{Proxy, Url};
 
 use super::address::{Reach, reach};
 use super::certificates::Certificates;
-use super::error::{Error, RootCause};
+use super::connection_problem::RootCause;
+use super::error::Error;
 use super::lock::lock;
 use super::origin::{Origin, literal_address};
 use super::settings::Settings;

@@ -25,6 +25,7 @@ mod address;
 mod auth;
 mod certificates;
 mod challenge;
+mod connection_problem;
 mod create_repository;
 mod cures;
 mod download;
@@ -67,7 +68,8 @@ use bytes::Bytes;
 use tokio::io::AsyncRead;
 use tokio_util::task::TaskTracker;
 
-pub use self::error::{Error, Login, ProxyProblem, RootCause, TlsProblem};
+pub use self::connection_problem::{ProxyProblem, RootCause, TlsProblem};
+pub use self::error::{Error, Login};
 pub use self::keychain::{Credential, Keychain, Lookup, Sources};
 pub use self::map::RegistryMap;
 pub use self::proxy::Proxies;

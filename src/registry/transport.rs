@@ -16,8 +16,9 @@ use tokio_util::task::TaskTracker;
 
 use super::address::Reach;
 use super::auth::{Authenticator, Grant, Wanted};
+use super::connection_problem::{ProxyProblem, TlsProblem};
 use super::endpoint::{Endpoint, Place};
-use super::error::{Error, Login, ProxyProblem, TlsProblem};
+use super::error::{Error, Login};
 use super::error_body::clean;
 use super::exchange::{Answer, Exchange};
 use super::http::{HttpClient, HttpClients, is_allowed};

@@ -42,6 +42,16 @@ async fn registry_with_pages(pages: Vec<(String, String)>) -> Server {
     .await
 }
 
+/// The story's image in a registry behind a proxy.
+async fn behind_a_proxy() -> (Registry, FaultProxy, Story, Repository) {
+    let registry = Registry::start();
+    let proxy = FaultProxy::start(&registry.host()).await;
+    let story = Story::new();
+    let repository = repository(&proxy.server().host(), "a");
+    story.push(&repository.at_tag("v1")).await.unwrap();
+    (registry, proxy, story, repository)
+}
+
 fn page(listed: &[&Descriptor]) -> String {
     serde_json::to_string(&Index::new(listed.iter().map(|entry| (*entry).clone()).collect()))
         .unwrap()
@@ -82,11 +92,7 @@ async fn a_registry_without_the_api_gets_an_index_under_a_tag() {
 
 #[tokio::test]
 async fn an_entry_that_somebody_else_overwrote_is_written_again() {
-    let registry = Registry::start();
-    let proxy = FaultProxy::start(&registry.host()).await;
-    let story = Story::new();
-    let repository = repository(&proxy.server().host(), "a");
-    story.push(&repository.at_tag("v1")).await.unwrap();
+    let (_registry, proxy, story, repository) = behind_a_proxy().await;
     let (signature, listed) = referrer(&story, "x/signature", "one");
     // It is taken, and gone when it is looked for.
     proxy.on("PUT", "/manifests/sha256-", vec![status(201, None); 2]);
@@ -123,11 +129,7 @@ async fn a_list_is_read_page_by_page_and_filtered_here() {
 
 #[tokio::test]
 async fn a_registry_with_the_api_keeps_its_list_itself() {
-    let registry = Registry::start();
-    let proxy = FaultProxy::start(&registry.host()).await;
-    let story = Story::new();
-    let repository = repository(&proxy.server().host(), "a");
-    story.push(&repository.at_tag("v1")).await.unwrap();
+    let (_registry, proxy, story, repository) = behind_a_proxy().await;
     let (signature, listed) = referrer(&story, "x/signature", "one");
     let headers = vec![("Content-Type".to_owned(), INDEX.to_owned())];
     let answer = Fault::Answer { status: 200, headers, body: page(&[&listed]) };
@@ -139,11 +141,7 @@ async fn a_registry_with_the_api_keeps_its_list_itself() {
 
 #[tokio::test]
 async fn a_page_for_people_is_no_list() {
-    let registry = Registry::start();
-    let proxy = FaultProxy::start(&registry.host()).await;
-    let story = Story::new();
-    let repository = repository(&proxy.server().host(), "a");
-    story.push(&repository.at_tag("v1")).await.unwrap();
+    let (_registry, proxy, story, repository) = behind_a_proxy().await;
     let (signature, listed) = referrer(&story, "x/signature", "one");
     let html = Fault::Answer { status: 200, headers: Vec::new(), body: "<html>".into() };
     proxy.on("GET", "/referrers/", vec![html; 2]);
