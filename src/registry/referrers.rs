@@ -18,6 +18,7 @@ use super::exchange::Answer;
 use super::manifests::{self, Sent};
 use super::origin::Origin;
 use super::redirect;
+use super::retry::Fault;
 use super::transport::{Call, Transport};
 use crate::oci::{
     Descriptor, Digest, Document, Index, MAX_DOCUMENT_BYTES, Manifest, MediaType, Reference,
@@ -28,6 +29,12 @@ use crate::oci::{
 const MAX_PAGES: usize = 100;
 /// How often the index of a registry without the API is written before others win.
 const MAX_WRITES: usize = 5;
+/// A part of a list, and where the next one is.
+struct Page {
+    index: Index,
+    next: Option<Url>,
+}
+
 /// The member of a descriptor that says what an artifact is.
 const ARTIFACT_TYPE: &str = "artifactType";
 
@@ -118,22 +125,16 @@ async fn list_by_api(
 ) -> Result<Option<Vec<Descriptor>>, Error> {
     let mut endpoint = Endpoint::referrers(repository, subject, artifact_type);
     let mut listed = Vec::new();
-    for page in 0..MAX_PAGES {
-        let headers = HeaderMap::new();
-        let mut answer = transport.send(Call::plain(&endpoint, &headers)).await?;
-        match answer.status() {
-            StatusCode::OK => {}
-            StatusCode::NOT_FOUND | StatusCode::METHOD_NOT_ALLOWED if page == 0 => return Ok(None),
-            _ => return Err(*transport.refusal(&endpoint, answer).await.error),
-        }
-        let next = next_page(&answer)?;
-        let body = answer.body(MAX_DOCUMENT_BYTES).await.map_err(|fault| *fault.error)?;
-        match Document::<Index>::parse_index(body, MediaType::OciIndex) {
-            Ok(index) => listed.extend(index.value.manifests),
-            // A page for people, from a server that answers everything (N43).
-            Err(_) if page == 0 => return Ok(None),
-            Err(_) => return Err(answer.nonsense("a later page of the list is no index")),
-        }
+    for number in 0..MAX_PAGES {
+        let mut tries = transport.patience.begin();
+        let page = loop {
+            match page(transport, &endpoint, number == 0).await {
+                Ok(page) => break page,
+                Err(fault) => tries.outlast(fault).await?,
+            }
+        };
+        let Some(Page { index, next }) = page else { return Ok(None) };
+        listed.extend(index.manifests);
         match next {
             Some(url) => endpoint = endpoint.at(url),
             None => return Ok(Some(listed)),
@@ -144,6 +145,32 @@ async fn list_by_api(
         host: repository.registry().to_owned(),
         reason: format!("its list has more than {MAX_PAGES} pages"),
     })
+}
+
+/// Reads one page, once; `None` where the first shows that there is no API.
+async fn page(
+    transport: &Transport,
+    endpoint: &Endpoint,
+    is_first: bool,
+) -> Result<Option<Page>, Fault> {
+    let headers = HeaderMap::new();
+    let mut answer = transport.once(Call::plain(endpoint, &headers)).await?;
+    match answer.status() {
+        StatusCode::OK => {}
+        StatusCode::NOT_FOUND | StatusCode::METHOD_NOT_ALLOWED if is_first => return Ok(None),
+        _ => return Err(transport.refusal(endpoint, answer).await),
+    }
+    let next = next_page(&answer).map_err(Fault::permanent)?;
+    let body = answer.body(MAX_DOCUMENT_BYTES).await?;
+    match Document::<Index>::parse_index(body, MediaType::OciIndex) {
+        Ok(index) => Ok(Some(Page { index: index.value, next })),
+        // A page for people, from a server that answers everything (N43).
+        Err(_) if is_first => Ok(None),
+        Err(_) => {
+            let reason = "a later page of the list is no index";
+            Err(Fault::permanent(answer.nonsense(reason)))
+        }
+    }
 }
 
 /// Where the next page is (RFC 8288, `rel="next"`); it must be where this one came from.

@@ -128,6 +128,18 @@ async fn a_list_is_read_page_by_page_and_filtered_here() {
 }
 
 #[tokio::test]
+async fn a_list_that_breaks_off_is_asked_for_again() {
+    let story = Story::new();
+    let (_, one) = referrer(&story, "x/signature", "one");
+    let server = registry_with_pages(vec![(String::new(), page(&[&one]))]).await;
+    let proxy = FaultProxy::start(&server.host()).await;
+    proxy.on("GET", "/referrers/", [Fault::CutAnswer(20), status(503, None)]);
+    let repository = repository(&proxy.server().host(), "a");
+    assert_eq!(list(&story, &repository, None).await, [one]);
+    assert_eq!(story.clock.waits().len(), 2);
+}
+
+#[tokio::test]
 async fn a_registry_with_the_api_keeps_its_list_itself() {
     let (_registry, proxy, story, repository) = behind_a_proxy().await;
     let (signature, listed) = referrer(&story, "x/signature", "one");

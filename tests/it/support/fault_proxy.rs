@@ -20,6 +20,9 @@ use super::server::{Body, Cut, Reply, Server, reply};
 /// The pause before each byte of [`Fault::Drip`].
 const DRIP: Duration = Duration::from_millis(50);
 
+/// How long the begin of an answer gets to leave before the connection breaks.
+const FLUSH: Duration = Duration::from_millis(10);
+
 /// One thing that goes wrong.
 #[derive(Debug, Clone)]
 pub(crate) enum Fault {
@@ -33,6 +36,8 @@ pub(crate) enum Fault {
     CutRequest(u64),
     /// The registry does its work, and its answer gets lost.
     LoseAnswer,
+    /// The registry's answer waits a while.
+    LateAnswer(Duration),
     /// The answer's body ends after this many bytes with a broken connection.
     CutAnswer(u64),
     /// The answer's body stops after this many bytes, and the connection stays open.
@@ -252,6 +257,11 @@ fn misbehave(
                 let _ = answer.into_body().collect().await;
                 Err(Cut)
             }
+            Fault::LateAnswer(wait) => {
+                let answer = forward(request, &upstream).await;
+                tokio::time::sleep(wait).await;
+                answer
+            }
             Fault::CutAnswer(bytes) => {
                 Ok(forward(request, &upstream).await?.map(|body| first(bytes, body, true)))
             }
@@ -316,7 +326,12 @@ fn first(bytes: u64, body: Body, is_cut: bool) -> Body {
         Ok(Frame::data(whole.slice(..end)))
     });
     let end = if is_cut {
-        stream::once(async { Err(io::Error::other(Cut)) }).left_stream()
+        // What comes before the end is on its way by then.
+        let cut = async {
+            tokio::time::sleep(FLUSH).await;
+            Err(io::Error::other(Cut))
+        };
+        stream::once(cut).left_stream()
     } else {
         stream::pending().right_stream()
     };
