@@ -5,13 +5,11 @@
 
 use std::sync::Arc;
 
-use reqwest::StatusCode;
 use reqwest::header::HeaderMap;
 
 use super::endpoint::Endpoint;
 use super::error::Error;
-use super::redirect;
-use super::session::{OpenUpload, SpareUpload};
+use super::session::{self, Begun, SpareUpload};
 use super::transport::{Call, Transport};
 use crate::oci::Repository;
 
@@ -25,16 +23,15 @@ pub(super) async fn begin_upload(
     transport: &Arc<Transport>,
     repository: &Repository,
 ) -> Result<SpareUpload, Error> {
-    let endpoint = Endpoint::begin_before_push(repository);
-    let headers = HeaderMap::new();
-    let answer = transport.send(Call::plain(&endpoint, &headers)).await?;
-    if answer.status() != StatusCode::ACCEPTED {
-        return Err(*transport.refusal(&endpoint, answer).await.error);
+    let mut tries = transport.patience.begin();
+    loop {
+        match session::begin(transport, Endpoint::begin_before_push(repository)).await {
+            Ok(Begun::Session(session)) => return Ok(SpareUpload::new(Some(session))),
+            // Either proves as much, and is of no further use.
+            Ok(Begun::Mounted | Begun::Nowhere(_)) => return Ok(SpareUpload::default()),
+            Err(fault) => tries.outlast(fault).await?,
+        }
     }
-    // One that does not say where it is proves as much, and is of no further use.
-    let location = answer.header("location").unwrap_or_default();
-    let url = redirect::resolve(answer.url(), location).ok();
-    Ok(SpareUpload::new(url.map(|url| OpenUpload::new(transport, repository, url))))
 }
 
 /// Logs in with the right to push and begins an upload, which is dropped again: it leaves nothing.

@@ -4,12 +4,14 @@
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use reqwest::Url;
 use reqwest::header::HeaderMap;
+use reqwest::{StatusCode, Url};
 use tokio_util::task::task_tracker::TaskTrackerToken;
 
 use super::endpoint::Endpoint;
 use super::lock::lock;
+use super::redirect;
+use super::retry::{Fault, Retry};
 use super::transport::{Call, Transport};
 use crate::oci::Repository;
 
@@ -34,9 +36,50 @@ pub struct SpareUpload {
     session: Mutex<Option<OpenUpload>>,
 }
 
+/// What a registry answered that was asked for an upload.
+#[derive(Debug)]
+pub(super) enum Begun {
+    /// The blob is there: a mount worked.
+    Mounted,
+    Session(OpenUpload),
+    /// An upload that nobody can find again.
+    Nowhere(Fault),
+}
+
+/// Asks for an upload, once: 201 says that a mount worked, 202 where to send the bytes, also when a
+/// mount was asked for and did not work.
+///
+/// The question is a task of its own: where nobody waits for the answer any more, the upload that it
+/// names is forgotten like any other.
+pub(super) async fn begin(transport: &Arc<Transport>, endpoint: Endpoint) -> Result<Begun, Fault> {
+    let owned = Arc::clone(transport);
+    let asked = transport.cleanup.spawn(async move {
+        let answer = owned.once(Call::plain(&endpoint, &HeaderMap::new())).await?;
+        match answer.status() {
+            StatusCode::CREATED => return Ok(Begun::Mounted),
+            StatusCode::ACCEPTED => {}
+            _ => return Err(owned.refusal(&endpoint, answer).await),
+        }
+        // Read against the URL that answered.
+        let location = answer.header("location").unwrap_or_default();
+        Ok(match redirect::resolve(answer.url(), location) {
+            Ok(url) => Begun::Session(OpenUpload::new(&owned, &endpoint.repository, url)),
+            Err(reason) => Begun::Nowhere(Fault::new(answer.nonsense(reason), Retry::Few)),
+        })
+    });
+    match asked.await {
+        Ok(begun) => begun,
+        Err(ended) => match ended.try_into_panic() {
+            Ok(panic) => std::panic::resume_unwind(panic),
+            // The runtime goes down, and whoever waits here with it.
+            Err(_) => std::future::pending().await,
+        },
+    }
+}
+
 impl OpenUpload {
     /// An upload that the registry has begun at this place.
-    pub(super) fn new(transport: &Arc<Transport>, repository: &Repository, url: Url) -> Self {
+    fn new(transport: &Arc<Transport>, repository: &Repository, url: Url) -> Self {
         Self {
             transport: Arc::clone(transport),
             repository: repository.clone(),

@@ -16,17 +16,15 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use futures_util::StreamExt as _;
 use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderValue};
-use reqwest::{StatusCode, Url};
 use tokio::io::AsyncReadExt as _;
 use tokio_util::io::ReaderStream;
 
 use super::download::Download;
 use super::endpoint::{Endpoint, Right};
 use super::error::Error;
-use super::exchange::Answer;
 use super::redirect;
 use super::retry::{Fault, Retry};
-use super::session::{OpenUpload, SpareUpload};
+use super::session::{self, Begun, OpenUpload, SpareUpload};
 use super::transport::{Body, Call, Content, ContentStream, Transport};
 use super::{BlobOutcome, BlobSource};
 use crate::event::Task;
@@ -130,7 +128,7 @@ impl Upload<'_> {
             && !state.is_mount_refused
         {
             let endpoint = Endpoint::mount(self.repository, digest, from);
-            match self.open(&endpoint).await {
+            match self.begin(endpoint).await {
                 Ok(start) => return Ok(start),
                 // Without the other repository's rights, or where mounting is switched off, any
                 // status may come; it says nothing about an ordinary upload.
@@ -141,26 +139,19 @@ impl Upload<'_> {
         if let Some(session) = self.spare.and_then(SpareUpload::take) {
             return Ok(Start::Spare(session));
         }
-        self.open(&Endpoint::start_upload(self.repository, digest)).await
+        self.begin(Endpoint::start_upload(self.repository, digest)).await
+    }
+
+    async fn begin(&self, endpoint: Endpoint) -> Result<Start, Fault> {
+        match session::begin(self.transport, endpoint).await? {
+            Begun::Mounted => Ok(Start::Mounted),
+            Begun::Session(session) => Ok(Start::Session(session)),
+            Begun::Nowhere(fault) => Err(fault),
+        }
     }
 
     fn can_mount(&self, from: &Repository) -> bool {
         from.registry() == self.repository.registry() && from != self.repository
-    }
-
-    /// Asks for an upload: 201 says that a mount worked, 202 where to send the bytes, also when a
-    /// mount was asked for and did not work.
-    async fn open(&self, endpoint: &Endpoint) -> Result<Start, Fault> {
-        let headers = HeaderMap::new();
-        let answer = self.transport.once(Call::plain(endpoint, &headers)).await?;
-        match answer.status() {
-            StatusCode::CREATED => Ok(Start::Mounted),
-            StatusCode::ACCEPTED => {
-                let url = session(&answer)?;
-                Ok(Start::Session(OpenUpload::new(self.transport, self.repository, url)))
-            }
-            _ => Err(self.transport.refusal(endpoint, answer).await),
-        }
     }
 
     async fn finish(&self, session: &OpenUpload, may_have_expired: bool) -> Result<(), Fault> {
@@ -198,13 +189,6 @@ impl Upload<'_> {
         };
         Err(Fault { retry, ..fault })
     }
-}
-
-/// Where an upload goes: `Location`, read against the URL that answered.
-fn session(answer: &Answer) -> Result<Url, Fault> {
-    let location = answer.header("location").unwrap_or_default();
-    redirect::resolve(answer.url(), location)
-        .map_err(|reason| Fault::new(answer.nonsense(reason), Retry::Few))
 }
 
 fn is_about_the_network(error: &Error) -> bool {

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
 use std::process::{Command, Stdio};
+use std::time::Duration;
 
 use dockless::oci::Digest;
 use dockless::store::is_temporary_name;
@@ -58,12 +59,13 @@ fn pulled(reference: &str, folder: &Path) -> Option<String> {
     Some(Digest::of(&fs::read(folder.join("manifest.json")).unwrap()).to_string())
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn an_interrupted_push_takes_back_its_upload() {
+/// Interrupts a push once this many requests of a kind meet a fault, and sees that each upload that
+/// was begun is taken back.
+async fn assert_uploads_are_taken_back(point: Point, fault: Fault, requests: usize) {
     let (sandbox, registry) = (Sandbox::new(), Registry::start());
     project(&sandbox);
     let proxy = FaultProxy::start(&registry.host()).await;
-    proxy.at(Point::SendBlob, vec![Fault::StallRequest; 9]);
+    proxy.at(point, vec![fault; 9]);
     let to = format!("{}/a/b:v1", proxy.server().host());
     let mut child = sandbox
         .command(["push", "agent", "--to", &to])
@@ -71,8 +73,8 @@ async fn an_interrupted_push_takes_back_its_upload() {
         .stderr(Stdio::null())
         .spawn()
         .unwrap();
-    while proxy.hits() == 0 {
-        tokio::task::yield_now().await;
+    while proxy.hits() < requests {
+        tokio::time::sleep(Duration::from_millis(1)).await;
     }
     let signalled = Command::new("kill").args(["-s", "INT", &child.id().to_string()]).status();
     assert!(signalled.unwrap().success());
@@ -81,9 +83,22 @@ async fn an_interrupted_push_takes_back_its_upload() {
         let begin = format!("{method} /v2/a/b/blobs/uploads/");
         proxy.server().requests().into_iter().filter(|line| line.starts_with(&begin)).count()
     };
+    assert!(uploads("POST") >= requests);
     assert_eq!(uploads("DELETE"), uploads("POST"), "{:#?}", proxy.server().requests());
     let folder = tempfile::tempdir().unwrap();
     assert_eq!(pulled(&format!("{}/a/b:v1", registry.host()), folder.path()), None);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_interrupted_push_takes_back_its_uploads() {
+    // The base is a layer, and so is each part of the project.
+    assert_uploads_are_taken_back(Point::SendBlob, Fault::StallRequest, 3).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_upload_that_begins_while_a_push_is_interrupted_is_taken_back() {
+    let late = Fault::LateAnswer(Duration::from_millis(100));
+    assert_uploads_are_taken_back(Point::StartUpload, late, 1).await;
 }
 
 /// Kills the process at its n-th call of each kind, for every n (every tenth for a commit).
