@@ -14,7 +14,7 @@ use super::exchange::Answer;
 use super::http::HttpClients;
 use super::keychain::{Credential, Keychain, Search};
 use super::lock::lock;
-use super::origin::Origin;
+use super::origin::{Origin, place};
 use super::retry::Fault;
 use super::secret::Secret;
 use super::token::{Token, TokenRequest};
@@ -142,7 +142,7 @@ impl Authenticator {
         let chosen =
             challenge::choose(wanted.home, headers.iter().filter_map(|value| value.to_str().ok()));
         let detail = answer.error_body().await.text().to_owned();
-        self.show_token_server(wanted.home, chosen.as_ref().ok());
+        self.show_token_server(wanted, chosen.as_ref().ok());
         let known = lock(&self.challenges).get(wanted.home).cloned();
         let challenge = match (chosen, known) {
             (Ok(challenge), _) => challenge,
@@ -195,11 +195,12 @@ impl Authenticator {
     }
 
     /// A token server on another host is legal, and worth knowing about: it gets the password.
-    fn show_token_server(&self, home: &Origin, challenge: Option<&Challenge>) {
+    fn show_token_server(&self, wanted: Wanted<'_>, challenge: Option<&Challenge>) {
         if let Some(Challenge::Bearer { realm, .. }) = challenge
-            && let Some(host) = realm.host_str().filter(|host| *host != home.host())
+            && realm.host_str() != Some(wanted.home.host())
         {
-            self.events.detail(format!("`{}` has its tokens from `{host}`", home.host()));
+            let (registry, server) = (wanted.repository.registry(), place(realm));
+            self.events.detail(format!("`{registry}` has its tokens from `{server}`"));
         }
     }
 

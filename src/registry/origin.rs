@@ -60,6 +60,12 @@ impl fmt::Display for Origin {
     }
 }
 
+/// Where a URL leads as messages and settings call it: the host, with the port unless it is the default.
+pub(super) fn place(url: &Url) -> String {
+    let host = url.host_str().unwrap_or_default();
+    url.port().map_or_else(|| host.to_owned(), |port| format!("{host}:{port}"))
+}
+
 /// The host that serves a registry: Docker Hub's API has another name than its images.
 pub(super) fn api_host(registry: &str) -> &str {
     if registry == DOCKER_HUB { DOCKER_HUB_API } else { registry }
@@ -118,6 +124,19 @@ mod tests {
         ] {
             let origin = Origin::of(&Url::parse(url).unwrap()).unwrap();
             assert_eq!(origin.names(), names, "{url}");
+        }
+    }
+
+    #[test]
+    fn a_place_has_the_port_that_settings_need() {
+        for (url, expected) in [
+            ("https://r.io:443/token", "r.io"),
+            ("https://r.io:8443/token?x=y", "r.io:8443"),
+            ("http://[::1]:5000/", "[::1]:5000"),
+        ] {
+            let url = Url::parse(url).unwrap();
+            assert_eq!(place(&url), expected);
+            assert!(Origin::of(&url).unwrap().names().contains(&place(&url)));
         }
     }
 

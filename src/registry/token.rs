@@ -13,7 +13,7 @@ use super::error::{Error, Login};
 use super::exchange::{Answer, Exchange};
 use super::http::{HttpClients, is_allowed};
 use super::keychain::{Credential, Search};
-use super::origin::Origin;
+use super::origin::{Origin, place};
 use super::retry::{Fault, Retry};
 use super::secret::Secret;
 use crate::oci::Repository;
@@ -87,14 +87,14 @@ impl TokenRequest<'_> {
     ) -> Result<Answer, Fault> {
         let exchange = Exchange {
             action: self.action(),
-            host: self.realm.host_str().unwrap_or_default().to_owned(),
+            host: place(self.realm),
             limits: http.settings().stall,
         };
         let farthest = http.farthest(self.home, self.realm).await;
         if !is_allowed(self.realm, farthest) {
             return Err(Fault::permanent(Error::Unsafe {
                 action: exchange.action,
-                host: self.home.host().to_owned(),
+                host: self.repository.registry().to_owned(),
                 reason: format!("its token server has the private address `{}`", exchange.host),
             }));
         }
@@ -147,7 +147,7 @@ impl TokenRequest<'_> {
         // OAuth2 servers say "invalid grant" with 400 (RFC 6749, 5.2).
         let is_refused_credential = status == 401 || (status == 400 && self.credential().is_some());
         let (action, detail) = (self.action(), body.text().to_owned());
-        let host = self.realm.host_str().unwrap_or_default().to_owned();
+        let host = place(self.realm);
         let identity = self.search.identity();
         let login = Box::new(Login::of(self.repository, self.search, self.scopes));
         if is_refused_credential {
@@ -165,7 +165,7 @@ impl TokenRequest<'_> {
     }
 
     fn action(&self) -> String {
-        format!("get a token for `{}`", self.home.host())
+        format!("get a token for `{}`", self.repository.registry())
     }
 }
 

@@ -24,7 +24,7 @@ use super::exchange::{Answer, Exchange};
 use super::http::{HttpClient, HttpClients, is_allowed};
 use super::limit::{Direction, Limits};
 use super::lock::lock;
-use super::origin::{Origin, api_root, is_loopback};
+use super::origin::{Origin, api_root, is_loopback, place};
 use super::redirect::{self, MAX_REDIRECTS};
 use super::retry::{Fault, Patience, Retry};
 use crate::event::Events;
@@ -386,5 +386,5 @@ fn host_for_messages(url: &Url, wanted: Wanted<'_>) -> String {
     if Origin::of(url).as_ref() == Some(wanted.home) {
         return wanted.repository.registry().to_owned();
     }
-    url.host_str().unwrap_or_default().to_owned()
+    place(url)
 }

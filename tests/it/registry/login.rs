@@ -149,7 +149,10 @@ async fn a_wrong_password_at_the_token_server_is_the_users_turn() {
     let error = story.push(&repository(&host, "a").at_tag("v1")).await.unwrap_err();
     assert_eq!(
         error.to_string(),
-        "cannot get a token for `127.0.0.1`: `127.0.0.1` does not accept user `bob` from the flags: incorrect username or password"
+        format!(
+            "cannot get a token for `{host}`: `{}` does not accept user `bob` from the flags: incorrect username or password",
+            tokens.server.host()
+        )
     );
     assert_eq!((error.kind(), story.clock.waits().len()), (ErrorKind::Usage, 0));
     assert_eq!(tokens.server.seen().len(), 1);
