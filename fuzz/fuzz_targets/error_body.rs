@@ -3,4 +3,4 @@
 
 use libfuzzer_sys::fuzz_target;
 
-fuzz_target!(|bytes: &[u8]| dockless::registry::fuzzing::error_body(bytes););
+fuzz_target!(|bytes: &[u8]| dockless::registry::fuzzing::error_body(bytes));

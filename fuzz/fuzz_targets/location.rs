@@ -3,4 +3,4 @@
 
 use libfuzzer_sys::fuzz_target;
 
-fuzz_target!(|text: &str| dockless::registry::fuzzing::location(text););
+fuzz_target!(|text: &str| dockless::registry::fuzzing::location(text));
