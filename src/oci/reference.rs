@@ -157,8 +157,8 @@ pub fn without_password(text: &str) -> String {
     }
 }
 
-/// Splits a name as Docker does: the first part is a host when it has a `.`, a `:` or an upper-case
-/// letter, or is `localhost`.
+/// Splits a name as Docker does: the first part is a host when it has a `.` or a `:`, or is `localhost`.
+/// An upper-case letter makes none: in lower case the same text would be a part of Docker Hub.
 fn parse_repository(name: &str) -> Result<Repository, String> {
     let (registry, path) = match name.split_once('/') {
         Some((host, path)) if is_host(host) => (host, path.to_owned()),
@@ -182,10 +182,7 @@ fn parse_repository(name: &str) -> Result<Repository, String> {
 }
 
 fn is_host(text: &str) -> bool {
-    text == "localhost"
-        || text.contains(['.', ':'])
-        || text.starts_with('[')
-        || text.bytes().any(|byte| byte.is_ascii_uppercase())
+    text == "localhost" || text.contains(['.', ':']) || text.starts_with('[')
 }
 
 fn check_host(registry: &str) -> Result<(), String> {
@@ -292,6 +289,7 @@ mod tests {
         for (text, reason) in [
             ("", "it is empty"),
             ("ghcr.io/Acme/agent", "lower case"),
+            ("Acme/agent", "lower case"),
             ("ghcr.io/acme//agent", "between two `/` is empty"),
             ("ghcr.io/", "between two `/` is empty"),
             ("a/b:", "a tag has"),
