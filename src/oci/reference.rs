@@ -33,6 +33,8 @@ pub struct InvalidReference {
 
 /// The registry of names without a host.
 const DOCKER_HUB: &str = "docker.io";
+/// Hosts of Docker Hub that stand for it.
+const DOCKER_HUB_ALIASES: [&str; 2] = ["index.docker.io", "registry-1.docker.io"];
 
 impl Repository {
     /// The host and port as written: `docker.io`, `localhost:5000`, `[::1]:5000`.
@@ -164,9 +166,9 @@ fn parse_repository(name: &str) -> Result<Repository, String> {
         Some((host, path)) if is_host(host) => (host, path.to_owned()),
         _ => (DOCKER_HUB, name.to_owned()),
     };
-    let registry = match registry {
-        "index.docker.io" | "registry-1.docker.io" => DOCKER_HUB.to_owned(),
-        other => other.to_ascii_lowercase(),
+    let registry = match registry.to_ascii_lowercase() {
+        alias if DOCKER_HUB_ALIASES.contains(&alias.as_str()) => DOCKER_HUB.to_owned(),
+        other => other,
     };
     let path = if registry == DOCKER_HUB && !path.contains('/') {
         format!("library/{path}")
@@ -264,6 +266,7 @@ mod tests {
             ("python:3.12-slim", "docker.io/library/python:3.12-slim"),
             ("acme/agent", "docker.io/acme/agent"),
             ("index.docker.io/python", "docker.io/library/python"),
+            ("Registry-1.Docker.io/python", "docker.io/library/python"),
             ("docker.io/python", "docker.io/library/python"),
             ("localhost/agent", "localhost/agent"),
             ("localhost:5000/acme/hello:v1", "localhost:5000/acme/hello:v1"),
