@@ -274,6 +274,8 @@ fn sessions(elsewhere: &str) -> Vec<Row> {
             always("oci-chunk-min-length", "10485760"),
             Survives,
         ),
+        row(40, "a length is wanted", SendBlob, vec![Fault::WantLength; ALWAYS], Survives),
+        row(40, "a length is wanted", CommitBlob, vec![Fault::WantLength; ALWAYS], Survives),
         row(42, "200 for a blob that is not there", HeadBlob, vec![status(200, None)], Survives),
     ]
 }
@@ -288,6 +290,7 @@ fn manifests() -> Vec<Row> {
             vec![refusal(400, "MANIFEST_INVALID"); ALWAYS],
             Refuses,
         ),
+        row(40, "a length is wanted", PutManifest, vec![Fault::WantLength; ALWAYS], Survives),
         row(
             37,
             "MANIFEST_BLOB_UNKNOWN once",

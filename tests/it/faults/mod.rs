@@ -10,7 +10,7 @@ mod page;
 mod peers;
 mod row;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -23,7 +23,7 @@ use tokio::time::error::Elapsed;
 
 use self::evidence::Evidence;
 use self::operations::{Images, Run, TAG, client, publish};
-use self::page::{Column, Ours, page};
+use self::page::{Column, Ours, STORIES, expected_line, page};
 use self::peers::{Fate, Home, Job, PEERS, Peer};
 use self::row::{End, Login, Operation, Row};
 use super::support::fault_proxy::{FaultProxy, Gate};
@@ -295,16 +295,46 @@ async fn run_peers(ground: &Ground) -> Vec<Column> {
     futures_util::future::join_all(runs).await
 }
 
-/// The page is about the rows that there are.
+/// The page is about the rows that there are, and the stories that it names exist.
 #[tokio::test]
 async fn the_page_has_every_row() {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/faults.md");
-    let text = std::fs::read_to_string(path).unwrap();
-    let written: Vec<&str> = text.lines().filter(|line| line.starts_with("| N")).collect();
-    let rows = catalogue::rows("http://elsewhere");
-    assert_eq!(written.len(), rows.len(), "write it anew: tests/run faults");
-    for (line, row) in written.iter().zip(&rows) {
-        let begin = format!("| N{} | {} | {} |", row.number, row.fault, row.point.name());
-        assert!(line.starts_with(&begin), "write it anew (tests/run faults): {begin} is {line}");
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let text = std::fs::read_to_string(root.join("docs/faults.md")).unwrap();
+    let (table, stories) = text.split_once("## What has a story").expect("it has both parts");
+    let rows = |text: &str| -> Vec<String> {
+        text.lines().filter(|line| line.starts_with("| N")).map(str::to_owned).collect()
+    };
+    let (written, catalogue) = (rows(table), catalogue::rows("http://elsewhere"));
+    assert_eq!(written.len(), catalogue.len(), "write it anew: tests/run faults");
+    for (line, row) in written.iter().zip(&catalogue) {
+        let expected = expected_line(row);
+        assert!(
+            line.starts_with(&expected),
+            "write it anew (tests/run faults): {expected} is {line}"
+        );
     }
+    let sources = [root.join("tests/it"), root.join("src/registry")];
+    let sources: String = sources.iter().flat_map(|folder| rust_files(folder)).collect();
+    assert_eq!(rows(stories).len(), STORIES.len(), "write it anew: tests/run faults");
+    for (number, _, story) in STORIES {
+        assert!(sources.contains(&format!("fn {story}()")), "no `{story}`");
+        assert!(!catalogue.iter().any(|row| row.number == number), "N{number} has rows");
+    }
+    let numbers: BTreeSet<u32> =
+        catalogue.iter().map(|row| row.number).chain(STORIES.map(|story| story.0)).collect();
+    assert_eq!(numbers, (1..=60).collect(), "every number of the catalogue is proved somewhere");
+}
+
+/// The text of every source file below a folder.
+fn rust_files(folder: &Path) -> Vec<String> {
+    let mut texts = Vec::new();
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            texts.extend(rust_files(&path));
+        } else if path.extension().is_some_and(|extension| extension == "rs") {
+            texts.push(std::fs::read_to_string(&path).unwrap());
+        }
+    }
+    texts
 }

@@ -2,6 +2,7 @@
 
 mod blobs;
 mod faults;
+mod http2;
 mod login;
 mod manifests;
 mod network;

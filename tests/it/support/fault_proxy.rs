@@ -36,6 +36,8 @@ pub(crate) enum Fault {
     CutRequest(u64),
     /// The registry does its work, and its answer gets lost.
     LoseAnswer,
+    /// A request without its length is refused with 411; others pass.
+    WantLength,
     /// The registry's answer waits a while.
     LateAnswer(Duration),
     /// The answer's body ends after this many bytes with a broken connection.
@@ -257,6 +259,10 @@ fn misbehave(
                 let _ = answer.into_body().collect().await;
                 Err(Cut)
             }
+            Fault::WantLength if request.headers().contains_key("content-length") => {
+                forward(request, &upstream).await
+            }
+            Fault::WantLength => Ok(own_answer(411, &[], String::new())),
             Fault::LateAnswer(wait) => {
                 let answer = forward(request, &upstream).await;
                 tokio::time::sleep(wait).await;
@@ -305,7 +311,7 @@ async fn read(request: &mut Request<Incoming>, bytes: u64) {
 }
 
 /// Passes a request on as it is, the `Host` header included: the registry makes URLs of it.
-async fn forward(request: Request<Incoming>, upstream: &str) -> Reply {
+pub(crate) async fn forward(request: Request<Incoming>, upstream: &str) -> Reply {
     send(request.map(|body| body.map_err(io::Error::other).boxed_unsync()), upstream).await
 }
 
