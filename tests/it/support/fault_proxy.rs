@@ -205,17 +205,7 @@ fn misbehave(
                 Err(Cut)
             }
             Fault::CutForwarded(bytes) => {
-                let request = request.map(|body| {
-                    let frames = body.into_data_stream().scan(0, move |passed, piece| {
-                        let is_over = *passed >= bytes;
-                        *passed += piece.as_ref().map_or(0, |data| data.len() as u64);
-                        std::future::ready((!is_over).then_some(piece))
-                    });
-                    let end = stream::once(async { Err(io::Error::other(Cut)) });
-                    let frames =
-                        frames.map(|piece| piece.map(Frame::data).map_err(io::Error::other));
-                    StreamBody::new(frames.chain(end)).boxed_unsync()
-                });
+                let request = request.map(|body| cut_after(bytes, body));
                 let _ = send(request, &upstream).await;
                 Err(Cut)
             }
@@ -342,6 +332,18 @@ fn first(bytes: u64, body: Body, is_cut: bool) -> Body {
         stream::pending().right_stream()
     };
     StreamBody::new(begin.chain(end)).boxed_unsync()
+}
+
+/// A request's body that breaks off once this many bytes are passed.
+fn cut_after(bytes: u64, body: Incoming) -> Body {
+    let frames = body.into_data_stream().scan(0, move |passed, piece| {
+        let is_over = *passed >= bytes;
+        *passed += piece.as_ref().map_or(0, |data| data.len() as u64);
+        std::future::ready((!is_over).then_some(piece))
+    });
+    let frames = frames.map(|piece| piece.map(Frame::data).map_err(io::Error::other));
+    let end = stream::once(async { Err(io::Error::other(Cut)) });
+    StreamBody::new(frames.chain(end)).boxed_unsync()
 }
 
 /// Single bytes with a pause before each.
