@@ -93,7 +93,7 @@ async fn each_secret_is_seen_by_its_own_server_and_nowhere_else() {
     let said = String::from_utf8([output.stdout, output.stderr].concat()).unwrap();
     assert_eq!(output.status.code(), Some(0), "{said}");
 
-    // What no place but one may hold: the passwords as they are, as a header, and the tokens.
+    // What no place but one may hold: the passwords as they are and as a header, and the tokens.
     let pull = [PULL_SECRET.to_owned(), basic("alice", PULL_SECRET)];
     let push = [PUSH_SECRET.to_owned(), basic("bob", PUSH_SECRET)];
     let passwords: Vec<&str> = pull.iter().chain(&push).map(String::as_str).collect();
@@ -107,16 +107,24 @@ async fn each_secret_is_seen_by_its_own_server_and_nowhere_else() {
         assert!(seen.iter().all(|seen| seen.holds(header)), "{seen:#?}");
         assert!(!seen.iter().any(|seen| holds(seen, &others)), "{seen:#?}");
     }
-    for registry in [&from, &to] {
-        assert!(!registry.server().seen().iter().any(|seen| holds(seen, &passwords)));
+    let tokens = [pull_tokens.given_away(), push_tokens.given_away()];
+    assert!(tokens.iter().all(|tokens| !tokens.is_empty()));
+    for (registry, foreign) in [(&from, &tokens[1]), (&to, &tokens[0])] {
+        let foreign = foreign.iter().map(String::as_str);
+        let secrets: Vec<_> = passwords.iter().copied().chain(foreign).collect();
+        assert!(!registry.server().seen().iter().any(|seen| holds(seen, &secrets)));
     }
     for other in [&elsewhere, &storage] {
         let seen = other.server().seen();
+        let tokens: Vec<_> = tokens.iter().flatten().map(String::as_str).collect();
+        assert!(!seen.iter().any(|seen| holds(seen, &tokens)), "{seen:#?}");
         assert!(!seen.is_empty(), "nobody was sent there");
         assert!(!seen.iter().any(|seen| seen.headers.contains("authorization:")), "{seen:#?}");
     }
     let bare: Vec<&str> =
         passwords.iter().map(|secret| secret.trim_start_matches("Basic ")).collect();
+    let bare: Vec<&str> =
+        bare.into_iter().chain(tokens.iter().flatten().map(String::as_str)).collect();
     let is_clean = |text: &str| !bare.iter().any(|secret| text.contains(secret));
     assert!(is_clean(&said), "{said}");
     let calls = fs::read_to_string(helper.path().join("calls")).unwrap();

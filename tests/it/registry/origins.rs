@@ -12,7 +12,7 @@ use super::{Story, cause, read, repository};
 #[tokio::test]
 async fn credentials_go_to_their_own_origin_only() {
     const CANARY: &str = "canary-5e1f";
-    let secrets = [CANARY.to_owned(), basic("bob", CANARY), "token1".to_owned()];
+    let secrets = [CANARY.to_owned(), basic("bob", CANARY), "canary-token".to_owned()];
     let registry = Registry::start();
     let story = Story::new();
     story.push(&repository(&registry.host(), "a").at_tag("v1")).await.unwrap();

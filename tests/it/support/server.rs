@@ -96,7 +96,7 @@ impl Seen {
         format!("{} {}", self.method, self.path.split('?').next().unwrap())
     }
 
-    /// Whether this text, or its base64, stands anywhere in the request's line or headers.
+    /// Whether this text stands anywhere in the request's line or headers.
     pub(crate) fn holds(&self, text: &str) -> bool {
         self.path.contains(text) || self.headers.contains(text)
     }

@@ -24,6 +24,7 @@ pub(crate) struct Tokens {
 impl TokenServer {
     /// Tokens that may be used so often; `authorization` is what the server wants to see.
     pub(crate) async fn start(uses: u32, authorization: Option<String>) -> Self {
+        let series = fastrand::u32(..);
         let tokens: Arc<Mutex<Tokens>> = Arc::default();
         let issued = Arc::clone(&tokens);
         let server = Server::start("127.0.0.1", move |request| {
@@ -40,7 +41,7 @@ impl TokenServer {
             let scopes = scopes.map(|(_, scope)| scope.into_owned()).collect();
             let mut tokens = issued.lock().unwrap();
             tokens.issued += 1;
-            let token = format!("token{}", tokens.issued);
+            let token = format!("canary-token-{series:08x}-{}", tokens.issued);
             tokens.valid.insert(token.clone(), (uses, scopes));
             let body = format!(r#"{{"token":"{token}","expires_in":300}}"#);
             Box::pin(async move { Ok(reply(200, &[], body)) })
@@ -65,6 +66,11 @@ impl TokenServer {
             let challenge = format!(r#"Bearer realm="{realm}",service="test""#);
             Some(reply(401, &[("WWW-Authenticate", &challenge)], ""))
         })
+    }
+
+    /// Every token that was ever given away.
+    pub(crate) fn given_away(&self) -> Vec<String> {
+        self.tokens.lock().unwrap().valid.keys().cloned().collect()
     }
 
     pub(crate) fn issued(&self) -> u32 {
