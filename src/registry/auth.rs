@@ -14,6 +14,7 @@ use super::exchange::Answer;
 use super::http::HttpClients;
 use super::keychain::{Credential, Keychain, Search};
 use super::lock::lock;
+use super::mask::Mask;
 use super::origin::{Origin, place};
 use super::retry::Fault;
 use super::secret::Secret;
@@ -28,6 +29,8 @@ pub(super) struct Authenticator {
     keychains: Vec<Arc<dyn Keychain>>,
     events: Events,
     clock: Arc<dyn Clock>,
+    /// Learns every secret before anybody is told it.
+    mask: Arc<Mask>,
     challenges: Mutex<BTreeMap<Origin, Challenge>>,
     searches: Mutex<BTreeMap<Repository, Arc<Asked>>>,
     tokens: Mutex<BTreeMap<TokenKey, Arc<Slot>>>,
@@ -77,9 +80,10 @@ impl Authenticator {
         keychains: Vec<Arc<dyn Keychain>>,
         events: Events,
         clock: Arc<dyn Clock>,
+        mask: Arc<Mask>,
     ) -> Self {
         let (challenges, searches, tokens) = Default::default();
-        Self { keychains, events, clock, challenges, searches, tokens }
+        Self { keychains, events, clock, mask, challenges, searches, tokens }
     }
 
     /// What to send; nothing before the registry asked for anything.
@@ -119,8 +123,10 @@ impl Authenticator {
                     service: service.as_deref(),
                     scopes: wanted.scopes,
                     search: &search,
+                    mask: &self.mask,
                 };
                 let token = request.fetch(http, self.clock.as_ref()).await?;
+                self.mask.learn(&token.text);
                 *kept = Some(token.clone());
                 Ok(Some(Grant {
                     header: bearer(&token.text, home)?,
@@ -199,7 +205,8 @@ impl Authenticator {
         if let Some(Challenge::Bearer { realm, .. }) = challenge
             && realm.host_str() != Some(wanted.home.host())
         {
-            let (registry, server) = (wanted.repository.registry(), place(realm));
+            let registry = wanted.repository.registry();
+            let server = self.mask.hide(&place(realm));
             self.events.detail(format!("`{registry}` has its tokens from `{server}`"));
         }
     }
@@ -227,6 +234,9 @@ impl Authenticator {
         let run = async || {
             let clock = self.clock.as_ref();
             let search = Search::run(&self.keychains, repository, &self.events, clock).await;
+            if let Some((credential, _)) = &search.found {
+                self.mask.learn_credential(credential);
+            }
             match &asked.before {
                 // A helper that fails now does not take away what it gave: it may still be good.
                 Some(before) if search.found.is_none() => {
@@ -295,7 +305,8 @@ mod tests {
     async fn a_credential_that_runs_out_is_asked_for_again() {
         let clock = Arc::new(ManualClock::at(0));
         let keychains: Vec<Arc<dyn Keychain>> = vec![Arc::new(Lender::default())];
-        let authenticator = Authenticator::new(keychains, Events::none(), clock.clone());
+        let mask = Arc::default();
+        let authenticator = Authenticator::new(keychains, Events::none(), clock.clone(), mask);
         let repository: Repository = "r.io/a".parse().unwrap();
         for (seconds, user) in [(0, 0), (59, 0), (1, 1), (59, 1), (1, 2), (60, 2), (60, 2)] {
             clock.sleep(Duration::from_secs(seconds)).await;

@@ -19,11 +19,11 @@ use super::auth::{Authenticator, Grant, Wanted};
 use super::connection_problem::{ProxyProblem, TlsProblem};
 use super::endpoint::{Endpoint, Place};
 use super::error::{Error, Login};
-use super::error_body::clean;
 use super::exchange::{Answer, Exchange};
 use super::http::{HttpClient, HttpClients, is_allowed};
 use super::limit::{Direction, Limits};
 use super::lock::lock;
+use super::mask::Mask;
 use super::origin::{Origin, api_root, is_loopback, place};
 use super::redirect::{self, MAX_REDIRECTS};
 use super::retry::{Fault, Patience, Retry};
@@ -41,6 +41,7 @@ pub(super) struct Transport {
     pub(super) auth: Authenticator,
     pub(super) limits: Limits,
     pub(super) patience: Arc<Patience>,
+    pub(super) mask: Arc<Mask>,
     pub(super) events: Events,
     pub(super) clock: Arc<dyn Clock>,
     pub(super) memory: Memory,
@@ -231,9 +232,9 @@ impl Transport {
             }
             let location = answer.header("location");
             url = redirect::follow(&call.endpoint.method, answer.status(), &url, location)
-                .map_err(|reason| Self::unsafe_place(call, reason))?;
+                .map_err(|reason| self.unsafe_place(call, &reason))?;
         }
-        Err(Self::unsafe_place(call, format!("it redirects more than {MAX_REDIRECTS} times")))
+        Err(self.unsafe_place(call, &format!("it redirects more than {MAX_REDIRECTS} times")))
     }
 
     async fn exchange(
@@ -245,13 +246,14 @@ impl Transport {
     ) -> Result<Answer, Fault> {
         let farthest = self.http.farthest(wanted.home, url).await;
         if !is_allowed(url, farthest) {
-            return Err(Self::unsafe_place(call, "its address is private or reserved".into()));
+            return Err(self.unsafe_place(call, "its address is private or reserved"));
         }
         let client = self.http.client(url, farthest).map_err(Fault::permanent)?;
         let exchange = Exchange {
             action: call.endpoint.action.clone(),
-            host: host_for_messages(url, wanted),
+            host: self.host_for_messages(url, wanted),
             limits: self.http.settings().stall,
+            mask: Arc::clone(&self.mask),
         };
         let mut request = Request::new(call.endpoint.method.clone(), url.clone());
         *request.headers_mut() = Self::headers(call, grant);
@@ -313,14 +315,23 @@ impl Transport {
         for warning in answer.headers().get_all("warning") {
             let text = String::from_utf8_lossy(warning.as_bytes());
             let Some(text) = text.strip_prefix("299 - ") else { continue };
-            let text = format!("`{registry}` says: {}", clean(text.trim_matches('"')));
+            let text = format!("`{registry}` says: {}", self.mask.clean(text.trim_matches('"')));
             if lock(&self.memory.warned).insert(text.clone()) {
                 self.events.warn("registry-warning", text, None);
             }
         }
     }
 
-    fn unsafe_place(call: Call<'_>, reason: String) -> Fault {
+    /// The registry by the name people know; another host by its own.
+    fn host_for_messages(&self, url: &Url, wanted: Wanted<'_>) -> String {
+        if Origin::of(url).as_ref() == Some(wanted.home) {
+            return wanted.repository.registry().to_owned();
+        }
+        self.mask.hide(&place(url))
+    }
+
+    fn unsafe_place(&self, call: Call<'_>, reason: &str) -> Fault {
+        let reason = self.mask.hide(reason);
         let host = call.endpoint.repository.registry().to_owned();
         Fault::permanent(Error::Unsafe { action: call.endpoint.action.clone(), host, reason })
     }
@@ -379,12 +390,4 @@ fn is_about_tls(fault: &Fault) -> bool {
         Error::Tls { problem, .. } => *problem != TlsProblem::NotTls,
         error => matches!(error, Error::Settings { .. }),
     }
-}
-
-/// The registry by the name people know; another host by its own.
-fn host_for_messages(url: &Url, wanted: Wanted<'_>) -> String {
-    if Origin::of(url).as_ref() == Some(wanted.home) {
-        return wanted.repository.registry().to_owned();
-    }
-    place(url)
 }
