@@ -15,7 +15,7 @@ use super::error::Error;
 use super::error_body::{ErrorBody, MAX_ERROR_BYTES};
 use super::http::{HttpClient, ProxyName};
 use super::mask::Mask;
-use super::retry::{Fault, Retry};
+use super::retry::{Fault, Retry, is_later};
 use super::retry_after;
 use super::settings::StallLimits;
 use super::stall::StallTimer;
@@ -211,7 +211,7 @@ impl Answer {
     /// Passes an answer on unless its status says "later": then a fault with the wait asked for.
     pub(super) async fn unless_later(mut self, our_unix_seconds: i64) -> Result<Self, Fault> {
         let status = self.status().as_u16();
-        if !matches!(status, 408 | 425 | 429 | 500 | 502 | 503 | 504) {
+        if !is_later(status) {
             return Ok(self);
         }
         let asked = self.header("retry-after").map(|header| self.exchange.mask.clean(header));
