@@ -124,30 +124,44 @@ impl Transport {
 
     /// One try: log in where asked, follow redirects, give the answer unless it says "later".
     pub(super) async fn once(&self, call: Call<'_>) -> Result<Answer, Fault> {
-        let registry = call.endpoint.repository.registry();
-        let settled = lock(&self.memory.schemes).get(registry).copied();
-        let may_be_plain = self.may_be_plain(registry);
-        let scheme = settled.unwrap_or(if may_be_plain { "http" } else { "https" });
-        let result = self.with_login(call, scheme).await;
-        if settled.is_some() || !may_be_plain {
-            return result;
+        match self.scheme(call.endpoint.repository.registry()) {
+            Some(scheme) => self.with_login(call, scheme).await,
+            None => self.once_in_either_scheme(call).await,
         }
-        // A TLS server answers plain http with 400, or hangs up.
-        let is_suspicious = match &result {
-            Ok(answer) => answer.status() == 400,
-            Err(fault) => matches!(*fault.error, Error::ConnectionLost { .. }),
+    }
+
+    /// The first try at a registry that may be plain, which shows what it speaks: a TLS server answers
+    /// plain http with 400, hangs up, or sends us to https.
+    async fn once_in_either_scheme(&self, call: Call<'_>) -> Result<Answer, Fault> {
+        let registry = call.endpoint.repository.registry();
+        let plain = self.with_login(call, "http").await;
+        let is_sent_away =
+            plain.as_ref().is_ok_and(|answer| redirect::is_redirect(answer.status()));
+        let is_suspicious = match &plain {
+            Ok(answer) => is_sent_away || answer.status() == 400,
+            Err(_) if self.has_answered(home(registry, "http").as_ref()) => false,
+            Err(fault) => match &*fault.error {
+                Error::ConnectionLost { .. } => true,
+                // Without a port in its name, it is another port for TLS.
+                Error::Unreachable { .. } => has_default_ports(registry),
+                _ => false,
+            },
         };
         if is_suspicious {
             let encrypted = self.with_login(call, "https").await;
-            if encrypted.as_ref().err().is_none_or(is_about_tls) {
-                lock(&self.memory.schemes).insert(registry.to_owned(), "https");
+            let has_answered = self.has_answered(home(registry, "https").as_ref());
+            if has_answered || encrypted.as_ref().err().is_none_or(is_beyond_handshake) {
+                self.settle(registry, "https");
+                return encrypted;
+            }
+            if is_sent_away {
                 return encrypted;
             }
         }
-        if result.is_ok() {
-            lock(&self.memory.schemes).insert(registry.to_owned(), "http");
+        if plain.is_ok() {
+            self.settle(registry, "http");
         }
-        result
+        plain
     }
 
     /// The error for an answer that the caller has no use for, with what the endpoint knows of it.
@@ -171,6 +185,10 @@ impl Transport {
             _ => {}
         }
         fault
+    }
+
+    fn settle(&self, registry: &str, scheme: &'static str) {
+        lock(&self.memory.schemes).insert(registry.to_owned(), scheme);
     }
 
     fn may_be_plain(&self, registry: &str) -> bool {
@@ -227,7 +245,7 @@ impl Transport {
             let is_home = Origin::of(&url).as_ref() == Some(wanted.home);
             let grant = if is_home { self.auth.grant(wanted, &self.http).await? } else { None };
             let answer = self.exchange(call, wanted, &url, grant.as_ref()).await?;
-            if !redirect::is_redirect(answer.status()) {
+            if !redirect::is_redirect(answer.status()) || self.is_sent_to_tls(wanted, &answer) {
                 return Ok((answer, grant));
             }
             let location = answer.header("location");
@@ -275,6 +293,20 @@ impl Transport {
         }
     }
 
+    /// Whether the answer sends us to where the registry would be with TLS, before it is settled that
+    /// it is plain.
+    fn is_sent_to_tls(&self, wanted: Wanted<'_>, answer: &Answer) -> bool {
+        let registry = wanted.repository.registry();
+        let is_open = wanted.home.is_plain() && self.scheme(registry).is_none();
+        let location = answer.header("location").filter(|_| is_open);
+        let target = location.and_then(|location| redirect::resolve(answer.url(), location).ok());
+        target.is_some_and(|url| Origin::of(&url) == home(registry, "https"))
+    }
+
+    fn has_answered(&self, origin: Option<&Origin>) -> bool {
+        origin.is_some_and(|origin| lock(&self.memory.answered).contains(origin))
+    }
+
     fn headers(call: Call<'_>, grant: Option<&Grant>) -> HeaderMap {
         let mut headers = call.headers.clone();
         headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
@@ -299,7 +331,7 @@ impl Transport {
 
     /// A registry that answered a moment ago and is gone now will probably be back.
     fn if_it_answered_before(&self, origin: Option<&Origin>, fault: Fault) -> Fault {
-        let answered = origin.is_some_and(|origin| lock(&self.memory.answered).contains(origin));
+        let answered = self.has_answered(origin);
         let is_gone = match &*fault.error {
             Error::Proxy { problem, .. } => *problem != ProxyProblem::Login,
             error => matches!(error, Error::Unreachable { .. }),
@@ -383,11 +415,39 @@ fn is_damaged(source: &std::io::Error) -> bool {
     matches!(error, Some(Error::WrongDigest { .. } | Error::WrongSize { .. }))
 }
 
-/// Whether it was TLS that answered, though we do not come together, or we did not get that far by
-/// a mistake in the settings.
-fn is_about_tls(fault: &Fault) -> bool {
+/// Whether it was TLS that answered, though nothing came of it, or we did not get that far by a
+/// mistake in the settings.
+fn is_beyond_handshake(fault: &Fault) -> bool {
     match &*fault.error {
         Error::Tls { problem, .. } => *problem != TlsProblem::NotTls,
-        error => matches!(error, Error::Settings { .. }),
+        error => matches!(
+            error,
+            Error::ConnectionLost { .. } | Error::Stalled { .. } | Error::Settings { .. }
+        ),
+    }
+}
+
+/// The origin of a registry that is spoken to in this scheme.
+fn home(registry: &str, scheme: &str) -> Option<Origin> {
+    Origin::of(&api_root(registry, scheme)?)
+}
+
+/// Whether a registry is called without a port, which is another one for each scheme then.
+fn has_default_ports(registry: &str) -> bool {
+    let port = |scheme| home(registry, scheme).map(|home| home.port());
+    port("http") != port("https")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_port_in_the_name_is_the_same_for_both_schemes() {
+        for (registry, expected) in
+            [("localhost", true), ("r.io", true), ("r.io:80", false), ("r.io:5000", false)]
+        {
+            assert_eq!(has_default_ports(registry), expected, "{registry}");
+        }
     }
 }
