@@ -70,7 +70,7 @@ pub(super) struct Wanted<'a> {
 pub(super) struct Grant {
     pub(super) header: HeaderValue,
     /// It was made for this request: when it is refused, no other will be accepted.
-    is_fresh: bool,
+    pub(super) is_fresh: bool,
     token: Option<Token>,
 }
 
@@ -96,8 +96,7 @@ impl Authenticator {
         let Some(challenge) = challenge else { return Ok(None) };
         let home = wanted.home.host();
         let search = self.search(wanted.repository).await;
-        let credential = search.found.as_ref().map(|(credential, _)| credential);
-        match (&challenge, credential) {
+        match (&challenge, search.credential()) {
             (_, Some(Credential::Bearer { token })) => {
                 Ok(Some(Grant { header: bearer(token, home)?, is_fresh: true, token: None }))
             }
@@ -163,26 +162,22 @@ impl Authenticator {
             Challenge::Bearer { scopes, .. } => scopes.clone(),
             Challenge::Basic => BTreeSet::new(),
         };
-        let is_news = lock(&self.challenges).insert(wanted.home.clone(), challenge).is_none();
+        lock(&self.challenges).insert(wanted.home.clone(), challenge.clone());
+        let search = self.search(wanted.repository).await;
         let may_help = match grant {
             Some(grant) if grant.is_fresh => !asked.is_subset(wanted.scopes),
             Some(grant) => {
                 self.forget(wanted, grant).await;
                 true
             }
-            None => is_news || self.search(wanted.repository).await.found.is_some(),
+            // The request went out before anybody knew the challenge.
+            None => challenge.can_be_met(search.credential()),
         };
         if may_help {
             return Ok(asked);
         }
-        let search = self.search(wanted.repository).await;
-        Err(Fault::permanent(Error::Unauthorized {
-            action: wanted.action.to_owned(),
-            host: wanted.repository.registry().to_owned(),
-            identity: search.identity(),
-            detail,
-            login: Box::new(Login::of(wanted.repository, &search, wanted.scopes)),
-        }))
+        let token = grant.and_then(|grant| grant.token.as_ref());
+        Err(Fault::permanent(refusal(wanted, &challenge, token, &search, detail)))
     }
 
     /// What was found for a repository, if that was looked up.
@@ -200,10 +195,11 @@ impl Authenticator {
         }
     }
 
-    /// A token server on another host is legal, and worth knowing about: it gets the password.
+    /// A token server elsewhere, if only on another port, is legal, and worth knowing about: it gets
+    /// the password.
     fn show_token_server(&self, wanted: Wanted<'_>, challenge: Option<&Challenge>) {
         if let Some(Challenge::Bearer { realm, .. }) = challenge
-            && realm.host_str() != Some(wanted.home.host())
+            && Origin::of(realm).as_ref() != Some(wanted.home)
         {
             let registry = wanted.repository.registry();
             let server = self.mask.hide(&place(realm));
@@ -246,6 +242,39 @@ impl Authenticator {
             }
         };
         asked.now.get_or_init(run).await.clone()
+    }
+}
+
+/// Why no other request would be accepted. `token` is a fresh one, made for the one that was refused.
+fn refusal(
+    wanted: Wanted<'_>,
+    challenge: &Challenge,
+    token: Option<&Token>,
+    search: &Search,
+    detail: String,
+) -> Error {
+    let (action, host) = (wanted.action.to_owned(), wanted.repository.registry().to_owned());
+    let (identity, credential) = (search.identity(), search.credential());
+    let login = Box::new(Login::of(wanted.repository, search, wanted.scopes));
+    match (challenge, identity) {
+        (Challenge::Basic, Some(useless)) if !challenge.can_be_met(credential) => {
+            let detail = format!("it takes a user name and a password, not {useless}");
+            Error::Unauthorized { action, host, identity: None, detail, login }
+        }
+        (Challenge::Bearer { realm, error: Some(error), .. }, _)
+            if token.is_some() && error == "invalid_token" =>
+        {
+            let server = place(realm);
+            let detail =
+                format!("it does not trust the tokens of `{server}`{}", after_colon(&detail));
+            Error::Refused { action, host, status: 401, detail }
+        }
+        // The token server has accepted the login, so that it is the right that is missing.
+        (Challenge::Bearer { .. }, identity @ Some(_)) if token.is_some() => {
+            let detail = format!("the login is good, the right is missing{}", after_colon(&detail));
+            Error::Denied { action, host, identity, detail, login: Some(login) }
+        }
+        (_, identity) => Error::Unauthorized { action, host, identity, detail, login },
     }
 }
 

@@ -58,7 +58,7 @@ impl TokenRequest<'_> {
     ) -> Result<Token, Fault> {
         // Counted from before the request, on the monotonic clock: `issued_at` may be skewed.
         let asked_at = clock.now();
-        let mut answer = match self.credential() {
+        let mut answer = match self.search.credential() {
             Some(Credential::Identity { token }) => {
                 let answer = self.send(http, self.refresh(token), clock).await?;
                 // Servers without the OAuth2 form take the token as a password.
@@ -149,7 +149,8 @@ impl TokenRequest<'_> {
         let body = answer.error_body().await;
         let status = answer.status().as_u16();
         // OAuth2 servers say "invalid grant" with 400 (RFC 6749, 5.2).
-        let is_refused_credential = status == 401 || (status == 400 && self.credential().is_some());
+        let is_refused_credential =
+            status == 401 || (status == 400 && self.search.credential().is_some());
         let (action, detail) = (self.action(), body.text().to_owned());
         let host = self.server();
         let identity = self.search.identity();
@@ -162,10 +163,6 @@ impl TokenRequest<'_> {
             return Fault::permanent(Error::Denied { action, host, identity, detail, login });
         }
         answer.refusal_with(&body)
-    }
-
-    fn credential(&self) -> Option<&Credential> {
-        self.search.found.as_ref().map(|(credential, _)| credential)
     }
 
     /// The token server for messages.

@@ -210,6 +210,7 @@ impl Transport {
         };
         let permit = self.limits.take(&home, endpoint.direction()).await;
         let mut scopes = endpoint.scopes.clone();
+        let mut was_fresh = false;
         for _ in 0..MAX_LOGINS {
             let action = &endpoint.action;
             let repository = &endpoint.repository;
@@ -217,6 +218,7 @@ impl Transport {
             let (answer, grant) = self.follow(call, wanted, start.clone()).await?;
             self.show_warning(registry, &answer);
             if answer.status() == 401 && Origin::of(answer.url()).as_ref() == Some(&home) {
+                was_fresh |= grant.as_ref().is_some_and(|grant| grant.is_fresh);
                 scopes.extend(self.auth.refused(wanted, grant.as_ref(), answer).await?);
                 continue;
             }
@@ -225,12 +227,11 @@ impl Transport {
             }
             return answer.unless_later(self.clock.unix_seconds()).await;
         }
-        Err(Fault::transient(Error::Refused {
-            action: endpoint.action.clone(),
-            host: registry.to_owned(),
-            status: 401,
-            detail: "it refuses one fresh token after the other".into(),
-        }))
+        let (action, host) = (endpoint.action.clone(), registry.to_owned());
+        let detail = "it refuses one token after the other".into();
+        // Tokens that other workers had used up say nothing about a fresh one.
+        let retry = if was_fresh { Retry::Never } else { Retry::BackOff };
+        Err(Fault::new(Error::Refused { action, host, status: 401, detail }, retry))
     }
 
     /// Follows redirects; `Authorization` goes to the registry's own origin and nowhere else.

@@ -1,6 +1,7 @@
 //! Who we are: passwords, tokens, rights.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use dockless::error::ErrorKind;
@@ -166,6 +167,80 @@ async fn a_wrong_password_at_the_token_server_is_the_users_turn() {
     );
     assert_eq!((error.kind(), story.clock.waits().len()), (ErrorKind::Usage, 0));
     assert_eq!(tokens.server.seen().len(), 1);
+}
+
+#[tokio::test]
+async fn an_identity_token_is_no_password() {
+    let registry = Registry::start_with_password();
+    let host = registry.host();
+    let story = Story::with(Settings::default(), vec![identity(&host, "canary")]);
+    let error = story.client.resolve(&repository(&host, "a").at_tag("v1")).await.unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        format!(
+            "cannot look up `v1` in `{host}/a`: `{host}` wants credentials and there are none: it takes a user name and a password, not an identity token from `DOCKER_AUTH_CONFIG`"
+        )
+    );
+    assert_eq!((error.kind(), story.clock.waits().len()), (ErrorKind::Usage, 0));
+}
+
+#[tokio::test]
+async fn a_good_login_without_the_right_is_told_from_a_wrong_one() {
+    let registry = Registry::start();
+    for (error, kind, told) in [
+        (
+            "insufficient_scope",
+            ErrorKind::Failed,
+            "denies it to user `bob` from the flags: the login is good, the right is missing",
+        ),
+        ("invalid_token", ErrorKind::Failed, "answered 401: it does not trust the tokens of"),
+    ] {
+        let tokens = TokenServer::start(u32::MAX, None).await;
+        let proxy = FaultProxy::start_gated(&registry.host(), tokens.gate()).await;
+        let host = proxy.server().host();
+        let realm = format!("http://{}/token", tokens.server.host());
+        let challenge = format!(r#"Bearer realm="{realm}",error="{error}""#);
+        let refusal = status(401, Some(("WWW-Authenticate", &challenge)));
+        proxy.on("POST", "/blobs/uploads/", vec![refusal; 2]);
+        let story = Story::logged_in(&host, "bob", "pw");
+        let error = story.push_layer(&repository(&host, "a")).await.unwrap_err();
+        assert!(error.to_string().contains(&format!("`{host}` {told}")), "{error}");
+        assert_eq!((error.kind(), story.clock.waits().len()), (kind, 0));
+        // The token that was there, and one fresh one.
+        assert_eq!((tokens.issued(), proxy.is_exhausted()), (2, true));
+    }
+}
+
+#[tokio::test]
+async fn a_registry_that_always_wants_another_token_is_refused_at_once() {
+    let tokens = TokenServer::start(u32::MAX, None).await;
+    let realm = format!("http://{}/token", tokens.server.host());
+    let asked = AtomicU32::new(0);
+    let registry = Server::start("127.0.0.1", move |_| {
+        let scope = asked.fetch_add(1, Ordering::Relaxed);
+        let challenge = format!(r#"Bearer realm="{realm}",scope="repository:a:{scope}""#);
+        Box::pin(async move { Ok(reply(401, &[("WWW-Authenticate", &challenge)], "")) })
+    })
+    .await;
+    let story = Story::new();
+    let tag = repository(&registry.host(), "a").at_tag("v1");
+    let error = story.client.resolve(&tag).await.unwrap_err().to_string();
+    assert!(error.ends_with("answered 401: it refuses one token after the other"), "{error}");
+    assert_eq!((registry.requests().len(), story.clock.waits().len()), (5, 0));
+}
+
+#[tokio::test]
+async fn workers_without_credentials_all_get_the_token_for_everybody() {
+    let registry = Registry::start();
+    let tokens = TokenServer::start(u32::MAX, None).await;
+    let proxy = FaultProxy::start_gated(&registry.host(), tokens.gate()).await;
+    let story = Story::new();
+    let tag = repository(&proxy.server().host(), "a").at_tag("v1");
+    let looks = (0..8).map(|_| story.client.resolve(&tag));
+    for outcome in futures_util::future::join_all(looks).await {
+        assert_eq!(outcome.unwrap(), None);
+    }
+    assert_eq!(tokens.issued(), 1);
 }
 
 #[tokio::test]
