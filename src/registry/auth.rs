@@ -14,6 +14,7 @@ use super::exchange::Answer;
 use super::http::HttpClients;
 use super::keychain::{Credential, Keychain, Search};
 use super::lock::lock;
+use super::mask::Mask;
 use super::origin::{Origin, place};
 use super::retry::Fault;
 use super::secret::Secret;
@@ -28,6 +29,8 @@ pub(super) struct Authenticator {
     keychains: Vec<Arc<dyn Keychain>>,
     events: Events,
     clock: Arc<dyn Clock>,
+    /// Learns every secret before anybody is told it.
+    mask: Arc<Mask>,
     challenges: Mutex<BTreeMap<Origin, Challenge>>,
     searches: Mutex<BTreeMap<Repository, Arc<Asked>>>,
     tokens: Mutex<BTreeMap<TokenKey, Arc<Slot>>>,
@@ -67,7 +70,7 @@ pub(super) struct Wanted<'a> {
 pub(super) struct Grant {
     pub(super) header: HeaderValue,
     /// It was made for this request: when it is refused, no other will be accepted.
-    is_fresh: bool,
+    pub(super) is_fresh: bool,
     token: Option<Token>,
 }
 
@@ -77,9 +80,10 @@ impl Authenticator {
         keychains: Vec<Arc<dyn Keychain>>,
         events: Events,
         clock: Arc<dyn Clock>,
+        mask: Arc<Mask>,
     ) -> Self {
         let (challenges, searches, tokens) = Default::default();
-        Self { keychains, events, clock, challenges, searches, tokens }
+        Self { keychains, events, clock, mask, challenges, searches, tokens }
     }
 
     /// What to send; nothing before the registry asked for anything.
@@ -92,8 +96,7 @@ impl Authenticator {
         let Some(challenge) = challenge else { return Ok(None) };
         let home = wanted.home.host();
         let search = self.search(wanted.repository).await;
-        let credential = search.found.as_ref().map(|(credential, _)| credential);
-        match (&challenge, credential) {
+        match (&challenge, search.credential()) {
             (_, Some(Credential::Bearer { token })) => {
                 Ok(Some(Grant { header: bearer(token, home)?, is_fresh: true, token: None }))
             }
@@ -119,8 +122,10 @@ impl Authenticator {
                     service: service.as_deref(),
                     scopes: wanted.scopes,
                     search: &search,
+                    mask: &self.mask,
                 };
                 let token = request.fetch(http, self.clock.as_ref()).await?;
+                self.mask.learn(&token.text);
                 *kept = Some(token.clone());
                 Ok(Some(Grant {
                     header: bearer(&token.text, home)?,
@@ -157,26 +162,22 @@ impl Authenticator {
             Challenge::Bearer { scopes, .. } => scopes.clone(),
             Challenge::Basic => BTreeSet::new(),
         };
-        let is_news = lock(&self.challenges).insert(wanted.home.clone(), challenge).is_none();
+        lock(&self.challenges).insert(wanted.home.clone(), challenge.clone());
+        let search = self.search(wanted.repository).await;
         let may_help = match grant {
             Some(grant) if grant.is_fresh => !asked.is_subset(wanted.scopes),
             Some(grant) => {
                 self.forget(wanted, grant).await;
                 true
             }
-            None => is_news || self.search(wanted.repository).await.found.is_some(),
+            // The request went out before anybody knew the challenge.
+            None => challenge.can_be_met(search.credential()),
         };
         if may_help {
             return Ok(asked);
         }
-        let search = self.search(wanted.repository).await;
-        Err(Fault::permanent(Error::Unauthorized {
-            action: wanted.action.to_owned(),
-            host: wanted.repository.registry().to_owned(),
-            identity: search.identity(),
-            detail,
-            login: Box::new(Login::of(wanted.repository, &search, wanted.scopes)),
-        }))
+        let token = grant.and_then(|grant| grant.token.as_ref());
+        Err(Fault::permanent(refusal(wanted, &challenge, token, &search, detail)))
     }
 
     /// What was found for a repository, if that was looked up.
@@ -194,12 +195,14 @@ impl Authenticator {
         }
     }
 
-    /// A token server on another host is legal, and worth knowing about: it gets the password.
+    /// A token server elsewhere, if only on another port, is legal, and worth knowing about: it gets
+    /// the password.
     fn show_token_server(&self, wanted: Wanted<'_>, challenge: Option<&Challenge>) {
         if let Some(Challenge::Bearer { realm, .. }) = challenge
-            && realm.host_str() != Some(wanted.home.host())
+            && Origin::of(realm).as_ref() != Some(wanted.home)
         {
-            let (registry, server) = (wanted.repository.registry(), place(realm));
+            let registry = wanted.repository.registry();
+            let server = self.mask.hide(&place(realm));
             self.events.detail(format!("`{registry}` has its tokens from `{server}`"));
         }
     }
@@ -227,6 +230,9 @@ impl Authenticator {
         let run = async || {
             let clock = self.clock.as_ref();
             let search = Search::run(&self.keychains, repository, &self.events, clock).await;
+            if let Some((credential, _)) = &search.found {
+                self.mask.learn_credential(credential);
+            }
             match &asked.before {
                 // A helper that fails now does not take away what it gave: it may still be good.
                 Some(before) if search.found.is_none() => {
@@ -236,6 +242,39 @@ impl Authenticator {
             }
         };
         asked.now.get_or_init(run).await.clone()
+    }
+}
+
+/// Why no other request would be accepted. `token` is a fresh one, made for the one that was refused.
+fn refusal(
+    wanted: Wanted<'_>,
+    challenge: &Challenge,
+    token: Option<&Token>,
+    search: &Search,
+    detail: String,
+) -> Error {
+    let (action, host) = (wanted.action.to_owned(), wanted.repository.registry().to_owned());
+    let (identity, credential) = (search.identity(), search.credential());
+    let login = Box::new(Login::of(wanted.repository, search, wanted.scopes));
+    match (challenge, identity) {
+        (Challenge::Basic, Some(useless)) if !challenge.can_be_met(credential) => {
+            let detail = format!("it takes a user name and a password, not {useless}");
+            Error::Unauthorized { action, host, identity: None, detail, login }
+        }
+        (Challenge::Bearer { realm, error: Some(error), .. }, _)
+            if token.is_some() && error == "invalid_token" =>
+        {
+            let server = place(realm);
+            let detail =
+                format!("it does not trust the tokens of `{server}`{}", after_colon(&detail));
+            Error::Refused { action, host, status: 401, detail }
+        }
+        // The token server has accepted the login, so that it is the right that is missing.
+        (Challenge::Bearer { .. }, identity @ Some(_)) if token.is_some() => {
+            let detail = format!("the login is good, the right is missing{}", after_colon(&detail));
+            Error::Denied { action, host, identity, detail, login: Some(login) }
+        }
+        (_, identity) => Error::Unauthorized { action, host, identity, detail, login },
     }
 }
 
@@ -295,7 +334,8 @@ mod tests {
     async fn a_credential_that_runs_out_is_asked_for_again() {
         let clock = Arc::new(ManualClock::at(0));
         let keychains: Vec<Arc<dyn Keychain>> = vec![Arc::new(Lender::default())];
-        let authenticator = Authenticator::new(keychains, Events::none(), clock.clone());
+        let mask = Arc::default();
+        let authenticator = Authenticator::new(keychains, Events::none(), clock.clone(), mask);
         let repository: Repository = "r.io/a".parse().unwrap();
         for (seconds, user) in [(0, 0), (59, 0), (1, 1), (59, 1), (1, 2), (60, 2), (60, 2)] {
             clock.sleep(Duration::from_secs(seconds)).await;

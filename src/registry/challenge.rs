@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use reqwest::Url;
 
+use super::keychain::Credential;
 use super::origin::Origin;
 
 /// How a registry wants to be convinced.
@@ -19,7 +20,22 @@ pub(super) enum Challenge {
         service: Option<String>,
         /// What the refused request would have needed.
         scopes: BTreeSet<String>,
+        /// What is wrong with the token of the refused request (RFC 6750, 3.1).
+        error: Option<String>,
     },
+}
+
+impl Challenge {
+    /// Whether there is anything to send with these credentials: an identity token is for token
+    /// servers, and some of those give tokens to everybody.
+    pub(super) fn can_be_met(&self, credential: Option<&Credential>) -> bool {
+        match self {
+            Self::Bearer { .. } => true,
+            Self::Basic => {
+                matches!(credential, Some(Credential::Password { .. } | Credential::Bearer { .. }))
+            }
+        }
+    }
 }
 
 /// Chooses among all challenges of an answer: Bearer before Basic; the rest is not for us.
@@ -84,6 +100,7 @@ fn bearer(registry: &Origin, challenge: &http_auth::ChallengeRef<'_>) -> Result<
         realm,
         service: parameter("service").filter(|service| !service.is_empty()),
         scopes: scopes.split_whitespace().map(str::to_owned).collect(),
+        error: parameter("error"),
     })
 }
 
@@ -118,6 +135,7 @@ mod tests {
             realm: Url::parse(realm).unwrap(),
             service: service.map(Into::into),
             scopes: scopes.iter().map(|scope| (*scope).to_owned()).collect(),
+            error: None,
         }
     }
 
@@ -145,7 +163,12 @@ mod tests {
             ),
             (
                 &[r#"BEARER realm="https://auth.r.io/token",,error="invalid_token" ,"#],
-                Ok(bearer(realm, None, &[])),
+                Ok(Challenge::Bearer {
+                    realm: Url::parse(realm).unwrap(),
+                    service: None,
+                    scopes: BTreeSet::new(),
+                    error: Some("invalid_token".into()),
+                }),
             ),
             (
                 &["Bearer\trealm=\"https://auth.r.io/token\",\t\tservice=r.io"],

@@ -7,6 +7,7 @@ use super::connection_problem::{ProxyProblem, RootCause, TlsProblem};
 use super::create_repository;
 use super::cures::{Trouble, cures};
 use super::keychain::{Credential, Search};
+use super::retry::is_later;
 use crate::error::{Classified, ErrorKind};
 use crate::oci::{Digest, Repository};
 
@@ -235,7 +236,7 @@ pub enum Error {
         reason: String,
     },
     /// It was tried again until patience ran out.
-    #[error("gave up after {tries} tries in {}s", during.as_secs())]
+    #[error("gave up after {tries} tries in {}s: {last}", during.as_secs())]
     GaveUp {
         /// How many tries there were.
         tries: u32,
@@ -355,15 +356,15 @@ impl Classified for Error {
     }
 
     fn is_retryable(&self) -> bool {
-        matches!(
-            self.root(),
+        match self.root() {
             Self::Unreachable { .. }
-                | Self::Proxy { problem: ProxyProblem::Unreachable | ProxyProblem::Refused, .. }
-                | Self::ConnectionLost { .. }
-                | Self::Stalled { .. }
-                | Self::ContentMissing { .. }
-                | Self::Refused { status: 408 | 429 | 500..=504, .. }
-        )
+            | Self::Proxy { problem: ProxyProblem::Unreachable | ProxyProblem::Refused, .. }
+            | Self::ConnectionLost { .. }
+            | Self::Stalled { .. }
+            | Self::ContentMissing { .. } => true,
+            Self::Refused { status, .. } => is_later(*status),
+            _ => false,
+        }
     }
 }
 
@@ -427,18 +428,24 @@ mod tests {
 
     #[test]
     fn giving_up_keeps_what_the_failure_was() {
-        let refused = Error::Refused {
-            action: "ask".into(),
-            host: "r.io".into(),
-            status: 503,
-            detail: String::new(),
-        };
-        let gave_up =
-            Error::GaveUp { tries: 9, during: Duration::from_secs(299), last: Box::new(refused) };
+        let (action, host) = ("ask".to_owned(), "r.io".to_owned());
+        let source = RootCause::new("it is down");
+        let last = Box::new(Error::Unreachable { action, host, source });
+        let gave_up = Error::GaveUp { tries: 9, during: Duration::from_secs(299), last };
         assert_eq!((gave_up.kind(), gave_up.is_retryable()), (ErrorKind::Failed, true));
         assert_eq!(
             crate::error::Error::new(gave_up).lines(),
-            ["gave up after 9 tries in 299s", "cannot ask: `r.io` answered 503"]
+            ["gave up after 9 tries in 299s: cannot ask: cannot reach `r.io`", "it is down"]
         );
+    }
+
+    #[test]
+    fn a_status_that_is_tried_again_is_worth_another_run_and_no_other() {
+        for status in 400..600 {
+            let (action, host, detail) = Default::default();
+            let refused = Error::Refused { action, host, status, detail };
+            assert_eq!(refused.is_retryable(), is_later(status), "{status}");
+        }
+        assert!(is_later(425) && !is_later(501));
     }
 }

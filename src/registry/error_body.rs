@@ -2,6 +2,8 @@
 
 use serde::Deserialize;
 
+use super::mask::Mask;
+
 /// The most that is read of an error's body.
 pub(super) const MAX_ERROR_BYTES: usize = 64 * 1024;
 /// The most that is shown of it.
@@ -36,10 +38,11 @@ struct Entry {
 }
 
 impl ErrorBody {
-    /// Reads a body: registry JSON, token server JSON, plain text; of HTML nothing is shown.
-    pub(super) fn parse(bytes: &[u8]) -> Self {
+    /// Reads a body: registry JSON, token server JSON, plain text; of HTML nothing is shown, and
+    /// nothing of what the mask hides.
+    pub(super) fn parse(bytes: &[u8], mask: &Mask) -> Self {
         let Ok(document) = serde_json::from_slice::<Document>(bytes) else {
-            return Self { codes: Vec::new(), text: plain_text(bytes) };
+            return Self { codes: Vec::new(), text: plain_text(bytes, mask) };
         };
         let mut codes = Vec::new();
         let mut texts = Vec::new();
@@ -56,7 +59,7 @@ impl ErrorBody {
             [document.error, document.error_description, document.details].into_iter().flatten(),
         );
         texts.retain(|text| !text.is_empty());
-        Self { codes, text: clean(&texts.join("; ")) }
+        Self { codes, text: mask.clean(&texts.join("; ")) }
     }
 
     /// Whether one of the codes is this one.
@@ -75,13 +78,13 @@ impl ErrorBody {
     }
 }
 
-fn plain_text(bytes: &[u8]) -> String {
+fn plain_text(bytes: &[u8], mask: &Mask) -> String {
     let text = String::from_utf8_lossy(bytes);
-    if text.trim_start().starts_with('<') { "an HTML page".into() } else { clean(&text) }
+    if text.trim_start().starts_with('<') { "an HTML page".into() } else { mask.clean(&text) }
 }
 
-/// Makes foreign text safe to print: one line, no control characters, not too long, and without the
-/// credentials of a request that it repeats.
+/// Makes foreign text safe to print: one line, no control characters, not too long, and without what
+/// looks like the credentials of a request; [`Mask::clean`] hides those of ours for certain.
 pub(super) fn clean(text: &str) -> String {
     let mut words: Vec<_> = text
         .split(|character: char| character.is_whitespace() || is_unprintable(character))
@@ -148,7 +151,7 @@ mod tests {
             ("{}", &[], ""),
             ("", &[], ""),
         ] {
-            let parsed = ErrorBody::parse(body.as_bytes());
+            let parsed = ErrorBody::parse(body.as_bytes(), &Mask::default());
             assert_eq!(
                 (&parsed.codes[..], parsed.text()),
                 (&codes.iter().map(|code| (*code).to_owned()).collect::<Vec<_>>()[..], text),
@@ -160,7 +163,8 @@ mod tests {
     proptest::proptest! {
         #[test]
         fn no_body_gets_through_unclean(body: Vec<u8>, text in ".*") {
-            for shown in [ErrorBody::parse(&body).text().to_owned(), clean(&text)] {
+            let body = ErrorBody::parse(&body, &Mask::default());
+            for shown in [body.text().to_owned(), clean(&text)] {
                 assert!(!shown.contains(is_unprintable));
                 assert!(shown.chars().count() <= MAX_SHOWN_CHARACTERS + 1);
             }

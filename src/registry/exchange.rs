@@ -2,6 +2,7 @@
 
 use std::error::Error as StdError;
 use std::io;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::{Bytes, BytesMut};
@@ -13,7 +14,8 @@ use super::connection_problem::{ProxyProblem, RootCause, TlsProblem};
 use super::error::Error;
 use super::error_body::{ErrorBody, MAX_ERROR_BYTES};
 use super::http::{HttpClient, ProxyName};
-use super::retry::{Fault, Retry};
+use super::mask::Mask;
+use super::retry::{Fault, Retry, is_later};
 use super::retry_after;
 use super::settings::StallLimits;
 use super::stall::StallTimer;
@@ -26,18 +28,18 @@ const LONGEST_TICK: Duration = Duration::from_millis(250);
 #[derive(Debug)]
 pub(super) struct Answer {
     response: Response,
-    action: String,
-    host: String,
-    limits: StallLimits,
+    exchange: Exchange,
     timer: StallTimer,
 }
 
-/// What a request is for and whom it goes to, for messages; and when it counts as dead.
+/// What a request is for and whom it goes to, for messages; when it counts as dead; and what must
+/// not be shown of the answer.
 #[derive(Debug, Clone)]
 pub(super) struct Exchange {
     pub(super) action: String,
     pub(super) host: String,
     pub(super) limits: StallLimits,
+    pub(super) mask: Arc<Mask>,
 }
 
 impl Exchange {
@@ -77,13 +79,8 @@ impl Exchange {
             return Err(self.proxy_fault(proxy, ProxyProblem::Login, source));
         }
         client.note_answer();
-        Ok(Answer {
-            response,
-            action: self.action.clone(),
-            host: self.host.clone(),
-            limits: self.limits,
-            timer: StallTimer::download(self.limits),
-        })
+        let timer = StallTimer::download(self.limits);
+        Ok(Answer { response, exchange: self.clone(), timer })
     }
 
     /// Says what kind of failure the network had.
@@ -160,7 +157,7 @@ impl Answer {
     /// The next bytes of the body; `None` at its end.
     pub(super) async fn chunk(&mut self) -> Result<Option<Bytes>, Fault> {
         let mut at = Instant::now();
-        let tick = tick(&self.limits);
+        let tick = tick(&self.exchange.limits);
         loop {
             let next = tokio::time::timeout(tick, self.response.chunk()).await;
             let bytes = match &next {
@@ -175,7 +172,7 @@ impl Answer {
                 Ok(Err(error)) => return Err(self.lost(error)),
                 // Bytes that drip are a stall too, although there is always a next one.
                 Ok(Ok(Some(_))) | Err(_) => watched.map_err(|stall| {
-                    let (action, host) = (self.action.clone(), self.host.clone());
+                    let (action, host) = self.names();
                     Fault::transient(Error::Stalled { action, host, reason: stall.to_string() })
                 })?,
             }
@@ -191,7 +188,7 @@ impl Answer {
         while let Some(bytes) = self.chunk().await? {
             body.extend_from_slice(&bytes);
             if body.len() as u64 > limit {
-                let action = self.action.clone();
+                let action = self.exchange.action.clone();
                 return Err(Fault::permanent(Error::TooLarge { action, limit }));
             }
         }
@@ -208,16 +205,16 @@ impl Answer {
             }
         }
         body.truncate(MAX_ERROR_BYTES);
-        ErrorBody::parse(&body)
+        ErrorBody::parse(&body, &self.exchange.mask)
     }
 
     /// Passes an answer on unless its status says "later": then a fault with the wait asked for.
     pub(super) async fn unless_later(mut self, our_unix_seconds: i64) -> Result<Self, Fault> {
         let status = self.status().as_u16();
-        if !matches!(status, 408 | 425 | 429 | 500 | 502 | 503 | 504) {
+        if !is_later(status) {
             return Ok(self);
         }
-        let asked = self.header("retry-after").map(super::error_body::clean);
+        let asked = self.header("retry-after").map(|header| self.exchange.mask.clean(header));
         let wait = asked
             .as_deref()
             .and_then(|header| retry_after::parse(header, self.header("date"), our_unix_seconds));
@@ -239,7 +236,7 @@ impl Answer {
 
     /// As [`Answer::refusal`], when the body was read already.
     pub(super) fn refusal_with(&self, body: &ErrorBody) -> Fault {
-        let (action, host) = (self.action.clone(), self.host.clone());
+        let (action, host) = self.names();
         let detail = body.text().to_owned();
         Fault::permanent(match self.status().as_u16() {
             403 => Error::Denied { action, host, identity: None, detail, login: None },
@@ -250,22 +247,28 @@ impl Answer {
 
     /// The error for an answer that breaks the protocol.
     pub(super) fn nonsense(&self, reason: impl Into<String>) -> Error {
-        let (action, host) = (self.action.clone(), self.host.clone());
-        Error::Protocol { action, host, reason: reason.into() }
+        let (action, host) = self.names();
+        Error::Protocol { action, host, reason: self.exchange.mask.hide(&reason.into()) }
     }
 
     /// What was attempted.
     pub(super) fn action(&self) -> &str {
-        &self.action
+        &self.exchange.action
+    }
+
+    /// What was attempted, and whom we called.
+    fn names(&self) -> (String, String) {
+        (self.exchange.action.clone(), self.exchange.host.clone())
     }
 
     fn refused(&self, status: u16, detail: String) -> Error {
-        Error::Refused { action: self.action.clone(), host: self.host.clone(), status, detail }
+        let (action, host) = self.names();
+        Error::Refused { action, host, status, detail }
     }
 
     fn lost(&self, error: reqwest::Error) -> Fault {
         let source = RootCause::of(&error.without_url());
-        let (action, host) = (self.action.clone(), self.host.clone());
+        let (action, host) = self.names();
         Fault::transient(Error::ConnectionLost { action, host, source })
     }
 }

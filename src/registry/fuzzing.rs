@@ -6,6 +6,7 @@ use reqwest::Url;
 
 use super::challenge::{Challenge, choose};
 use super::error_body::ErrorBody;
+use super::mask::Mask;
 use super::origin::Origin;
 use super::{download, redirect, referrers, retry_after};
 use crate::oci::Digest;
@@ -45,7 +46,7 @@ pub fn headers(header: &str) {
 
 /// What is shown of an error is short and fit for a terminal.
 pub fn error_body(bytes: &[u8]) {
-    let body = ErrorBody::parse(bytes);
+    let body = ErrorBody::parse(bytes, &Mask::default());
     assert!(!body.text().contains(char::is_control));
     assert!(body.text().chars().count() < 2000);
 }

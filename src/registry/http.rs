@@ -1,7 +1,7 @@
 //! Builds the HTTP clients: TLS, proxies, and which addresses they may call.
 
 use std::collections::BTreeMap;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
@@ -185,8 +185,8 @@ pub(super) fn is_allowed(url: &Url, farthest: Reach) -> bool {
     url.host_str().and_then(literal_address).is_none_or(|address| reach(address) <= farthest)
 }
 
-/// The farthest address of a registry, as seen from here; `Public` when it does not resolve (behind
-/// a proxy that resolves for us).
+/// Where a registry is, as seen from here; `Public` when it does not resolve (behind a proxy that
+/// resolves for us).
 async fn reach_of(home: &Origin) -> Reach {
     if let Some(address) = literal_address(home.host()) {
         return reach(address);
@@ -194,7 +194,13 @@ async fn reach_of(home: &Origin) -> Reach {
     let Ok(addresses) = tokio::net::lookup_host((home.host(), home.port())).await else {
         return Reach::Public;
     };
-    addresses.map(|address| reach(address.ip())).max().unwrap_or(Reach::Public)
+    nearest(addresses.map(|address| address.ip()))
+}
+
+/// The reach of a host with these addresses: the nearest to the public internet. A private one among
+/// public ones makes no registry a private one: anybody can give his name an address of ours.
+fn nearest(addresses: impl Iterator<Item = IpAddr>) -> Reach {
+    addresses.map(reach).min().unwrap_or(Reach::Public)
 }
 
 /// Resolves names as the system does and drops the addresses that may not be called. The check
@@ -240,6 +246,21 @@ mod tests {
             for farthest in [Reach::Public, Reach::Private, Reach::Forbidden] {
                 assert_eq!(is_allowed(&url, farthest), reach <= farthest, "{url} {farthest:?}");
             }
+        }
+    }
+
+    #[test]
+    fn a_registry_is_private_when_all_its_addresses_are() {
+        for (addresses, expected) in [
+            (&[][..], Reach::Public),
+            (&["8.8.8.8"], Reach::Public),
+            (&["8.8.8.8", "10.0.0.1"], Reach::Public),
+            (&["169.254.169.254", "2001:4860:4860::8888"], Reach::Public),
+            (&["10.0.0.1", "fd00::1"], Reach::Private),
+            (&["169.254.1.1", "10.0.0.1"], Reach::Private),
+        ] {
+            let parsed = addresses.iter().map(|address| address.parse().unwrap());
+            assert_eq!(nearest(parsed), expected, "{addresses:?}");
         }
     }
 

@@ -128,6 +128,11 @@ impl Search {
         self.use_until.is_some_and(|end| end <= now)
     }
 
+    /// The credentials that were found.
+    pub(super) fn credential(&self) -> Option<&Credential> {
+        self.found.as_ref().map(|(credential, _)| credential)
+    }
+
     /// Whom the found credentials speak for.
     pub(super) fn identity(&self) -> Option<String> {
         self.found.as_ref().map(|(_, source)| source.clone())

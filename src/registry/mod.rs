@@ -12,6 +12,7 @@
 //! - `challenge.rs`, `token.rs`, `auth.rs`: how we say who we are
 //! - `keychain.rs`, `keychains/`: where credentials come from
 //! - `cures.rs`, `host_pattern.rs`: what helps at which registry
+//! - `secret.rs`, `mask.rs`: what is never shown, also when others repeat it
 //! - `login.rs`: whether credentials are right, asked without a repository
 //! - `rights.rs`: whether we may push, asked before anything is made
 //! - `referrers.rs`: what refers to an image, with and without the API for it
@@ -45,6 +46,7 @@ mod lock;
 mod login;
 mod manifests;
 mod map;
+mod mask;
 mod origin;
 mod proxy;
 mod redirect;
@@ -83,6 +85,7 @@ use self::endpoint::Right;
 use self::http::HttpClients;
 use self::limit::Limits;
 use self::map::Mapping;
+use self::mask::Mask;
 use self::retry::Patience;
 use self::transport::{Memory, Transport};
 use self::upload::Upload;
@@ -182,10 +185,13 @@ impl Client {
         let mapping = Mapping::new(std::mem::take(&mut settings.map));
         let patience =
             Patience::new(clock.clone(), events.clone(), settings.patience, settings.total);
+        let mask = Arc::new(Mask::default());
+        settings.proxies.teach(&mask);
         let transport = Transport {
             limits: Limits::new(settings.concurrency),
             http: HttpClients::new(settings),
-            auth: Authenticator::new(keychains, events.clone(), clock.clone()),
+            auth: Authenticator::new(keychains, events.clone(), clock.clone(), Arc::clone(&mask)),
+            mask,
             patience: Arc::new(patience),
             memory: Memory::default(),
             cleanup,

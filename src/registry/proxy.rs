@@ -5,6 +5,7 @@ use std::net::IpAddr;
 use reqwest::Url;
 
 use super::error::Error;
+use super::mask::Mask;
 use super::origin::{Origin, is_loopback, literal_address};
 use super::secret::Secret;
 use crate::sys::Environment;
@@ -63,6 +64,17 @@ impl Proxies {
         }
     }
 
+    /// Hides the passwords of the proxies from now on.
+    pub(super) fn teach(&self, mask: &Mask) {
+        for proxy in [&self.http, &self.https].into_iter().flatten() {
+            let Ok(url) = proxy.url() else { continue };
+            let password = url.password().unwrap_or_default();
+            // As it is written in the variable, and as it is sent.
+            mask.learn(&Secret::new(password));
+            mask.learn_pair(&decoded(url.username()), &Secret::new(decoded(password)));
+        }
+    }
+
     /// The proxy for requests to an origin; never one for this machine itself.
     pub(super) fn of(&self, origin: &Origin) -> Option<&Proxy> {
         let is_exempt = is_loopback(origin.host())
@@ -89,6 +101,19 @@ impl Proxy {
             .filter(|url| matches!(url.scheme(), "http" | "https") && url.has_host())
             .ok_or(Error::InvalidProxy { variable: self.variable })
     }
+}
+
+/// The text with the characters that `%XX` stands for.
+fn decoded(text: &str) -> String {
+    let mut bytes = Vec::new();
+    let mut rest = text.as_bytes();
+    while let [first, after @ ..] = rest {
+        let hex = after.get(..2).and_then(|hex| std::str::from_utf8(hex).ok());
+        let byte = hex.filter(|_| *first == b'%').and_then(|hex| u8::from_str_radix(hex, 16).ok());
+        bytes.push(byte.unwrap_or(*first));
+        rest = if byte.is_some() { &after[2..] } else { after };
+    }
+    String::from_utf8_lossy(&bytes).into_owned()
 }
 
 impl Exception {
@@ -200,6 +225,16 @@ mod tests {
             let variables = [("HTTPS_PROXY", "p"), ("NO_PROXY", entries)];
             assert_eq!(variable(variables, url).is_none(), is_exempt, "{entries} {url}");
         }
+    }
+
+    #[test]
+    fn the_password_of_a_proxy_is_hidden_as_written_and_as_sent() {
+        let environment = Environment::of([("HTTPS_PROXY", "http://bob:can%61ry%25@proxy:3128")]);
+        let mask = Mask::default();
+        Proxies::from_environment(&environment).teach(&mask);
+        // The base64 is of `bob:canary%`.
+        let said = "can%61ry%25 or canary%, sent as Ym9iOmNhbmFyeSU=";
+        assert_eq!(mask.hide(said), "… or …, sent as …=");
     }
 
     #[test]

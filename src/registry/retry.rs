@@ -41,6 +41,11 @@ pub(super) enum Retry {
     After(Duration),
 }
 
+/// Whether a status says "later": the same request may succeed then.
+pub(super) fn is_later(status: u16) -> bool {
+    matches!(status, 408 | 425 | 429 | 500 | 502 | 503 | 504)
+}
+
 /// Counts the failures of one operation and turns each into a wait.
 #[derive(Debug, Default)]
 struct Backoff {
@@ -237,7 +242,8 @@ mod tests {
         let patience = patience(&clock, None);
         let (count, error) = tries(&patience, Retry::After(60 * SECOND)).await;
         assert_eq!(count, 5);
-        assert_eq!(error.to_string(), "gave up after 6 tries in 300s");
+        let last = "cannot ask: `h` gave an answer that makes no sense: no";
+        assert_eq!(error.to_string(), format!("gave up after 6 tries in 300s: {last}"));
         // Progress elsewhere gives this operation time again.
         let mut failing = patience.begin();
         for _ in 0..4 {

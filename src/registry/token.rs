@@ -1,6 +1,7 @@
 //! Fetches bearer tokens (distribution, "Token Authentication Specification" and its OAuth2 form).
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderValue};
@@ -13,6 +14,7 @@ use super::error::{Error, Login};
 use super::exchange::{Answer, Exchange};
 use super::http::{HttpClients, is_allowed};
 use super::keychain::{Credential, Search};
+use super::mask::Mask;
 use super::origin::{Origin, place};
 use super::retry::{Fault, Retry};
 use super::secret::Secret;
@@ -44,6 +46,7 @@ pub(super) struct TokenRequest<'a> {
     pub(super) scopes: &'a BTreeSet<String>,
     /// The credentials, and where they were looked for.
     pub(super) search: &'a Search,
+    pub(super) mask: &'a Arc<Mask>,
 }
 
 impl TokenRequest<'_> {
@@ -55,7 +58,7 @@ impl TokenRequest<'_> {
     ) -> Result<Token, Fault> {
         // Counted from before the request, on the monotonic clock: `issued_at` may be skewed.
         let asked_at = clock.now();
-        let mut answer = match self.credential() {
+        let mut answer = match self.search.credential() {
             Some(Credential::Identity { token }) => {
                 let answer = self.send(http, self.refresh(token), clock).await?;
                 // Servers without the OAuth2 form take the token as a password.
@@ -87,8 +90,9 @@ impl TokenRequest<'_> {
     ) -> Result<Answer, Fault> {
         let exchange = Exchange {
             action: self.action(),
-            host: place(self.realm),
+            host: self.server(),
             limits: http.settings().stall,
+            mask: Arc::clone(self.mask),
         };
         let farthest = http.farthest(self.home, self.realm).await;
         if !is_allowed(self.realm, farthest) {
@@ -145,9 +149,10 @@ impl TokenRequest<'_> {
         let body = answer.error_body().await;
         let status = answer.status().as_u16();
         // OAuth2 servers say "invalid grant" with 400 (RFC 6749, 5.2).
-        let is_refused_credential = status == 401 || (status == 400 && self.credential().is_some());
+        let is_refused_credential =
+            status == 401 || (status == 400 && self.search.credential().is_some());
         let (action, detail) = (self.action(), body.text().to_owned());
-        let host = place(self.realm);
+        let host = self.server();
         let identity = self.search.identity();
         let login = Box::new(Login::of(self.repository, self.search, self.scopes));
         if is_refused_credential {
@@ -160,8 +165,9 @@ impl TokenRequest<'_> {
         answer.refusal_with(&body)
     }
 
-    fn credential(&self) -> Option<&Credential> {
-        self.search.found.as_ref().map(|(credential, _)| credential)
+    /// The token server for messages.
+    fn server(&self) -> String {
+        self.mask.hide(&place(self.realm))
     }
 
     fn action(&self) -> String {

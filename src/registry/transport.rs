@@ -19,11 +19,11 @@ use super::auth::{Authenticator, Grant, Wanted};
 use super::connection_problem::{ProxyProblem, TlsProblem};
 use super::endpoint::{Endpoint, Place};
 use super::error::{Error, Login};
-use super::error_body::clean;
 use super::exchange::{Answer, Exchange};
 use super::http::{HttpClient, HttpClients, is_allowed};
 use super::limit::{Direction, Limits};
 use super::lock::lock;
+use super::mask::Mask;
 use super::origin::{Origin, api_root, is_loopback, place};
 use super::redirect::{self, MAX_REDIRECTS};
 use super::retry::{Fault, Patience, Retry};
@@ -41,6 +41,7 @@ pub(super) struct Transport {
     pub(super) auth: Authenticator,
     pub(super) limits: Limits,
     pub(super) patience: Arc<Patience>,
+    pub(super) mask: Arc<Mask>,
     pub(super) events: Events,
     pub(super) clock: Arc<dyn Clock>,
     pub(super) memory: Memory,
@@ -123,30 +124,44 @@ impl Transport {
 
     /// One try: log in where asked, follow redirects, give the answer unless it says "later".
     pub(super) async fn once(&self, call: Call<'_>) -> Result<Answer, Fault> {
-        let registry = call.endpoint.repository.registry();
-        let settled = lock(&self.memory.schemes).get(registry).copied();
-        let may_be_plain = self.may_be_plain(registry);
-        let scheme = settled.unwrap_or(if may_be_plain { "http" } else { "https" });
-        let result = self.with_login(call, scheme).await;
-        if settled.is_some() || !may_be_plain {
-            return result;
+        match self.scheme(call.endpoint.repository.registry()) {
+            Some(scheme) => self.with_login(call, scheme).await,
+            None => self.once_in_either_scheme(call).await,
         }
-        // A TLS server answers plain http with 400, or hangs up.
-        let is_suspicious = match &result {
-            Ok(answer) => answer.status() == 400,
-            Err(fault) => matches!(*fault.error, Error::ConnectionLost { .. }),
+    }
+
+    /// The first try at a registry that may be plain, which shows what it speaks: a TLS server answers
+    /// plain http with 400, hangs up, or sends us to https.
+    async fn once_in_either_scheme(&self, call: Call<'_>) -> Result<Answer, Fault> {
+        let registry = call.endpoint.repository.registry();
+        let plain = self.with_login(call, "http").await;
+        let is_sent_away =
+            plain.as_ref().is_ok_and(|answer| redirect::is_redirect(answer.status()));
+        let is_suspicious = match &plain {
+            Ok(answer) => is_sent_away || answer.status() == 400,
+            Err(_) if self.has_answered(home(registry, "http").as_ref()) => false,
+            Err(fault) => match &*fault.error {
+                Error::ConnectionLost { .. } => true,
+                // Without a port in its name, it is another port for TLS.
+                Error::Unreachable { .. } => has_default_ports(registry),
+                _ => false,
+            },
         };
         if is_suspicious {
             let encrypted = self.with_login(call, "https").await;
-            if encrypted.as_ref().err().is_none_or(is_about_tls) {
-                lock(&self.memory.schemes).insert(registry.to_owned(), "https");
+            let has_answered = self.has_answered(home(registry, "https").as_ref());
+            if has_answered || encrypted.as_ref().err().is_none_or(is_beyond_handshake) {
+                self.settle(registry, "https");
+                return encrypted;
+            }
+            if is_sent_away {
                 return encrypted;
             }
         }
-        if result.is_ok() {
-            lock(&self.memory.schemes).insert(registry.to_owned(), "http");
+        if plain.is_ok() {
+            self.settle(registry, "http");
         }
-        result
+        plain
     }
 
     /// The error for an answer that the caller has no use for, with what the endpoint knows of it.
@@ -172,6 +187,10 @@ impl Transport {
         fault
     }
 
+    fn settle(&self, registry: &str, scheme: &'static str) {
+        lock(&self.memory.schemes).insert(registry.to_owned(), scheme);
+    }
+
     fn may_be_plain(&self, registry: &str) -> bool {
         is_loopback(registry) || self.http.settings().insecure.contains(registry)
     }
@@ -191,6 +210,7 @@ impl Transport {
         };
         let permit = self.limits.take(&home, endpoint.direction()).await;
         let mut scopes = endpoint.scopes.clone();
+        let mut was_fresh = false;
         for _ in 0..MAX_LOGINS {
             let action = &endpoint.action;
             let repository = &endpoint.repository;
@@ -198,6 +218,7 @@ impl Transport {
             let (answer, grant) = self.follow(call, wanted, start.clone()).await?;
             self.show_warning(registry, &answer);
             if answer.status() == 401 && Origin::of(answer.url()).as_ref() == Some(&home) {
+                was_fresh |= grant.as_ref().is_some_and(|grant| grant.is_fresh);
                 scopes.extend(self.auth.refused(wanted, grant.as_ref(), answer).await?);
                 continue;
             }
@@ -206,12 +227,11 @@ impl Transport {
             }
             return answer.unless_later(self.clock.unix_seconds()).await;
         }
-        Err(Fault::transient(Error::Refused {
-            action: endpoint.action.clone(),
-            host: registry.to_owned(),
-            status: 401,
-            detail: "it refuses one fresh token after the other".into(),
-        }))
+        let (action, host) = (endpoint.action.clone(), registry.to_owned());
+        let detail = "it refuses one token after the other".into();
+        // Tokens that other workers had used up say nothing about a fresh one.
+        let retry = if was_fresh { Retry::Never } else { Retry::BackOff };
+        Err(Fault::new(Error::Refused { action, host, status: 401, detail }, retry))
     }
 
     /// Follows redirects; `Authorization` goes to the registry's own origin and nowhere else.
@@ -226,14 +246,14 @@ impl Transport {
             let is_home = Origin::of(&url).as_ref() == Some(wanted.home);
             let grant = if is_home { self.auth.grant(wanted, &self.http).await? } else { None };
             let answer = self.exchange(call, wanted, &url, grant.as_ref()).await?;
-            if !redirect::is_redirect(answer.status()) {
+            if !redirect::is_redirect(answer.status()) || self.is_sent_to_tls(wanted, &answer) {
                 return Ok((answer, grant));
             }
             let location = answer.header("location");
             url = redirect::follow(&call.endpoint.method, answer.status(), &url, location)
-                .map_err(|reason| Self::unsafe_place(call, reason))?;
+                .map_err(|reason| self.unsafe_place(call, &reason))?;
         }
-        Err(Self::unsafe_place(call, format!("it redirects more than {MAX_REDIRECTS} times")))
+        Err(self.unsafe_place(call, &format!("it redirects more than {MAX_REDIRECTS} times")))
     }
 
     async fn exchange(
@@ -245,13 +265,14 @@ impl Transport {
     ) -> Result<Answer, Fault> {
         let farthest = self.http.farthest(wanted.home, url).await;
         if !is_allowed(url, farthest) {
-            return Err(Self::unsafe_place(call, "its address is private or reserved".into()));
+            return Err(self.unsafe_place(call, "its address is private or reserved"));
         }
         let client = self.http.client(url, farthest).map_err(Fault::permanent)?;
         let exchange = Exchange {
             action: call.endpoint.action.clone(),
-            host: host_for_messages(url, wanted),
+            host: self.host_for_messages(url, wanted),
             limits: self.http.settings().stall,
+            mask: Arc::clone(&self.mask),
         };
         let mut request = Request::new(call.endpoint.method.clone(), url.clone());
         *request.headers_mut() = Self::headers(call, grant);
@@ -271,6 +292,20 @@ impl Transport {
             }
             Err(fault) => Err(self.if_it_answered_before(origin.as_ref(), fault)),
         }
+    }
+
+    /// Whether the answer sends us to where the registry would be with TLS, before it is settled that
+    /// it is plain.
+    fn is_sent_to_tls(&self, wanted: Wanted<'_>, answer: &Answer) -> bool {
+        let registry = wanted.repository.registry();
+        let is_open = wanted.home.is_plain() && self.scheme(registry).is_none();
+        let location = answer.header("location").filter(|_| is_open);
+        let target = location.and_then(|location| redirect::resolve(answer.url(), location).ok());
+        target.is_some_and(|url| Origin::of(&url) == home(registry, "https"))
+    }
+
+    fn has_answered(&self, origin: Option<&Origin>) -> bool {
+        origin.is_some_and(|origin| lock(&self.memory.answered).contains(origin))
     }
 
     fn headers(call: Call<'_>, grant: Option<&Grant>) -> HeaderMap {
@@ -297,7 +332,7 @@ impl Transport {
 
     /// A registry that answered a moment ago and is gone now will probably be back.
     fn if_it_answered_before(&self, origin: Option<&Origin>, fault: Fault) -> Fault {
-        let answered = origin.is_some_and(|origin| lock(&self.memory.answered).contains(origin));
+        let answered = self.has_answered(origin);
         let is_gone = match &*fault.error {
             Error::Proxy { problem, .. } => *problem != ProxyProblem::Login,
             error => matches!(error, Error::Unreachable { .. }),
@@ -313,14 +348,23 @@ impl Transport {
         for warning in answer.headers().get_all("warning") {
             let text = String::from_utf8_lossy(warning.as_bytes());
             let Some(text) = text.strip_prefix("299 - ") else { continue };
-            let text = format!("`{registry}` says: {}", clean(text.trim_matches('"')));
+            let text = format!("`{registry}` says: {}", self.mask.clean(text.trim_matches('"')));
             if lock(&self.memory.warned).insert(text.clone()) {
                 self.events.warn("registry-warning", text, None);
             }
         }
     }
 
-    fn unsafe_place(call: Call<'_>, reason: String) -> Fault {
+    /// The registry by the name people know; another host by its own.
+    fn host_for_messages(&self, url: &Url, wanted: Wanted<'_>) -> String {
+        if Origin::of(url).as_ref() == Some(wanted.home) {
+            return wanted.repository.registry().to_owned();
+        }
+        self.mask.hide(&place(url))
+    }
+
+    fn unsafe_place(&self, call: Call<'_>, reason: &str) -> Fault {
+        let reason = self.mask.hide(reason);
         let host = call.endpoint.repository.registry().to_owned();
         Fault::permanent(Error::Unsafe { action: call.endpoint.action.clone(), host, reason })
     }
@@ -372,19 +416,39 @@ fn is_damaged(source: &std::io::Error) -> bool {
     matches!(error, Some(Error::WrongDigest { .. } | Error::WrongSize { .. }))
 }
 
-/// Whether it was TLS that answered, though we do not come together, or we did not get that far by
-/// a mistake in the settings.
-fn is_about_tls(fault: &Fault) -> bool {
+/// Whether it was TLS that answered, though nothing came of it, or we did not get that far by a
+/// mistake in the settings.
+fn is_beyond_handshake(fault: &Fault) -> bool {
     match &*fault.error {
         Error::Tls { problem, .. } => *problem != TlsProblem::NotTls,
-        error => matches!(error, Error::Settings { .. }),
+        error => matches!(
+            error,
+            Error::ConnectionLost { .. } | Error::Stalled { .. } | Error::Settings { .. }
+        ),
     }
 }
 
-/// The registry by the name people know; another host by its own.
-fn host_for_messages(url: &Url, wanted: Wanted<'_>) -> String {
-    if Origin::of(url).as_ref() == Some(wanted.home) {
-        return wanted.repository.registry().to_owned();
+/// The origin of a registry that is spoken to in this scheme.
+fn home(registry: &str, scheme: &str) -> Option<Origin> {
+    Origin::of(&api_root(registry, scheme)?)
+}
+
+/// Whether a registry is called without a port, which is another one for each scheme then.
+fn has_default_ports(registry: &str) -> bool {
+    let port = |scheme| home(registry, scheme).map(|home| home.port());
+    port("http") != port("https")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_port_in_the_name_is_the_same_for_both_schemes() {
+        for (registry, expected) in
+            [("localhost", true), ("r.io", true), ("r.io:80", false), ("r.io:5000", false)]
+        {
+            assert_eq!(has_default_ports(registry), expected, "{registry}");
+        }
     }
-    place(url)
 }

@@ -1,19 +1,30 @@
 //! Who we are: passwords, tokens, rights.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use dockless::error::ErrorKind;
+use dockless::event::{Event, Events};
 use dockless::registry::keychains::AuthFile;
-use dockless::registry::{BlobOutcome, BlobSource, Error as RegistryError, Settings};
-use dockless::sys::Clock as _;
+use dockless::registry::{
+    BlobOutcome, BlobSource, Client, ClientOptions, Error as RegistryError, Keychain, Settings,
+};
 use dockless::sys::command::{Commands, FakeCommands};
+use dockless::sys::{Clock as _, ManualClock};
 
 use super::super::support::fault_proxy::{Fault, FaultProxy, refusal, status};
 use super::super::support::registry::{PASSWORD, Registry, USERNAME};
-
+use super::super::support::server::{Server, reply};
 use super::super::support::tokens::{TokenServer, basic, moved};
-use super::{Story, cause, repository};
+use super::{Story, cause, explicit, repository};
+
+/// What docker's configuration holds for a host: an identity token.
+fn identity(host: &str, token: &str) -> Arc<dyn Keychain> {
+    let config = format!(r#"{{"auths":{{"{host}":{{"identitytoken":"{token}"}}}}}}"#);
+    let commands: Arc<dyn Commands> = Arc::new(FakeCommands::default());
+    Arc::new(AuthFile::variable("DOCKER_AUTH_CONFIG", &config, &commands))
+}
 
 #[tokio::test]
 async fn logs_in_with_a_password() {
@@ -159,6 +170,80 @@ async fn a_wrong_password_at_the_token_server_is_the_users_turn() {
 }
 
 #[tokio::test]
+async fn an_identity_token_is_no_password() {
+    let registry = Registry::start_with_password();
+    let host = registry.host();
+    let story = Story::with(Settings::default(), vec![identity(&host, "canary")]);
+    let error = story.client.resolve(&repository(&host, "a").at_tag("v1")).await.unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        format!(
+            "cannot look up `v1` in `{host}/a`: `{host}` wants credentials and there are none: it takes a user name and a password, not an identity token from `DOCKER_AUTH_CONFIG`"
+        )
+    );
+    assert_eq!((error.kind(), story.clock.waits().len()), (ErrorKind::Usage, 0));
+}
+
+#[tokio::test]
+async fn a_good_login_without_the_right_is_told_from_a_wrong_one() {
+    let registry = Registry::start();
+    for (error, kind, told) in [
+        (
+            "insufficient_scope",
+            ErrorKind::Failed,
+            "denies it to user `bob` from the flags: the login is good, the right is missing",
+        ),
+        ("invalid_token", ErrorKind::Failed, "answered 401: it does not trust the tokens of"),
+    ] {
+        let tokens = TokenServer::start(u32::MAX, None).await;
+        let proxy = FaultProxy::start_gated(&registry.host(), tokens.gate()).await;
+        let host = proxy.server().host();
+        let realm = format!("http://{}/token", tokens.server.host());
+        let challenge = format!(r#"Bearer realm="{realm}",error="{error}""#);
+        let refusal = status(401, Some(("WWW-Authenticate", &challenge)));
+        proxy.on("POST", "/blobs/uploads/", vec![refusal; 2]);
+        let story = Story::logged_in(&host, "bob", "pw");
+        let error = story.push_layer(&repository(&host, "a")).await.unwrap_err();
+        assert!(error.to_string().contains(&format!("`{host}` {told}")), "{error}");
+        assert_eq!((error.kind(), story.clock.waits().len()), (kind, 0));
+        // The token that was there, and one fresh one.
+        assert_eq!((tokens.issued(), proxy.is_exhausted()), (2, true));
+    }
+}
+
+#[tokio::test]
+async fn a_registry_that_always_wants_another_token_is_refused_at_once() {
+    let tokens = TokenServer::start(u32::MAX, None).await;
+    let realm = format!("http://{}/token", tokens.server.host());
+    let asked = AtomicU32::new(0);
+    let registry = Server::start("127.0.0.1", move |_| {
+        let scope = asked.fetch_add(1, Ordering::Relaxed);
+        let challenge = format!(r#"Bearer realm="{realm}",scope="repository:a:{scope}""#);
+        Box::pin(async move { Ok(reply(401, &[("WWW-Authenticate", &challenge)], "")) })
+    })
+    .await;
+    let story = Story::new();
+    let tag = repository(&registry.host(), "a").at_tag("v1");
+    let error = story.client.resolve(&tag).await.unwrap_err().to_string();
+    assert!(error.ends_with("answered 401: it refuses one token after the other"), "{error}");
+    assert_eq!((registry.requests().len(), story.clock.waits().len()), (5, 0));
+}
+
+#[tokio::test]
+async fn workers_without_credentials_all_get_the_token_for_everybody() {
+    let registry = Registry::start();
+    let tokens = TokenServer::start(u32::MAX, None).await;
+    let proxy = FaultProxy::start_gated(&registry.host(), tokens.gate()).await;
+    let story = Story::new();
+    let tag = repository(&proxy.server().host(), "a").at_tag("v1");
+    let looks = (0..8).map(|_| story.client.resolve(&tag));
+    for outcome in futures_util::future::join_all(looks).await {
+        assert_eq!(outcome.unwrap(), None);
+    }
+    assert_eq!(tokens.issued(), 1);
+}
+
+#[tokio::test]
 async fn identity_tokens_are_exchanged_or_used_as_a_password() {
     let registry = Registry::start();
     for knows_oauth in [true, false] {
@@ -173,10 +258,7 @@ async fn identity_tokens_are_exchanged_or_used_as_a_password() {
         )
         .await;
         let host = proxy.server().host();
-        let config = format!(r#"{{"auths":{{"{host}":{{"identitytoken":"refresh/me"}}}}}}"#);
-        let commands: Arc<dyn Commands> = Arc::new(FakeCommands::default());
-        let keychain = AuthFile::variable("DOCKER_AUTH_CONFIG", &config, &commands);
-        let story = Story::with(Settings::default(), vec![Arc::new(keychain)]);
+        let story = Story::with(Settings::default(), vec![identity(&host, "refresh/me")]);
         story.push_layer(&repository(&host, "a")).await.unwrap();
         let requests = oauth.server().requests();
         if knows_oauth {
@@ -287,4 +369,75 @@ async fn the_right_to_push_is_proved_without_pushing() {
         format!("cannot push to `{host}/a`: `{host}` does not accept user `bob` from the flags")
     );
     assert_eq!(error.kind(), ErrorKind::Usage);
+}
+
+/// Answers a request for a manifest or a token with what came: header and body, decoded and not.
+async fn parrot(challenge: &'static str) -> Server {
+    Server::start("127.0.0.1", move |request| {
+        Box::pin(async move {
+            let path = request.uri().path().to_owned();
+            let authorization = request.headers().get("authorization").cloned();
+            let body = http_body_util::BodyExt::collect(request.into_body()).await.unwrap();
+            let body = String::from_utf8(body.to_bytes().to_vec()).unwrap();
+            let Some(authorization) =
+                authorization.map(|header| header.to_str().unwrap().to_owned())
+            else {
+                let refusal = format!(r#"{{"details":"bad form: {body}"}}"#);
+                return Ok(reply(401, &[("WWW-Authenticate", challenge)], refusal));
+            };
+            if path == "/token" {
+                return Ok(reply(200, &[], r#"{"token":"canary-token"}"#));
+            }
+            let pair = authorization.strip_prefix("Basic ").map(|pair| {
+                let pair = base64::Engine::decode(&base64::prelude::BASE64_STANDARD, pair);
+                String::from_utf8(pair.unwrap()).unwrap()
+            });
+            let said = pair.unwrap_or_default();
+            let warning = format!(r#"299 - "hello {said}""#);
+            let refusal = format!("pre>{{\"authorization\":\"{authorization}\"}} {said}");
+            Ok(reply(400, &[("Warning", &warning), ("Retry-After", "1")], refusal))
+        })
+    })
+    .await
+}
+
+#[tokio::test]
+async fn secrets_that_come_back_are_not_shown() {
+    let basic = parrot(r#"Basic realm="x""#).await;
+    let tokens = parrot("").await;
+    let challenge = format!(r#"Bearer realm="http://{}/token""#, tokens.host());
+    let bearer = parrot(challenge.leak()).await;
+    for (registry, secret, said) in [
+        (
+            &basic,
+            explicit(&basic.host(), "bob", "canary/hunter 2"),
+            r#"answered 400: pre>{"authorization":"Basic …=="} …"#,
+        ),
+        (
+            &bearer,
+            explicit(&bearer.host(), "bob", "canary/hunter 2"),
+            r#"answered 400: pre>{"authorization":"Bearer …"}"#,
+        ),
+        (
+            &bearer,
+            identity(&bearer.host(), "canary/token"),
+            "bad form: grant_type=refresh_token&service=&client_id=dockless&scope=repository%3Aa%3Apull&refresh_token=…",
+        ),
+    ] {
+        let (events, receiver) = Events::channel();
+        let client = Client::new(ClientOptions {
+            settings: Settings::default(),
+            keychains: vec![secret],
+            events,
+            clock: Arc::new(ManualClock::at(0)),
+            cleanup: tokio_util::task::TaskTracker::new(),
+        });
+        let tag = repository(&registry.host(), "a").at_tag("v1");
+        let error = client.fetch_manifest(&tag).await.unwrap_err();
+        assert!(error.to_string().ends_with(said), "{error}");
+        drop(client);
+        let events: Vec<Event> = receiver.iter().collect();
+        let shown = format!("{error} {error:?} {events:?}");
+        assert!(!shown.contains("canary") && !shown.contains("hunter"), "{shown}");
+    }
 }

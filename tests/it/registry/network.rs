@@ -63,12 +63,51 @@ async fn tls_is_found_on_loopback_and_never_taken_on_trust() {
         story.push(&reference).await.unwrap();
         assert_eq!(story.client.fetch_manifest(&reference).await.unwrap().bytes, story.manifest());
     }
+    // Whatever it answers with TLS counts, and not what it says to plain http.
+    let pair = authority.issue("closed", HERE, Time::Now);
+    let closed = Registry::start_with_tls_and_password(&pair);
+    let story = Story::with(trusting(&closed.host(), &authority.certificate()), Vec::new());
+    let tag = repository(&closed.host(), "a").at_tag("v1");
+    for _ in 0..2 {
+        let error = story.client.resolve(&tag).await.unwrap_err();
+        assert!(matches!(cause(&error), RegistryError::Unauthorized { .. }), "{error}");
+    }
+
     let unknown = TlsProblem::UnknownAuthority { issuer: Some("Acme Root".into()) };
     let told = format!("the certificate of `{host}` is from an unknown authority, `Acme Root`");
     let hint = format!(
         "trust its authority with `--registry-certificate {host}=FILE`, or on the whole machine (`SSL_CERT_FILE` names another list)"
     );
     assert_eq!(problem(Settings::default(), &host).await, (unknown, told, vec![hint]));
+}
+
+#[tokio::test]
+async fn a_registry_that_sends_plain_http_to_tls_is_spoken_to_with_tls() {
+    let authority = Authority::new("Acme Root");
+    let registry = Registry::start_with_tls(&authority.issue("server", HERE, Time::Now), None);
+    let plain = Server::start("127.0.0.1", |request| {
+        let location = format!("https://registry.test{}", request.uri().path());
+        Box::pin(async move { Ok(reply(301, &[("Location", &location)], "")) })
+    })
+    .await;
+    let encrypted = Proxy::start(&registry.host()).await;
+    // The two ports of the registry, each behind a proxy.
+    let environment = Environment::of([
+        ("HTTP_PROXY", &format!("http://{}", plain.host())[..]),
+        ("HTTPS_PROXY", &format!("http://{}", encrypted.host())[..]),
+    ]);
+    let settings = Settings {
+        insecure: BTreeSet::from(["registry.test".to_owned()]),
+        proxies: Proxies::from_environment(&environment),
+        ..trusting("registry.test", &authority.certificate())
+    };
+    let story = Story::with(settings, Vec::new());
+    // The first request is a POST, which no 301 may become a GET of.
+    let repository = repository("registry.test", "a");
+    story.client.begin_upload(&repository).await.unwrap();
+    story.push(&repository.at_tag("v1")).await.unwrap();
+    assert_eq!(plain.requests(), ["POST /v2/a/blobs/uploads/"]);
+    assert_eq!(story.client.scheme("registry.test"), Some("https"));
 }
 
 #[tokio::test]

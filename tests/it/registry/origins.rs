@@ -1,6 +1,9 @@
 //! Where a registry may send us, and with what.
 
-use dockless::registry::Error as RegistryError;
+use std::collections::BTreeSet;
+
+use dockless::registry::{Error as RegistryError, Proxies, Settings};
+use dockless::sys::Environment;
 
 use super::super::support::fault_proxy::{Fault, FaultProxy, status};
 use super::super::support::registry::Registry;
@@ -66,7 +69,7 @@ async fn credentials_go_to_their_own_origin_only() {
 }
 
 #[tokio::test]
-async fn a_registry_of_the_public_may_not_send_us_inside() {
+async fn no_registry_sends_us_to_the_metadata_service() {
     // The registry is on this machine, so private addresses are fine, the metadata service is not.
     let registry = Registry::start();
     let proxy = FaultProxy::start(&registry.host()).await;
@@ -81,6 +84,32 @@ async fn a_registry_of_the_public_may_not_send_us_inside() {
     proxy.on("GET", "/manifests/", [status(401, Some(("WWW-Authenticate", realm)))]);
     let error = story.client.fetch_manifest(&repository.at_tag("v1")).await.unwrap_err();
     assert!(matches!(cause(&error), RegistryError::Unsafe { .. }), "{error}");
+}
+
+#[tokio::test]
+async fn a_public_registry_may_not_send_us_into_the_private_network() {
+    // The proxy stands in for the registry, which we know by its public address.
+    for (status, name, value) in [
+        (307, "Location", "http://10.0.0.1/internal"),
+        (401, "WWW-Authenticate", r#"Bearer realm="http://10.0.0.1/token""#),
+    ] {
+        let server = Server::start("127.0.0.1", move |_| {
+            Box::pin(async move { Ok(reply(status, &[(name, value)], "")) })
+        })
+        .await;
+        let proxy = format!("http://{}", server.host());
+        let environment = Environment::of([("HTTP_PROXY", proxy.as_str())]);
+        let settings = Settings {
+            proxies: Proxies::from_environment(&environment),
+            insecure: BTreeSet::from(["8.8.8.8".into()]),
+            ..Settings::default()
+        };
+        let story = Story::with(settings, Vec::new());
+        let tag = repository("8.8.8.8", "a").at_tag("v1");
+        let error = story.client.fetch_manifest(&tag).await.unwrap_err();
+        assert!(matches!(cause(&error), RegistryError::Unsafe { .. }), "{error}");
+        assert_eq!(server.requests(), ["GET /v2/a/manifests/v1"]);
+    }
 }
 
 #[tokio::test]

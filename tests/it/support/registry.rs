@@ -16,12 +16,19 @@ pub(crate) const PASSWORD: &str = "correct horse";
 /// The line that `htpasswd -B` writes for them (bcrypt, cost 4: this guards nothing).
 const HTPASSWD: &str = "bob:$2b$04$mn1MEn.QXDdNiyZBjAvH9uVzxHo/sOKZabIxG8lrgIzws9xzpj9yW\n";
 
+/// The part of the configuration that goes with it.
+const WITH_PASSWORD: &str = "auth: {htpasswd: {realm: test, path: FOLDER/htpasswd}}\n";
+
 /// A running registry; it ends when this is dropped.
 #[derive(Debug)]
 pub(crate) struct Registry {
     process: Child,
     port: u16,
     _folder: TempDir,
+}
+
+fn write_password(folder: &Path) {
+    fs::write(folder.join("htpasswd"), HTPASSWD).unwrap();
 }
 
 impl Registry {
@@ -32,8 +39,7 @@ impl Registry {
 
     /// A registry that wants [`USERNAME`] and [`PASSWORD`].
     pub(crate) fn start_with_password() -> Self {
-        let auth = "auth: {htpasswd: {realm: test, path: FOLDER/htpasswd}}\n";
-        Self::start_with(auth, |folder| fs::write(folder.join("htpasswd"), HTPASSWD).unwrap())
+        Self::start_with(WITH_PASSWORD, write_password)
     }
 
     /// A registry that speaks TLS, and lets in whom these authorities vouch for, when there are any.
@@ -47,6 +53,13 @@ impl Registry {
             clients.unwrap_or_default()
         );
         Self::start_with(&tls, |_| {})
+    }
+
+    /// A registry that speaks TLS, and wants [`USERNAME`] and [`PASSWORD`].
+    pub(crate) fn start_with_tls_and_password(own: &Pair) -> Self {
+        let (certificate, key) = (own.certificate.display(), own.key.display());
+        let tls = format!("  tls: {{certificate: {certificate}, key: {key}}}\n{WITH_PASSWORD}");
+        Self::start_with(&tls, write_password)
     }
 
     /// `extra` follows the `http` section of the configuration; `FOLDER` in it is the data folder.
