@@ -170,7 +170,7 @@ pub enum ManifestOutcome {
     Put,
 }
 
-/// A verified stream of a blob's bytes: it fails at the end when digest or size are wrong.
+/// A verified stream of a blob's bytes: it fails before the last of them when digest or size are wrong.
 ///
 /// The [`std::io::Error`] of a failure carries an [`enum@Error`].
 pub type BlobReader = Box<dyn AsyncRead + Send + Unpin>;

@@ -356,8 +356,10 @@ async fn send_content(
     };
     let result = exchange.send(client, request, content.size(), &sent).await;
     sent();
+    // Some servers thank for a body that they did not get whole.
+    let is_done = |answer: &Answer| answer.status().is_success();
     match lock(&unreadable).take() {
-        Some(source) if result.is_err() => {
+        Some(source) if result.as_ref().ok().is_none_or(is_done) => {
             let action = exchange.action.clone();
             let retry = if is_damaged(&source) { Retry::Once } else { Retry::Never };
             Err(Fault::new(Error::Source { action, source }, retry))
