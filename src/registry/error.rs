@@ -3,10 +3,11 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use super::connection_problem::{ProxyProblem, RootCause, TlsProblem};
+use super::connection_problem::{ProxyProblem, RootCause};
 use super::create_repository;
 use super::cures::{Trouble, cures};
 use super::keychain::{Credential, Search};
+use super::tls_problem::TlsProblem;
 use crate::error::{Classified, ErrorKind};
 use crate::oci::{Digest, Repository};
 
@@ -26,7 +27,7 @@ pub enum Error {
         source: RootCause,
     },
     /// There is no trusted encrypted connection.
-    #[error("cannot {action}: {}", problem.text(host))]
+    #[error("cannot {action}: {}", problem.text(&format!("`{host}`")))]
     Tls {
         /// What was attempted.
         action: String,
@@ -38,7 +39,7 @@ pub enum Error {
         source: RootCause,
     },
     /// The proxy on the way does not help.
-    #[error("cannot {action}: the proxy `{proxy}` {}", problem.text(host))]
+    #[error("cannot {action}: {}", problem.text(proxy, host))]
     Proxy {
         /// What was attempted.
         action: String,
@@ -339,7 +340,9 @@ impl Classified for Error {
                 ]
             }
             Self::Tls { problem, host, .. } => vec![problem.hint(host)],
-            Self::Proxy { problem, variable, host, .. } => vec![problem.hint(variable, host)],
+            Self::Proxy { problem, proxy, variable, host, .. } => {
+                vec![problem.hint(proxy, variable, host)]
+            }
             Self::InvalidProxy { .. } => {
                 vec!["write it as `http://HOST:PORT`, with `NAME:PASSWORD@` before the host where it wants them".into()]
             }
@@ -358,7 +361,12 @@ impl Classified for Error {
         matches!(
             self.root(),
             Self::Unreachable { .. }
-                | Self::Proxy { problem: ProxyProblem::Unreachable | ProxyProblem::Refused, .. }
+                | Self::Proxy {
+                    problem: ProxyProblem::Unreachable
+                        | ProxyProblem::Silent
+                        | ProxyProblem::Refused,
+                    ..
+                }
                 | Self::ConnectionLost { .. }
                 | Self::Stalled { .. }
                 | Self::ContentMissing { .. }

@@ -16,7 +16,7 @@ use tokio_util::task::TaskTracker;
 
 use super::address::Reach;
 use super::auth::{Authenticator, Grant, Wanted};
-use super::connection_problem::{ProxyProblem, TlsProblem};
+use super::connection_problem::ProxyProblem;
 use super::endpoint::{Endpoint, Place};
 use super::error::{Error, Login};
 use super::error_body::clean;
@@ -27,6 +27,7 @@ use super::lock::lock;
 use super::origin::{Origin, api_root, is_loopback, place};
 use super::redirect::{self, MAX_REDIRECTS};
 use super::retry::{Fault, Patience, Retry};
+use super::tls_problem::TlsProblem;
 use crate::event::Events;
 use crate::sys::Clock;
 
@@ -299,7 +300,9 @@ impl Transport {
     fn if_it_answered_before(&self, origin: Option<&Origin>, fault: Fault) -> Fault {
         let answered = origin.is_some_and(|origin| lock(&self.memory.answered).contains(origin));
         let is_gone = match &*fault.error {
-            Error::Proxy { problem, .. } => *problem != ProxyProblem::Login,
+            Error::Proxy { problem, .. } => {
+                !matches!(problem, ProxyProblem::Login | ProxyProblem::Tls(_))
+            }
             error => matches!(error, Error::Unreachable { .. }),
         };
         if answered && is_gone {
