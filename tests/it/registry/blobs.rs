@@ -2,6 +2,7 @@
 
 use std::io::Write as _;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use dockless::event::{Action, Event, Events};
 use dockless::oci::{Descriptor, Digest, MediaType};
@@ -101,6 +102,60 @@ async fn uploads_when_a_mount_is_refused() {
         assert_eq!(outcome, BlobOutcome::Uploaded, "{refused}");
         assert!(proxy.is_exhausted(), "{refused}");
     }
+}
+
+#[tokio::test]
+async fn a_mount_that_is_put_off_is_asked_for_again_a_few_times() {
+    let registry = Registry::start();
+    let wait = Duration::from_secs(7);
+    for (times, expected, waits) in
+        [(2, BlobOutcome::Mounted, vec![wait; 2]), (4, BlobOutcome::Uploaded, vec![wait; 3])]
+    {
+        let proxy = FaultProxy::start(&registry.host()).await;
+        let host = proxy.server().host();
+        let (base, target) =
+            (repository(&host, "base"), repository(&host, &format!("target{times}")));
+        Story::new().push_layer(&base).await.unwrap();
+        let story = Story::new();
+        proxy.on("POST", "mount=", vec![status(503, Some(("Retry-After", "7"))); times]);
+        let (layer, source) = (story.layer_descriptor(), BlobSource::Bytes(story.layer.clone()));
+        let outcome = story.push_blob(&target, &layer, &source, Some(&base)).await.unwrap();
+        assert_eq!((outcome, story.clock.waits()), (expected, waits));
+        assert!(proxy.is_exhausted());
+    }
+}
+
+#[tokio::test]
+async fn an_answer_that_cannot_be_true_does_not_count_as_presence() {
+    let registry = Registry::start();
+    for (length, expected) in [
+        ("5", BlobOutcome::Uploaded),
+        ("0", BlobOutcome::Present),
+        ("3145728", BlobOutcome::Present),
+    ] {
+        let server = Server::start("127.0.0.1", move |request| {
+            Box::pin(async move {
+                Ok(match request.method().as_str() {
+                    "HEAD" => reply(200, &[("Content-Length", length)], ""),
+                    "POST" => reply(202, &[("Location", "/v2/a/blobs/uploads/1")], ""),
+                    _ => {
+                        let _ = request.into_body().collect().await;
+                        reply(201, &[], "")
+                    }
+                })
+            })
+        })
+        .await;
+        let outcome = Story::new().push_layer(&repository(&server.host(), "a")).await;
+        assert_eq!(outcome.unwrap(), expected, "{length}");
+    }
+    // A registry that has a blob which nobody sent it, nor asked it to take from elsewhere.
+    let proxy = FaultProxy::start(&registry.host()).await;
+    proxy.on("POST", "/blobs/uploads/", [status(201, None)]);
+    let target = repository(&proxy.server().host(), "a");
+    let error = Story::new().push_layer(&target).await.unwrap_err();
+    let told = "it says that a blob is there which it has not been sent";
+    assert!(error.to_string().ends_with(told), "{error}");
 }
 
 #[tokio::test]
