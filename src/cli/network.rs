@@ -147,14 +147,18 @@ fn prefix(text: &str) -> Option<String> {
     repository.to_string().strip_suffix("/x").map(str::to_owned)
 }
 
-/// Reads `90s`, `5m`, `1h30m`, or whole seconds; nothing is no time.
+/// More is a mistake, and more than clocks count.
+const LONGEST: Duration = Duration::from_hours(7 * 24);
+
+/// Reads `90s`, `5m`, `1h30m`, or whole seconds; nothing is no time, and a week is enough.
 fn parse_duration(text: &str) -> Result<Duration, String> {
     let seconds = text.parse().ok().map(Duration::from_secs);
     let units = || text.parse::<SignedDuration>().ok()?.try_into().ok();
-    seconds
-        .or_else(units)
-        .filter(|duration| duration.as_secs() > 0)
-        .ok_or_else(|| "expected a time such as `90s`, `5m` or `1h30m`, or whole seconds".into())
+    match seconds.or_else(units) {
+        Some(duration) if duration > LONGEST => Err("a command gets 7 days at most".into()),
+        Some(duration) if duration.as_secs() > 0 => Ok(duration),
+        _ => Err("expected a time such as `90s`, `5m` or `1h30m`, or whole seconds".into()),
+    }
 }
 
 #[cfg(test)]
@@ -234,6 +238,10 @@ mod tests {
             ("5m", Some(300)),
             ("1h30m", Some(5400)),
             ("1h 30m", Some(5400)),
+            ("168h", Some(604_800)),
+            ("604801", None),
+            ("18446744073709551615", None),
+            ("18446744073709551616", None),
             ("0", None),
             ("0s", None),
             ("-5m", None),

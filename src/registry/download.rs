@@ -64,7 +64,8 @@ impl Download {
                 Err(fault) => self.tries.outlast(fault).await?,
             }
         }
-        Ok(())
+        // Nothing has no last byte at which it would be checked.
+        if self.size == 0 { self.check() } else { Ok(()) }
     }
 
     /// The whole blob, at most 4 MiB of it. Wrong bytes are asked for once more: a cache on the
@@ -99,7 +100,9 @@ impl Download {
         Box::new(StreamReader::new(Box::pin(stream)))
     }
 
-    /// The next bytes; `None` when all have come and are what the descriptor says.
+    /// The next bytes; `None` when all have come. The last ones are handed out when all are what the
+    /// descriptor says: whoever passes them on does not ask for the end, and must not have sent a whole
+    /// blob that is wrong.
     async fn next(&mut self) -> Result<Option<Bytes>, Error> {
         loop {
             self.open().await?;
@@ -115,7 +118,7 @@ impl Download {
                     return self.take(bytes).map(Some);
                 }
                 // Every byte has come: how the connection ends does not matter any more.
-                _ if self.offset == self.size => return self.finish().map(|()| None),
+                _ if self.offset == self.size => return Ok(None),
                 Ok(None) => Fault::transient(Error::WrongSize {
                     action: self.endpoint.action.clone(),
                     expected: self.size,
@@ -182,14 +185,18 @@ impl Download {
         }
         self.digester.update(&bytes);
         self.since_fault += bytes.len() as u64;
-        if self.since_fault >= PROGRESS_BYTES || self.offset == self.size {
+        let is_last = self.offset == self.size;
+        if is_last {
+            self.check()?;
+        }
+        if is_last || self.since_fault >= PROGRESS_BYTES {
             self.transport.patience.confirm_progress();
             self.tries = self.transport.patience.begin();
         }
         Ok(bytes)
     }
 
-    fn finish(&mut self) -> Result<(), Error> {
+    fn check(&mut self) -> Result<(), Error> {
         let actual = std::mem::take(&mut self.digester).finish();
         if actual == self.expected {
             return Ok(());

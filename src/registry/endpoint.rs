@@ -138,6 +138,11 @@ impl Endpoint {
         }
     }
 
+    /// Whether a blob of another repository is asked for.
+    pub(super) fn is_mount(&self) -> bool {
+        matches!(&self.place, Place::Path(path) if path.contains("?mount="))
+    }
+
     /// Whether bytes come to us or go from us.
     pub(super) fn direction(&self) -> Direction {
         let is_read = matches!(self.method, Method::GET | Method::HEAD);

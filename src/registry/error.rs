@@ -3,11 +3,12 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use super::connection_problem::{ProxyProblem, RootCause, TlsProblem};
+use super::connection_problem::{ProxyProblem, RootCause};
 use super::create_repository;
 use super::cures::{Trouble, cures};
 use super::keychain::{Credential, Search};
 use super::retry::is_later;
+use super::tls_problem::TlsProblem;
 use crate::error::{Classified, ErrorKind};
 use crate::oci::{Digest, Repository};
 
@@ -27,7 +28,7 @@ pub enum Error {
         source: RootCause,
     },
     /// There is no trusted encrypted connection.
-    #[error("cannot {action}: {}", problem.text(host))]
+    #[error("cannot {action}: {}", problem.text(&format!("`{host}`")))]
     Tls {
         /// What was attempted.
         action: String,
@@ -39,7 +40,7 @@ pub enum Error {
         source: RootCause,
     },
     /// The proxy on the way does not help.
-    #[error("cannot {action}: the proxy `{proxy}` {}", problem.text(host))]
+    #[error("cannot {action}: {}", problem.text(proxy, host))]
     Proxy {
         /// What was attempted.
         action: String,
@@ -340,7 +341,9 @@ impl Classified for Error {
                 ]
             }
             Self::Tls { problem, host, .. } => vec![problem.hint(host)],
-            Self::Proxy { problem, variable, host, .. } => vec![problem.hint(variable, host)],
+            Self::Proxy { problem, proxy, variable, host, .. } => {
+                vec![problem.hint(proxy, variable, host)]
+            }
             Self::InvalidProxy { .. } => {
                 vec!["write it as `http://HOST:PORT`, with `NAME:PASSWORD@` before the host where it wants them".into()]
             }
@@ -358,7 +361,10 @@ impl Classified for Error {
     fn is_retryable(&self) -> bool {
         match self.root() {
             Self::Unreachable { .. }
-            | Self::Proxy { problem: ProxyProblem::Unreachable | ProxyProblem::Refused, .. }
+            | Self::Proxy {
+                problem: ProxyProblem::Unreachable | ProxyProblem::Silent | ProxyProblem::Refused,
+                ..
+            }
             | Self::ConnectionLost { .. }
             | Self::Stalled { .. }
             | Self::ContentMissing { .. } => true,

@@ -1,16 +1,14 @@
 //! One request on the wire and its answer: watched for stalls, every failure put into its class.
 
 use std::error::Error as StdError;
-use std::io;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::{Bytes, BytesMut};
 use reqwest::header::HeaderMap;
 use reqwest::{Request, Response, StatusCode, Url};
-use rustls::PeerIncompatible;
 
-use super::connection_problem::{ProxyProblem, RootCause, TlsProblem};
+use super::connection_problem::{ProxyProblem, RootCause};
 use super::error::Error;
 use super::error_body::{ErrorBody, MAX_ERROR_BYTES};
 use super::http::{HttpClient, ProxyName};
@@ -19,7 +17,7 @@ use super::retry::{Fault, Retry, is_later};
 use super::retry_after;
 use super::settings::StallLimits;
 use super::stall::StallTimer;
-use super::tls::UnknownAuthority;
+use super::tls_problem::TlsProblem;
 
 /// How often a transfer in flight is looked at.
 const LONGEST_TICK: Duration = Duration::from_millis(250);
@@ -101,18 +99,31 @@ impl Exchange {
             }
             return Fault::transient(Error::ConnectionLost { action, host, source });
         }
-        if let Some(error) = tls_error(&error) {
-            let (problem, source) = tls_problem(error, client.has_identity());
-            return Fault::permanent(Error::Tls { action, host, problem, source });
-        }
+        let tls = TlsProblem::find(&error, client.has_identity());
         let Some(proxy) = &client.proxy else {
-            return Fault::new(Error::Unreachable { action, host, source }, Retry::Few);
+            return match tls {
+                Some((problem, source)) => {
+                    Fault::permanent(Error::Tls { action, host, problem, source })
+                }
+                None => Fault::new(Error::Unreachable { action, host, source }, Retry::Few),
+            };
         };
-        // The type of this error is private to `hyper-util`; only its text tells.
-        let problem = if source.to_string().contains("proxy authorization required") {
+        match tls {
+            Some((problem, source)) if proxy.is_tunnel && !is_before_tunnel(&error) => {
+                return Fault::permanent(Error::Tls { action, host, problem, source });
+            }
+            Some((problem, source)) => {
+                return self.proxy_fault(proxy, ProxyProblem::Tls(Box::new(problem)), source);
+            }
+            None => {}
+        }
+        let text = source.to_string();
+        let problem = if text.contains("proxy authorization required") {
             ProxyProblem::Login
-        } else if source.to_string().starts_with("tunnel error") {
+        } else if text.starts_with("tunnel error") {
             ProxyProblem::Refused
+        } else if error.is_timeout() {
+            ProxyProblem::Silent
         } else {
             ProxyProblem::Unreachable
         };
@@ -120,6 +131,10 @@ impl Exchange {
     }
 
     fn proxy_fault(&self, proxy: &ProxyName, problem: ProxyProblem, source: RootCause) -> Fault {
+        let retry = match problem {
+            ProxyProblem::Login | ProxyProblem::Tls(_) => Retry::Never,
+            _ => Retry::Few,
+        };
         let error = Error::Proxy {
             action: self.action.clone(),
             host: self.host.clone(),
@@ -128,7 +143,6 @@ impl Exchange {
             problem,
             source,
         };
-        let retry = if problem == ProxyProblem::Login { Retry::Never } else { Retry::Few };
         Fault::new(error, retry)
     }
 }
@@ -279,67 +293,9 @@ fn tick(limits: &StallLimits) -> Duration {
     (shortest / 4).clamp(Duration::from_millis(1), LONGEST_TICK)
 }
 
-/// What TLS found wrong, when it was TLS that failed. Its errors hide inside of `io::Error`s, whose
-/// `source` skips what they hold.
-fn tls_error<'a>(error: &'a (dyn StdError + 'static)) -> Option<&'a rustls::Error> {
-    let mut next = Some(error);
-    while let Some(error) = next {
-        let mut inner = Some(error);
-        while let Some(error) = inner {
-            if let Some(error) = error.downcast_ref::<rustls::Error>() {
-                return Some(error);
-            }
-            let io = error.downcast_ref::<io::Error>().and_then(io::Error::get_ref);
-            inner = io.map(|error| error as &(dyn StdError + 'static));
-        }
-        next = error.source();
-    }
-    None
-}
-
-/// What people call it, and what TLS says.
-fn tls_problem(error: &rustls::Error, has_identity: bool) -> (TlsProblem, RootCause) {
-    use rustls::CertificateError as Certificate;
-    use rustls::{AlertDescription as Alert, Error as Tls, OtherError};
-
-    let problem = match error {
-        Tls::InvalidCertificate(Certificate::Other(OtherError(unknown))) => {
-            let Some(unknown) = unknown.downcast_ref::<UnknownAuthority>() else {
-                return (TlsProblem::Certificate, RootCause::of(unknown.as_ref()));
-            };
-            let problem = if unknown.is_self_signed {
-                TlsProblem::SelfSigned
-            } else {
-                TlsProblem::UnknownAuthority { issuer: unknown.issuer.clone() }
-            };
-            return (problem, RootCause::of(unknown));
-        }
-        Tls::InvalidCertificate(Certificate::Expired | Certificate::ExpiredContext { .. }) => {
-            TlsProblem::Expired
-        }
-        Tls::InvalidCertificate(
-            Certificate::NotValidYet | Certificate::NotValidYetContext { .. },
-        ) => TlsProblem::NotYetValid,
-        Tls::InvalidCertificate(
-            Certificate::NotValidForName | Certificate::NotValidForNameContext { .. },
-        ) => TlsProblem::OtherName,
-        Tls::InvalidCertificate(_) => TlsProblem::Certificate,
-        Tls::InvalidMessage(_) => TlsProblem::NotTls,
-        Tls::PeerIncompatible(PeerIncompatible::ServerDoesNotSupportTls12Or13)
-        | Tls::AlertReceived(Alert::ProtocolVersion) => TlsProblem::OldVersion,
-        // Before TLS 1.3 there was no alert of its own for a certificate that is missing.
-        Tls::AlertReceived(
-            Alert::CertificateRequired
-            | Alert::NoCertificate
-            | Alert::BadCertificate
-            | Alert::UnsupportedCertificate
-            | Alert::CertificateRevoked
-            | Alert::CertificateExpired
-            | Alert::CertificateUnknown
-            | Alert::UnknownCA
-            | Alert::AccessDenied,
-        ) => TlsProblem::Identity { was_given: has_identity },
-        _ => TlsProblem::Handshake,
-    };
-    (problem, RootCause::of(error))
+/// Whether the connection to the proxy itself failed, not one through it. The type of this error is
+/// private to `hyper-util`; only its text tells.
+fn is_before_tunnel(error: &(dyn StdError + 'static)) -> bool {
+    let mut chain = std::iter::successors(Some(error), |&error| error.source());
+    chain.any(|error| error.to_string() == "tunnel error: failed to create underlying connection")
 }

@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex};
 
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use reqwest::{Proxy, Url};
+use rustls::pki_types::ServerName;
 
 use super::address::{Reach, reach};
 use super::certificates::Certificates;
@@ -15,7 +16,11 @@ use super::error::Error;
 use super::lock::lock;
 use super::origin::{Origin, literal_address};
 use super::settings::Settings;
-use super::tls::{self, Introduction};
+use super::tls::{self, Introduction, ProxyTrust};
+
+/// Why there cannot be both: one configuration of TLS serves the proxy and the registry behind it, and
+/// both may ask it who we are.
+const SHARED_IDENTITY: &str = "its client certificate would be shown to the proxy, too, which is reached by `https://`; write `http://` before the proxy, or add the registry to `NO_PROXY`";
 
 /// The HTTP clients of a run: one for each origin, and for how far its addresses may reach.
 #[derive(Debug)]
@@ -70,6 +75,8 @@ pub(super) struct ProxyName {
     pub(super) host: String,
     /// The variable that names it.
     pub(super) variable: &'static str,
+    /// Whether it joins us to the origin; else it asks the origin for us.
+    pub(super) is_tunnel: bool,
 }
 
 impl HttpClients {
@@ -128,16 +135,23 @@ impl HttpClients {
         };
         let proxy = settings.proxies.of(origin);
         let proxy_url = proxy.map(super::proxy::Proxy::url).transpose()?;
-        let needs_tls = proxy_url.as_ref().is_some_and(|url| url.scheme() == "https");
+        let encrypted_proxy = proxy_url.as_ref().filter(|url| url.scheme() == "https");
         let mut builder = self.builder();
         let mut introduction = None;
-        if origin.is_plain() && !needs_tls {
+        if origin.is_plain() && encrypted_proxy.is_none() {
             builder = builder.tls_certs_only([]);
         } else {
             let certificates = Certificates::load(settings, &names)?;
+            if encrypted_proxy.is_some() && certificates.identity.is_some() {
+                return Err(Error::Settings {
+                    host: names.first().cloned().unwrap_or_default(),
+                    reason: SHARED_IDENTITY.into(),
+                });
+            }
             let is_checked = !names.iter().any(|name| settings.skip_tls_verify.contains(name));
+            let proxy = encrypted_proxy.map(|url| self.trust_in_proxy(url)).transpose()?;
             let (config, ours) =
-                tls::config(certificates, is_checked).map_err(|error| unusable(&error))?;
+                tls::config(certificates, is_checked, proxy).map_err(|error| unusable(&error))?;
             builder = builder.tls_backend_preconfigured(config);
             introduction = Some(ours);
         }
@@ -147,12 +161,27 @@ impl HttpClients {
         if let Some(url) = &proxy_url {
             builder = builder.proxy(Proxy::all(url.clone()).map_err(|error| unusable(&error))?);
         }
-        let proxy = proxy
-            .zip(proxy_url)
-            .map(|(proxy, url)| ProxyName { host: host_and_port(&url), variable: proxy.variable });
+        let proxy = proxy.zip(proxy_url).map(|(proxy, url)| ProxyName {
+            host: host_and_port(&url),
+            variable: proxy.variable,
+            is_tunnel: !origin.is_plain(),
+        });
         let requests = builder.build().map_err(|error| unusable(&error))?;
         let (has_answered, has_hung_up) = (Arc::default(), Arc::default());
         Ok(HttpClient { requests, proxy, introduction, has_answered, has_hung_up })
+    }
+
+    /// Whom a proxy with TLS may be: what is said of the registry behind it says nothing of it.
+    fn trust_in_proxy(&self, url: &Url) -> Result<ProxyTrust, Error> {
+        let unusable = || Error::Settings {
+            host: host_and_port(url),
+            reason: "it is no name for TLS".to_owned(),
+        };
+        let origin = Origin::of(url).ok_or_else(unusable)?;
+        let name = origin.host().trim_matches(['[', ']']).to_owned();
+        let name = ServerName::try_from(name).map_err(|_| unusable())?;
+        let authorities = Certificates::load(&self.settings, &origin.names())?.authorities;
+        Ok(ProxyTrust { name, authorities })
     }
 
     fn builder(&self) -> reqwest::ClientBuilder {

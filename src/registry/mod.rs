@@ -8,6 +8,7 @@
 //! - `redirect.rs`, `origin.rs`, `address.rs`: where a registry may send us, and with what
 //! - `http.rs`, `proxy.rs`: the way to a host
 //! - `certificates.rs`, `tls.rs`, `issuer.rs`: whom we trust, and who we are to them
+//! - `connection_problem.rs`, `tls_problem.rs`: why there is no connection, and what helps
 //! - `map.rs`: what is pulled from elsewhere
 //! - `challenge.rs`, `token.rs`, `auth.rs`: how we say who we are
 //! - `keychain.rs`, `keychains/`: where credentials come from
@@ -59,6 +60,7 @@ mod session;
 mod settings;
 mod stall;
 mod tls;
+mod tls_problem;
 mod token;
 mod transport;
 mod upload;
@@ -70,7 +72,7 @@ use bytes::Bytes;
 use tokio::io::AsyncRead;
 use tokio_util::task::TaskTracker;
 
-pub use self::connection_problem::{ProxyProblem, RootCause, TlsProblem};
+pub use self::connection_problem::{ProxyProblem, RootCause};
 pub use self::error::{Error, Login};
 pub use self::keychain::{Credential, Keychain, Lookup, Sources};
 pub use self::map::RegistryMap;
@@ -78,6 +80,7 @@ pub use self::proxy::Proxies;
 pub use self::secret::Secret;
 pub use self::session::SpareUpload;
 pub use self::settings::{ClientCertificate, Settings, StallLimits};
+pub use self::tls_problem::TlsProblem;
 
 use self::auth::Authenticator;
 use self::download::Download;
@@ -173,7 +176,7 @@ pub enum ManifestOutcome {
     Put,
 }
 
-/// A verified stream of a blob's bytes: it fails at the end when digest or size are wrong.
+/// A verified stream of a blob's bytes: it fails before the last of them when digest or size are wrong.
 ///
 /// The [`std::io::Error`] of a failure carries an [`enum@Error`].
 pub type BlobReader = Box<dyn AsyncRead + Send + Unpin>;

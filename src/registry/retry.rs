@@ -153,9 +153,14 @@ impl Tries {
             return Err(self.give_up(fault, now));
         };
         let quiet_since = failing_since.max(patience.last_progress());
-        let is_out_of_time =
-            patience.total.is_some_and(|total| now + wait > patience.began + total);
-        if now + wait > quiet_since + patience.limit || is_out_of_time {
+        // An end that no clock reaches is none.
+        let is_over =
+            |since: Instant, limit| match (now.checked_add(wait), since.checked_add(limit)) {
+                (Some(next), Some(end)) => next > end,
+                (next, _) => next.is_none(),
+            };
+        let is_out_of_time = patience.total.is_some_and(|total| is_over(patience.began, total));
+        if is_over(quiet_since, patience.limit) || is_out_of_time {
             return Err(self.give_up(fault, now));
         }
         if wait > ANNOUNCED {
@@ -259,6 +264,10 @@ mod tests {
         let clock = Arc::new(ManualClock::at(0));
         let patience = patience(&clock, Some(100 * SECOND));
         assert_eq!(tries(&patience, Retry::After(60 * SECOND)).await.0, 1);
+        // One that no clock reaches ends nothing, and no clock reaches the end of such a wait.
+        let patience = self::patience(&clock, Some(Duration::MAX));
+        assert_eq!(tries(&patience, Retry::After(60 * SECOND)).await.0, 5);
+        assert_eq!(tries(&patience, Retry::After(Duration::MAX)).await.0, 0);
     }
 
     #[tokio::test]

@@ -46,8 +46,8 @@ pub(super) enum Begun {
     Nowhere(Fault),
 }
 
-/// Asks for an upload, once: 201 says that a mount worked, 202 where to send the bytes, also when a
-/// mount was asked for and did not work.
+/// Asks for an upload, once: 201 says that a mount worked, and nothing where none was asked for; 202
+/// where to send the bytes, also when a mount did not work.
 ///
 /// The question is a task of its own: where nobody waits for the answer any more, the upload that it
 /// names is forgotten like any other.
@@ -56,7 +56,12 @@ pub(super) async fn begin(transport: &Arc<Transport>, endpoint: Endpoint) -> Res
     let asked = transport.cleanup.spawn(async move {
         let answer = owned.once(Call::plain(&endpoint, &HeaderMap::new())).await?;
         match answer.status() {
-            StatusCode::CREATED => return Ok(Begun::Mounted),
+            StatusCode::CREATED if endpoint.is_mount() => return Ok(Begun::Mounted),
+            StatusCode::CREATED => {
+                return Err(Fault::permanent(
+                    answer.nonsense("it says that a blob is there which it has not been sent"),
+                ));
+            }
             StatusCode::ACCEPTED => {}
             _ => return Err(owned.refusal(&endpoint, answer).await),
         }

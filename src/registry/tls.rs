@@ -57,18 +57,33 @@ impl ResolvesClientCert for Introduction {
     }
 }
 
-/// How TLS is spoken with a host; `is_checked` is whether its certificate matters.
+/// Whom a proxy may be that is reached by TLS itself.
+#[derive(Debug)]
+pub(super) struct ProxyTrust {
+    pub(super) name: ServerName<'static>,
+    pub(super) authorities: Vec<CertificateDer<'static>>,
+}
+
+/// How TLS is spoken with a host, and with the proxy on the way to it; `is_checked` is whether the
+/// host's certificate matters.
 pub(super) fn config(
     certificates: Certificates,
     is_checked: bool,
+    proxy: Option<ProxyTrust>,
 ) -> Result<(ClientConfig, Arc<Introduction>), Error> {
     let provider = Arc::new(aws_lc_rs::default_provider());
     let Certificates { authorities, identity } = certificates;
-    let verifier: Arc<dyn ServerCertVerifier> = if is_checked {
-        let system = system_verifier(&authorities, &provider)?;
-        Arc::new(Explaining { system, known: authorities })
+    let origin: Arc<dyn ServerCertVerifier> = if is_checked {
+        Arc::new(Explaining::new(authorities, &provider)?)
     } else {
         Arc::new(Careless(provider.clone()))
+    };
+    let verifier = match proxy {
+        Some(ProxyTrust { name, authorities }) => {
+            let proxy = Explaining::new(authorities, &provider)?;
+            Arc::new(OnTheWay { name, proxy, origin })
+        }
+        None => origin,
     };
     let introduction = Arc::new(Introduction { key: identity, was_asked: AtomicBool::new(false) });
     let mut config = ClientConfig::builder_with_provider(provider)
@@ -102,6 +117,15 @@ struct Explaining {
     system: Verifier,
     /// Certificates that the user trusts by name.
     known: Vec<CertificateDer<'static>>,
+}
+
+impl Explaining {
+    fn new(
+        known: Vec<CertificateDer<'static>>,
+        provider: &Arc<CryptoProvider>,
+    ) -> Result<Self, Error> {
+        Ok(Self { system: system_verifier(&known, provider)?, known })
+    }
 }
 
 impl ServerCertVerifier for Explaining {
@@ -166,6 +190,54 @@ fn unknown(names: Option<Names>, is_self_signed: bool) -> Error {
     let issuer = names.and_then(|names| names.issuer);
     let problem = UnknownAuthority { issuer, is_self_signed };
     Error::InvalidCertificate(CertificateError::Other(OtherError(Arc::new(problem))))
+}
+
+/// Checks a proxy by what is said of it, and whoever is behind it by what is said of them: both shake
+/// hands by one configuration, and only the name tells which of them it is. Where both have one name,
+/// the proxy's rules count: it gets a password.
+#[derive(Debug)]
+struct OnTheWay {
+    name: ServerName<'static>,
+    proxy: Explaining,
+    origin: Arc<dyn ServerCertVerifier>,
+}
+
+impl ServerCertVerifier for OnTheWay {
+    fn verify_server_cert(
+        &self,
+        end_entity: &CertificateDer<'_>,
+        intermediates: &[CertificateDer<'_>],
+        server_name: &ServerName<'_>,
+        ocsp_response: &[u8],
+        now: UnixTime,
+    ) -> Result<ServerCertVerified, Error> {
+        let verifier: &dyn ServerCertVerifier =
+            if *server_name == self.name { &self.proxy } else { &*self.origin };
+        verifier.verify_server_cert(end_entity, intermediates, server_name, ocsp_response, now)
+    }
+
+    // Here no name tells which of them it is: who is checked is checked for both.
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        self.proxy.verify_tls12_signature(message, certificate, signature)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        self.proxy.verify_tls13_signature(message, certificate, signature)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.proxy.supported_verify_schemes()
+    }
 }
 
 /// Takes whatever a server shows, on request.

@@ -16,7 +16,7 @@ use tokio_util::task::TaskTracker;
 
 use super::address::Reach;
 use super::auth::{Authenticator, Grant, Wanted};
-use super::connection_problem::{ProxyProblem, TlsProblem};
+use super::connection_problem::ProxyProblem;
 use super::endpoint::{Endpoint, Place};
 use super::error::{Error, Login};
 use super::exchange::{Answer, Exchange};
@@ -27,6 +27,7 @@ use super::mask::Mask;
 use super::origin::{Origin, api_root, is_loopback, place};
 use super::redirect::{self, MAX_REDIRECTS};
 use super::retry::{Fault, Patience, Retry};
+use super::tls_problem::TlsProblem;
 use crate::event::Events;
 use crate::sys::Clock;
 
@@ -334,7 +335,9 @@ impl Transport {
     fn if_it_answered_before(&self, origin: Option<&Origin>, fault: Fault) -> Fault {
         let answered = self.has_answered(origin);
         let is_gone = match &*fault.error {
-            Error::Proxy { problem, .. } => *problem != ProxyProblem::Login,
+            Error::Proxy { problem, .. } => {
+                !matches!(problem, ProxyProblem::Login | ProxyProblem::Tls(_))
+            }
             error => matches!(error, Error::Unreachable { .. }),
         };
         if answered && is_gone {
@@ -400,8 +403,10 @@ async fn send_content(
     };
     let result = exchange.send(client, request, content.size(), &sent).await;
     sent();
+    // Some servers thank for a body that they did not get whole.
+    let is_done = |answer: &Answer| answer.status().is_success();
     match lock(&unreadable).take() {
-        Some(source) if result.is_err() => {
+        Some(source) if result.as_ref().ok().is_none_or(is_done) => {
             let action = exchange.action.clone();
             let retry = if is_damaged(&source) { Retry::Once } else { Retry::Never };
             Err(Fault::new(Error::Source { action, source }, retry))

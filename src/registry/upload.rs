@@ -33,6 +33,9 @@ use crate::oci::{Descriptor, Repository};
 /// How much is read from a file at once.
 const READ_BYTES: usize = 256 * 1024;
 
+/// How often a mount is asked for while the registry says "later".
+const MOUNT_TRIES: u32 = 4;
+
 /// One blob on its way.
 pub(super) struct Upload<'a> {
     pub(super) transport: &'a Arc<Transport>,
@@ -47,8 +50,8 @@ pub(super) struct Upload<'a> {
 /// What earlier tries of one upload left.
 #[derive(Default)]
 struct State {
-    /// A mount was refused: do not ask again.
-    is_mount_refused: bool,
+    /// How often asking for a mount came to nothing.
+    failed_mounts: u32,
     /// The blob, or a part of it, was sent.
     was_sent: bool,
     /// A session that was begun and not ended.
@@ -110,13 +113,18 @@ impl Upload<'_> {
     }
 
     /// Whether the repository has the blob. Robots that may only push get 403, some registries
-    /// know no `HEAD`: then nobody knows, and the upload decides.
+    /// know no `HEAD`: then nobody knows, and the upload decides. What is there with another size is
+    /// something else.
     async fn is_present(&self) -> Result<bool, Fault> {
         let endpoint = Endpoint::head_blob(self.repository, &self.descriptor.digest, Right::Push);
         let headers = HeaderMap::new();
         let answer = self.transport.once(Call::plain(&endpoint, &headers)).await?;
         match answer.status().as_u16() {
-            200 => Ok(true),
+            // Some say nothing of the size, and some that it is 0.
+            200 => Ok(answer
+                .header("content-length")
+                .and_then(|size| size.parse().ok())
+                .is_none_or(|size: u64| size == 0 || size == self.descriptor.size)),
             403..=405 => Ok(false),
             _ => Err(self.transport.refusal(&endpoint, answer).await),
         }
@@ -125,15 +133,21 @@ impl Upload<'_> {
     async fn start(&self, state: &mut State) -> Result<Start, Fault> {
         let digest = &self.descriptor.digest;
         if let Some(from) = self.mount_from.filter(|from| self.can_mount(from))
-            && !state.is_mount_refused
+            && state.failed_mounts < MOUNT_TRIES
         {
             let endpoint = Endpoint::mount(self.repository, digest, from);
             match self.begin(endpoint).await {
                 Ok(start) => return Ok(start),
+                // What is put off is asked for again: it saves sending the blob.
+                Err(fault) if fault.retry != Retry::Never => {
+                    state.failed_mounts += 1;
+                    if state.failed_mounts < MOUNT_TRIES {
+                        return Err(fault);
+                    }
+                }
                 // Without the other repository's rights, or where mounting is switched off, any
                 // status may come; it says nothing about an ordinary upload.
-                Err(fault) if is_about_the_network(&fault.error) => return Err(fault),
-                Err(_) => state.is_mount_refused = true,
+                Err(_) => state.failed_mounts = MOUNT_TRIES,
             }
         }
         if let Some(session) = self.spare.and_then(SpareUpload::take) {
@@ -189,17 +203,6 @@ impl Upload<'_> {
         };
         Err(Fault { retry, ..fault })
     }
-}
-
-fn is_about_the_network(error: &Error) -> bool {
-    matches!(
-        error,
-        Error::Unreachable { .. }
-            | Error::Tls { .. }
-            | Error::ConnectionLost { .. }
-            | Error::Stalled { .. }
-            | Error::Refused { status: 429, .. }
-    )
 }
 
 /// The bytes of a blob, opened again for every try.

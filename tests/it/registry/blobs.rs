@@ -1,13 +1,17 @@
 //! Blobs: pushed, mounted, streamed, read back.
 
 use std::io::Write as _;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use dockless::event::{Action, Event, Events};
 use dockless::oci::{Descriptor, Digest, MediaType};
 use dockless::registry::{BlobOutcome, BlobSource, Error as RegistryError, ManifestOutcome};
+use http_body_util::BodyExt as _;
 
 use super::super::support::fault_proxy::{Fault, FaultProxy, refusal, status};
 use super::super::support::registry::Registry;
+use super::super::support::server::{Cut, Server, reply};
 use super::{LAYER_BYTES, Story, cause, impatient, read, repository};
 
 #[tokio::test]
@@ -101,6 +105,60 @@ async fn uploads_when_a_mount_is_refused() {
 }
 
 #[tokio::test]
+async fn a_mount_that_is_put_off_is_asked_for_again_a_few_times() {
+    let registry = Registry::start();
+    let wait = Duration::from_secs(7);
+    for (times, expected, waits) in
+        [(2, BlobOutcome::Mounted, vec![wait; 2]), (4, BlobOutcome::Uploaded, vec![wait; 3])]
+    {
+        let proxy = FaultProxy::start(&registry.host()).await;
+        let host = proxy.server().host();
+        let (base, target) =
+            (repository(&host, "base"), repository(&host, &format!("target{times}")));
+        Story::new().push_layer(&base).await.unwrap();
+        let story = Story::new();
+        proxy.on("POST", "mount=", vec![status(503, Some(("Retry-After", "7"))); times]);
+        let (layer, source) = (story.layer_descriptor(), BlobSource::Bytes(story.layer.clone()));
+        let outcome = story.push_blob(&target, &layer, &source, Some(&base)).await.unwrap();
+        assert_eq!((outcome, story.clock.waits()), (expected, waits));
+        assert!(proxy.is_exhausted());
+    }
+}
+
+#[tokio::test]
+async fn an_answer_that_cannot_be_true_does_not_count_as_presence() {
+    let registry = Registry::start();
+    for (length, expected) in [
+        ("5", BlobOutcome::Uploaded),
+        ("0", BlobOutcome::Present),
+        ("3145728", BlobOutcome::Present),
+    ] {
+        let server = Server::start("127.0.0.1", move |request| {
+            Box::pin(async move {
+                Ok(match request.method().as_str() {
+                    "HEAD" => reply(200, &[("Content-Length", length)], ""),
+                    "POST" => reply(202, &[("Location", "/v2/a/blobs/uploads/1")], ""),
+                    _ => {
+                        let _ = request.into_body().collect().await;
+                        reply(201, &[], "")
+                    }
+                })
+            })
+        })
+        .await;
+        let outcome = Story::new().push_layer(&repository(&server.host(), "a")).await;
+        assert_eq!(outcome.unwrap(), expected, "{length}");
+    }
+    // A registry that has a blob which nobody sent it, nor asked it to take from elsewhere.
+    let proxy = FaultProxy::start(&registry.host()).await;
+    proxy.on("POST", "/blobs/uploads/", [status(201, None)]);
+    let target = repository(&proxy.server().host(), "a");
+    let error = Story::new().push_layer(&target).await.unwrap_err();
+    let told = "it says that a blob is there which it has not been sent";
+    assert!(error.to_string().ends_with(told), "{error}");
+}
+
+#[tokio::test]
 async fn what_a_registry_says_of_chunks_does_not_matter() {
     let registry = Registry::start();
     let story = Story::new();
@@ -186,6 +244,61 @@ async fn damage_at_the_source_is_asked_for_once_more() {
     assert!(story.push_blob(&target, &layer, &source, None).await.is_err());
     let missing = story.client.open_blob(&target, &layer).await;
     assert!(missing.is_err_and(|error| matches!(cause(&error), RegistryError::NotFound { .. })));
+}
+
+/// A registry that checks nothing, and the digests of what it took; where it is hasty, it says that all
+/// is well before it has the bytes.
+async fn careless_registry(is_hasty: bool) -> (Server, Arc<Mutex<Vec<Digest>>>) {
+    let taken: Arc<Mutex<Vec<Digest>>> = Arc::default();
+    let kept = Arc::clone(&taken);
+    let server = Server::start("127.0.0.1", move |request| {
+        let kept = Arc::clone(&kept);
+        Box::pin(async move {
+            Ok(match request.method().as_str() {
+                "POST" => reply(202, &[("Location", "/v2/target/blobs/uploads/1")], ""),
+                "PUT" if is_hasty => reply(201, &[], ""),
+                "PUT" => {
+                    let body = request.into_body().collect().await.map_err(|_| Cut)?;
+                    kept.lock().unwrap().push(Digest::of(&body.to_bytes()));
+                    reply(201, &[], "")
+                }
+                "DELETE" => reply(204, &[], ""),
+                _ => reply(404, &[], ""),
+            })
+        })
+    })
+    .await;
+    (server, taken)
+}
+
+#[tokio::test]
+async fn wrong_bytes_are_never_passed_on_whole() {
+    let story = Story::new();
+    let layer = story.layer_descriptor();
+    let empty = Descriptor::new(MediaType::OciLayer, layer.digest, 0);
+    let from = Registry::start();
+    story.push_layer(&repository(&from.host(), "base")).await.unwrap();
+    let proxy = FaultProxy::start(&from.host()).await;
+    let base = repository(&proxy.server().host(), "base");
+    let source = BlobSource::Registry(base.clone());
+    let mut damaged = story.layer.to_vec();
+    *damaged.last_mut().unwrap() ^= 1;
+    for (is_hasty, bytes, descriptor) in
+        [(false, damaged.clone(), &layer), (true, damaged, &layer), (false, Vec::new(), &empty)]
+    {
+        let (server, taken) = careless_registry(is_hasty).await;
+        let target = repository(&server.host(), "target");
+        proxy.on("GET", "/blobs/", vec![Fault::Body(bytes.clone().into()); 2]);
+        let error = story.push_blob(&target, descriptor, &source, None).await.unwrap_err();
+        let told = format!(
+            "cannot download blob `{}` from `{base}`: expected {}, got {}",
+            layer.digest.short(),
+            layer.digest,
+            Digest::of(&bytes)
+        );
+        assert_eq!(error.lines().last(), Some(&told));
+        assert_eq!(*taken.lock().unwrap(), []);
+    }
 }
 
 #[tokio::test]

@@ -412,6 +412,59 @@ async fn a_proxy_that_does_not_help_is_told_from_the_registry() {
     assert_eq!(proxy.seen(), ["CONNECT registry.test:443"; 4]);
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_proxy_with_tls_is_trusted_by_its_own_certificate() {
+    let (acme, theirs) = (Authority::new("Acme Root"), Authority::new("Proxy Root"));
+    let registry = Registry::start_with_tls(&acme.issue("server", HERE, Time::Now), None);
+    let own = theirs.issue("proxy", "DNS:localhost", Time::Now);
+    let proxy = Proxy::start_with_tls(&registry.host(), &own).await;
+    let sandbox = Sandbox::new();
+    let run = |flags: &[&str]| {
+        let mut command = push(&sandbox, "registry.test/a");
+        let url = format!("https://me:canary@{}", proxy.host());
+        Outcome::of(command.args(flags).env("HTTPS_PROXY", url))
+    };
+    let file = |authority: &Authority| authority.certificate().to_str().unwrap().to_owned();
+    let trust_registry = format!("registry.test={}", file(&acme));
+    let trust_proxy = format!("{}={}", proxy.host(), file(&theirs));
+    let skip = ["--skip-tls-verify-registry", "registry.test"];
+    let wrong = format!("registry.test={}", file(&theirs));
+    // What is said of the registry says nothing of the proxy, which would get a password.
+    for flags in [&skip[..], &["--registry-certificate", &wrong], &[]] {
+        let outcome = run(flags);
+        let expected = format!(
+            "the certificate of the proxy `{}` is from an unknown authority, `Proxy Root`",
+            proxy.host()
+        );
+        assert_eq!((outcome.code, outcome.stdout.as_str()), (3, ""), "{outcome:#?}");
+        assert!(told(&outcome).contains(&expected), "{outcome:#?}");
+        let cure = format!("`--registry-certificate {}=FILE`", proxy.host());
+        assert!(told(&outcome).contains(&cure), "{outcome:#?}");
+        assert_eq!(proxy.seen(), Vec::<String>::new());
+    }
+    let trusting = ["--registry-certificate", &trust_proxy];
+    for rest in [&skip[..], &["--registry-certificate", &trust_registry]] {
+        let outcome = run(&[&trusting, rest].concat());
+        assert_eq!(outcome.code, 0, "{}", told(&outcome));
+    }
+    let outcome = run(&trusting);
+    let expected = "the certificate of `registry.test` is from an unknown authority, `Acme Root`";
+    assert_eq!(outcome.code, 3, "{outcome:#?}");
+    assert!(told(&outcome).contains(expected), "{outcome:#?}");
+
+    let ours = format!(
+        "registry.test={},{}",
+        own.certificate.to_str().unwrap(),
+        own.key.to_str().unwrap()
+    );
+    let before = proxy.seen().len();
+    let outcome = run(&[&trusting[..], &skip, &["--registry-client-cert", &ours]].concat());
+    let expected = "its client certificate would be shown to the proxy, too";
+    assert_eq!((outcome.code, outcome.stdout.as_str()), (2, ""), "{outcome:#?}");
+    assert!(told(&outcome).contains(expected), "{outcome:#?}");
+    assert_eq!(proxy.seen().len(), before);
+}
+
 #[tokio::test]
 async fn a_proxy_in_the_private_network_leads_to_where_a_registry_sends_us() {
     let story = Story::new();

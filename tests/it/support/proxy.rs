@@ -4,9 +4,15 @@
 use std::io;
 use std::sync::{Arc, Mutex};
 
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::{JoinHandle, JoinSet};
+use tokio_rustls::TlsAcceptor;
+use tokio_rustls::rustls::ServerConfig;
+use tokio_rustls::rustls::pki_types::pem::PemObject as _;
+use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
+
+use super::authority::Pair;
 
 /// A running proxy; it ends when this is dropped.
 #[derive(Debug)]
@@ -16,24 +22,53 @@ pub(crate) struct Proxy {
     task: JoinHandle<()>,
 }
 
+/// What a proxy is like.
+#[derive(Default)]
+struct Ways {
+    upstream: String,
+    /// A line that the head of a request must have.
+    authorization: Option<String>,
+    tls: Option<TlsAcceptor>,
+}
+
 impl Proxy {
     /// A proxy that lets everybody through.
     pub(crate) async fn start(upstream: &str) -> Self {
-        Self::start_with(upstream, None).await
+        Self::start_as(Ways { upstream: upstream.into(), ..Ways::default() }).await
     }
 
     /// A proxy that wants this `Proxy-Authorization`.
     pub(crate) async fn start_with(upstream: &str, authorization: Option<&str>) -> Self {
+        let authorization = authorization.map(|value| format!("proxy-authorization: {value}\r\n"));
+        Self::start_as(Ways { upstream: upstream.into(), authorization, ..Ways::default() }).await
+    }
+
+    /// A proxy that is spoken to by TLS itself.
+    pub(crate) async fn start_with_tls(upstream: &str, pair: &Pair) -> Self {
+        let chain = CertificateDer::pem_file_iter(&pair.certificate).unwrap();
+        let chain = chain.map(Result::unwrap).collect();
+        let key = PrivateKeyDer::from_pem_file(&pair.key).unwrap();
+        let config = ServerConfig::builder().with_no_client_auth();
+        let config = Arc::new(config.with_single_cert(chain, key).unwrap());
+        let tls = Some(TlsAcceptor::from(config));
+        Self::start_as(Ways { upstream: upstream.into(), tls, ..Ways::default() }).await
+    }
+
+    async fn start_as(ways: Ways) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let port = listener.local_addr().unwrap().port();
         let seen: Arc<Mutex<Vec<String>>> = Arc::default();
-        let wanted = authorization.map(|value| format!("proxy-authorization: {value}\r\n"));
-        let (upstream, lines) = (upstream.to_owned(), seen.clone());
+        let (ways, lines) = (Arc::new(ways), seen.clone());
         let task = tokio::spawn(async move {
             let mut connections = JoinSet::new();
             while let Ok((stream, _)) = listener.accept().await {
-                let (upstream, wanted) = (upstream.clone(), wanted.clone());
-                connections.spawn(serve(stream, upstream, wanted, lines.clone()));
+                let (ways, lines) = (Arc::clone(&ways), lines.clone());
+                connections.spawn(async move {
+                    match &ways.tls {
+                        Some(tls) => serve(tls.accept(stream).await?, &ways, lines).await,
+                        None => serve(stream, &ways, lines).await,
+                    }
+                });
             }
         });
         Self { port, seen, task }
@@ -59,9 +94,8 @@ impl Drop for Proxy {
 /// Reads the first request of a connection, then joins the two ends. A request that is not
 /// `CONNECT` goes on as it is: servers take a whole URL in the first line (RFC 9112, 3.2.2).
 async fn serve(
-    mut client: TcpStream,
-    upstream: String,
-    wanted: Option<String>,
+    mut client: impl AsyncRead + AsyncWrite + Unpin,
+    ways: &Ways,
     seen: Arc<Mutex<Vec<String>>>,
 ) -> io::Result<()> {
     let mut head = Vec::new();
@@ -74,12 +108,13 @@ async fn serve(
     let line = text.lines().next().unwrap_or_default().trim_end_matches(" HTTP/1.1").to_owned();
     let is_tunnel = line.starts_with("CONNECT ");
     seen.lock().unwrap().push(line);
-    if wanted.is_some_and(|wanted| !text.to_lowercase().contains(&wanted.to_lowercase())) {
+    let is_known = |wanted: &String| text.to_lowercase().contains(&wanted.to_lowercase());
+    if ways.authorization.as_ref().is_some_and(|wanted| !is_known(wanted)) {
         let refusal = "HTTP/1.1 407 Proxy Authentication Required\r\ncontent-length: 0\r\n\
             proxy-authenticate: Basic realm=\"proxy\"\r\n\r\n";
         return client.write_all(refusal.as_bytes()).await;
     }
-    let mut server = TcpStream::connect(upstream).await?;
+    let mut server = TcpStream::connect(&ways.upstream).await?;
     if is_tunnel {
         client.write_all(b"HTTP/1.1 200 OK\r\n\r\n").await?;
     } else {
