@@ -24,7 +24,9 @@ use crate::image::Assembly;
 use crate::layer::Layer;
 use crate::oci::{Descriptor, Digest, Repository};
 use crate::plan::Origin;
-use crate::registry::{self, BlobOutcome, BlobPush, BlobSource, ManifestOutcome, SpareUpload};
+use crate::registry::{
+    self, BlobOutcome, BlobPush, BlobSource, ManifestOutcome, SpareUpload, TagLookup,
+};
 use crate::store::Store;
 use crate::sys::blocking;
 
@@ -136,15 +138,19 @@ impl Push {
 
     /// Asks what the tags are.
     async fn look(&self) -> Result<BTreeMap<String, Descriptor>> {
-        let look = |tag: &String| {
-            let (reference, tag) = (self.repository.at_tag(tag), tag.clone());
-            async move {
-                let found = self.context.client.look_before_push(&reference).await;
-                found.map(|found| (tag, found))
+        let look = async |tag: &String| {
+            let reference = self.repository.at_tag(tag);
+            match self.context.client.look_before_push(&reference).await? {
+                TagLookup::Found(found) => Ok(Some((tag.clone(), found))),
+                TagLookup::Unknown(source) if self.context.existing_tag != ExistingTag::Move => {
+                    let tag = reference.to_string();
+                    Err(Error::new(registry::Error::TagUnknown { tag, source }))
+                }
+                TagLookup::Absent | TagLookup::Unknown(_) => Ok(None),
             }
         };
         let found = future::try_join_all(self.tags.iter().map(look)).await?;
-        Ok(found.into_iter().filter_map(|(tag, found)| Some((tag, found?))).collect())
+        Ok(found.into_iter().flatten().collect())
     }
 
     /// Takes the tags' word for the images that are known here. Answers whether there was one.

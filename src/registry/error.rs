@@ -164,6 +164,14 @@ pub enum Error {
         /// What was said, cleaned.
         detail: String,
     },
+    /// The tag must not be moved, and what it is cannot be looked up.
+    #[error("cannot tell whether `{tag}` exists")]
+    TagUnknown {
+        /// The reference with the tag.
+        tag: String,
+        /// What the registry answered.
+        source: Box<Error>,
+    },
     /// The bytes are not those that were asked for.
     #[error("cannot {action}: expected {expected}, got {actual}")]
     WrongDigest {
@@ -303,6 +311,7 @@ impl Classified for Error {
         match self.root() {
             Self::Unauthorized { .. }
             | Self::NoImage { .. }
+            | Self::TagUnknown { .. }
             | Self::InvalidTag { .. }
             | Self::Settings { .. }
             | Self::InvalidProxy { .. }
@@ -337,6 +346,9 @@ impl Classified for Error {
                         .into(),
                     "`--existing-tag keep` leaves a tag that exists where it is".into(),
                 ]
+            }
+            Self::TagUnknown { .. } => {
+                vec!["`--existing-tag` needs the right to look at tags: give this identity the right to pull, or leave the option out".into()]
             }
             Self::Tls { problem, host, .. } => vec![problem.hint(host)],
             Self::Proxy { problem, variable, host, .. } => vec![problem.hint(variable, host)],

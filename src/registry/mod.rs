@@ -71,6 +71,7 @@ use tokio_util::task::TaskTracker;
 pub use self::connection_problem::{ProxyProblem, RootCause, TlsProblem};
 pub use self::error::{Error, Login};
 pub use self::keychain::{Credential, Keychain, Lookup, Sources};
+pub use self::manifests::TagLookup;
 pub use self::map::RegistryMap;
 pub use self::proxy::Proxies;
 pub use self::secret::Secret;
@@ -264,13 +265,12 @@ impl Client {
         Ok(login::log_in(&self.transport, registry).await?)
     }
 
-    /// Asks what a tag is that is going to be put; `None` when there is none, or when one may push
-    /// and not look.
+    /// Asks what a tag is that is going to be put.
     ///
     /// # Errors
     ///
     /// [`Error::Unauthorized`]: the rights to push are asked for. Those of the network.
-    pub async fn look_before_push(&self, reference: &Reference) -> Result<Option<Descriptor>> {
+    pub async fn look_before_push(&self, reference: &Reference) -> Result<TagLookup> {
         Ok(manifests::look_before_push(&self.transport, reference).await?)
     }
 
@@ -338,11 +338,12 @@ impl Client {
         Ok(manifests::put(&self.transport, reference, document).await?)
     }
 
-    /// As [`Client::put_manifest`], but a tag that is known to point at another image stays there.
+    /// As [`Client::put_manifest`], but a tag that points at another image stays there.
     ///
     /// # Errors
     ///
-    /// [`Error::TagIsImmutable`] for such a tag, before anything is sent.
+    /// [`Error::TagIsImmutable`] for such a tag, [`Error::TagUnknown`] where that cannot be looked
+    /// up; both before anything is sent.
     pub async fn create_tag(
         &self,
         reference: &Reference,

@@ -86,6 +86,33 @@ async fn fail_sends_nothing_to_where_the_tag_stands() {
     assert!(!seen.iter().any(|line| line.starts_with("PUT")), "{seen:#?}");
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_tag_that_may_not_be_looked_at_stays() {
+    let story = Story::new();
+    for option in ["fail", "keep"] {
+        for faults in [
+            vec![("HEAD", refusal(403, "DENIED"))],
+            vec![("HEAD", refusal(405, "UNSUPPORTED")), ("GET", refusal(403, "DENIED"))],
+        ] {
+            let proxy = FaultProxy::start(&story.registry.host()).await;
+            for (method, fault) in faults {
+                proxy.on(method, "/manifests/", vec![fault; 3]);
+            }
+            let to = format!("{}/a/b", proxy.server().host());
+            let outcome = story.push(&["--to", &to, "-t", "v1", "--existing-tag", option]);
+            assert_eq!(outcome.code, 2, "{outcome:#?}");
+            let said = format!("cannot tell whether `{to}:v1` exists");
+            assert!(outcome.stderr.contains(&said), "{outcome:#?}");
+            assert!(outcome.stderr.contains("denies it"), "{outcome:#?}");
+            assert!(outcome.stderr.contains("the right to look at tags"), "{outcome:#?}");
+            let seen = proxy.server().requests();
+            let is_look = |line: &String| line.starts_with("HEAD") || line.starts_with("GET");
+            assert!(seen.iter().all(is_look), "{seen:#?}");
+            assert_eq!(story.tag("a/b", "v1").as_deref(), Some(story.digest_of_first()));
+        }
+    }
+}
+
 #[test]
 fn keep_leaves_the_tag_and_pushes_by_digest() {
     let story = Story::new();

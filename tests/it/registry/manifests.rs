@@ -7,7 +7,7 @@ use dockless::error::ErrorKind;
 use dockless::event::{Event, Events};
 use dockless::oci::{Descriptor, Digest, MediaType};
 use dockless::registry::{
-    Client, ClientOptions, Error as RegistryError, ManifestOutcome, Settings,
+    Client, ClientOptions, Error as RegistryError, ManifestOutcome, Settings, TagLookup,
 };
 use dockless::sys::ManualClock;
 
@@ -55,20 +55,32 @@ async fn a_tag_is_looked_up_before_a_push_where_that_is_allowed() {
     let story = Story::new();
     let direct = repository(&registry.host(), "a").at_tag("v1");
     story.push(&direct).await.unwrap();
-    let there = Some(Descriptor::of(MediaType::OciManifest, &story.manifest()));
-    for (fault, expected) in [
-        (Fault::Pass, there.clone()),
-        (status(405, None), there.clone()),
-        (Fault::Header("docker-content-digest", String::new()), there),
-        (status(403, None), None),
-        (status(404, None), None),
+    let there = Descriptor::of(MediaType::OciManifest, &story.manifest()).digest.to_string();
+    let twice = |code| [("HEAD", status(405, None)), ("GET", status(code, None))].to_vec();
+    for (faults, expected) in [
+        (vec![("HEAD", Fault::Pass)], &*there),
+        (vec![("HEAD", status(405, None))], &there),
+        (vec![("HEAD", Fault::Header("docker-content-digest", String::new()))], &there),
+        (vec![("HEAD", status(404, None))], "absent"),
+        (twice(404), "absent"),
         // What else is answered says nothing about the tag.
-        (status(400, None), None),
+        (vec![("HEAD", status(403, None))], "unknown"),
+        (vec![("HEAD", status(400, None))], "unknown"),
+        (twice(403), "unknown"),
+        (twice(405), "unknown"),
     ] {
         let proxy = FaultProxy::start(&registry.host()).await;
-        proxy.on("HEAD", "/manifests/", [fault]);
+        for (method, fault) in faults {
+            proxy.on(method, "/manifests/", [fault]);
+        }
         let reference = repository(&proxy.server().host(), "a").at_tag("v1");
-        assert_eq!(story.client.look_before_push(&reference).await.unwrap(), expected);
+        let found = match story.client.look_before_push(&reference).await.unwrap() {
+            TagLookup::Found(found) => found.digest.to_string(),
+            TagLookup::Absent => "absent".to_owned(),
+            TagLookup::Unknown(_) => "unknown".to_owned(),
+        };
+        assert_eq!(found, expected);
+        assert!(proxy.is_exhausted());
     }
 }
 
@@ -91,6 +103,10 @@ async fn a_tag_that_may_not_move_is_not_even_tried() {
         matches!(cause(&error), RegistryError::TagIsImmutable { existing, .. } if *existing == stays),
         "{error}"
     );
+    // Nor is one of which nothing is known.
+    proxy.on("HEAD", "/manifests/", [status(403, None)]);
+    let error = create(b"{}").await.unwrap_err();
+    assert!(matches!(cause(&error), RegistryError::TagUnknown { .. }), "{error}");
     let puts =
         proxy.server().requests().iter().filter(|line| line.starts_with("PUT /v2/a/m")).count();
     assert_eq!(puts, 1);
