@@ -282,9 +282,11 @@ impl<'a> Transfers<'a> {
         if self.failed.is_empty() { Ok(published) } else { Err(self.error(published)) }
     }
 
+    /// Keeps the first failure of a destination. By now something may have been sent: no failure
+    /// leaves everything outside untouched any more.
     fn note(&mut self, place: usize, result: Result<()>) {
         if let Err(error) = result {
-            self.failed.entry(place).or_insert(error);
+            self.failed.entry(place).or_insert(error.late());
         }
     }
 

@@ -307,9 +307,14 @@ impl Error {
 }
 
 impl Classified for Error {
+    /// Whether credentials, rights, names, certificates or settings have to change before the same
+    /// request can succeed; what may be an accident is nobody's turn.
     fn kind(&self) -> ErrorKind {
         match self.root() {
-            Self::Unauthorized { .. }
+            Self::Tls { .. }
+            | Self::Unauthorized { .. }
+            | Self::Denied { .. }
+            | Self::NotFound { push_to: Some(_), .. }
             | Self::NoImage { .. }
             | Self::TagUnknown { .. }
             | Self::InvalidTag { .. }

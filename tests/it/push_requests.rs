@@ -141,8 +141,8 @@ async fn content_that_a_tag_vouched_for_and_that_is_gone_is_brought_again() {
 #[tokio::test(flavor = "multi_thread")]
 async fn the_right_to_push_is_proved_before_anything_is_packed() {
     for (answer, code, text) in [
-        (refusal(403, "DENIED"), 3, "denies it"),
-        (refusal(404, "NAME_UNKNOWN"), 3, "does not have it"),
+        (refusal(403, "DENIED"), 2, "denies it"),
+        (refusal(404, "NAME_UNKNOWN"), 2, "does not have it"),
         (status(405, None), 3, "answered 405"),
     ] {
         let story = Story::new().await;
@@ -158,6 +158,16 @@ async fn the_right_to_push_is_proved_before_anything_is_packed() {
         assert_eq!(outcome.stderr.contains(hint), text == "does not have it", "{outcome:#?}");
         assert_eq!(story.counted(0), counts(&[("HEAD manifests", 1), ("POST blobs/uploads", 1)]));
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_same_refusal_is_a_failure_once_something_was_sent() {
+    let story = Story::new().await;
+    let to = story.at("a/b");
+    story.proxy.on("PUT", "/manifests/", [refusal(403, "DENIED")]);
+    let outcome = story.run(&["--to", &to]);
+    assert_eq!(outcome.code, 3, "{outcome:#?}");
+    assert!(outcome.stderr.contains("denies it"), "{outcome:#?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
