@@ -16,7 +16,8 @@ use futures_util::{StreamExt as _, TryStreamExt as _, future};
 
 use super::once::Once;
 use super::{
-    ExistingTag, PublishContext, PublishError, Published, Session, contents, standing, vouching,
+    ExistingTag, PublishContext, PublishError, Published, Session, StandingTag, contents, standing,
+    vouching,
 };
 use crate::error::{Error, Result};
 use crate::event::{Action, Task, readable_size};
@@ -53,23 +54,22 @@ pub(super) struct Push {
 
 #[async_trait]
 impl Session for Push {
-    /// Where a tag that exists is an error, nothing is sent before it is known not to be one.
+    fn awaits_image(&self) -> bool {
+        self.context.existing_tag == ExistingTag::Fail && !self.found.is_empty()
+    }
+
     async fn add_layer(&self, layer: &Layer) -> Result<()> {
-        if self.context.existing_tag == ExistingTag::Fail && !self.found.is_empty() {
-            return Ok(());
-        }
         self.bring_layer(layer).await
     }
 
     async fn check(&self, assembly: &Assembly) -> Result<()> {
         let wanted = assembly.descriptor().digest;
-        let is_other = |(_, found): &(&String, &Descriptor)| found.digest != wanted;
-        match self.found.iter().find(is_other) {
-            Some((tag, found)) if self.context.existing_tag == ExistingTag::Fail => {
-                Err(self.tag_exists(tag, found.digest, assembly).await)
-            }
-            _ => Ok(()),
+        let others = self.found.iter().map(|(tag, found)| (tag.as_str(), found.digest));
+        let others: Vec<_> = others.filter(|(_, existing)| *existing != wanted).collect();
+        if others.is_empty() || self.context.existing_tag != ExistingTag::Fail {
+            return Ok(());
         }
+        Err(self.tags_exist(&others, assembly).await)
     }
 
     async fn finish(&self, assembly: &Assembly) -> Result<Published> {
@@ -323,7 +323,7 @@ impl Push {
             ExistingTag::Move => {
                 Err(error.attempting(format!("move `{reference}`: {}", moved.join("; "))))
             }
-            ExistingTag::Fail => Err(self.tag_exists(tag, existing, assembly).await),
+            ExistingTag::Fail => Err(self.tags_exist(&[(tag, existing)], assembly).await),
             ExistingTag::Keep => {
                 task.skip(format!("kept at {existing}: {}", moved.join("; ")));
                 Ok(Some(existing))
@@ -331,14 +331,17 @@ impl Push {
         }
     }
 
-    async fn tag_exists(&self, tag: &str, existing: Digest, assembly: &Assembly) -> Error {
-        PublishError::TagExists {
-            tag: self.repository.at_tag(tag).to_string(),
-            existing,
-            wanted: assembly.descriptor().digest,
-            differences: self.what_moved(existing, assembly).await,
+    /// The error for tags that stand at other images.
+    async fn tags_exist(&self, tags: &[(&str, Digest)], assembly: &Assembly) -> Error {
+        let mut standing = Vec::with_capacity(tags.len());
+        for (tag, existing) in tags {
+            standing.push(StandingTag {
+                tag: self.repository.at_tag(*tag).to_string(),
+                existing: *existing,
+                differences: self.what_moved(*existing, assembly).await,
+            });
         }
-        .into()
+        PublishError::TagsExist { tags: standing, wanted: assembly.descriptor().digest }.into()
     }
 
     async fn what_moved(&self, standing: Digest, assembly: &Assembly) -> Vec<String> {

@@ -66,6 +66,24 @@ fn fail_moves_no_tag_and_says_what_is_different() {
 }
 
 #[test]
+fn fail_names_every_tag_that_stands() {
+    let story = Story::new();
+    let (one, two) = (story.at("a/b"), story.at("a/two"));
+    story.sandbox.write("p/a", "a");
+    let to = format!("{one},{two}");
+    assert_eq!(story.push(&["--to", &to, "-t", "v1,v2"]).code, 0);
+    story.sandbox.write("p/a", "changed");
+    let outcome = story.push(&["--to", &to, "-t", "v0,v1,v2", "--existing-tag", "fail"]);
+    assert_eq!(outcome.code, 2, "{outcome:#?}");
+    let first = "error: nothing was sent: 2 of 2 destinations do not take it\n";
+    assert!(outcome.stderr.contains(first), "{outcome:#?}");
+    for (repository, tag) in [(&one, "v1"), (&one, "v2"), (&two, "v1"), (&two, "v2")] {
+        let said = format!("the tag `{repository}:{tag}` exists at {}", story.digest_of_first());
+        assert!(outcome.stderr.contains(&said), "{outcome:#?}");
+    }
+}
+
+#[test]
 fn fail_takes_the_same_image_for_unchanged() {
     let story = Story::new();
     story.sandbox.write("p/a", "a");
@@ -81,6 +99,9 @@ async fn fail_sends_nothing_to_where_the_tag_stands() {
     let proxy = FaultProxy::start(&story.registry.host()).await;
     let to = format!("{}/a/b:v1", proxy.server().host());
     let outcome = story.push(&["--to", &to, "--existing-tag", "fail"]);
+    assert_eq!(outcome.code, 2, "{outcome:#?}");
+    let other = format!("{}/a/other", proxy.server().host());
+    let outcome = story.push(&["--to", &other, "--to", &to, "--existing-tag", "fail"]);
     assert_eq!(outcome.code, 2, "{outcome:#?}");
     let seen = proxy.server().requests();
     assert!(!seen.iter().any(|line| line.starts_with("PUT")), "{seen:#?}");
