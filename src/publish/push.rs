@@ -314,7 +314,9 @@ impl Push {
             }
             Err(error) => error,
         };
-        let Some(registry::Error::TagIsImmutable { existing, .. }) = error.downcast_ref() else {
+        let Some(registry::Error::TagIsImmutable { existing: Some(existing), .. }) =
+            error.downcast_ref()
+        else {
             return Err(error);
         };
         let existing = *existing;

@@ -153,12 +153,12 @@ pub enum Error {
         detail: String,
     },
     /// The tag exists with another digest and may not be moved: the registry says so, or the caller.
-    #[error("cannot {action}: the tag is immutable and stays at {existing}{}", after_colon(detail))]
+    #[error("cannot {action}: the tag is immutable{}{}", and_stays(existing.as_ref()), after_colon(detail))]
     TagIsImmutable {
         /// What was attempted.
         action: String,
-        /// The digest it has.
-        existing: Digest,
+        /// The digest it has, where that is known.
+        existing: Option<Digest>,
         /// The digest it was to get.
         wanted: Digest,
         /// What was said, cleaned.
@@ -389,6 +389,10 @@ fn unauthorized(identity: Option<&str>, detail: &str) -> String {
         Some(identity) => format!("does not accept {identity}{}", after_colon(detail)),
         None => format!("wants credentials and there are none{}", after_colon(detail)),
     }
+}
+
+fn and_stays(existing: Option<&Digest>) -> String {
+    existing.map(|existing| format!(" and stays at {existing}")).unwrap_or_default()
 }
 
 fn as_identity(identity: Option<&str>) -> String {

@@ -12,6 +12,7 @@ use super::endpoint::{Endpoint, Right};
 use super::error::Error;
 use super::error_body::{ErrorBody, clean};
 use super::exchange::Answer;
+use super::immutable_tag::is_immutable;
 use super::retry::{Fault, Retry};
 use super::transport::{Body, Call, Transport};
 use super::{FetchedManifest, ManifestOutcome};
@@ -234,7 +235,7 @@ impl Put<'_> {
                 return Ok(if *was_sent { put } else { ManifestOutcome::Unchanged });
             }
             TagLookup::Found(found) if !may_move => {
-                let error = self.immutable(&endpoint, found.digest, String::new());
+                let error = self.immutable(&endpoint, Some(found.digest), String::new());
                 return Err(Fault::permanent(error));
             }
             TagLookup::Unknown(source) if !may_move => {
@@ -277,19 +278,13 @@ impl Put<'_> {
             let host = self.reference.repository.registry().to_owned();
             return Fault::permanent(Error::ContentMissing { action, host, detail });
         }
-        // ECR says TAG_INVALID, Harbor 412, Docker Hub 403.
-        let is_immutable = matches!(status, 403 | 409 | 412)
-            || body.has("TAG_INVALID")
-            || body.has("IMAGE_TAG_ALREADY_EXISTS");
-        match existing {
-            Some(existing) if is_immutable => {
-                Fault::permanent(self.immutable(endpoint, existing, detail))
-            }
-            _ => fault,
+        if is_immutable(status, body, existing.is_some()) {
+            return Fault::permanent(self.immutable(endpoint, existing, detail));
         }
+        fault
     }
 
-    fn immutable(&self, endpoint: &Endpoint, existing: Digest, detail: String) -> Error {
+    fn immutable(&self, endpoint: &Endpoint, existing: Option<Digest>, detail: String) -> Error {
         let (action, wanted) = (endpoint.action.clone(), self.sent.descriptor.digest);
         Error::TagIsImmutable { action, existing, wanted, detail }
     }

@@ -12,6 +12,7 @@
 //! - `challenge.rs`, `token.rs`, `auth.rs`: how we say who we are
 //! - `keychain.rs`, `keychains/`: where credentials come from
 //! - `cures.rs`, `host_pattern.rs`: what helps at which registry
+//! - `immutable_tag.rs`: when a refusal means that the tag may not move
 //! - `login.rs`: whether credentials are right, asked without a repository
 //! - `rights.rs`: whether we may push, asked before anything is made
 //! - `referrers.rs`: what refers to an image, with and without the API for it
@@ -37,6 +38,7 @@ mod exchange;
 pub mod fuzzing;
 mod host_pattern;
 mod http;
+mod immutable_tag;
 mod issuer;
 mod keychain;
 pub mod keychains;

@@ -1,7 +1,7 @@
 //! `--existing-tag`: what happens to a tag that points at another image already.
 
 use crate::support::cli::{Outcome, Sandbox};
-use crate::support::fault_proxy::{FaultProxy, refusal};
+use crate::support::fault_proxy::{FaultProxy, refusal, saying};
 use crate::support::registry::Registry;
 
 /// A registry in which `a/b:v1` is there, and a project that has changed since.
@@ -167,9 +167,11 @@ fn keep_leaves_the_tag_and_pushes_by_digest() {
 #[tokio::test(flavor = "multi_thread")]
 async fn an_immutable_tag_says_what_would_have_moved() {
     let story = Story::new();
-    for refused in
-        [refusal(400, "TAG_INVALID"), refusal(412, "PRECONDITION"), refusal(403, "DENIED")]
-    {
+    for refused in [
+        refusal(400, "TAG_INVALID"),
+        refusal(412, "PRECONDITION"),
+        saying(403, "DENIED", "cannot be updated due to immutability settings"),
+    ] {
         let proxy = FaultProxy::start(&story.registry.host()).await;
         let to = format!("{}/a/b", proxy.server().host());
         proxy.on("PUT", "/manifests/", [refused.clone()]);
@@ -180,6 +182,8 @@ async fn an_immutable_tag_says_what_would_have_moved() {
         );
         assert!(outcome.stderr.contains(&moved), "{outcome:#?}");
         assert!(outcome.stderr.contains("the tag is immutable and stays at"), "{outcome:#?}");
+        let hint = "hint: `--existing-tag keep` leaves a tag that exists where it is";
+        assert!(outcome.stderr.contains(hint), "{outcome:#?}");
         // The registry need not be asked for what is known.
         let outcome = story.push(&["--to", &to, "-t", "v1", "--existing-tag", "keep"]);
         assert_eq!(outcome.code, 0, "{outcome:#?}");

@@ -11,7 +11,7 @@ use dockless::registry::{
 };
 use dockless::sys::ManualClock;
 
-use super::super::support::fault_proxy::{Fault, FaultProxy, refusal, status};
+use super::super::support::fault_proxy::{Fault, FaultProxy, refusal, saying, status};
 use super::super::support::registry::Registry;
 use super::{Story, cause, repository};
 
@@ -34,19 +34,41 @@ async fn an_immutable_tag_says_what_it_points_at() {
     story.push(&reference).await.unwrap();
     let existing = Digest::of(&story.manifest());
     let other = Story { config: Bytes::from_static(b"{}"), ..Story::new() };
-    for refused in
-        [refusal(400, "TAG_INVALID"), refusal(412, "PRECONDITION"), refusal(403, "DENIED")]
-    {
+    for refused in [
+        refusal(400, "TAG_INVALID"),
+        refusal(412, "PRECONDITION"),
+        saying(403, "DENIED", "cannot be updated due to immutability settings"),
+    ] {
         proxy.on("PUT", "/manifests/", [refused]);
         let error = other.push(&reference).await.unwrap_err();
         assert!(
-            matches!(cause(&error), RegistryError::TagIsImmutable { existing: stays, .. } if *stays == existing),
+            matches!(cause(&error), RegistryError::TagIsImmutable { existing: stays, .. } if *stays == Some(existing)),
             "{error}"
         );
     }
     // The same digest needs no permission to stay.
     proxy.on("PUT", "/manifests/", [refusal(400, "TAG_INVALID")]);
     assert_eq!(story.push(&reference).await.unwrap(), ManifestOutcome::Unchanged);
+}
+
+#[tokio::test]
+async fn a_refusal_with_other_words_is_not_about_the_tag() {
+    let registry = Registry::start();
+    let proxy = FaultProxy::start(&registry.host()).await;
+    let story = Story::new();
+    let reference = repository(&proxy.server().host(), "a").at_tag("v1");
+    story.push(&reference).await.unwrap();
+    let other = Story { config: Bytes::from_static(b"{}"), ..Story::new() };
+    let quota = "will exceed the configured upper limit of 5 GiB";
+    for (refused, expected) in [
+        (saying(403, "DENIED", quota), format!("denies it: DENIED: {quota}")),
+        (refusal(403, "DENIED"), "denies it: DENIED: on purpose".into()),
+        (saying(409, "CONFLICT", "try again"), "answered 409: CONFLICT: try again".into()),
+    ] {
+        proxy.on("PUT", "/manifests/", [refused]);
+        let error = other.push(&reference).await.unwrap_err().to_string();
+        assert!(error.ends_with(&expected), "{error}");
+    }
 }
 
 #[tokio::test]
@@ -100,7 +122,7 @@ async fn a_tag_that_may_not_move_is_not_even_tried() {
     let error = create(b"{}").await.unwrap_err();
     let stays = Digest::of(&story.manifest());
     assert!(
-        matches!(cause(&error), RegistryError::TagIsImmutable { existing, .. } if *existing == stays),
+        matches!(cause(&error), RegistryError::TagIsImmutable { existing, .. } if *existing == Some(stays)),
         "{error}"
     );
     // Nor is one of which nothing is known.
