@@ -67,6 +67,8 @@ struct Inner {
     cause: Box<dyn Classified>,
     /// Innermost first: each caller adds what it was doing.
     attempts: Vec<String>,
+    /// Whether something outside had been touched by then.
+    is_late: bool,
 }
 
 /// The result of anything that can fail with an [`Error`].
@@ -75,7 +77,7 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 impl Error {
     /// Wraps a classified error.
     pub fn new(cause: impl Classified) -> Self {
-        Self(Box::new(Inner { cause: Box::new(cause), attempts: Vec::new() }))
+        Self(Box::new(Inner { cause: Box::new(cause), attempts: Vec::new(), is_late: false }))
     }
 
     /// Adds what was being attempted, for instance "push `x` to `y`"; printed before the cause.
@@ -84,9 +86,19 @@ impl Error {
         self
     }
 
+    /// Says that something outside had been touched when it happened: then [`ErrorKind::Usage`], which
+    /// promises that nothing was, is [`ErrorKind::Failed`].
+    pub fn late(mut self) -> Self {
+        self.0.is_late = true;
+        self
+    }
+
     /// The kind of the cause.
     pub fn kind(&self) -> ErrorKind {
-        self.0.cause.kind()
+        match self.0.cause.kind() {
+            ErrorKind::Usage if self.0.is_late => ErrorKind::Failed,
+            kind => kind,
+        }
     }
 
     /// The hints of the cause.
@@ -191,6 +203,7 @@ mod tests {
         );
         assert_eq!(error.kind().exit_code(), 2);
         assert_eq!(error.hints(), ["check its permissions"]);
+        assert_eq!(error.late().kind().exit_code(), 3);
     }
 
     #[test]

@@ -69,6 +69,7 @@ impl Output {
             });
             if let Some(incomplete) = error.downcast_ref::<Incomplete>() {
                 document["published"] = published_document(&incomplete.published);
+                document["failed"] = incomplete.failed_document();
             }
             let _ = self::document(&json!({ "error": document }));
         }

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use futures_util::future;
 
+use super::Incomplete;
 use super::produce::{OpenDestination, abandon_if_failed};
 use super::tags::Tags;
 use crate::error::{Classified, ErrorKind, Result};
@@ -85,7 +86,7 @@ impl Classified for DestinationsError {
 }
 
 impl Destinations {
-    /// Adds what `--to` or the config names.
+    /// Adds what `--to` or the config names; what is named twice counts once.
     pub(super) fn add(&mut self, text: &str) -> Result<()> {
         let mut destination = destinations::parse(text)?;
         let (mut reference, mut path) = (None, None);
@@ -106,7 +107,13 @@ impl Destinations {
                 return Err(DestinationsError::Twice { text: text.to_owned() }.into());
             }
         }
-        self.wanted.push(Wanted { destination, reference, path, stands_for: None });
+        let name = destination.describe();
+        let is_known = |wanted: &Wanted| {
+            wanted.reference == reference && wanted.destination.describe() == name
+        };
+        if !self.wanted.iter().any(is_known) {
+            self.wanted.push(Wanted { destination, reference, path, stands_for: None });
+        }
         Ok(())
     }
 
@@ -173,7 +180,8 @@ impl Destinations {
         self.wanted.iter().map(|wanted| (wanted.name(), wanted.tags(tags))).collect()
     }
 
-    /// Opens all of them at once: one that refuses comes out before anything is sent anywhere.
+    /// Opens all of them at once, which asks each whether it takes an image. When some do not,
+    /// nothing is sent anywhere, and all of them are reported.
     pub(super) async fn open(
         &self,
         tags: &Tags,
@@ -192,15 +200,16 @@ impl Destinations {
                 is_step: wanted.stands_for.is_some(),
             })
         };
-        let mut refused = Ok(());
-        let mut opened = Vec::with_capacity(self.wanted.len());
-        for result in future::join_all(self.wanted.iter().map(open)).await {
+        let (mut opened, mut refused) = (Vec::new(), Vec::new());
+        let results = future::join_all(self.wanted.iter().map(open)).await;
+        for (wanted, result) in self.wanted.iter().zip(results) {
             match result {
                 Ok(destination) => opened.push(destination),
-                Err(error) => refused = refused.and(Err(error)),
+                Err(error) => refused.push((wanted.name(), error)),
             }
         }
-        abandon_if_failed(refused, &opened).await?;
+        let agreed = Incomplete::unless_all_agree(refused, self.wanted.len());
+        abandon_if_failed(agreed, &opened).await?;
         Ok(opened)
     }
 }
@@ -266,6 +275,13 @@ mod tests {
         assert_eq!(tags(&[], &[]), [vec!["v1"], vec!["latest"], vec![]]);
         assert_eq!(wanted.hosts(), ["a.io".to_owned(), "b.io".to_owned()].into());
         assert_eq!(wanted.first_repository().as_deref(), Some("a.io/x/y"));
+    }
+
+    #[test]
+    fn what_is_named_twice_counts_once() {
+        let texts = ["a.io/x/y:v1", "a.io/x/y", "oci:/a:one", "oci:/a:two", "a.io/x/y:v2"];
+        let twice: Vec<_> = texts.iter().chain(&texts).copied().collect();
+        assert_eq!(destinations(&twice).wanted.len(), texts.len());
     }
 
     #[test]

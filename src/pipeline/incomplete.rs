@@ -1,6 +1,8 @@
 //! Some of several destinations did not get the image: which of them, and where it stands.
 
-use crate::error::{Classified, Error, ErrorKind};
+use serde_json::{Value, json};
+
+use crate::error::{Classified, Error, ErrorKind, Result};
 use crate::publish::Published;
 
 /// Not every destination has the image.
@@ -11,6 +13,8 @@ pub struct Incomplete {
     /// Where it is not, and why not.
     failed: Vec<(String, Error)>,
     total: usize,
+    /// Whether anything was sent.
+    is_begun: bool,
 }
 
 impl Incomplete {
@@ -18,22 +22,58 @@ impl Incomplete {
     /// its own error says it all.
     pub(super) fn error(
         published: Vec<Published>,
-        mut failed: Vec<(String, Error)>,
+        failed: Vec<(String, Error)>,
         total: usize,
     ) -> Error {
-        match failed.pop() {
-            Some((_, error)) if total == 1 => error,
+        Self { published, failed, total, is_begun: true }.unless_alone()
+    }
+
+    /// Ends a run in which nothing was sent yet when some destinations do not take the image: then
+    /// none of them gets it.
+    pub(super) fn unless_all_agree(refused: Vec<(String, Error)>, total: usize) -> Result<()> {
+        if refused.is_empty() {
+            return Ok(());
+        }
+        let published = Vec::new();
+        Err(Self { published, failed: refused, total, is_begun: false }.unless_alone())
+    }
+
+    fn unless_alone(mut self) -> Error {
+        match self.failed.pop() {
+            Some((_, error)) if self.total == 1 => error,
             last => {
-                failed.extend(last);
-                Self { published, failed, total }.into()
+                self.failed.extend(last);
+                self.into()
             }
         }
+    }
+
+    /// Where the image is not, and why not, as JSON.
+    pub fn failed_document(&self) -> Value {
+        let failed = |(destination, error): &(String, Error)| {
+            json!({
+                "destination": destination,
+                "kind": error.kind().name(),
+                "exit_code": error.kind().exit_code(),
+                "message": error.lines(),
+                "hints": error.hints(),
+                "is_retryable": error.is_retryable(),
+            })
+        };
+        self.failed.iter().map(failed).collect()
     }
 }
 
 impl std::fmt::Display for Incomplete {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let Self { published, failed, total } = self;
+        let Self { published, failed, total, is_begun } = self;
+        if !is_begun {
+            let count = failed.len();
+            write!(formatter, "nothing was sent: {count} of {total} destinations do not take it")?;
+            return failed
+                .iter()
+                .try_for_each(|(name, error)| write!(formatter, "\n`{name}`: {error}"));
+        }
         match published.len() {
             0 => write!(formatter, "the image is at none of {total} destinations"),
             // A step on the way to somewhere else counts as a destination, and is never published.
@@ -48,10 +88,11 @@ impl std::fmt::Display for Incomplete {
 impl std::error::Error for Incomplete {}
 
 impl Classified for Incomplete {
+    /// What the user has to change decides before what may be an accident.
     fn kind(&self) -> ErrorKind {
         let is_usage = |(_, error): &(String, Error)| error.kind() == ErrorKind::Usage;
-        let is_untouched = self.published.is_empty() && self.failed.iter().all(is_usage);
-        if is_untouched { ErrorKind::Usage } else { ErrorKind::Failed }
+        let is_users_turn = !self.is_begun && self.failed.iter().any(is_usage);
+        if is_users_turn { ErrorKind::Usage } else { ErrorKind::Failed }
     }
 
     fn hints(&self) -> Vec<String> {
@@ -91,15 +132,22 @@ mod tests {
             Published { reference: "a.io/x/y".into(), descriptor, tags, kept, platforms }
         };
         let (usage, failed) = (ErrorKind::Usage, ErrorKind::Failed);
-        for (published, failures, expected) in [
-            (vec![], vec![usage, usage], usage),
-            (vec![], vec![usage, failed], failed),
-            (vec![published()], vec![usage], failed),
+        let failures = |kinds: &[ErrorKind]| {
+            kinds.iter().map(|kind| ("b.io/x/y".to_owned(), failure(*kind))).collect()
+        };
+        for (kinds, expected) in [
+            (&[usage, usage][..], usage),
+            (&[failed, usage], usage),
+            (&[usage], usage),
+            (&[failed, failed], failed),
         ] {
-            let failures = failures.into_iter().map(|kind| ("b.io/x/y".to_owned(), failure(kind)));
-            let error = Incomplete::error(published, failures.collect(), 2);
-            assert_eq!(error.kind(), expected);
+            let error = Incomplete::unless_all_agree(failures(kinds), 2).unwrap_err();
+            assert_eq!((error.kind(), error.is_retryable()), (expected, false));
+            for published in [vec![], vec![published()]] {
+                assert_eq!(Incomplete::error(published, failures(kinds), 2).kind(), failed);
+            }
         }
+        assert!(Incomplete::unless_all_agree(Vec::new(), 2).is_ok());
         let only = Incomplete::error(Vec::new(), vec![("x".into(), failure(failed))], 1);
         assert!(only.downcast_ref::<PublishError>().is_some());
         let two = vec![("a".into(), failure(failed)), ("b".into(), failure(failed))];

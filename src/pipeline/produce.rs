@@ -170,11 +170,14 @@ fn assemble(plan: &Plan, packed: &[(&LayerPlan, Layer)]) -> Result<Assembly> {
 
 /// Asks every destination whether the image may go there, before it is visible anywhere.
 async fn check(assembly: &Assembly, destinations: &[OpenDestination]) -> Result<()> {
-    for destination in destinations {
-        let answer = destination.session.check(assembly).await;
-        answer.attempting(|| format!("publish to `{}`", destination.name))?;
+    let mut refused = Vec::new();
+    for OpenDestination { name, session, .. } in destinations {
+        let answer = session.check(assembly).await;
+        if let Err(error) = answer.attempting(|| format!("publish to `{name}`")) {
+            refused.push((name.clone(), error));
+        }
     }
-    Ok(())
+    Incomplete::unless_all_agree(refused, destinations.len())
 }
 
 /// Keeps the image's documents for the next push, which does without them too.
@@ -205,6 +208,8 @@ struct Transfers<'a> {
     destinations: &'a [OpenDestination],
     running: JoinSet<(usize, Result<()>)>,
     permits: Vec<Arc<Semaphore>>,
+    /// Whether nothing may be sent before the image is known.
+    is_held: bool,
     /// The destinations that failed, by their place in the list.
     failed: BTreeMap<usize, Error>,
 }
@@ -216,12 +221,16 @@ impl<'a> Transfers<'a> {
             destinations,
             running: JoinSet::new(),
             permits: permits.collect(),
+            is_held: destinations.iter().any(|destination| destination.session.awaits_image()),
             failed: BTreeMap::new(),
         }
     }
 
-    /// Sends a layer to every destination that stands.
+    /// Sends a layer to every destination that stands, unless that has to wait for the image.
     fn start(&mut self, layer: &Layer) {
+        if self.is_held {
+            return;
+        }
         for (place, destination) in self.destinations.iter().enumerate() {
             if self.failed.contains_key(&place) {
                 continue;
@@ -282,9 +291,11 @@ impl<'a> Transfers<'a> {
         if self.failed.is_empty() { Ok(published) } else { Err(self.error(published)) }
     }
 
+    /// Keeps the first failure of a destination. By now something may have been sent: no failure
+    /// leaves everything outside untouched any more.
     fn note(&mut self, place: usize, result: Result<()>) {
         if let Err(error) = result {
-            self.failed.entry(place).or_insert(error);
+            self.failed.entry(place).or_insert(error.late());
         }
     }
 

@@ -73,6 +73,12 @@ pub enum ExistingTag {
 /// A session that is dropped before it is finished has published nothing.
 #[async_trait]
 pub trait Session: fmt::Debug + Send + Sync {
+    /// Whether the image decides if it may go there at all: then nothing is sent to any destination
+    /// before [`Session::check`].
+    fn awaits_image(&self) -> bool {
+        false
+    }
+
     /// Brings a layer there, as soon as it exists. Several may be on their way at once, and the
     /// same one may be given twice.
     async fn add_layer(&self, layer: &Layer) -> Result<()>;
@@ -82,7 +88,7 @@ pub trait Session: fmt::Debug + Send + Sync {
     ///
     /// # Errors
     ///
-    /// [`PublishError::TagExists`].
+    /// [`PublishError::TagsExist`].
     async fn check(&self, _assembly: &Assembly) -> Result<()> {
         Ok(())
     }

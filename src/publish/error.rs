@@ -93,20 +93,13 @@ pub enum PublishError {
         /// Why.
         source: io::Error,
     },
-    /// The tag points at another image, and is not to be moved.
-    #[error(
-        "the tag `{tag}` exists at {existing}, the image is {wanted}{}",
-        after_colon(differences)
-    )]
-    TagExists {
-        /// The reference with the tag.
-        tag: String,
-        /// The digest it has.
-        existing: Digest,
-        /// The digest it was to get.
+    /// Tags point at other images, and are not to be moved.
+    #[error("{}", tags_exist(tags, wanted))]
+    TagsExist {
+        /// The tags, each once.
+        tags: Vec<StandingTag>,
+        /// The digest they were to get.
         wanted: Digest,
-        /// What would have moved.
-        differences: Vec<String>,
     },
     /// A blob of the image is not where it was.
     #[error("blob `{digest}` is gone from {place}, or damaged")]
@@ -118,8 +111,27 @@ pub enum PublishError {
     },
 }
 
-fn after_colon(differences: &[String]) -> String {
-    if differences.is_empty() { String::new() } else { format!(": {}", differences.join("; ")) }
+/// A tag that is not to be moved.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StandingTag {
+    /// The reference with the tag.
+    pub tag: String,
+    /// The digest it has.
+    pub existing: Digest,
+    /// What would have moved.
+    pub differences: Vec<String>,
+}
+
+/// One line for each tag.
+fn tags_exist(tags: &[StandingTag], wanted: &Digest) -> String {
+    let line = |StandingTag { tag, existing, differences }: &StandingTag| {
+        let differences = match &differences[..] {
+            [] => String::new(),
+            differences => format!(": {}", differences.join("; ")),
+        };
+        format!("the tag `{tag}` exists at {existing}, the image is {wanted}{differences}")
+    };
+    tags.iter().map(line).collect::<Vec<_>>().join("\n")
 }
 
 fn list(platforms: &[Platform]) -> String {
@@ -159,7 +171,7 @@ impl Classified for PublishError {
                     "choose one, for instance with `--platform {first}`, or write an `oci-archive:`"
                 )]
             }
-            Self::TagExists { .. } => vec![
+            Self::TagsExist { .. } => vec![
                 "push under another tag, or let it move by leaving out `--existing-tag fail`"
                     .into(),
             ],

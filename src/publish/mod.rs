@@ -21,7 +21,7 @@ mod whereabouts;
 pub use destination::{
     Destination, DestinationKind, ExistingTag, Output, ParsedDestination, PublishContext, Session,
 };
-pub use error::PublishError;
+pub use error::{PublishError, StandingTag};
 pub use source::read_layout;
 pub use vouching::keep_documents;
 pub use whereabouts::Whereabouts;

@@ -16,7 +16,8 @@ use futures_util::{StreamExt as _, TryStreamExt as _, future};
 
 use super::once::Once;
 use super::{
-    ExistingTag, PublishContext, PublishError, Published, Session, contents, standing, vouching,
+    ExistingTag, PublishContext, PublishError, Published, Session, StandingTag, contents, standing,
+    vouching,
 };
 use crate::error::{Error, Result};
 use crate::event::{Action, Task, readable_size};
@@ -24,7 +25,9 @@ use crate::image::Assembly;
 use crate::layer::Layer;
 use crate::oci::{Descriptor, Digest, Repository};
 use crate::plan::Origin;
-use crate::registry::{self, BlobOutcome, BlobPush, BlobSource, ManifestOutcome, SpareUpload};
+use crate::registry::{
+    self, BlobOutcome, BlobPush, BlobSource, ManifestOutcome, SpareUpload, TagLookup,
+};
 use crate::store::Store;
 use crate::sys::blocking;
 
@@ -51,23 +54,22 @@ pub(super) struct Push {
 
 #[async_trait]
 impl Session for Push {
-    /// Where a tag that exists is an error, nothing is sent before it is known not to be one.
+    fn awaits_image(&self) -> bool {
+        self.context.existing_tag == ExistingTag::Fail && !self.found.is_empty()
+    }
+
     async fn add_layer(&self, layer: &Layer) -> Result<()> {
-        if self.context.existing_tag == ExistingTag::Fail && !self.found.is_empty() {
-            return Ok(());
-        }
         self.bring_layer(layer).await
     }
 
     async fn check(&self, assembly: &Assembly) -> Result<()> {
         let wanted = assembly.descriptor().digest;
-        let is_other = |(_, found): &(&String, &Descriptor)| found.digest != wanted;
-        match self.found.iter().find(is_other) {
-            Some((tag, found)) if self.context.existing_tag == ExistingTag::Fail => {
-                Err(self.tag_exists(tag, found.digest, assembly).await)
-            }
-            _ => Ok(()),
+        let others = self.found.iter().map(|(tag, found)| (tag.as_str(), found.digest));
+        let others: Vec<_> = others.filter(|(_, existing)| *existing != wanted).collect();
+        if others.is_empty() || self.context.existing_tag != ExistingTag::Fail {
+            return Ok(());
         }
+        Err(self.tags_exist(&others, assembly).await)
     }
 
     async fn finish(&self, assembly: &Assembly) -> Result<Published> {
@@ -136,15 +138,19 @@ impl Push {
 
     /// Asks what the tags are.
     async fn look(&self) -> Result<BTreeMap<String, Descriptor>> {
-        let look = |tag: &String| {
-            let (reference, tag) = (self.repository.at_tag(tag), tag.clone());
-            async move {
-                let found = self.context.client.look_before_push(&reference).await;
-                found.map(|found| (tag, found))
+        let look = async |tag: &String| {
+            let reference = self.repository.at_tag(tag);
+            match self.context.client.look_before_push(&reference).await? {
+                TagLookup::Found(found) => Ok(Some((tag.clone(), found))),
+                TagLookup::Unknown(source) if self.context.existing_tag != ExistingTag::Move => {
+                    let tag = reference.to_string();
+                    Err(Error::new(registry::Error::TagUnknown { tag, source }))
+                }
+                TagLookup::Absent | TagLookup::Unknown(_) => Ok(None),
             }
         };
         let found = future::try_join_all(self.tags.iter().map(look)).await?;
-        Ok(found.into_iter().filter_map(|(tag, found)| Some((tag, found?))).collect())
+        Ok(found.into_iter().flatten().collect())
     }
 
     /// Takes the tags' word for the images that are known here. Answers whether there was one.
@@ -308,7 +314,9 @@ impl Push {
             }
             Err(error) => error,
         };
-        let Some(registry::Error::TagIsImmutable { existing, .. }) = error.downcast_ref() else {
+        let Some(registry::Error::TagIsImmutable { existing: Some(existing), .. }) =
+            error.downcast_ref()
+        else {
             return Err(error);
         };
         let existing = *existing;
@@ -317,7 +325,7 @@ impl Push {
             ExistingTag::Move => {
                 Err(error.attempting(format!("move `{reference}`: {}", moved.join("; "))))
             }
-            ExistingTag::Fail => Err(self.tag_exists(tag, existing, assembly).await),
+            ExistingTag::Fail => Err(self.tags_exist(&[(tag, existing)], assembly).await),
             ExistingTag::Keep => {
                 task.skip(format!("kept at {existing}: {}", moved.join("; ")));
                 Ok(Some(existing))
@@ -325,14 +333,17 @@ impl Push {
         }
     }
 
-    async fn tag_exists(&self, tag: &str, existing: Digest, assembly: &Assembly) -> Error {
-        PublishError::TagExists {
-            tag: self.repository.at_tag(tag).to_string(),
-            existing,
-            wanted: assembly.descriptor().digest,
-            differences: self.what_moved(existing, assembly).await,
+    /// The error for tags that stand at other images.
+    async fn tags_exist(&self, tags: &[(&str, Digest)], assembly: &Assembly) -> Error {
+        let mut standing = Vec::with_capacity(tags.len());
+        for (tag, existing) in tags {
+            standing.push(StandingTag {
+                tag: self.repository.at_tag(*tag).to_string(),
+                existing: *existing,
+                differences: self.what_moved(*existing, assembly).await,
+            });
         }
-        .into()
+        PublishError::TagsExist { tags: standing, wanted: assembly.descriptor().digest }.into()
     }
 
     async fn what_moved(&self, standing: Digest, assembly: &Assembly) -> Vec<String> {

@@ -155,16 +155,24 @@ pub enum Error {
         detail: String,
     },
     /// The tag exists with another digest and may not be moved: the registry says so, or the caller.
-    #[error("cannot {action}: the tag is immutable and stays at {existing}{}", after_colon(detail))]
+    #[error("cannot {action}: the tag is immutable{}{}", and_stays(existing.as_ref()), after_colon(detail))]
     TagIsImmutable {
         /// What was attempted.
         action: String,
-        /// The digest it has.
-        existing: Digest,
+        /// The digest it has, where that is known.
+        existing: Option<Digest>,
         /// The digest it was to get.
         wanted: Digest,
         /// What was said, cleaned.
         detail: String,
+    },
+    /// The tag must not be moved, and what it is cannot be looked up.
+    #[error("cannot tell whether `{tag}` exists")]
+    TagUnknown {
+        /// The reference with the tag.
+        tag: String,
+        /// What the registry answered.
+        source: Box<Error>,
     },
     /// The bytes are not those that were asked for.
     #[error("cannot {action}: expected {expected}, got {actual}")]
@@ -301,10 +309,16 @@ impl Error {
 }
 
 impl Classified for Error {
+    /// Whether credentials, rights, names, certificates or settings have to change before the same
+    /// request can succeed; what may be an accident is nobody's turn.
     fn kind(&self) -> ErrorKind {
         match self.root() {
-            Self::Unauthorized { .. }
+            Self::Tls { .. }
+            | Self::Unauthorized { .. }
+            | Self::Denied { .. }
+            | Self::NotFound { push_to: Some(_), .. }
             | Self::NoImage { .. }
+            | Self::TagUnknown { .. }
             | Self::InvalidTag { .. }
             | Self::Settings { .. }
             | Self::InvalidProxy { .. }
@@ -339,6 +353,9 @@ impl Classified for Error {
                         .into(),
                     "`--existing-tag keep` leaves a tag that exists where it is".into(),
                 ]
+            }
+            Self::TagUnknown { .. } => {
+                vec!["`--existing-tag` needs the right to look at tags: give this identity the right to pull, or leave the option out".into()]
             }
             Self::Tls { problem, host, .. } => vec![problem.hint(host)],
             Self::Proxy { problem, proxy, variable, host, .. } => {
@@ -379,6 +396,10 @@ fn unauthorized(identity: Option<&str>, detail: &str) -> String {
         Some(identity) => format!("does not accept {identity}{}", after_colon(detail)),
         None => format!("wants credentials and there are none{}", after_colon(detail)),
     }
+}
+
+fn and_stays(existing: Option<&Digest>) -> String {
+    existing.map(|existing| format!(" and stays at {existing}")).unwrap_or_default()
 }
 
 fn as_identity(identity: Option<&str>) -> String {

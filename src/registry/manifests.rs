@@ -12,10 +12,12 @@ use super::endpoint::{Endpoint, Right};
 use super::error::Error;
 use super::error_body::{ErrorBody, clean};
 use super::exchange::Answer;
+use super::immutable_tag::is_immutable;
 use super::retry::{Fault, Retry};
 use super::transport::{Body, Call, Transport};
 use super::{FetchedManifest, ManifestOutcome};
-use crate::oci::{Descriptor, Digest, MAX_DOCUMENT_BYTES, MediaType, Reference, Repository};
+use crate::error::Classified as _;
+use crate::oci::{Descriptor, Digest, MAX_DOCUMENT_BYTES, MediaType, Reference};
 
 /// The header in which registries name what they send or took.
 const CONTENT_DIGEST: &str = "docker-content-digest";
@@ -50,23 +52,64 @@ pub(super) async fn resolve(
     }
 }
 
-/// Asks what a tag is, with the rights of a push, before it is put; `None` when there is none, or
-/// when it is not to be found out: a robot may push and not look (N21).
+/// What came of asking what a tag is, with the rights of a push.
+#[derive(Debug)]
+pub enum TagLookup {
+    /// There is no such tag.
+    Absent,
+    /// It points at this.
+    Found(Descriptor),
+    /// It is not to be found out, and this is why: a robot may push and not look (N21).
+    Unknown(Box<Error>),
+}
+
+/// Asks what a tag is, with the rights of a push, before it is put.
 pub(super) async fn look_before_push(
     transport: &Arc<Transport>,
     reference: &Reference,
-) -> Result<Option<Descriptor>, Error> {
+) -> Result<TagLookup, Error> {
     let endpoint = Endpoint::look_before_push(&reference.repository, &target(reference)?);
-    let headers = HeaderMap::new();
-    let answer = transport.send(Call::plain(&endpoint, &headers)).await?;
-    match answer.status() {
-        StatusCode::OK if let Some(found) = descriptor(&answer) => Ok(Some(found)),
-        StatusCode::OK | StatusCode::METHOD_NOT_ALLOWED => {
-            // What fails here is asked for again when the tag is put.
-            let manifest = fetch(transport, reference, Right::Push).await.ok();
-            Ok(manifest.map(|manifest| Descriptor::of(manifest.media_type, &manifest.bytes)))
+    let mut tries = transport.patience.begin();
+    loop {
+        match look(transport, reference, &endpoint).await {
+            Ok(found) => return Ok(found),
+            Err(fault) => tries.outlast(fault).await?,
         }
-        _ => Ok(None),
+    }
+}
+
+/// Asks with `HEAD`, and for the whole document where that does not tell; once.
+async fn look(
+    transport: &Transport,
+    reference: &Reference,
+    endpoint: &Endpoint,
+) -> Result<TagLookup, Fault> {
+    let headers = HeaderMap::new();
+    let answer = transport.once(Call::plain(endpoint, &headers)).await?;
+    match answer.status() {
+        StatusCode::OK if let Some(found) = descriptor(&answer) => {
+            return Ok(TagLookup::Found(found));
+        }
+        StatusCode::OK | StatusCode::METHOD_NOT_ALLOWED => {}
+        StatusCode::NOT_FOUND => return Ok(TagLookup::Absent),
+        _ => return Ok(TagLookup::Unknown(transport.refusal(endpoint, answer).await.error)),
+    }
+    let target = reference.target();
+    let endpoint = Endpoint::get_manifest(&reference.repository, &target, Right::Push);
+    match fetch_once(transport, reference, &endpoint).await {
+        Ok(manifest) => Ok(TagLookup::Found(Descriptor::of(manifest.media_type, &manifest.bytes))),
+        Err(fault) => match *fault.error {
+            Error::NoImage { .. } => Ok(TagLookup::Absent),
+            Error::Denied { .. }
+            | Error::Refused { .. }
+            | Error::Protocol { .. }
+            | Error::TooLarge { .. }
+                if !fault.error.is_retryable() =>
+            {
+                Ok(TagLookup::Unknown(fault.error))
+            }
+            _ => Err(fault),
+        },
     }
 }
 
@@ -143,13 +186,10 @@ pub(super) async fn put(
     reference: &Reference,
     sent: Sent<'_>,
 ) -> Result<ManifestOutcome, Error> {
-    let target = match reference.tag {
-        Some(_) => target(&Reference { digest: None, ..reference.clone() })?,
-        None => sent.descriptor.digest.to_string(),
-    };
-    let Sent { descriptor, bytes, may_move } = sent;
-    let repository = &reference.repository;
-    let put = Put { transport, repository, target, descriptor, bytes, may_move };
+    let digest = reference.tag.is_none().then_some(sent.descriptor.digest);
+    let reference = Reference { digest, ..reference.clone() };
+    let target = target(&reference)?;
+    let put = Put { transport, reference, target, sent };
     let mut tries = transport.patience.begin();
     let mut was_sent = false;
     loop {
@@ -175,65 +215,48 @@ fn target(reference: &Reference) -> Result<String, Error> {
 /// One document on its way.
 struct Put<'a> {
     transport: &'a Arc<Transport>,
-    repository: &'a Repository,
+    /// With a tag or a digest, not both.
+    reference: Reference,
     target: String,
-    descriptor: &'a Descriptor,
-    bytes: &'a Bytes,
-    may_move: bool,
+    sent: Sent<'a>,
 }
 
 impl Put<'_> {
     /// Looks first, in the first try as in every later one: then nothing has to be done, or an
     /// earlier try had worked and its answer was lost.
     async fn attempt(&self, was_sent: &mut bool) -> Result<ManifestOutcome, Fault> {
-        let existing = self.existing().await?;
-        if existing == Some(self.descriptor.digest) {
-            let outcome = if *was_sent { ManifestOutcome::Put } else { ManifestOutcome::Unchanged };
-            return Ok(outcome);
-        }
-        let endpoint = Endpoint::put_manifest(self.repository, &self.target);
-        if let Some(existing) = existing.filter(|_| !self.may_move) {
-            return Err(Fault::permanent(self.immutable(&endpoint, existing, String::new())));
-        }
+        let repository = &self.reference.repository;
+        let Sent { descriptor, bytes, may_move } = self.sent;
+        let head = Endpoint::head_manifest(repository, &self.target, Right::Push);
+        let endpoint = Endpoint::put_manifest(repository, &self.target);
+        let existing = match look(self.transport, &self.reference, &head).await? {
+            TagLookup::Found(found) if found.digest == descriptor.digest => {
+                let put = ManifestOutcome::Put;
+                return Ok(if *was_sent { put } else { ManifestOutcome::Unchanged });
+            }
+            TagLookup::Found(found) if !may_move => {
+                let error = self.immutable(&endpoint, Some(found.digest), String::new());
+                return Err(Fault::permanent(error));
+            }
+            TagLookup::Unknown(source) if !may_move => {
+                let tag = self.reference.to_string();
+                return Err(Fault::permanent(Error::TagUnknown { tag, source }));
+            }
+            TagLookup::Found(found) => Some(found.digest),
+            TagLookup::Absent | TagLookup::Unknown(_) => None,
+        };
         *was_sent = true;
-        let media_type = HeaderValue::from_str(self.descriptor.media_type.as_str())
+        let media_type = HeaderValue::from_str(descriptor.media_type.as_str())
             .map_err(|_| Fault::permanent(self.unsendable(&endpoint)))?;
         let headers = HeaderMap::from_iter([(CONTENT_TYPE, media_type)]);
-        let call = Call { endpoint: &endpoint, headers: &headers, body: Body::Bytes(self.bytes) };
+        let call = Call { endpoint: &endpoint, headers: &headers, body: Body::Bytes(bytes) };
         let mut answer = self.transport.once(call).await?;
         if answer.status().is_success() {
-            warn_of_other_digest(self.transport, &answer, self.descriptor.digest);
+            warn_of_other_digest(self.transport, &answer, descriptor.digest);
             return Ok(ManifestOutcome::Put);
         }
         let body = answer.error_body().await;
         Err(self.refusal(&endpoint, &answer, &body, existing))
-    }
-
-    /// What the target is now; `None` when it is nothing, or when we may not know.
-    async fn existing(&self) -> Result<Option<Digest>, Fault> {
-        let endpoint = Endpoint::head_manifest(self.repository, &self.target, Right::Push);
-        let headers = HeaderMap::new();
-        let answer = self.transport.once(Call::plain(&endpoint, &headers)).await?;
-        match answer.status().as_u16() {
-            200 => match descriptor(&answer) {
-                Some(descriptor) => Ok(Some(descriptor.digest)),
-                None => self.existing_bytes().await,
-            },
-            405 => self.existing_bytes().await,
-            // A robot that may only push is not allowed to look.
-            403 | 404 => Ok(None),
-            _ => Err(self.transport.refusal(&endpoint, answer).await),
-        }
-    }
-
-    async fn existing_bytes(&self) -> Result<Option<Digest>, Fault> {
-        let endpoint = Endpoint::get_manifest(self.repository, &self.target, Right::Push);
-        let headers = HeaderMap::new();
-        let mut answer = self.transport.once(Call::plain(&endpoint, &headers)).await?;
-        if answer.status() != StatusCode::OK {
-            return Ok(None);
-        }
-        Ok(Some(Digest::of(&answer.body(MAX_DOCUMENT_BYTES).await?)))
     }
 
     fn refusal(
@@ -252,30 +275,24 @@ impl Put<'_> {
                 .iter()
                 .any(|code| body.has(code));
         if is_content_missing {
-            let host = self.repository.registry().to_owned();
+            let host = self.reference.repository.registry().to_owned();
             return Fault::permanent(Error::ContentMissing { action, host, detail });
         }
-        // ECR says TAG_INVALID, Harbor 412, Docker Hub 403.
-        let is_immutable = matches!(status, 403 | 409 | 412)
-            || body.has("TAG_INVALID")
-            || body.has("IMAGE_TAG_ALREADY_EXISTS");
-        match existing {
-            Some(existing) if is_immutable => {
-                Fault::permanent(self.immutable(endpoint, existing, detail))
-            }
-            _ => fault,
+        if is_immutable(status, body, existing.is_some()) {
+            return Fault::permanent(self.immutable(endpoint, existing, detail));
         }
+        fault
     }
 
-    fn immutable(&self, endpoint: &Endpoint, existing: Digest, detail: String) -> Error {
-        let (action, wanted) = (endpoint.action.clone(), self.descriptor.digest);
+    fn immutable(&self, endpoint: &Endpoint, existing: Option<Digest>, detail: String) -> Error {
+        let (action, wanted) = (endpoint.action.clone(), self.sent.descriptor.digest);
         Error::TagIsImmutable { action, existing, wanted, detail }
     }
 
     fn unsendable(&self, endpoint: &Endpoint) -> Error {
         Error::Protocol {
             action: endpoint.action.clone(),
-            host: self.repository.registry().to_owned(),
+            host: self.reference.repository.registry().to_owned(),
             reason: "its media type does not fit into a header".into(),
         }
     }

@@ -14,6 +14,7 @@
 //! - `keychain.rs`, `keychains/`: where credentials come from
 //! - `cures.rs`, `host_pattern.rs`: what helps at which registry
 //! - `secret.rs`, `mask.rs`: what is never shown, also when others repeat it
+//! - `immutable_tag.rs`: when a refusal means that the tag may not move
 //! - `login.rs`: whether credentials are right, asked without a repository
 //! - `rights.rs`: whether we may push, asked before anything is made
 //! - `referrers.rs`: what refers to an image, with and without the API for it
@@ -39,6 +40,7 @@ mod exchange;
 pub mod fuzzing;
 mod host_pattern;
 mod http;
+mod immutable_tag;
 mod issuer;
 mod keychain;
 pub mod keychains;
@@ -75,6 +77,7 @@ use tokio_util::task::TaskTracker;
 pub use self::connection_problem::{ProxyProblem, RootCause};
 pub use self::error::{Error, Login};
 pub use self::keychain::{Credential, Keychain, Lookup, Sources};
+pub use self::manifests::TagLookup;
 pub use self::map::RegistryMap;
 pub use self::proxy::Proxies;
 pub use self::secret::Secret;
@@ -273,13 +276,12 @@ impl Client {
         Ok(login::log_in(&self.transport, registry).await?)
     }
 
-    /// Asks what a tag is that is going to be put; `None` when there is none, or when one may push
-    /// and not look.
+    /// Asks what a tag is that is going to be put.
     ///
     /// # Errors
     ///
     /// [`Error::Unauthorized`]: the rights to push are asked for. Those of the network.
-    pub async fn look_before_push(&self, reference: &Reference) -> Result<Option<Descriptor>> {
+    pub async fn look_before_push(&self, reference: &Reference) -> Result<TagLookup> {
         Ok(manifests::look_before_push(&self.transport, reference).await?)
     }
 
@@ -347,11 +349,12 @@ impl Client {
         Ok(manifests::put(&self.transport, reference, document).await?)
     }
 
-    /// As [`Client::put_manifest`], but a tag that is known to point at another image stays there.
+    /// As [`Client::put_manifest`], but a tag that points at another image stays there.
     ///
     /// # Errors
     ///
-    /// [`Error::TagIsImmutable`] for such a tag, before anything is sent.
+    /// [`Error::TagIsImmutable`] for such a tag, [`Error::TagUnknown`] where that cannot be looked
+    /// up; both before anything is sent.
     pub async fn create_tag(
         &self,
         reference: &Reference,

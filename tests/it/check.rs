@@ -94,7 +94,7 @@ async fn a_right_that_is_missing_is_named_with_its_cure_and_nothing_is_written()
     let to = format!("{host}/acme/agent");
     let mut command = sandbox.command(["check", &project, "--to", &to]);
     let outcome = tokio::task::spawn_blocking(move || Outcome::of(&mut command)).await.unwrap();
-    assert_eq!(outcome.code, 3, "{outcome:#?}");
+    assert_eq!(outcome.code, 2, "{outcome:#?}");
     assert!(outcome.stdout.contains("  push acme/agent: FAILED\n"), "{}", outcome.stdout);
     assert!(
         outcome.stdout.contains("    hint: give this identity the right to push to"),

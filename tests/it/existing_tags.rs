@@ -1,7 +1,7 @@
 //! `--existing-tag`: what happens to a tag that points at another image already.
 
 use crate::support::cli::{Outcome, Sandbox};
-use crate::support::fault_proxy::{FaultProxy, refusal};
+use crate::support::fault_proxy::{FaultProxy, refusal, saying};
 use crate::support::registry::Registry;
 
 /// A registry in which `a/b:v1` is there, and a project that has changed since.
@@ -66,6 +66,24 @@ fn fail_moves_no_tag_and_says_what_is_different() {
 }
 
 #[test]
+fn fail_names_every_tag_that_stands() {
+    let story = Story::new();
+    let (one, two) = (story.at("a/b"), story.at("a/two"));
+    story.sandbox.write("p/a", "a");
+    let to = format!("{one},{two}");
+    assert_eq!(story.push(&["--to", &to, "-t", "v1,v2"]).code, 0);
+    story.sandbox.write("p/a", "changed");
+    let outcome = story.push(&["--to", &to, "-t", "v0,v1,v2", "--existing-tag", "fail"]);
+    assert_eq!(outcome.code, 2, "{outcome:#?}");
+    let first = "error: nothing was sent: 2 of 2 destinations do not take it\n";
+    assert!(outcome.stderr.contains(first), "{outcome:#?}");
+    for (repository, tag) in [(&one, "v1"), (&one, "v2"), (&two, "v1"), (&two, "v2")] {
+        let said = format!("the tag `{repository}:{tag}` exists at {}", story.digest_of_first());
+        assert!(outcome.stderr.contains(&said), "{outcome:#?}");
+    }
+}
+
+#[test]
 fn fail_takes_the_same_image_for_unchanged() {
     let story = Story::new();
     story.sandbox.write("p/a", "a");
@@ -82,8 +100,38 @@ async fn fail_sends_nothing_to_where_the_tag_stands() {
     let to = format!("{}/a/b:v1", proxy.server().host());
     let outcome = story.push(&["--to", &to, "--existing-tag", "fail"]);
     assert_eq!(outcome.code, 2, "{outcome:#?}");
+    let other = format!("{}/a/other", proxy.server().host());
+    let outcome = story.push(&["--to", &other, "--to", &to, "--existing-tag", "fail"]);
+    assert_eq!(outcome.code, 2, "{outcome:#?}");
     let seen = proxy.server().requests();
     assert!(!seen.iter().any(|line| line.starts_with("PUT")), "{seen:#?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_tag_that_may_not_be_looked_at_stays() {
+    let story = Story::new();
+    for option in ["fail", "keep"] {
+        for faults in [
+            vec![("HEAD", refusal(403, "DENIED"))],
+            vec![("HEAD", refusal(405, "UNSUPPORTED")), ("GET", refusal(403, "DENIED"))],
+        ] {
+            let proxy = FaultProxy::start(&story.registry.host()).await;
+            for (method, fault) in faults {
+                proxy.on(method, "/manifests/", vec![fault; 3]);
+            }
+            let to = format!("{}/a/b", proxy.server().host());
+            let outcome = story.push(&["--to", &to, "-t", "v1", "--existing-tag", option]);
+            assert_eq!(outcome.code, 2, "{outcome:#?}");
+            let said = format!("cannot tell whether `{to}:v1` exists");
+            assert!(outcome.stderr.contains(&said), "{outcome:#?}");
+            assert!(outcome.stderr.contains("denies it"), "{outcome:#?}");
+            assert!(outcome.stderr.contains("the right to look at tags"), "{outcome:#?}");
+            let seen = proxy.server().requests();
+            let is_look = |line: &String| line.starts_with("HEAD") || line.starts_with("GET");
+            assert!(seen.iter().all(is_look), "{seen:#?}");
+            assert_eq!(story.tag("a/b", "v1").as_deref(), Some(story.digest_of_first()));
+        }
+    }
 }
 
 #[test]
@@ -119,9 +167,11 @@ fn keep_leaves_the_tag_and_pushes_by_digest() {
 #[tokio::test(flavor = "multi_thread")]
 async fn an_immutable_tag_says_what_would_have_moved() {
     let story = Story::new();
-    for refused in
-        [refusal(400, "TAG_INVALID"), refusal(412, "PRECONDITION"), refusal(403, "DENIED")]
-    {
+    for refused in [
+        refusal(400, "TAG_INVALID"),
+        refusal(412, "PRECONDITION"),
+        saying(403, "DENIED", "cannot be updated due to immutability settings"),
+    ] {
         let proxy = FaultProxy::start(&story.registry.host()).await;
         let to = format!("{}/a/b", proxy.server().host());
         proxy.on("PUT", "/manifests/", [refused.clone()]);
@@ -132,6 +182,8 @@ async fn an_immutable_tag_says_what_would_have_moved() {
         );
         assert!(outcome.stderr.contains(&moved), "{outcome:#?}");
         assert!(outcome.stderr.contains("the tag is immutable and stays at"), "{outcome:#?}");
+        let hint = "hint: `--existing-tag keep` leaves a tag that exists where it is";
+        assert!(outcome.stderr.contains(hint), "{outcome:#?}");
         // The registry need not be asked for what is known.
         let outcome = story.push(&["--to", &to, "-t", "v1", "--existing-tag", "keep"]);
         assert_eq!(outcome.code, 0, "{outcome:#?}");

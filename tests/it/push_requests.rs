@@ -141,8 +141,8 @@ async fn content_that_a_tag_vouched_for_and_that_is_gone_is_brought_again() {
 #[tokio::test(flavor = "multi_thread")]
 async fn the_right_to_push_is_proved_before_anything_is_packed() {
     for (answer, code, text) in [
-        (refusal(403, "DENIED"), 3, "denies it"),
-        (refusal(404, "NAME_UNKNOWN"), 3, "does not have it"),
+        (refusal(403, "DENIED"), 2, "denies it"),
+        (refusal(404, "NAME_UNKNOWN"), 2, "does not have it"),
         (status(405, None), 3, "answered 405"),
     ] {
         let story = Story::new().await;
@@ -158,6 +158,16 @@ async fn the_right_to_push_is_proved_before_anything_is_packed() {
         assert_eq!(outcome.stderr.contains(hint), text == "does not have it", "{outcome:#?}");
         assert_eq!(story.counted(0), counts(&[("HEAD manifests", 1), ("POST blobs/uploads", 1)]));
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_same_refusal_is_a_failure_once_something_was_sent() {
+    let story = Story::new().await;
+    let to = story.at("a/b");
+    story.proxy.on("PUT", "/manifests/", [refusal(403, "DENIED")]);
+    let outcome = story.run(&["--to", &to]);
+    assert_eq!(outcome.code, 3, "{outcome:#?}");
+    assert!(outcome.stderr.contains("denies it"), "{outcome:#?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -199,6 +209,37 @@ async fn an_upload_that_was_begun_is_dropped_when_another_registry_refuses() {
     assert_eq!(
         story.counted(0),
         counts(&[("HEAD manifests", 1), ("POST blobs/uploads", 1), ("DELETE blobs/uploads", 1)])
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_some_destinations_do_not_take_is_sent_to_none_and_all_of_them_are_named() {
+    let (story, closed) = (Story::new().await, Registry::start_with_password());
+    let (good, bad) = (story.at("a/b"), story.at("bad/b"));
+    let closed = format!("{}/a/b", closed.host());
+    story.proxy.on("POST", "/bad/b/blobs/uploads/", [refusal(403, "DENIED")]);
+    let outcome = story.run(&["--to", &format!("{good},{bad},{closed}"), "-t", "v1", "--json"]);
+    assert_eq!(outcome.code, 2, "{outcome:#?}");
+    let document: serde_json::Value = serde_json::from_str(&outcome.stdout).unwrap();
+    let error = &document["error"];
+    assert_eq!(error["published"], serde_json::json!([]));
+    let failed = error["failed"].as_array().unwrap();
+    let told = |failed: &serde_json::Value| {
+        let text = |key: &str| failed[key].as_str().unwrap().to_owned();
+        (text("destination"), text("kind"), failed["is_retryable"].as_bool().unwrap())
+    };
+    let usage = |name: &str| (name.to_owned(), "usage".to_owned(), false);
+    let failed: Vec<_> = failed.iter().map(told).collect();
+    assert_eq!(failed, [usage(&bad), usage(&closed)], "{document:#}");
+    let message = error["message"][0].as_str().unwrap();
+    let first = "nothing was sent: 2 of 3 destinations do not take it\n";
+    assert!(message.starts_with(first), "{message}");
+    assert!(outcome.stderr.contains(&format!("`{bad}`: cannot push to `{bad}`")), "{outcome:#?}");
+    assert!(outcome.stderr.contains("wants credentials and there are none"), "{outcome:#?}");
+    assert!(!outcome.stderr.contains("packed"), "{outcome:#?}");
+    assert_eq!(
+        story.counted(0),
+        counts(&[("HEAD manifests", 2), ("POST blobs/uploads", 2), ("DELETE blobs/uploads", 1)])
     );
 }
 
@@ -249,9 +290,13 @@ async fn a_destination_that_fails_does_not_stop_the_others() {
         {"reference": digest.trim_end(), "tags": ["v1"]},
     ]);
     assert_eq!(document["error"]["published"], published, "{document:#}");
+    let failed = &document["error"]["failed"];
+    assert_eq!(failed.as_array().map(Vec::len), Some(1), "{document:#}");
+    assert_eq!((&failed[0]["destination"], &failed[0]["exit_code"]), (&bad.into(), &3.into()));
     let message = document["error"]["message"][0].as_str().unwrap();
     assert!(message.starts_with("the image is at 1 of 2 destinations\n"), "{message}");
-    assert!(outcome.stderr.contains(&format!("`{bad}` does not have it: ")), "{outcome:#?}");
+    let told = format!("`{}` does not have it: ", story.at("a/b"));
+    assert!(outcome.stderr.contains(&told), "{outcome:#?}");
     assert!(outcome.stderr.contains("answered 413"), "{outcome:#?}");
     assert!(outcome.stderr.contains(&format!("pushed to {good} as v1")), "{outcome:#?}");
     assert_eq!(story.tag("a/b", "v1"), None);

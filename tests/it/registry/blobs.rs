@@ -9,7 +9,7 @@ use dockless::oci::{Descriptor, Digest, MediaType};
 use dockless::registry::{BlobOutcome, BlobSource, Error as RegistryError, ManifestOutcome};
 use http_body_util::BodyExt as _;
 
-use super::super::support::fault_proxy::{Fault, FaultProxy, refusal, status};
+use super::super::support::fault_proxy::{Fault, FaultProxy, refusal, saying, status};
 use super::super::support::registry::Registry;
 use super::super::support::server::{Cut, Server, reply};
 use super::{LAYER_BYTES, Story, cause, impatient, read, repository};
@@ -203,10 +203,12 @@ async fn a_full_project_says_so_in_the_registrys_words() {
         [("PUT", "/blobs/uploads/", 403), ("PUT", "/manifests/", 403), ("PUT", "/manifests/", 507)]
     {
         let proxy = FaultProxy::start(&registry.host()).await;
-        let body = r#"{"errors":[{"code":"DENIED","message":"quota of 5 GiB exceeded"}]}"#.into();
-        proxy.on(method, path, [Fault::Answer { status: code, headers: Vec::new(), body }]);
-        let story = Story::new();
         let tag = repository(&proxy.server().host(), &format!("full{code}")).at_tag("v1");
+        // That the tag is there does not make it a question of the tag.
+        let before = Story { config: b"{}".as_slice().into(), ..Story::new() };
+        before.push(&tag).await.unwrap();
+        proxy.on(method, path, [saying(code, "DENIED", "quota of 5 GiB exceeded")]);
+        let story = Story::new();
         let error = story.push(&tag).await.unwrap_err();
         assert!(error.to_string().ends_with(": DENIED: quota of 5 GiB exceeded"), "{error}");
         assert_eq!(story.clock.waits(), []);

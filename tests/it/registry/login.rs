@@ -77,7 +77,7 @@ async fn a_refusal_names_whom_it_refuses() {
             "cannot start the upload of blob `{layer}` to `{host}/b`: `{host}` denies it to user `bob` from the flags: DENIED: on purpose"
         )
     );
-    assert_eq!(error.kind(), ErrorKind::Failed);
+    assert_eq!(error.kind(), ErrorKind::Usage);
 }
 
 #[tokio::test]

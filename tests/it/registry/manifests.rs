@@ -7,11 +7,11 @@ use dockless::error::ErrorKind;
 use dockless::event::{Event, Events};
 use dockless::oci::{Descriptor, Digest, MediaType};
 use dockless::registry::{
-    Client, ClientOptions, Error as RegistryError, ManifestOutcome, Settings,
+    Client, ClientOptions, Error as RegistryError, ManifestOutcome, Settings, TagLookup,
 };
 use dockless::sys::ManualClock;
 
-use super::super::support::fault_proxy::{Fault, FaultProxy, refusal, status};
+use super::super::support::fault_proxy::{Fault, FaultProxy, refusal, saying, status};
 use super::super::support::registry::Registry;
 use super::{Story, cause, repository};
 
@@ -34,13 +34,15 @@ async fn an_immutable_tag_says_what_it_points_at() {
     story.push(&reference).await.unwrap();
     let existing = Digest::of(&story.manifest());
     let other = Story { config: Bytes::from_static(b"{}"), ..Story::new() };
-    for refused in
-        [refusal(400, "TAG_INVALID"), refusal(412, "PRECONDITION"), refusal(403, "DENIED")]
-    {
+    for refused in [
+        refusal(400, "TAG_INVALID"),
+        refusal(412, "PRECONDITION"),
+        saying(403, "DENIED", "cannot be updated due to immutability settings"),
+    ] {
         proxy.on("PUT", "/manifests/", [refused]);
         let error = other.push(&reference).await.unwrap_err();
         assert!(
-            matches!(cause(&error), RegistryError::TagIsImmutable { existing: stays, .. } if *stays == existing),
+            matches!(cause(&error), RegistryError::TagIsImmutable { existing: stays, .. } if *stays == Some(existing)),
             "{error}"
         );
     }
@@ -50,25 +52,57 @@ async fn an_immutable_tag_says_what_it_points_at() {
 }
 
 #[tokio::test]
+async fn a_refusal_with_other_words_is_not_about_the_tag() {
+    let registry = Registry::start();
+    let proxy = FaultProxy::start(&registry.host()).await;
+    let story = Story::new();
+    let reference = repository(&proxy.server().host(), "a").at_tag("v1");
+    story.push(&reference).await.unwrap();
+    let other = Story { config: Bytes::from_static(b"{}"), ..Story::new() };
+    let quota = "will exceed the configured upper limit of 5 GiB";
+    for (refused, expected) in [
+        (saying(403, "DENIED", quota), format!("denies it: DENIED: {quota}")),
+        (refusal(403, "DENIED"), "denies it: DENIED: on purpose".into()),
+        (saying(409, "CONFLICT", "try again"), "answered 409: CONFLICT: try again".into()),
+    ] {
+        proxy.on("PUT", "/manifests/", [refused]);
+        let error = other.push(&reference).await.unwrap_err().to_string();
+        assert!(error.ends_with(&expected), "{error}");
+    }
+}
+
+#[tokio::test]
 async fn a_tag_is_looked_up_before_a_push_where_that_is_allowed() {
     let registry = Registry::start();
     let story = Story::new();
     let direct = repository(&registry.host(), "a").at_tag("v1");
     story.push(&direct).await.unwrap();
-    let there = Some(Descriptor::of(MediaType::OciManifest, &story.manifest()));
-    for (fault, expected) in [
-        (Fault::Pass, there.clone()),
-        (status(405, None), there.clone()),
-        (Fault::Header("docker-content-digest", String::new()), there),
-        (status(403, None), None),
-        (status(404, None), None),
+    let there = Descriptor::of(MediaType::OciManifest, &story.manifest()).digest.to_string();
+    let twice = |code| [("HEAD", status(405, None)), ("GET", status(code, None))].to_vec();
+    for (faults, expected) in [
+        (vec![("HEAD", Fault::Pass)], &*there),
+        (vec![("HEAD", status(405, None))], &there),
+        (vec![("HEAD", Fault::Header("docker-content-digest", String::new()))], &there),
+        (vec![("HEAD", status(404, None))], "absent"),
+        (twice(404), "absent"),
         // What else is answered says nothing about the tag.
-        (status(400, None), None),
+        (vec![("HEAD", status(403, None))], "unknown"),
+        (vec![("HEAD", status(400, None))], "unknown"),
+        (twice(403), "unknown"),
+        (twice(405), "unknown"),
     ] {
         let proxy = FaultProxy::start(&registry.host()).await;
-        proxy.on("HEAD", "/manifests/", [fault]);
+        for (method, fault) in faults {
+            proxy.on(method, "/manifests/", [fault]);
+        }
         let reference = repository(&proxy.server().host(), "a").at_tag("v1");
-        assert_eq!(story.client.look_before_push(&reference).await.unwrap(), expected);
+        let found = match story.client.look_before_push(&reference).await.unwrap() {
+            TagLookup::Found(found) => found.digest.to_string(),
+            TagLookup::Absent => "absent".to_owned(),
+            TagLookup::Unknown(_) => "unknown".to_owned(),
+        };
+        assert_eq!(found, expected);
+        assert!(proxy.is_exhausted());
     }
 }
 
@@ -88,9 +122,13 @@ async fn a_tag_that_may_not_move_is_not_even_tried() {
     let error = create(b"{}").await.unwrap_err();
     let stays = Digest::of(&story.manifest());
     assert!(
-        matches!(cause(&error), RegistryError::TagIsImmutable { existing, .. } if *existing == stays),
+        matches!(cause(&error), RegistryError::TagIsImmutable { existing, .. } if *existing == Some(stays)),
         "{error}"
     );
+    // Nor is one of which nothing is known.
+    proxy.on("HEAD", "/manifests/", [status(403, None)]);
+    let error = create(b"{}").await.unwrap_err();
+    assert!(matches!(cause(&error), RegistryError::TagUnknown { .. }), "{error}");
     let puts =
         proxy.server().requests().iter().filter(|line| line.starts_with("PUT /v2/a/m")).count();
     assert_eq!(puts, 1);

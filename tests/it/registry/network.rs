@@ -42,7 +42,7 @@ async fn problem(settings: Settings, host: &str) -> (TlsProblem, String, Vec<Str
     let RegistryError::Tls { problem, .. } = cause(&error) else { panic!("{error:?}") };
     // Who we are is refused without a word, which might be an accident once.
     let waits = usize::from(matches!(problem, TlsProblem::Identity { .. }));
-    assert_eq!((error.kind(), story.clock.waits().len()), (ErrorKind::Failed, waits), "{error}");
+    assert_eq!((error.kind(), story.clock.waits().len()), (ErrorKind::Usage, waits), "{error}");
     let told = error.lines()[0].clone();
     let told = told
         .strip_prefix(&format!("cannot fetch the manifest `v1` from `{host}/a`: "))
@@ -239,7 +239,7 @@ fn certificates_are_found_where_people_put_them() {
 
     // Folders: of the user, or any that are named.
     let failed = run(&[], &[]);
-    assert_eq!((failed.code, failed.stdout.as_str()), (3, ""), "{failed:#?}");
+    assert_eq!((failed.code, failed.stdout.as_str()), (2, ""), "{failed:#?}");
     let told = "is from an unknown authority, `Acme Root`";
     assert!(failed.stderr.contains(told), "{failed:#?}");
     for root in ["home/.config/containers", "home/.config/docker", "elsewhere"] {
@@ -342,7 +342,7 @@ async fn requests_go_through_the_proxy_that_the_environment_names() {
     // And one that is not allowed to be is told from one that cannot be reached.
     let mut command = push(&sandbox, "registry.test/a");
     let outcome = Outcome::of(command.env("HTTPS_PROXY", through(&http)));
-    assert_eq!(outcome.code, 3, "{outcome:#?}");
+    assert_eq!(outcome.code, 2, "{outcome:#?}");
     let expected = "`registry.test` does not speak TLS on this port";
     assert!(told(&outcome).contains(expected), "{outcome:#?}");
     assert!(told(&outcome).contains("`--insecure-registry registry.test`"), "{outcome:#?}");

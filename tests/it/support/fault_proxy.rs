@@ -156,7 +156,12 @@ impl FaultProxy {
 
 /// An answer with a registry's JSON for this code.
 pub(crate) fn refusal(status: u16, code: &str) -> Fault {
-    let body = format!(r#"{{"errors":[{{"code":"{code}","message":"on purpose"}}]}}"#);
+    saying(status, code, "on purpose")
+}
+
+/// An answer with a registry's JSON for this code, and this message.
+pub(crate) fn saying(status: u16, code: &str, message: &str) -> Fault {
+    let body = format!(r#"{{"errors":[{{"code":"{code}","message":"{message}"}}]}}"#);
     Fault::Answer { status, headers: Vec::new(), body }
 }
 
