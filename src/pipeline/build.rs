@@ -81,12 +81,11 @@ impl Run<'_> {
         let config = &self.project.config;
         self.destinations.check(&config.platforms)?;
         self.records.check()?;
-        let prefix = config.publish.credentials_env_prefix.as_deref();
         let purpose = client::Purpose {
             network: &self.request.network,
             hosts: &self.destinations.hosts(),
             credentials: self.credentials,
-            environment_prefix: prefix,
+            publish: Some(&config.publish),
         };
         let client = client::client(context, &purpose)?;
         let store = context.store()?;

@@ -94,7 +94,7 @@ pub fn check(request: &CheckRequest, context: &Context) -> Result<CheckReport> {
         network: &request.network,
         hosts: &destinations.hosts(),
         credentials: credentials.as_ref(),
-        environment_prefix: project.config.publish.credentials_env_prefix.as_deref(),
+        publish: Some(&project.config.publish),
     };
     let client = client::client(context, &purpose)?;
     if let Base::Registry(reference) = &project.config.base {

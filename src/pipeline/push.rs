@@ -120,7 +120,7 @@ fn push_layout(
         network: &request.project.network,
         hosts: &destinations.hosts(),
         credentials: request.credentials.as_ref(),
-        environment_prefix: None,
+        publish: None,
     };
     let client = client::client(context, &purpose)?;
     runtime::run(context, request.project.network.timeout, async {

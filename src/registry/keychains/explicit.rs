@@ -27,16 +27,10 @@ impl Explicit {
     }
 
     /// Credentials from the environment, for this host: `DOCKLESS_REGISTRY_USERNAME` and
-    /// `…_PASSWORD`, then those of the prefix that an agent's file names, then HoloDeck's
-    /// `HOLODECK_REGISTRY_…`. Pairs of which nothing is set are left out.
-    pub fn from_environment(
-        environment: &Environment,
-        host: &str,
-        prefix: Option<&str>,
-    ) -> Vec<Self> {
-        ["DOCKLESS_REGISTRY", prefix.unwrap_or_default().trim_end_matches('_'), "HOLODECK_REGISTRY"]
+    /// `…_PASSWORD`, then HoloDeck's `HOLODECK_REGISTRY_…`. Pairs of which nothing is set are left out.
+    pub fn from_environment(environment: &Environment, host: &str) -> Vec<Self> {
+        ["DOCKLESS_REGISTRY", "HOLODECK_REGISTRY"]
             .into_iter()
-            .filter(|prefix| !prefix.is_empty())
             .filter_map(|prefix| Self::pair(environment, host, prefix))
             .collect()
     }
@@ -92,14 +86,12 @@ mod tests {
     async fn the_environment_is_read_in_order() {
         let environment = Environment::of([
             ("DOCKLESS_REGISTRY_PASSWORD", "alone"),
-            ("ACME_USERNAME", "a"),
-            ("ACME_PASSWORD", "1"),
             ("HOLODECK_REGISTRY_USERNAME", "h"),
             ("HOLODECK_REGISTRY_PASSWORD", "2"),
         ]);
         let repository: Repository = "r.io/a".parse().unwrap();
         let mut found = Vec::new();
-        for keychain in Explicit::from_environment(&environment, "r.io", Some("ACME_")) {
+        for keychain in Explicit::from_environment(&environment, "r.io") {
             found.push((keychain.name(), keychain.find(&repository).await));
         }
         let missing = Lookup::Broken(
@@ -109,10 +101,9 @@ mod tests {
             found,
             [
                 ("`DOCKLESS_REGISTRY_PASSWORD`".into(), missing),
-                ("`ACME_USERNAME`".into(), password("a", "1")),
                 ("`HOLODECK_REGISTRY_USERNAME`".into(), password("h", "2")),
             ]
         );
-        assert_eq!(Explicit::from_environment(&Environment::default(), "r.io", None), []);
+        assert_eq!(Explicit::from_environment(&Environment::default(), "r.io"), []);
     }
 }
