@@ -22,7 +22,7 @@ use crate::publish::{ExistingTag, Output, PublishContext, Published, Whereabouts
 /// Every problem of the user's (kind usage) is found before anything is written outside the cache.
 pub fn build(request: &BuildRequest, context: &Context) -> Result<Produced> {
     let project = project::load(&request.project, &context.events)?;
-    let arguments = tags::parse(&request.project)?;
+    let arguments = tags::parse(&request.project, request.has_push)?;
     let mut destinations = Destinations::default();
     for output in &request.outputs {
         destinations.add_output(output)?;

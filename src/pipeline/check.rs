@@ -71,7 +71,7 @@ impl Classified for ChecksFailed {
 pub fn check(request: &CheckRequest, context: &Context) -> Result<CheckReport> {
     let CheckRequest { project: request, to, credentials } = request;
     let project = project::load(request, &context.events)?;
-    let arguments = tags::parse(request)?;
+    let arguments = tags::parse(request, true)?;
     let mut destinations = Destinations::default();
     match push::add_repositories(&mut destinations, &project.config, to, &arguments, context) {
         Err(error) if !matches!(error.downcast_ref(), Some(DestinationsError::Nowhere)) => {

@@ -33,7 +33,7 @@ impl Classified for AlreadyBuilt {
 /// # Errors
 /// Every problem of the user's (kind usage) is found before anything is written outside the cache.
 pub fn push(request: &PushRequest, context: &Context) -> Result<Produced> {
-    let arguments = tags::parse(&request.project)?;
+    let arguments = tags::parse(&request.project, true)?;
     if let Some(Ok(Base::Layout { path, selector })) = layout(request) {
         return push_layout(request, &arguments, &path, selector.as_deref(), context);
     }
