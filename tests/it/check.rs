@@ -112,7 +112,7 @@ fn credentials_that_are_missing_are_the_users_turn() {
     let project = project(&sandbox, &format!("{host}/team/base:v1"));
     let outcome = sandbox.run(["check", &project]);
     assert_eq!(outcome.code, 2, "{outcome:#?}");
-    let hint = format!("    hint: log in to `{host}`: `dockless login {host}`; or set");
+    let hint = format!("    hint: log in to `{host}`: `dockless login {host} --username NAME --password-stdin`; or set");
     assert!(outcome.stdout.contains(&hint), "{}", outcome.stdout);
 }
 
