@@ -67,7 +67,7 @@ pub(super) fn client(context: &Context, purpose: &Purpose<'_>) -> Result<Client>
             None => {}
         }
         explicit.extend(Explicit::from_environment(environment, host));
-        if !is_only_one && !explicit.is_empty() {
+        if !is_only_one && explicit.iter().any(Explicit::is_meant) {
             return Err(several("the environment").into());
         }
     }

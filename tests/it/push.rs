@@ -248,7 +248,7 @@ fn the_variables_of_the_config_are_for_its_own_registries() {
     let outcome = run(&["--to", &to]);
     assert_eq!(outcome.code, 2, "{outcome:#?}");
     assert!(
-        outcome.stderr.contains("`ACME_PASSWORD`: it is for the repositories of the config only"),
+        outcome.stderr.contains("`ACME_USERNAME`: it is for the repositories of the config only"),
         "{}",
         outcome.stderr
     );

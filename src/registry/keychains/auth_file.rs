@@ -79,7 +79,7 @@ impl AuthFile {
 
 #[async_trait]
 impl Keychain for AuthFile {
-    fn name(&self) -> String {
+    fn name(&self, _: &Repository) -> String {
         match &self.place {
             Place::File(path) => format!("`{}`", path.display()),
             Place::Variable { name, .. } => format!("`{name}`"),

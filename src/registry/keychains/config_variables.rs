@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use async_trait::async_trait;
 
 use super::super::keychain::{Keychain, Lookup};
-use super::pair::pair;
+use super::pair::Pair;
 use super::same_host;
 use crate::oci::Repository;
 use crate::sys::Environment;
@@ -32,16 +32,13 @@ impl ConfigVariables {
         let hosts = hosts.into_iter().map(|host| same_host(&host)).collect();
         Self { environment: environment.clone(), prefix: prefix.to_owned(), hosts }
     }
-
-    fn password_name(&self) -> String {
-        format!("{}_PASSWORD", self.prefix)
-    }
 }
 
 #[async_trait]
 impl Keychain for ConfigVariables {
-    fn name(&self) -> String {
-        format!("`{}`", self.password_name())
+    fn name(&self, _: &Repository) -> String {
+        let pair = Pair::of_prefix(&self.environment, &self.prefix);
+        pair.map_or_else(|| format!("`{}_PASSWORD`", self.prefix), |pair| pair.name)
     }
 
     async fn find(&self, repository: &Repository) -> Lookup {
@@ -55,10 +52,8 @@ impl Keychain for ConfigVariables {
         {
             return Lookup::Nothing(format!("`{owner_name}` says that it is for another registry"));
         }
-        match pair(&self.environment, &self.prefix) {
-            Some((_, lookup)) => lookup,
-            None => Lookup::Nothing(format!("`{}` is not set", self.password_name())),
-        }
+        let pair = Pair::of_prefix(&self.environment, &self.prefix);
+        pair.map_or_else(|| Lookup::Nothing("it is not set".into()), |pair| pair.lookup)
     }
 }
 
@@ -92,7 +87,7 @@ mod tests {
             ("GHCR", "ghcr.io.evil.io/a", foreign),
             ("HARBOR", "harbor.corp/a", found),
             ("HARBOR", "ghcr.io/a", nothing("`HARBOR_HOST` says that it is for another registry")),
-            ("ACME", "ghcr.io/a", nothing("`ACME_PASSWORD` is not set")),
+            ("ACME", "ghcr.io/a", nothing("it is not set")),
         ] {
             let keychain = ConfigVariables::new(&environment, prefix, hosts());
             let lookup = keychain.find(&repository.parse().unwrap()).await;

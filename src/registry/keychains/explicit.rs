@@ -4,7 +4,7 @@ use async_trait::async_trait;
 
 use super::super::keychain::{Credential, Keychain, Lookup};
 use super::super::secret::Secret;
-use super::pair::pair;
+use super::pair::Pair;
 use super::same_host;
 use crate::oci::Repository;
 use crate::sys::Environment;
@@ -31,19 +31,20 @@ impl Explicit {
     pub fn from_environment(environment: &Environment, host: &str) -> Vec<Self> {
         ["DOCKLESS_REGISTRY", "HOLODECK_REGISTRY"]
             .into_iter()
-            .filter_map(|prefix| Self::pair(environment, host, prefix))
+            .filter_map(|prefix| Pair::of_prefix(environment, prefix))
+            .map(|Pair { name, lookup }| Self { host: same_host(host), source: name, lookup })
             .collect()
     }
 
-    fn pair(environment: &Environment, host: &str, prefix: &str) -> Option<Self> {
-        let (name, lookup) = pair(environment, prefix)?;
-        Some(Self { host: same_host(host), source: format!("`{name}`"), lookup })
+    /// Whether a person meant something by it; what is empty means nothing.
+    pub fn is_meant(&self) -> bool {
+        !matches!(self.lookup, Lookup::Nothing(_))
     }
 }
 
 #[async_trait]
 impl Keychain for Explicit {
-    fn name(&self) -> String {
+    fn name(&self, _: &Repository) -> String {
         self.source.clone()
     }
 
@@ -92,11 +93,10 @@ mod tests {
         let repository: Repository = "r.io/a".parse().unwrap();
         let mut found = Vec::new();
         for keychain in Explicit::from_environment(&environment, "r.io") {
-            found.push((keychain.name(), keychain.find(&repository).await));
+            found.push((keychain.name(&repository), keychain.find(&repository).await));
         }
-        let missing = Lookup::Broken(
-            "`DOCKLESS_REGISTRY_PASSWORD` is set, `DOCKLESS_REGISTRY_USERNAME` is not".into(),
-        );
+        let missing =
+            Lookup::Broken("its other half `DOCKLESS_REGISTRY_USERNAME` is not set".into());
         assert_eq!(
             found,
             [

@@ -81,17 +81,18 @@ mod tests {
             ("DOCKLESS_REGISTRY_USERNAME", "u"),
         ]);
         let commands: Arc<dyn Commands> = Arc::new(FakeCommands::default());
+        let repository = "r.io/a".parse().unwrap();
         let explicit = Explicit::from_environment(&environment, "r.io");
         let of_config = ConfigVariables::new(&environment, "ACME", []);
         let names: Vec<_> = standard(explicit, Some(of_config), &environment, &commands)
             .iter()
-            .map(|keychain| keychain.name())
+            .map(|keychain| keychain.name(&repository))
             .collect();
         assert_eq!(
             names,
             [
                 "`DOCKLESS_REGISTRY_USERNAME`",
-                "`DOCKLESS_REGISTRY_<HOST>_…`",
+                "`DOCKLESS_REGISTRY_R_IO_PASSWORD`",
                 "`ACME_PASSWORD`",
                 "`DOCKER_AUTH_CONFIG`",
                 "`/home/bob/.docker/config.json`",
