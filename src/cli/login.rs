@@ -19,6 +19,8 @@ enum LoginError {
     PasswordInArguments,
     #[error("there is no password: it is read from standard input")]
     NoPassword,
+    #[error("there is no user name")]
+    NoUsername,
 }
 
 impl Classified for LoginError {
@@ -42,9 +44,9 @@ pub(super) struct Login {
     /// The registry: `HOST` or `HOST:PORT`; `docker.io` is Docker Hub
     #[arg(value_name = "HOST", value_parser = parse_registry)]
     registry: String,
-    /// The user name
+    /// The user name; without it, a person at a terminal is asked
     #[arg(short, long, value_name = "NAME")]
-    username: String,
+    username: Option<String>,
     /// Read the password or access token from standard input; without it, a person at a terminal is
     /// asked. It is never read from the command line
     #[arg(long)]
@@ -61,10 +63,18 @@ impl Login {
         if self.password.is_some() {
             return Err(LoginError::PasswordInArguments.into());
         }
-        let password = if self.password_stdin { read_password(EXAMPLE)? } else { ask(&self)? };
+        let username = match self.username {
+            Some(username) => username,
+            None => ask_username(&self.registry)?,
+        };
+        let password = if self.password_stdin {
+            read_password(EXAMPLE)?
+        } else {
+            ask_password(&self.registry, &username)?
+        };
         let request = LoginRequest {
             registry: self.registry,
-            credentials: Credentials { username: self.username, password },
+            credentials: Credentials { username, password },
             network: self.network.request(),
         };
         let change = pipeline::login(&request, &edge.context)?;
@@ -72,13 +82,24 @@ impl Login {
     }
 }
 
+/// Asks for the user name where a person can answer.
+fn ask_username(registry: &str) -> Result<String> {
+    if !std::io::stdin().is_terminal() {
+        return Err(LoginError::NoUsername.into());
+    }
+    match terminal::ask(&format!("User name at {registry}: "), MAX_PASSWORD_BYTES) {
+        Ok(answer) if !answer.trim().is_empty() => Ok(answer.trim().to_owned()),
+        Ok(_) | Err(_) => Err(LoginError::NoUsername.into()),
+    }
+}
+
 /// Asks for the password where a person can answer.
-fn ask(login: &Login) -> Result<Secret> {
+fn ask_password(registry: &str, username: &str) -> Result<Secret> {
     if !std::io::stdin().is_terminal() {
         return Err(LoginError::NoPassword.into());
     }
-    let user = login.username.escape_debug();
-    let question = format!("Password or token of `{user}` at {}: ", login.registry);
+    let user = username.escape_debug();
+    let question = format!("Password or token of `{user}` at {registry}: ");
     match terminal::ask_secret(&question, MAX_PASSWORD_BYTES) {
         Ok(answer) if !answer.trim_end().is_empty() => {
             Ok(Secret::new(answer.trim_end_matches(['\r', '\n'])))

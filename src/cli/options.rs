@@ -85,8 +85,8 @@ pub(super) struct ProjectOptions {
     )]
     pub(super) annotation: Vec<(String, String)>,
     /// A tag, a strategy (`git_sha`, `git_tag`, `latest`, `semver`, `sha`), a template such as
-    /// `{{ git.sha7 }}`, or a full reference; repeat it or separate by commas. Replaces the config's
-    /// tags, and is added to a tag that stands in `--to`
+    /// `{{ git.sha7 }}`, or a full reference with its host; repeat it or separate by commas. Replaces
+    /// the config's tags, and is added to a tag that stands in `--to`
     #[arg(short, long, value_name = "TAG", value_delimiter = ',', env = "DOCKLESS_TAG")]
     pub(super) tag: Vec<String>,
     /// Print what would be done, and write nothing outside the cache

@@ -171,6 +171,14 @@ fn check_tag(tag: &Template, problems: &mut Problems) -> bool {
 /// The prefix of two variables with credentials; an `_` at its end is dropped.
 pub(super) fn env_prefix(node: &Node, problems: &mut Problems) -> Option<String> {
     let prefix = node.as_text()?.trim_end_matches('_');
+    if prefix.starts_with("DOCKLESS_REGISTRY") {
+        problems.report_with_hint(
+            &node.position,
+            "variables that begin with `DOCKLESS_REGISTRY` have a registry of their own",
+            "leave the key out: they are used where they are set",
+        );
+        return None;
+    }
     if is_variable_name(prefix) {
         return Some(prefix.to_owned());
     }
@@ -290,13 +298,17 @@ mod tests {
     #[test]
     fn a_prefix_of_variables() {
         assert_eq!(read("GHCR_", env_prefix), (Some("GHCR".into()), vec![]));
-        let (prefix, problems) = read("my-registry", env_prefix);
-        assert_eq!(prefix, None);
-        assert_eq!(
-            problems,
-            [
-                "`my-registry` is no prefix of a variable's name; with `GHCR` the variables are `GHCR_USERNAME` and `GHCR_PASSWORD`"
-            ]
-        );
+        for (text, problem) in [
+            (
+                "my-registry",
+                "`my-registry` is no prefix of a variable's name; with `GHCR` the variables are `GHCR_USERNAME` and `GHCR_PASSWORD`",
+            ),
+            (
+                "DOCKLESS_REGISTRY_GHCR_IO",
+                "variables that begin with `DOCKLESS_REGISTRY` have a registry of their own; leave the key out: they are used where they are set",
+            ),
+        ] {
+            assert_eq!(read(text, env_prefix), (None, vec![problem.to_owned()]), "{text}");
+        }
     }
 }

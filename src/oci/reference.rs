@@ -68,6 +68,12 @@ impl Reference {
         }
     }
 
+    /// Whether a text begins with a host and a `/`: what follows is in that registry, and not on Docker
+    /// Hub because nothing else was said.
+    pub fn has_host(text: &str) -> bool {
+        text.split_once('/').is_some_and(|(host, _)| is_host(host))
+    }
+
     /// Whether this is a valid tag: 1 to 128 of `[A-Za-z0-9_.-]`, not starting with `.` or `-`.
     pub fn is_tag(text: &str) -> bool {
         let is_word = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_';
@@ -314,6 +320,23 @@ mod tests {
         ] {
             let message = text.parse::<Reference>().unwrap_err().to_string();
             assert!(message.contains(reason), "{text}: {message}");
+        }
+    }
+
+    #[test]
+    fn a_host_has_a_dot_or_a_port_or_is_this_machine() {
+        for (text, has_host) in [
+            ("r.io/a", true),
+            ("registry:5000/a:v1", true),
+            ("localhost/a", true),
+            ("[::1]/a", true),
+            ("feature/foo", false),
+            ("feature/v1.2", false),
+            ("v1:2", false),
+            ("localhost:5000", false),
+            ("python", false),
+        ] {
+            assert_eq!(Reference::has_host(text), has_host, "{text}");
         }
     }
 

@@ -22,7 +22,7 @@ use crate::publish::{ExistingTag, Output, PublishContext, Published, Whereabouts
 /// Every problem of the user's (kind usage) is found before anything is written outside the cache.
 pub fn build(request: &BuildRequest, context: &Context) -> Result<Produced> {
     let project = project::load(&request.project, &context.events)?;
-    let arguments = tags::parse(&request.project)?;
+    let arguments = tags::parse(&request.project, request.has_push)?;
     let mut destinations = Destinations::default();
     for output in &request.outputs {
         destinations.add_output(output)?;
@@ -81,12 +81,11 @@ impl Run<'_> {
         let config = &self.project.config;
         self.destinations.check(&config.platforms)?;
         self.records.check()?;
-        let prefix = config.publish.credentials_env_prefix.as_deref();
         let purpose = client::Purpose {
             network: &self.request.network,
             hosts: &self.destinations.hosts(),
             credentials: self.credentials,
-            environment_prefix: prefix,
+            publish: Some(&config.publish),
         };
         let client = client::client(context, &purpose)?;
         let store = context.store()?;

@@ -36,11 +36,19 @@ pub struct CheckReport {
 struct Check {
     reference: Reference,
     right: Right,
-    transport: &'static str,
-    /// `host:port` of the proxy on the way.
-    proxy: Option<String>,
+    way: Way,
     sources: Sources,
     result: Result<()>,
+}
+
+/// How a registry is spoken to, as far as it has answered.
+#[derive(Debug, Default)]
+struct Way {
+    /// For people.
+    text: &'static str,
+    has_tls: Option<bool>,
+    /// `host:port` of the proxy on the way.
+    proxy: Option<String>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -71,7 +79,7 @@ impl Classified for ChecksFailed {
 pub fn check(request: &CheckRequest, context: &Context) -> Result<CheckReport> {
     let CheckRequest { project: request, to, credentials } = request;
     let project = project::load(request, &context.events)?;
-    let arguments = tags::parse(request)?;
+    let arguments = tags::parse(request, true)?;
     let mut destinations = Destinations::default();
     match push::add_repositories(&mut destinations, &project.config, to, &arguments, context) {
         Err(error) if !matches!(error.downcast_ref(), Some(DestinationsError::Nowhere)) => {
@@ -94,7 +102,7 @@ pub fn check(request: &CheckRequest, context: &Context) -> Result<CheckReport> {
         network: &request.network,
         hosts: &destinations.hosts(),
         credentials: credentials.as_ref(),
-        environment_prefix: project.config.publish.credentials_env_prefix.as_deref(),
+        publish: Some(&project.config.publish),
     };
     let client = client::client(context, &purpose)?;
     if let Base::Registry(reference) = &project.config.base {
@@ -102,29 +110,44 @@ pub fn check(request: &CheckRequest, context: &Context) -> Result<CheckReport> {
         let repository = client.source_of(&reference.repository)?;
         questions.insert((Reference { repository, ..reference.clone() }, Right::Pull));
     }
-    runtime::run(context, request.network.timeout, async {
-        let ask = |(reference, right)| Check::run(reference, right, &client, &request.network);
-        Ok(CheckReport { checks: join_all(questions.into_iter().map(ask)).await })
+    // The time is measured for each question: a registry that stalls does not hide the others.
+    runtime::run(context, None, async {
+        let ask = async |(reference, right)| {
+            let question = ask(&reference, right, &client);
+            let (result, sources) = tokio::select! {
+                biased;
+                late = runtime::out_of_time(context, request.network.timeout) => {
+                    (Err(late.into()), client.known_sources(&reference.repository))
+                }
+                answer = question => answer,
+            };
+            Check { reference, right, way: Way::default(), sources, result }
+        };
+        let mut checks = join_all(questions.into_iter().map(ask)).await;
+        for check in &mut checks {
+            check.way = Way::to(check.reference.repository.registry(), &client, &request.network);
+        }
+        Ok(CheckReport { checks })
     })
 }
 
-impl Check {
-    async fn run(
-        reference: Reference,
-        right: Right,
-        client: &Client,
-        network: &NetworkRequest,
-    ) -> Self {
-        let repository = &reference.repository;
-        let result = match right {
-            Right::Pull => client.fetch_manifest(&reference).await.map(drop),
-            Right::Push => {
-                let tag = reference.tag.as_deref().unwrap_or("latest");
-                Box::pin(client.prove_push(repository, tag)).await
-            }
-        };
-        let registry = repository.registry();
-        let transport = match client.scheme(registry) {
+/// Asks for one right, then whose credentials are used.
+async fn ask(reference: &Reference, right: Right, client: &Client) -> (Result<()>, Sources) {
+    let repository = &reference.repository;
+    let result = match right {
+        Right::Pull => client.fetch_manifest(reference).await.map(drop),
+        Right::Push => {
+            let tag = reference.tag.as_deref().unwrap_or("latest");
+            Box::pin(client.prove_push(repository, tag)).await
+        }
+    };
+    (result, client.sources(repository).await)
+}
+
+impl Way {
+    fn to(registry: &str, client: &Client, network: &NetworkRequest) -> Self {
+        let scheme = client.scheme(registry);
+        let text = match scheme {
             Some("http") if network.insecure.contains(registry) => {
                 "http, allowed by `--insecure-registry`"
             }
@@ -132,10 +155,12 @@ impl Check {
             Some(scheme) => scheme,
             None => "not reached",
         };
-        let (proxy, sources) = (client.proxy(registry), client.sources(repository).await);
-        Self { reference, right, transport, proxy, sources, result }
+        let has_tls = scheme.map(|scheme| scheme == "https");
+        Self { text, has_tls, proxy: client.proxy(registry) }
     }
+}
 
+impl Check {
     fn name(&self) -> String {
         let path = self.reference.repository.path();
         match self.right {
@@ -148,26 +173,30 @@ impl Check {
     }
 
     /// Why the sources before the one that won had nothing, unless the error says so already.
-    fn tried(&self) -> &[String] {
-        let error = self.result.as_ref().err().and_then(Error::downcast_ref::<registry::Error>);
-        match error.map(registry::Error::root) {
+    fn tried(&self, error: &Error) -> &[String] {
+        match error.downcast_ref().map(registry::Error::root) {
             Some(registry::Error::Unauthorized { identity: None, .. }) => &[],
             _ => &self.sources.tried,
         }
     }
 
-    fn write(&self, text: &mut String) {
+    /// Writes the block of this check; what helps stands there once for all checks of a registry.
+    fn write(&self, text: &mut String, told: &mut BTreeSet<String>) {
         let answer = if self.result.is_ok() { "allowed" } else { "FAILED" };
         let _ = writeln!(text, "  {}: {answer}", self.name());
-        let identity = self.sources.found.as_deref().unwrap_or("nobody, without credentials");
-        let _ = writeln!(text, "    as {identity}");
-        for line in self.tried() {
-            let _ = writeln!(text, "    nothing from {line}");
-        }
-        if let Err(error) = &self.result {
-            let _ = writeln!(text, "    error: {error}");
-            for hint in error.hints() {
-                let _ = writeln!(text, "    hint: {hint}");
+        let identity = self.sources.found.as_ref().map(ToString::to_string);
+        let _ = writeln!(
+            text,
+            "    as {}",
+            identity.unwrap_or_else(|| "nobody, without credentials".into())
+        );
+        let Err(error) = &self.result else { return };
+        let _ = writeln!(text, "    error: {error}");
+        let tried = self.tried(error).iter().map(|line| format!("nothing from {line}"));
+        let hints = error.hints().into_iter().map(|hint| format!("hint: {hint}"));
+        for line in tried.chain(hints) {
+            if told.insert(line.clone()) {
+                let _ = writeln!(text, "    {line}");
             }
         }
     }
@@ -178,20 +207,25 @@ impl Check {
                 "kind": error.kind().name(),
                 "message": error.lines(),
                 "hints": error.hints(),
+                "is_retryable": error.is_retryable(),
             })
         });
         let right = match self.right {
             Right::Pull => "pull",
             Right::Push => "push",
         };
+        let found = self.sources.found.as_ref();
         json!({
             "registry": self.reference.repository.registry(),
             "repository": self.reference.repository.to_string(),
             "right": right,
             "is_allowed": self.result.is_ok(),
-            "transport": self.transport,
-            "proxy": self.proxy,
-            "identity": self.sources.found,
+            "transport": self.way.text,
+            "tls": self.way.has_tls,
+            "proxy": self.way.proxy,
+            "identity": found.map(ToString::to_string),
+            "user": found.and_then(|found| found.user.as_deref()),
+            "source": found.map(|found| found.source.replace('`', "")),
             "tried": self.sources.tried,
             "error": error,
         })
@@ -202,15 +236,17 @@ impl CheckReport {
     /// The report for people: one block per registry.
     pub fn text(&self) -> String {
         let mut text = String::new();
-        let mut registry = None;
+        let (mut registry, mut told) = (None, BTreeSet::new());
         for check in &self.checks {
             let this = check.reference.repository.registry();
             if registry != Some(this) {
-                let way = check.proxy.as_ref().map(|proxy| format!(", through the proxy {proxy}"));
-                let _ = writeln!(text, "{this}: {}{}", check.transport, way.unwrap_or_default());
+                let Way { text: way, proxy, .. } = &check.way;
+                let proxy = proxy.as_ref().map(|proxy| format!(", through the proxy {proxy}"));
+                let _ = writeln!(text, "{this}: {way}{}", proxy.unwrap_or_default());
                 registry = Some(this);
+                told.clear();
             }
-            check.write(&mut text);
+            check.write(&mut text, &mut told);
         }
         if self.checks.is_empty() {
             text.push_str("there is no registry to check\n");
@@ -220,22 +256,29 @@ impl CheckReport {
 
     /// The report as one JSON document.
     pub fn document(&self) -> Value {
-        json!({"checks": self.checks.iter().map(Check::document).collect::<Vec<_>>()})
+        json!({
+            "checks": self.checks.iter().map(Check::document).collect::<Vec<_>>(),
+            "exit_code": self.kind().map_or(0, ErrorKind::exit_code),
+        })
+    }
+
+    /// Whose turn it is, when not everything is as it should be: what the user can cure decides
+    /// before what may be an accident.
+    fn kind(&self) -> Option<ErrorKind> {
+        let mut kinds =
+            self.checks.iter().filter_map(|check| Some(check.result.as_ref().err()?.kind()));
+        let first = kinds.next()?;
+        let is_usage = first == ErrorKind::Usage || kinds.any(|kind| kind == ErrorKind::Usage);
+        Some(if is_usage { ErrorKind::Usage } else { ErrorKind::Failed })
     }
 
     /// Whether everything is as it should be.
     ///
     /// # Errors
-    /// It is not. What the user can cure decides the kind before what may be an accident.
+    /// It is not.
     pub fn into_result(self) -> Result<()> {
-        let all = self.checks.len();
-        let errors: Vec<_> =
-            self.checks.into_iter().filter_map(|check| check.result.err()).collect();
-        let is_usage = errors.iter().any(|error| error.kind() == ErrorKind::Usage);
-        let kind = if is_usage { ErrorKind::Usage } else { ErrorKind::Failed };
-        match errors.len() {
-            0 => Ok(()),
-            failed => Err(ChecksFailed { failed, all, kind }.into()),
-        }
+        let Some(kind) = self.kind() else { return Ok(()) };
+        let failed = self.checks.iter().filter(|check| check.result.is_err()).count();
+        Err(ChecksFailed { failed, all: self.checks.len(), kind }.into())
     }
 }

@@ -5,8 +5,10 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::{Context, Credentials, NetworkRequest};
+use crate::config::PublishSettings;
 use crate::error::{Classified, ErrorKind, Result};
-use crate::registry::keychains::{self, Explicit};
+use crate::oci::Reference;
+use crate::registry::keychains::{self, ConfigVariables, Explicit};
 use crate::registry::{Client, ClientOptions, Keychain, Proxies, Settings};
 use crate::sys::Environment;
 
@@ -43,18 +45,17 @@ pub(super) struct Purpose<'a> {
     pub(super) hosts: &'a BTreeSet<String>,
     /// Those of the command line, for the one host that is pushed to.
     pub(super) credentials: Option<&'a Credentials>,
-    /// How the variables with credentials begin, where the config says so.
-    pub(super) environment_prefix: Option<&'a str>,
+    /// What the project's config says of repositories and their variables; a layout has none.
+    pub(super) publish: Option<&'a PublishSettings>,
 }
 
-/// A client that sends the given credentials to the one host that is pushed to, and to nobody else.
+/// A client that sends the given credentials to the one host that is pushed to, those of the config
+/// to the config's own registries, and neither to anybody else.
 pub(super) fn client(context: &Context, purpose: &Purpose<'_>) -> Result<Client> {
-    let Purpose { network, hosts, credentials, environment_prefix } = *purpose;
+    let Purpose { network, hosts, credentials, publish } = *purpose;
     let environment = &context.environment;
     let several =
         |source_name| SeveralHosts { source_name, hosts: hosts.iter().cloned().collect() };
-    let from_environment =
-        |host: &str| Explicit::from_environment(environment, host, environment_prefix);
     let mut explicit = Vec::new();
     if let Some(host) = hosts.first() {
         let is_only_one = hosts.len() == 1;
@@ -65,13 +66,28 @@ pub(super) fn client(context: &Context, purpose: &Purpose<'_>) -> Result<Client>
             }
             None => {}
         }
-        explicit.extend(from_environment(host));
-        if !is_only_one && !explicit.is_empty() {
+        explicit.extend(Explicit::from_environment(environment, host));
+        if !is_only_one && explicit.iter().any(Explicit::is_meant) {
             return Err(several("the environment").into());
         }
     }
-    let keychains = keychains::standard(explicit, environment, &context.commands);
+    let of_config = publish.and_then(|publish| variables_of_config(publish, environment));
+    let keychains = keychains::standard(explicit, of_config, environment, &context.commands);
     Ok(with_keychains(context, network, keychains))
+}
+
+/// The variables of `credentials_env_prefix`, bound to the registries of the config that names them.
+fn variables_of_config(
+    publish: &PublishSettings,
+    environment: &Environment,
+) -> Option<ConfigVariables> {
+    let prefix = publish.credentials_env_prefix.as_deref()?;
+    // A repository whose variables are not set is not pushed to: it has no host.
+    let repositories = publish.repositories.iter().filter_map(|template| {
+        template.expand(environment).ok()?.parse::<Reference>().ok().map(|found| found.repository)
+    });
+    let hosts = repositories.map(|repository| repository.registry().to_owned());
+    Some(ConfigVariables::new(environment, prefix, hosts))
 }
 
 /// A client that knows these credentials for this registry, and no others.
@@ -86,9 +102,10 @@ pub(super) fn client_for_login(
     with_keychains(context, network, vec![Arc::new(explicit)])
 }
 
-/// A client that is only asked where it has its credentials from.
-pub(super) fn client_for_sources(context: &Context) -> Client {
-    let keychains = keychains::standard([], &context.environment, &context.commands);
+/// A client that is only asked where a push to this registry would have its credentials from.
+pub(super) fn client_for_sources(context: &Context, registry: &str) -> Client {
+    let explicit = Explicit::from_environment(&context.environment, registry);
+    let keychains = keychains::standard(explicit, None, &context.environment, &context.commands);
     with_keychains(context, &NetworkRequest::default(), keychains)
 }
 

@@ -33,7 +33,7 @@ impl Classified for AlreadyBuilt {
 /// # Errors
 /// Every problem of the user's (kind usage) is found before anything is written outside the cache.
 pub fn push(request: &PushRequest, context: &Context) -> Result<Produced> {
-    let arguments = tags::parse(&request.project)?;
+    let arguments = tags::parse(&request.project, true)?;
     if let Some(Ok(Base::Layout { path, selector })) = layout(request) {
         return push_layout(request, &arguments, &path, selector.as_deref(), context);
     }
@@ -120,7 +120,7 @@ fn push_layout(
         network: &request.project.network,
         hosts: &destinations.hosts(),
         credentials: request.credentials.as_ref(),
-        environment_prefix: None,
+        publish: None,
     };
     let client = client::client(context, &purpose)?;
     runtime::run(context, request.project.network.timeout, async {

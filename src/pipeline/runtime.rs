@@ -26,7 +26,7 @@ impl Classified for Interrupted {
 /// The time that `--timeout` grants is over.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("not done after {}{}", readable(*limit), while_running(running))]
-struct TimedOut {
+pub(super) struct TimedOut {
     limit: Duration,
     /// What was being done.
     running: Vec<(Action, String)>,
@@ -106,7 +106,8 @@ pub(super) fn run<T>(
     result
 }
 
-async fn out_of_time(context: &Context, limit: Option<Duration>) -> TimedOut {
+/// Waits until the time that `--timeout` grants is over: for ever where it grants none.
+pub(super) async fn out_of_time(context: &Context, limit: Option<Duration>) -> TimedOut {
     let Some(limit) = limit else { return std::future::pending().await };
     context.clock.sleep(limit).await;
     TimedOut { limit, running: context.events.running() }

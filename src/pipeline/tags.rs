@@ -21,6 +21,8 @@ pub(super) struct TagArguments {
 enum InvalidTag {
     #[error("`-t {}`: {message}", text.escape_debug())]
     Tag { text: String, message: String, hint: Option<String> },
+    #[error("`-t {shown}`: `{shown}` is no tag: a tag has no `/` and no `:`", shown = text.escape_debug())]
+    NoHost { text: String },
     #[error("`-t {}` is no reference", text.escape_debug())]
     Reference { text: String, source: InvalidReference },
     #[error("`-t {reference}` names a digest: a digest is what comes out, it cannot be chosen")]
@@ -35,6 +37,17 @@ impl Classified for InvalidTag {
     fn hints(&self) -> Vec<String> {
         match self {
             Self::Tag { hint, .. } => hint.iter().cloned().collect(),
+            Self::NoHost { text } => {
+                let is_branch = text.contains('/').then(|| {
+                    "for the name of a branch write `-t '{{ git.branch }}'`: each `/` is a `-` there"
+                        .to_owned()
+                });
+                let with_host = text
+                    .parse::<Reference>()
+                    .ok()
+                    .map(|reference| format!("for a repository of Docker Hub write `{reference}`"));
+                is_branch.into_iter().chain(with_host).collect()
+            }
             Self::Reference { .. } => Vec::new(),
             Self::Digest { .. } => vec!["leave out the part after `@`".into()],
         }
@@ -51,8 +64,9 @@ pub(super) struct Tags {
 }
 
 /// Takes `-t` apart: what has no `/` and no `:` is what `tags:` of the config has, and so is every
-/// template; everything else is a full reference.
-pub(super) fn parse(request: &ProjectRequest) -> Result<TagArguments> {
+/// template; everything else is a full reference. One that is pushed to names its host: the name of a
+/// branch reads like a repository of Docker Hub. One that is not may be short, as engines show it.
+pub(super) fn parse(request: &ProjectRequest, is_pushed_to: bool) -> Result<TagArguments> {
     let mut arguments = TagArguments::default();
     for text in &request.tags {
         let is_template = text.trim_start().starts_with("{{") || text.contains("{%");
@@ -61,6 +75,10 @@ pub(super) fn parse(request: &ProjectRequest) -> Result<TagArguments> {
                 InvalidTag::Tag { text: text.clone(), message, hint }
             })?);
             continue;
+        }
+        let is_short_name = !is_pushed_to && text.contains(':');
+        if !Reference::has_host(text) && !is_short_name {
+            return Err(InvalidTag::NoHost { text: text.clone() }.into());
         }
         let reference: Reference =
             text.parse().map_err(|source| InvalidTag::Reference { text: text.clone(), source })?;
@@ -99,17 +117,42 @@ mod tests {
 
     fn parse_tags(tags: &[&str]) -> Result<TagArguments> {
         let tags = tags.iter().map(|tag| (*tag).to_owned()).collect();
-        parse(&ProjectRequest { tags, ..ProjectRequest::default() })
+        parse(&ProjectRequest { tags, ..ProjectRequest::default() }, true)
     }
 
     #[test]
-    fn a_slash_or_a_colon_makes_a_reference() {
-        let arguments = parse_tags(&["v1", "ghcr.io/a/b:v2", "agent:v3", "{{ 'a:b' }}"]).unwrap();
+    fn a_host_and_a_slash_make_a_reference() {
+        let arguments =
+            parse_tags(&["v1", "ghcr.io/a/b:v2", "localhost/agent", "{{ 'a:b' }}"]).unwrap();
         let tags: Vec<_> = arguments.tags.iter().map(|spec| spec.tag.text.as_str()).collect();
         assert_eq!(tags, ["v1", "{{ 'a:b' }}"]);
         let expected: [Reference; 2] =
-            ["ghcr.io/a/b:v2".parse().unwrap(), "docker.io/library/agent:v3".parse().unwrap()];
+            ["ghcr.io/a/b:v2".parse().unwrap(), "localhost/agent".parse().unwrap()];
         assert_eq!(arguments.references, expected);
+    }
+
+    #[test]
+    fn docker_hub_is_pushed_to_only_when_it_is_named() {
+        let hub = |name: &str| format!("for a repository of Docker Hub write `docker.io/{name}`");
+        let branch =
+            "for the name of a branch write `-t '{{ git.branch }}'`: each `/` is a `-` there";
+        for (text, hints) in [
+            ("feature/foo", vec![branch.to_owned(), hub("feature/foo")]),
+            ("feature/Foo", vec![branch.to_owned()]),
+            ("v1:2", vec![hub("library/v1:2")]),
+        ] {
+            let error = parse_tags(&[text]).unwrap_err();
+            let line = format!("`-t {text}`: `{text}` is no tag: a tag has no `/` and no `:`");
+            assert_eq!((error.kind(), error.lines()), (ErrorKind::Usage, vec![line]));
+            assert_eq!(error.hints(), hints, "{text}");
+        }
+        let build = |text: &str| {
+            let request = ProjectRequest { tags: vec![text.into()], ..ProjectRequest::default() };
+            parse(&request, false).map(|arguments| arguments.references)
+        };
+        let short: Reference = "docker.io/library/agent:v3".parse().unwrap();
+        assert_eq!(build("agent:v3").unwrap(), [short]);
+        assert_eq!(build("feature/foo").unwrap_err().kind(), ErrorKind::Usage);
     }
 
     #[test]

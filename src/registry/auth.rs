@@ -315,7 +315,7 @@ mod tests {
 
     #[async_trait]
     impl Keychain for Lender {
-        fn name(&self) -> String {
+        fn name(&self, _: &Repository) -> String {
             "the lender".into()
         }
 

@@ -125,18 +125,19 @@ pub(super) fn cures(trouble: Trouble, login: &Login) -> Vec<String> {
             "only Docker may push to its official images: push to `docker.io/NAME/{name}`"
         ));
     }
-    if trouble == Refused && username.as_deref().is_some_and(may_have_lost_its_end) {
-        cures.push(
-            "shells and GitLab's variables replace what follows a `$`, as in a robot's name: quote it with `'`, write `$$` in `.gitlab-ci.yml`, or turn off \"Expand variable reference\" for the variable"
-                .into(),
-        );
-    }
     let rows = CURES.iter().filter(|cure| {
         cure.troubles.contains(&trouble) && cure.hosts.iter().any(|host| host.matches(registry))
     });
     cures.extend(rows.map(|cure| cure.text.replace("REGISTRY", registry)));
     if cures.is_empty() || (trouble == NoCredentials && registry == "ghcr.io") {
         cures.push(general(trouble, registry));
+    }
+    // One more thing that it may be, never instead of the others.
+    if trouble == Refused && username.as_deref().is_some_and(may_have_lost_its_end) {
+        cures.push(
+            "shells and GitLab's variables replace what follows a `$`, as in a robot's name: quote it with `'`, write `$$` in `.gitlab-ci.yml`, or turn off \"Expand variable reference\" for the variable"
+                .into(),
+        );
     }
     cures
 }
@@ -146,7 +147,7 @@ fn general(trouble: Trouble, registry: &str) -> String {
         NoCredentials => {
             let prefix = variable_prefix(registry);
             format!(
-                "log in to `{registry}`: `dockless login {registry}`; or set `{prefix}_USERNAME` and `{prefix}_PASSWORD`"
+                "log in to `{registry}`: `dockless login {registry} --username NAME --password-stdin`; or set `{prefix}_USERNAME` and `{prefix}_PASSWORD`"
             )
         }
         Refused => "check the user name and the password or token; a token may have expired".into(),
@@ -195,20 +196,36 @@ mod tests {
             (Refused, "docker.io", "u", "with two-factor authentication"),
             (Denied, "docker.io", "u", "push below a name"),
             (Refused, "quay.io", "u", "a robot's name is `NAME+ROBOT`"),
-            (Refused, "harbor.corp", "robot", "shells and GitLab's variables"),
-            (Refused, "harbor.corp", "robot+ci", "shells and GitLab's variables"),
-            (Refused, "harbor.corp", "robot$ci", "shells and GitLab's variables"),
-            (Refused, "harbor.corp", "robotics", "check the user name"),
+            (Refused, "harbor.corp", "robot$ci", "check the user name"),
             (Denied, "harbor.corp", "robot", "give this identity the right"),
             (
                 NoCredentials,
                 "r.io:5000",
                 "u",
-                "log in to `r.io:5000`: `dockless login r.io:5000`; or set `DOCKLESS_REGISTRY_R_IO_5000_USERNAME` and `DOCKLESS_REGISTRY_R_IO_5000_PASSWORD`",
+                "log in to `r.io:5000`: `dockless login r.io:5000 --username NAME --password-stdin`; or set `DOCKLESS_REGISTRY_R_IO_5000_USERNAME` and `DOCKLESS_REGISTRY_R_IO_5000_PASSWORD`",
             ),
         ] {
             let cure = first(trouble, registry, "team/app", username);
             assert!(cure.starts_with(beginning), "{trouble:?} {registry}: {cure}");
+        }
+    }
+
+    #[test]
+    fn a_robots_name_may_have_lost_its_end_besides() {
+        for (username, is_robot) in
+            [("robot", true), ("robot+ci", true), ("robot$ci", true), ("robotics", false)]
+        {
+            let login = Login {
+                registry: "harbor.corp".into(),
+                path: "team/app".into(),
+                username: Some(username.into()),
+                is_push: true,
+                tried: Vec::new(),
+            };
+            let cures = cures(Refused, &login);
+            assert!(cures[0].starts_with("check the user name"), "{cures:?}");
+            let hint = cures.get(1).map(|cure| cure.starts_with("shells and GitLab's variables"));
+            assert_eq!(hint, is_robot.then_some(true), "{username}");
         }
     }
 

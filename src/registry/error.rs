@@ -446,7 +446,7 @@ mod tests {
         assert_eq!(
             unknown.hints(),
             [
-                "log in to `r.io`: `dockless login r.io`; or set `DOCKLESS_REGISTRY_R_IO_USERNAME` and `DOCKLESS_REGISTRY_R_IO_PASSWORD`",
+                "log in to `r.io`: `dockless login r.io --username NAME --password-stdin`; or set `DOCKLESS_REGISTRY_R_IO_USERNAME` and `DOCKLESS_REGISTRY_R_IO_PASSWORD`",
                 "tried: docker config: no entry for `r.io`"
             ]
         );

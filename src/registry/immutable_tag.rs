@@ -31,6 +31,7 @@ pub(super) fn is_immutable(status: u16, body: &ErrorBody, is_there: bool) -> boo
 
 #[cfg(test)]
 mod tests {
+    use super::super::mask::Mask;
     use super::*;
 
     #[test]
@@ -60,7 +61,7 @@ mod tests {
             (400, json("MANIFEST_INVALID", "manifest invalid"), false, false),
             (500, json("UNKNOWN", amazon), false, false),
         ] {
-            let parsed = ErrorBody::parse(body.as_bytes());
+            let parsed = ErrorBody::parse(body.as_bytes(), &Mask::default());
             let said = [true, false].map(|is_there| is_immutable(status, &parsed, is_there));
             assert_eq!(said, [if_there, if_not], "{status} {body}");
         }

@@ -14,8 +14,9 @@ use crate::sys::Clock;
 /// One source of credentials.
 #[async_trait]
 pub trait Keychain: fmt::Debug + Send + Sync {
-    /// What to call it in messages: "docker config `~/.docker/config.json`".
-    fn name(&self) -> String;
+    /// What to call it in messages about a repository: the file, or the variable that a person looks
+    /// at.
+    fn name(&self, repository: &Repository) -> String;
 
     /// The credentials for a repository. A source that is broken says so as
     /// [`Lookup::Broken`]: the next one is asked, and a person is warned.
@@ -60,15 +61,27 @@ pub enum Credential {
 /// Where credentials were looked for.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Sources {
-    /// Whom they speak for, and the source that had them.
-    pub found: Option<String>,
+    /// The first credentials that a source had.
+    pub found: Option<Found>,
     /// Why the sources before that one, or all of them, had none; one entry each.
     pub tried: Vec<String>,
+}
+
+/// Credentials that a source had, without anything secret: "user `bob` from `GITHUB_TOKEN`".
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Found {
+    /// The user name; a token has none.
+    pub user: Option<String>,
+    /// What they are, for people.
+    pub identity: String,
+    /// The file or variable that had them.
+    pub source: String,
 }
 
 /// Credentials and where they came from, or where they were looked for.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Search {
+    /// The first that were found, and the name of the keychain that had them.
     pub(super) found: Option<(Credential, String)>,
     pub(super) tried: Vec<String>,
     /// When to search again.
@@ -97,25 +110,27 @@ impl Search {
         let mut search = Self::default();
         for keychain in keychains {
             let asked_at = clock.now();
+            let name = keychain.name(repository);
             let (credential, life) = match keychain.find(repository).await {
                 Lookup::Found(credential) => (credential, None),
                 Lookup::Lent(credential, life) => (credential, Some(life)),
                 Lookup::Nothing(reason) => {
-                    search.tried.push(format!("{}: {reason}", keychain.name()));
+                    search.tried.push(format!("{name}: {reason}"));
                     continue;
                 }
                 Lookup::Broken(reason) => {
-                    let text = format!("{}: {reason}", keychain.name());
+                    let text = format!("{name}: {reason}");
                     events.warn("credentials-unreadable", text.clone(), None);
                     search.tried.push(text);
                     continue;
                 }
             };
-            let source = format!("{} from {}", credential.identity(), keychain.name());
-            events.detail(format!("`{}`: using {source}", repository.registry()));
-            search.found = Some((credential, source));
+            search.found = Some((credential, name));
             search.use_until = life.and_then(|life| asked_at.checked_add(life));
             break;
+        }
+        if let Some(found) = search.identity() {
+            events.detail(format!("`{}`: using {found}", repository.registry()));
         }
         for line in &search.tried {
             events.detail(format!("`{}`: no credentials from {line}", repository.registry()));
@@ -133,9 +148,29 @@ impl Search {
         self.found.as_ref().map(|(credential, _)| credential)
     }
 
-    /// Whom the found credentials speak for.
+    /// Whom the found credentials speak for, and where they are from.
     pub(super) fn identity(&self) -> Option<String> {
-        self.found.as_ref().map(|(_, source)| source.clone())
+        self.shown().map(|found| found.to_string())
+    }
+
+    /// What may be told of the search.
+    pub(super) fn sources(self) -> Sources {
+        Sources { found: self.shown(), tried: self.tried }
+    }
+
+    fn shown(&self) -> Option<Found> {
+        let (credential, source) = self.found.as_ref()?;
+        let user = match credential {
+            Credential::Password { username, .. } => Some(username.clone()),
+            Credential::Identity { .. } | Credential::Bearer { .. } => None,
+        };
+        Some(Found { user, identity: credential.identity(), source: source.clone() })
+    }
+}
+
+impl fmt::Display for Found {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "{} from {}", self.identity, self.source)
     }
 }
 
@@ -150,7 +185,7 @@ mod tests {
 
     #[async_trait]
     impl Keychain for Fixed {
-        fn name(&self) -> String {
+        fn name(&self, _: &Repository) -> String {
             self.0.into()
         }
 

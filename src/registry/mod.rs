@@ -76,7 +76,7 @@ use tokio_util::task::TaskTracker;
 
 pub use self::connection_problem::{ProxyProblem, RootCause};
 pub use self::error::{Error, Login};
-pub use self::keychain::{Credential, Keychain, Lookup, Sources};
+pub use self::keychain::{Credential, Found, Keychain, Lookup, Sources};
 pub use self::manifests::TagLookup;
 pub use self::map::RegistryMap;
 pub use self::proxy::Proxies;
@@ -252,11 +252,15 @@ impl Client {
 
     /// Whose credentials are sent to a repository, and where they were looked for.
     pub async fn sources(&self, repository: &Repository) -> Sources {
-        let search = self.transport.auth.search(repository).await;
-        Sources { found: search.identity(), tried: search.tried }
+        self.transport.auth.search(repository).await.sources()
     }
 
-    /// `https` or `http`: how a registry is spoken to; `None` before one that may be either answered.
+    /// As [`Client::sources`], as far as they were looked for by now.
+    pub fn known_sources(&self, repository: &Repository) -> Sources {
+        self.transport.auth.known(repository).sources()
+    }
+
+    /// `https` or `http`: how a registry is spoken to; `None` before it has answered.
     pub fn scheme(&self, registry: &str) -> Option<&'static str> {
         self.transport.scheme(registry)
     }

@@ -100,15 +100,20 @@ impl<'a> Call<'a> {
 }
 
 impl Transport {
-    /// How a registry is spoken to, as far as that is settled.
+    /// How a registry is spoken to; `None` before it has answered.
     pub(super) fn scheme(&self, registry: &str) -> Option<&'static str> {
         let settled = lock(&self.memory.schemes).get(registry).copied();
-        settled.or((!self.may_be_plain(registry)).then_some("https"))
+        let has_answered = |scheme: &&str| {
+            let origin = api_root(registry, scheme).and_then(|root| Origin::of(&root));
+            origin.is_some_and(|origin| lock(&self.memory.answered).contains(&origin))
+        };
+        settled.or_else(|| ["https", "http"].into_iter().find(has_answered))
     }
 
     /// The proxy through which a registry is reached, as `host:port`; `None` when there is none.
     pub(super) fn proxy(&self, registry: &str) -> Option<String> {
-        let root = api_root(registry, self.scheme(registry)?)?;
+        let default = if self.may_be_plain(registry) { "http" } else { "https" };
+        let root = api_root(registry, self.scheme(registry).unwrap_or(default))?;
         Some(self.http.client(&root, Reach::Forbidden).ok()?.proxy?.host)
     }
 

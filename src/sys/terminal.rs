@@ -10,8 +10,25 @@ use std::io::{self, BufRead as _, BufReader, Read as _, Write as _};
 ///
 /// There is no terminal, or this system has none that we know how to silence.
 pub fn ask_secret(question: &str, limit: u64) -> io::Result<String> {
-    let mut terminal = File::options().read(true).write(true).open("/dev/tty")?;
+    let terminal = open()?;
     let _silence = Silence::of(&terminal)?;
+    answer(terminal, question, limit)
+}
+
+/// Asks for a line, at most `limit` bytes, as [`ask_secret`] does, but lets it be seen.
+///
+/// # Errors
+///
+/// There is no terminal.
+pub fn ask(question: &str, limit: u64) -> io::Result<String> {
+    answer(open()?, question, limit)
+}
+
+fn open() -> io::Result<File> {
+    File::options().read(true).write(true).open("/dev/tty")
+}
+
+fn answer(mut terminal: File, question: &str, limit: u64) -> io::Result<String> {
     terminal.write_all(question.as_bytes())?;
     let mut answer = String::new();
     BufReader::new(terminal).take(limit).read_line(&mut answer)?;

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use crate::support::cli::{Outcome, Sandbox};
-use crate::support::fault_proxy::{FaultProxy, refusal};
+use crate::support::fault_proxy::{Fault, FaultProxy, refusal};
 use crate::support::registry::{PASSWORD, Registry, USERNAME};
 
 /// A project on this base.
@@ -12,9 +12,14 @@ fn project(sandbox: &Sandbox, base: &str) -> String {
     file.parent().unwrap().to_str().unwrap().to_owned()
 }
 
+/// How the variables of a host begin.
+fn variables(host: &str) -> String {
+    format!("DOCKLESS_REGISTRY_{}", host.replace(['.', ':'], "_"))
+}
+
 /// The command with the password for one host in the environment.
 fn logged_in(sandbox: &Sandbox, host: &str, password: &str, arguments: &[&str]) -> Outcome {
-    let prefix = format!("DOCKLESS_REGISTRY_{}", host.replace(['.', ':'], "_"));
+    let prefix = variables(host);
     let mut command = sandbox.command(arguments);
     command.env(format!("{prefix}_USERNAME"), USERNAME);
     command.env(format!("{prefix}_PASSWORD"), password);
@@ -32,21 +37,14 @@ fn what_is_allowed_is_said_with_whose_credentials() {
     let project = project(&sandbox, &base);
     let to = format!("{closed}/acme/agent:v2");
     let outcome = logged_in(&sandbox, &closed, PASSWORD, &["check", &project, "--to", &to]);
-    let variable = |host: &str| host.replace(['.', ':'], "_");
-    let home = sandbox.home();
-    let home = home.display();
+    let variable = variables(&closed);
     let mut blocks = [
         format!(
-            "{open}: http, allowed on this machine\n  pull team/base:v1: allowed\n    as nobody, without credentials\n    \
-             nothing from `DOCKLESS_REGISTRY_<HOST>_…`: `DOCKLESS_REGISTRY_{}_PASSWORD` is not set\n    \
-             nothing from `{home}/.docker/config.json`: there is no such file\n    \
-             nothing from `{home}/.config/containers/auth.json`: there is no such file\n    \
-             nothing from CI variables: none are for `{open}`\n",
-            variable(&open)
+            "{open}: http, allowed on this machine\n  pull team/base:v1: allowed\n    as nobody, without credentials\n"
         ),
         format!(
             "{closed}: http, allowed on this machine\n  push acme/agent: allowed\n    \
-             as user `bob` from `DOCKLESS_REGISTRY_<HOST>_…`\n"
+             as user `bob` from `{variable}_USERNAME`\n"
         ),
     ];
     blocks.sort();
@@ -112,7 +110,9 @@ fn credentials_that_are_missing_are_the_users_turn() {
     let project = project(&sandbox, &format!("{host}/team/base:v1"));
     let outcome = sandbox.run(["check", &project]);
     assert_eq!(outcome.code, 2, "{outcome:#?}");
-    let hint = format!("    hint: log in to `{host}`: `dockless login {host}`; or set");
+    let hint = format!(
+        "    hint: log in to `{host}`: `dockless login {host} --username NAME --password-stdin`; or set"
+    );
     assert!(outcome.stdout.contains(&hint), "{}", outcome.stdout);
 }
 
@@ -121,4 +121,96 @@ fn a_project_without_registries_has_nothing_to_check() {
     let sandbox = Sandbox::new();
     let project = project(&sandbox, "scratch");
     assert_eq!(sandbox.succeed(["check", &project]), "there is no registry to check");
+}
+
+#[tokio::test]
+async fn a_registry_that_stalls_does_not_hide_the_others() {
+    let (sandbox, registry) = (Sandbox::new(), Registry::start());
+    let proxy = FaultProxy::start(&registry.host()).await;
+    proxy.on("HEAD", "/manifests/", [Fault::Hang]);
+    let (open, stalled) = (registry.host(), proxy.server().host());
+    let project = project(&sandbox, "builtin:static");
+    let to = format!("{open}/a/b,{stalled}/a/b");
+    let mut command =
+        sandbox.command(["check", &project, "--to", &to, "--timeout", "1s", "--json"]);
+    let outcome = tokio::task::spawn_blocking(move || Outcome::of(&mut command)).await.unwrap();
+    assert_eq!(outcome.code, 3, "{outcome:#?}");
+    let document: Value = serde_json::from_str(&outcome.stdout).unwrap();
+    let mut summary: Vec<_> = document["checks"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|check| {
+            let error = &check["error"];
+            let message = error["message"][0].as_str();
+            json!([check["registry"], check["is_allowed"], message, error["is_retryable"]])
+        })
+        .collect();
+    summary.sort_by_key(|row| row[1] == true);
+    assert_eq!(
+        summary,
+        [json!([stalled, false, "not done after 1s", true]), json!([open, true, null, null])]
+    );
+}
+
+#[test]
+fn a_registry_is_reached_when_it_has_answered() {
+    let (sandbox, closed) = (Sandbox::new(), Registry::start_with_password());
+    let host = closed.host();
+    let project = project(&sandbox, "builtin:static");
+    // Nothing listens on port 9: neither a registry nor a proxy to one.
+    let to = format!("{host}/a/b,registry.test/a/b");
+    let mut command = sandbox.command(["check", &project, "--to", &to, "--json"]);
+    command.env("HTTPS_PROXY", "http://127.0.0.1:9");
+    let outcome = Outcome::of(&mut command);
+    let document: Value = serde_json::from_str(&outcome.stdout).unwrap();
+    let mut ways: Vec<_> = document["checks"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|check| json!([check["registry"], check["transport"], check["tls"], check["proxy"]]))
+        .collect();
+    ways.sort_by_key(|way| way[0] == "registry.test");
+    assert_eq!(
+        ways,
+        [
+            json!([host, "http, allowed on this machine", false, null]),
+            json!(["registry.test", "not reached", null, "127.0.0.1:9"]),
+        ],
+        "{}",
+        outcome.stderr
+    );
+    assert_eq!((outcome.code, &document["exit_code"]), (2, &json!(2)));
+}
+
+#[test]
+fn json_parts_the_user_from_where_the_password_is_from() {
+    let (sandbox, registry) = (Sandbox::new(), Registry::start_with_password());
+    let host = registry.host();
+    let project = project(&sandbox, "builtin:static");
+    let to = format!("{host}/a/b");
+    let arguments = ["check", &project, "--to", &to, "--json"];
+    let outcome = logged_in(&sandbox, &host, PASSWORD, &arguments);
+    let mut document: Value = serde_json::from_str(&outcome.stdout).unwrap();
+    document["checks"][0].as_object_mut().unwrap().remove("tried");
+    let variable = variables(&host);
+    assert_eq!(
+        document,
+        json!({
+            "checks": [{
+                "registry": host,
+                "repository": to,
+                "right": "push",
+                "is_allowed": true,
+                "transport": "http, allowed on this machine",
+                "tls": false,
+                "proxy": null,
+                "identity": format!("user `bob` from `{variable}_USERNAME`"),
+                "user": "bob",
+                "source": format!("{variable}_USERNAME"),
+                "error": null,
+            }],
+            "exit_code": 0,
+        })
+    );
 }

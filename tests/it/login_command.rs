@@ -93,6 +93,16 @@ fn what_the_registry_accepts_is_kept_for_every_tool() {
         .unwrap();
     assert!(inspected.status.success(), "{}", String::from_utf8_lossy(&inspected.stderr));
 
+    let command = ["login", &host, "--username", USERNAME, "--password-stdin"];
+    let mut command = sandbox.command(command);
+    command.env("DOCKLESS_REGISTRY_USERNAME", "canary").env("DOCKLESS_REGISTRY_PASSWORD", "canary");
+    let hidden = run_with_input(command, PASSWORD);
+    let first = format!(
+        "another source is asked first for `{host}`: user `canary` from `DOCKLESS_REGISTRY_USERNAME`"
+    );
+    assert!(hidden.code == 0 && hidden.stderr.contains(&first), "{}", hidden.stderr);
+    assert!(!outcome.stderr.contains("asked first"), "{}", outcome.stderr);
+
     let out = sandbox.succeed(["logout", &host]);
     assert_eq!(out, format!("logged out of {host}, removed from {}", file.display()));
     assert_eq!(fs::read_to_string(&file).unwrap(), "{\n\t\"auths\": {}\n}");
@@ -144,6 +154,8 @@ fn a_password_comes_from_standard_input_only() {
         &["login", "r.io", "-u", "bob", "--password=canary", "--password-stdin"],
         &["login", "r.io", "-u", "bob"],
         &["login", "r.io", "-u", "bob", "--password-stdin"],
+        &["login", "r.io", "--password-stdin"],
+        &["login", "r.io"],
     ] {
         let outcome = sandbox.run(arguments);
         assert_eq!(outcome.code, 2, "{outcome:#?}");
@@ -157,7 +169,7 @@ fn a_person_at_a_terminal_is_asked_and_not_overheard() {
     let (sandbox, registry) = (Sandbox::new(), Registry::start_with_password());
     let host = registry.host();
     // `script` (Debian: bsdutils) gives the command a terminal.
-    let line = format!("{} login {host} -u {USERNAME}", env!("CARGO_BIN_EXE_dockless"));
+    let line = format!("{} login {host}", env!("CARGO_BIN_EXE_dockless"));
     let inner = sandbox.command([""; 0]);
     let mut child = Command::new("script")
         .args(["-qec", &line, "/dev/null"])
@@ -168,16 +180,20 @@ fn a_person_at_a_terminal_is_asked_and_not_overheard() {
         .spawn()
         .expect("script is installed (apt install bsdutils)");
     let mut stdout = child.stdout.take().unwrap();
-    let mut shown = Vec::new();
-    let question = format!("Password or token of `bob` at {host}: ");
-    // What is typed before the question might be shown.
-    while !String::from_utf8_lossy(&shown).contains(&question) {
-        let mut byte = [0];
-        assert_eq!(stdout.read(&mut byte).unwrap(), 1, "{}", String::from_utf8_lossy(&shown));
-        shown.push(byte[0]);
-    }
     let mut stdin = child.stdin.take().unwrap();
-    stdin.write_all(format!("{PASSWORD}\n").as_bytes()).unwrap();
+    let mut shown = Vec::new();
+    for (question, answer) in [
+        (format!("User name at {host}: "), USERNAME),
+        (format!("Password or token of `bob` at {host}: "), PASSWORD),
+    ] {
+        // What is typed before the question might be shown.
+        while !String::from_utf8_lossy(&shown).contains(&question) {
+            let mut byte = [0];
+            assert_eq!(stdout.read(&mut byte).unwrap(), 1, "{}", String::from_utf8_lossy(&shown));
+            shown.push(byte[0]);
+        }
+        stdin.write_all(format!("{answer}\n").as_bytes()).unwrap();
+    }
     stdout.read_to_end(&mut shown).unwrap();
     let shown = String::from_utf8(shown).unwrap();
     assert!(child.wait().unwrap().success(), "{shown}");

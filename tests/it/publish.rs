@@ -594,7 +594,10 @@ fn credentials_are_asked_for_before_anything_is_packed_or_sent() {
     assert_eq!(outcome.stderr.matches("wants credentials").count(), 1, "{}", outcome.stderr);
     assert!(outcome.stderr.contains(&message), "{}", outcome.stderr);
     let hints = outcome.stderr.split_once("hint: ").unwrap().1;
-    let cure = format!("log in to `{0}`: `dockless login {0}`; or", closed.host());
+    let cure = format!(
+        "log in to `{0}`: `dockless login {0} --username NAME --password-stdin`; or",
+        closed.host()
+    );
     assert!(hints.starts_with(&cure), "{hints}");
     let catalog = run("curl", &["-sf", &format!("http://{}/v2/_catalog", open.host())], &project);
     assert_eq!(serde_json::from_str::<Value>(&catalog).unwrap(), json!({"repositories": []}));

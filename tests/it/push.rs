@@ -224,6 +224,37 @@ fn credentials_without_a_host_are_refused_for_several() {
 }
 
 #[test]
+fn the_variables_of_the_config_are_for_its_own_registries() {
+    let (sandbox, own, other, open) = (
+        Sandbox::new(),
+        Registry::start_with_password(),
+        Registry::start_with_password(),
+        Registry::start(),
+    );
+    let yaml = format!(
+        "name: p\nbase: builtin:static\ncredentials_env_prefix: ACME\nimage: [{}/a/b, {}/a/b]\n",
+        own.host(),
+        open.host()
+    );
+    let project = sandbox.write("p/dockless.yaml", yaml);
+    let run = |rest: &[&str]| {
+        let mut command = sandbox.command(push(&project, rest));
+        command.env("ACME_USERNAME", USERNAME).env("ACME_PASSWORD", PASSWORD);
+        Outcome::of(&mut command)
+    };
+    let outcome = run(&[]);
+    assert_eq!((outcome.code, outcome.stdout.lines().count()), (0, 2), "{outcome:#?}");
+    let to = format!("{}/a/b", other.host());
+    let outcome = run(&["--to", &to]);
+    assert_eq!(outcome.code, 2, "{outcome:#?}");
+    assert!(
+        outcome.stderr.contains("`ACME_USERNAME`: it is for the repositories of the config only"),
+        "{}",
+        outcome.stderr
+    );
+}
+
+#[test]
 fn a_dry_run_sends_nothing() {
     let (sandbox, registry) = (Sandbox::new(), Registry::start());
     let project = sandbox.project("hello");

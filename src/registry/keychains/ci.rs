@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 
 use super::super::keychain::{Credential, Keychain, Lookup};
-use super::super::secret::Secret;
+use super::pair::Pair;
 use super::same_host;
 use crate::oci::Repository;
 use crate::sys::Environment;
@@ -27,54 +27,54 @@ impl Ci {
         Self { environment: environment.clone() }
     }
 
-    fn gitlab(&self, host: &str) -> Option<Lookup> {
+    fn read(&self, repository: &Repository) -> Pair {
+        let host = same_host(repository.registry());
+        self.github(&host).or_else(|| self.gitlab(&host)).unwrap_or_else(|| Pair {
+            name: "CI variables".into(),
+            lookup: Lookup::Nothing(format!("none are for `{host}`")),
+        })
+    }
+
+    fn gitlab(&self, host: &str) -> Option<Pair> {
         let (_, user_name, password_name) = VARIABLES.iter().find(|(registry, ..)| {
             let registry = self.environment.get(registry).unwrap_or_default();
             same_host(registry.strip_prefix("https://").unwrap_or(registry)) == host
         })?;
-        let missing = |name| Lookup::Nothing(format!("`{name}` is not set for this job"));
-        Some(match (self.environment.get(user_name), self.environment.get(password_name)) {
-            (None, _) => missing(user_name),
-            (_, None) => missing(password_name),
-            (Some(username), Some(password)) => password_of(username, password),
-        })
+        let pair = Pair::read(&self.environment, user_name, password_name);
+        Some(pair.unwrap_or_else(|| Pair {
+            name: format!("`{password_name}`"),
+            lookup: Lookup::Nothing("it is not set for this job".into()),
+        }))
     }
 
-    fn github(&self, host: &str) -> Option<Lookup> {
+    fn github(&self, host: &str) -> Option<Pair> {
         if host != "ghcr.io" || !self.environment.is_on("GITHUB_ACTIONS") {
             return None;
         }
-        Some(match self.environment.get("GITHUB_TOKEN") {
-            Some(token) => {
-                let actor = self.environment.get("GITHUB_ACTOR").unwrap_or("github-actions");
-                password_of(actor, token)
-            }
-            None => Lookup::Nothing("`GITHUB_TOKEN` is not set for this step".into()),
-        })
+        let actor = self.environment.get("GITHUB_ACTOR").unwrap_or("github-actions");
+        let credential = |password| Credential::Password { username: actor.to_owned(), password };
+        let name = "GITHUB_TOKEN";
+        Some(Pair::of_token(&self.environment, name, credential).unwrap_or_else(|| Pair {
+            name: format!("`{name}`"),
+            lookup: Lookup::Nothing("it is not set for this step".into()),
+        }))
     }
 }
 
 #[async_trait]
 impl Keychain for Ci {
-    fn name(&self) -> String {
-        "CI variables".into()
+    fn name(&self, repository: &Repository) -> String {
+        self.read(repository).name
     }
 
     async fn find(&self, repository: &Repository) -> Lookup {
-        let host = same_host(repository.registry());
-        self.github(&host)
-            .or_else(|| self.gitlab(&host))
-            .unwrap_or_else(|| Lookup::Nothing(format!("none are for `{host}`")))
+        self.read(repository).lookup
     }
-}
-
-fn password_of(username: &str, password: &str) -> Lookup {
-    let (username, password) = (username.to_owned(), Secret::new(password));
-    Lookup::Found(Credential::Password { username, password })
 }
 
 #[cfg(test)]
 mod tests {
+    use super::super::super::secret::Secret;
     use super::*;
 
     #[tokio::test]
@@ -122,8 +122,12 @@ mod tests {
             ("HARBOR_HOST", "harbor.corp"),
             ("HARBOR_USERNAME", "robot$ci"),
         ]));
-        let nothing = Lookup::Nothing("`HARBOR_PASSWORD` is not set for this job".into());
-        assert_eq!(ci.find(&"harbor.corp/a".parse().unwrap()).await, nothing);
+        let repository = "harbor.corp/a".parse().unwrap();
+        let half = Lookup::Broken("its other half `HARBOR_PASSWORD` is not set".into());
+        assert_eq!(
+            (ci.name(&repository), ci.find(&repository).await),
+            ("`HARBOR_USERNAME`".into(), half)
+        );
     }
 
     #[tokio::test]
@@ -132,7 +136,11 @@ mod tests {
         let nothing = Lookup::Nothing("none are for `ghcr.io`".into());
         assert_eq!(ci.find(&"ghcr.io/a".parse().unwrap()).await, nothing);
         let ci = Ci::new(&Environment::of([("GITHUB_ACTIONS", "true")]));
-        let nothing = Lookup::Nothing("`GITHUB_TOKEN` is not set for this step".into());
-        assert_eq!(ci.find(&"ghcr.io/a".parse().unwrap()).await, nothing);
+        let repository = "ghcr.io/a".parse().unwrap();
+        let nothing = Lookup::Nothing("it is not set for this step".into());
+        assert_eq!(
+            (ci.name(&repository), ci.find(&repository).await),
+            ("`GITHUB_TOKEN`".into(), nothing)
+        );
     }
 }

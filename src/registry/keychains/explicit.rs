@@ -4,7 +4,7 @@ use async_trait::async_trait;
 
 use super::super::keychain::{Credential, Keychain, Lookup};
 use super::super::secret::Secret;
-use super::pair::pair;
+use super::pair::Pair;
 use super::same_host;
 use crate::oci::Repository;
 use crate::sys::Environment;
@@ -27,29 +27,24 @@ impl Explicit {
     }
 
     /// Credentials from the environment, for this host: `DOCKLESS_REGISTRY_USERNAME` and
-    /// `…_PASSWORD`, then those of the prefix that an agent's file names, then HoloDeck's
-    /// `HOLODECK_REGISTRY_…`. Pairs of which nothing is set are left out.
-    pub fn from_environment(
-        environment: &Environment,
-        host: &str,
-        prefix: Option<&str>,
-    ) -> Vec<Self> {
-        ["DOCKLESS_REGISTRY", prefix.unwrap_or_default().trim_end_matches('_'), "HOLODECK_REGISTRY"]
+    /// `…_PASSWORD`, then HoloDeck's `HOLODECK_REGISTRY_…`. Pairs of which nothing is set are left out.
+    pub fn from_environment(environment: &Environment, host: &str) -> Vec<Self> {
+        ["DOCKLESS_REGISTRY", "HOLODECK_REGISTRY"]
             .into_iter()
-            .filter(|prefix| !prefix.is_empty())
-            .filter_map(|prefix| Self::pair(environment, host, prefix))
+            .filter_map(|prefix| Pair::of_prefix(environment, prefix))
+            .map(|Pair { name, lookup }| Self { host: same_host(host), source: name, lookup })
             .collect()
     }
 
-    fn pair(environment: &Environment, host: &str, prefix: &str) -> Option<Self> {
-        let (name, lookup) = pair(environment, prefix)?;
-        Some(Self { host: same_host(host), source: format!("`{name}`"), lookup })
+    /// Whether a person meant something by it; what is empty means nothing.
+    pub fn is_meant(&self) -> bool {
+        !matches!(self.lookup, Lookup::Nothing(_))
     }
 }
 
 #[async_trait]
 impl Keychain for Explicit {
-    fn name(&self) -> String {
+    fn name(&self, _: &Repository) -> String {
         self.source.clone()
     }
 
@@ -92,27 +87,23 @@ mod tests {
     async fn the_environment_is_read_in_order() {
         let environment = Environment::of([
             ("DOCKLESS_REGISTRY_PASSWORD", "alone"),
-            ("ACME_USERNAME", "a"),
-            ("ACME_PASSWORD", "1"),
             ("HOLODECK_REGISTRY_USERNAME", "h"),
             ("HOLODECK_REGISTRY_PASSWORD", "2"),
         ]);
         let repository: Repository = "r.io/a".parse().unwrap();
         let mut found = Vec::new();
-        for keychain in Explicit::from_environment(&environment, "r.io", Some("ACME_")) {
-            found.push((keychain.name(), keychain.find(&repository).await));
+        for keychain in Explicit::from_environment(&environment, "r.io") {
+            found.push((keychain.name(&repository), keychain.find(&repository).await));
         }
-        let missing = Lookup::Broken(
-            "`DOCKLESS_REGISTRY_PASSWORD` is set, `DOCKLESS_REGISTRY_USERNAME` is not".into(),
-        );
+        let missing =
+            Lookup::Broken("its other half `DOCKLESS_REGISTRY_USERNAME` is not set".into());
         assert_eq!(
             found,
             [
                 ("`DOCKLESS_REGISTRY_PASSWORD`".into(), missing),
-                ("`ACME_USERNAME`".into(), password("a", "1")),
                 ("`HOLODECK_REGISTRY_USERNAME`".into(), password("h", "2")),
             ]
         );
-        assert_eq!(Explicit::from_environment(&Environment::default(), "r.io", None), []);
+        assert_eq!(Explicit::from_environment(&Environment::default(), "r.io"), []);
     }
 }

@@ -2,9 +2,10 @@
 //!
 //! 1. [`Explicit`]: flags and variables for the one registry that is pushed to
 //! 2. [`HostVariables`]: variables that name their registry
-//! 3. [`docker_config`]: `DOCKER_AUTH_CONFIG`, then docker's `config.json`
-//! 4. [`podman`]: `REGISTRY_AUTH_FILE`, then podman's `auth.json`
-//! 5. [`Ci`]: what GitHub Actions, GitLab CI and Harbor give to a job
+//! 3. [`ConfigVariables`]: variables that the config names for its own registries
+//! 4. [`docker_config`]: `DOCKER_AUTH_CONFIG`, then docker's `config.json`
+//! 5. [`podman`]: `REGISTRY_AUTH_FILE`, then podman's `auth.json`
+//! 6. [`Ci`]: what GitHub Actions, GitLab CI and Harbor give to a job
 //!
 //! What a person chose stands before what the machine offers. [`AuthStore`] writes what a login gives.
 
@@ -12,9 +13,11 @@ mod auth_file;
 mod auth_store;
 mod auth_text;
 mod ci;
+mod config_variables;
 mod explicit;
 mod helper;
 mod host_variables;
+mod last_words;
 mod pair;
 
 pub mod docker_config;
@@ -25,6 +28,7 @@ use std::sync::Arc;
 pub use auth_file::AuthFile;
 pub use auth_store::{AuthStore, Kept, StoreError};
 pub use ci::Ci;
+pub use config_variables::ConfigVariables;
 pub use explicit::Explicit;
 pub use helper::HelperError;
 pub use host_variables::HostVariables;
@@ -34,9 +38,11 @@ use super::Keychain;
 use crate::sys::Environment;
 use crate::sys::command::Commands;
 
-/// All sources: those that a person named for one registry first, then those of the machine.
+/// All sources: those that a person named for one registry first, then those of the project's config,
+/// then those of the machine.
 pub fn standard(
     explicit: impl IntoIterator<Item = Explicit>,
+    of_config: Option<ConfigVariables>,
     environment: &Environment,
     commands: &Arc<dyn Commands>,
 ) -> Vec<Arc<dyn Keychain>> {
@@ -45,6 +51,9 @@ pub fn standard(
         keychains.push(Arc::new(keychain));
     }
     keychains.push(Arc::new(HostVariables::new(environment)));
+    if let Some(keychain) = of_config {
+        keychains.push(Arc::new(keychain));
+    }
     let docker = docker_config::auth_files(environment, commands);
     for file in docker.into_iter().chain(podman::auth_files(environment, commands)) {
         keychains.push(Arc::new(file));
@@ -73,16 +82,19 @@ mod tests {
             ("DOCKLESS_REGISTRY_USERNAME", "u"),
         ]);
         let commands: Arc<dyn Commands> = Arc::new(FakeCommands::default());
-        let explicit = Explicit::from_environment(&environment, "r.io", None);
-        let names: Vec<_> = standard(explicit, &environment, &commands)
+        let repository = "r.io/a".parse().unwrap();
+        let explicit = Explicit::from_environment(&environment, "r.io");
+        let of_config = ConfigVariables::new(&environment, "ACME", []);
+        let names: Vec<_> = standard(explicit, Some(of_config), &environment, &commands)
             .iter()
-            .map(|keychain| keychain.name())
+            .map(|keychain| keychain.name(&repository))
             .collect();
         assert_eq!(
             names,
             [
                 "`DOCKLESS_REGISTRY_USERNAME`",
-                "`DOCKLESS_REGISTRY_<HOST>_…`",
+                "`DOCKLESS_REGISTRY_R_IO_PASSWORD`",
+                "`ACME_PASSWORD`",
                 "`DOCKER_AUTH_CONFIG`",
                 "`/home/bob/.docker/config.json`",
                 "`/auth.json`",

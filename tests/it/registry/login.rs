@@ -54,7 +54,7 @@ async fn logs_in_with_a_password() {
         error.hints(),
         [
             format!(
-                "log in to `{host}`: `dockless login {host}`; or set `{prefix}_USERNAME` and `{prefix}_PASSWORD`"
+                "log in to `{host}`: `dockless login {host} --username NAME --password-stdin`; or set `{prefix}_USERNAME` and `{prefix}_PASSWORD`"
             ),
             "tried: the flags: it is for `other.io` only".into(),
         ]

@@ -105,7 +105,7 @@ pub(super) static ROOT: Shape = Shape {
             "credentials_env_prefix",
             Kind::Text,
             "With `GHCR`, the variables `GHCR_USERNAME` and `GHCR_PASSWORD` hold the credentials for \
-             pushing.",
+             the registries of `image`, and for no other that the command line names.",
         ),
         Field::optional(
             "mtime",

@@ -53,7 +53,8 @@ static REGISTRY: Shape = Shape {
         Field::optional(
             "credentials_env_prefix",
             Kind::Text,
-            "With `GHCR`, `GHCR_USERNAME` and `GHCR_PASSWORD` hold the credentials.",
+            "With `GHCR`, `GHCR_USERNAME` and `GHCR_PASSWORD` hold the credentials for `url`, and for \
+             no other registry that the command line names.",
         ),
     ],
 };
