@@ -103,10 +103,7 @@ impl Transport {
     /// How a registry is spoken to; `None` before it has answered.
     pub(super) fn scheme(&self, registry: &str) -> Option<&'static str> {
         let settled = lock(&self.memory.schemes).get(registry).copied();
-        let has_answered = |scheme: &&str| {
-            let origin = api_root(registry, scheme).and_then(|root| Origin::of(&root));
-            origin.is_some_and(|origin| lock(&self.memory.answered).contains(&origin))
-        };
+        let has_answered = |scheme: &&str| self.has_answered(home(registry, scheme).as_ref());
         settled.or_else(|| ["https", "http"].into_iter().find(has_answered))
     }
 
@@ -130,7 +127,8 @@ impl Transport {
 
     /// One try: log in where asked, follow redirects, give the answer unless it says "later".
     pub(super) async fn once(&self, call: Call<'_>) -> Result<Answer, Fault> {
-        match self.scheme(call.endpoint.repository.registry()) {
+        let registry = call.endpoint.repository.registry();
+        match self.required_scheme(registry) {
             Some(scheme) => self.with_login(call, scheme).await,
             None => self.once_in_either_scheme(call).await,
         }
@@ -191,6 +189,12 @@ impl Transport {
             _ => {}
         }
         fault
+    }
+
+    /// How a registry must be spoken to; `None` while it may be plain and has not shown what it is.
+    fn required_scheme(&self, registry: &str) -> Option<&'static str> {
+        let settled = lock(&self.memory.schemes).get(registry).copied();
+        settled.or((!self.may_be_plain(registry)).then_some("https"))
     }
 
     fn settle(&self, registry: &str, scheme: &'static str) {
@@ -304,7 +308,7 @@ impl Transport {
     /// it is plain.
     fn is_sent_to_tls(&self, wanted: Wanted<'_>, answer: &Answer) -> bool {
         let registry = wanted.repository.registry();
-        let is_open = wanted.home.is_plain() && self.scheme(registry).is_none();
+        let is_open = wanted.home.is_plain() && self.required_scheme(registry).is_none();
         let location = answer.header("location").filter(|_| is_open);
         let target = location.and_then(|location| redirect::resolve(answer.url(), location).ok());
         target.is_some_and(|url| Origin::of(&url) == home(registry, "https"))

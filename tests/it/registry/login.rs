@@ -190,7 +190,7 @@ async fn a_good_login_without_the_right_is_told_from_a_wrong_one() {
     for (error, kind, told) in [
         (
             "insufficient_scope",
-            ErrorKind::Failed,
+            ErrorKind::Usage,
             "denies it to user `bob` from the flags: the login is good, the right is missing",
         ),
         ("invalid_token", ErrorKind::Failed, "answered 401: it does not trust the tokens of"),
