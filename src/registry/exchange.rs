@@ -9,6 +9,7 @@ use bytes::{Bytes, BytesMut};
 use reqwest::header::HeaderMap;
 use reqwest::{Request, Response, StatusCode, Url};
 use rustls::PeerIncompatible;
+use tokio::sync::OwnedSemaphorePermit;
 
 use super::connection_problem::{ProxyProblem, RootCause, TlsProblem};
 use super::error::Error;
@@ -30,6 +31,8 @@ pub(super) struct Answer {
     response: Response,
     exchange: Exchange,
     timer: StallTimer,
+    /// The place at the registry that is taken until the body has come.
+    permit: Option<OwnedSemaphorePermit>,
 }
 
 /// What a request is for and whom it goes to, for messages; when it counts as dead; and what must
@@ -80,7 +83,7 @@ impl Exchange {
         }
         client.note_answer();
         let timer = StallTimer::download(self.limits);
-        Ok(Answer { response, exchange: self.clone(), timer })
+        Ok(Answer { response, exchange: self.clone(), timer, permit: None })
     }
 
     /// Says what kind of failure the network had.
@@ -134,6 +137,11 @@ impl Exchange {
 }
 
 impl Answer {
+    /// Keeps a place at the registry until the body has come, or nobody wants it any more.
+    pub(super) fn hold(&mut self, permit: OwnedSemaphorePermit) {
+        self.permit = Some(permit);
+    }
+
     /// The HTTP status.
     pub(super) fn status(&self) -> StatusCode {
         self.response.status()
@@ -168,7 +176,10 @@ impl Answer {
             let watched = self.timer.observe(now - at, bytes);
             at = now;
             match next {
-                Ok(Ok(None)) => return Ok(None),
+                Ok(Ok(None)) => {
+                    self.permit = None;
+                    return Ok(None);
+                }
                 Ok(Err(error)) => return Err(self.lost(error)),
                 // Bytes that drip are a stall too, although there is always a next one.
                 Ok(Ok(Some(_))) | Err(_) => watched.map_err(|stall| {
