@@ -284,6 +284,7 @@ impl Transport {
             host: self.host_for_messages(url, wanted),
             limits: self.http.settings().stall,
             mask: Arc::clone(&self.mask),
+            events: self.events.clone(),
         };
         let mut request = Request::new(call.endpoint.method.clone(), url.clone());
         *request.headers_mut() = Self::headers(call, grant);
