@@ -67,6 +67,24 @@ pub enum Event {
         /// One line.
         text: String,
     },
+    /// A request went out, and was answered or not; a person wants to know it with `-vv`.
+    Request {
+        /// The HTTP method.
+        method: String,
+        /// Where to, without user name, query and fragment.
+        url: String,
+        /// The HTTP status; none when no answer came.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        status: Option<u16>,
+        /// From the request to the head of its answer.
+        milliseconds: u64,
+        /// The size of the request's body, where it has one.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        request_bytes: Option<u64>,
+        /// The size of the answer's body, as the answer declares it.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        answer_bytes: Option<u64>,
+    },
     /// Something that may be wrong, though the command goes on.
     Warning {
         /// A stable kebab-case name, for filters.

@@ -88,7 +88,7 @@ fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Arguments, cla
             ));
         }
         (true, false) => options.quiet = false,
-        (false, true) => options.verbose = false,
+        (false, true) => options.verbose = 0,
         (false, false) => {}
     }
     Ok(arguments)
@@ -152,8 +152,9 @@ mod tests {
             let words = ["dockless", "build"].iter().chain(words).map(OsString::from);
             parse(words).map(|arguments| (arguments.output.verbose, arguments.output.quiet))
         };
-        assert_eq!(parse(&["-v"]).unwrap(), (true, false));
-        assert_eq!(parse(&["-q"]).unwrap(), (false, true));
+        assert_eq!(parse(&["-v"]).unwrap(), (1, false));
+        assert_eq!(parse(&["-vv"]).unwrap(), (2, false));
+        assert_eq!(parse(&["-q"]).unwrap(), (0, true));
         assert_eq!(parse(&["-q", "-v"]).unwrap_err().exit_code(), 2);
     }
 }

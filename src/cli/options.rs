@@ -4,7 +4,7 @@ use std::io::Read as _;
 use std::path::PathBuf;
 
 use clap::builder::FalseyValueParser;
-use clap::{Args, ValueEnum};
+use clap::{ArgAction, Args, ValueEnum};
 
 use super::render::Progress;
 use crate::error::{Classified, ErrorKind, Result};
@@ -39,9 +39,10 @@ impl Classified for PasswordError {
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Output")]
 pub(super) struct OutputOptions {
-    /// Say more: which file was read, which credential was used, what was reused
-    #[arg(short, long, global = true, env = "DOCKLESS_VERBOSE", value_parser = FalseyValueParser::new())]
-    pub(super) verbose: bool,
+    /// Say more: which file was read, which credential was used, what was reused; given twice, every
+    /// request to a registry, too
+    #[arg(short, long, global = true, env = "DOCKLESS_VERBOSE", action = ArgAction::Count, value_parser = parse_verbosity)]
+    pub(super) verbose: u8,
     /// Say nothing but errors and the result
     #[arg(short, long, global = true, env = "DOCKLESS_QUIET", value_parser = FalseyValueParser::new())]
     pub(super) quiet: bool,
@@ -208,6 +209,13 @@ pub(super) fn read_password(command: &'static str) -> Result<Secret> {
     Ok(Secret::new(password))
 }
 
+/// Reads how often `-v` is meant: a number, or a word that is no "no".
+#[expect(clippy::unnecessary_wraps, reason = "a parser of values can fail")]
+fn parse_verbosity(text: &str) -> Result<u8, String> {
+    let is_no = ["", "n", "no", "f", "false", "off"].contains(&text.to_ascii_lowercase().as_str());
+    Ok(text.parse().unwrap_or(u8::from(!is_no)))
+}
+
 /// Reads `NAME=VALUE`.
 fn parse_pair(text: &str) -> Result<(String, String), String> {
     match text.split_once('=') {
@@ -219,6 +227,13 @@ fn parse_pair(text: &str) -> Result<(String, String), String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_variable_may_ask_for_more_than_once() {
+        for (text, expected) in [("", 0), ("0", 0), ("off", 0), ("yes", 1), ("1", 1), ("2", 2)] {
+            assert_eq!(parse_verbosity(text), Ok(expected), "{text}");
+        }
+    }
 
     #[test]
     fn a_pair_has_a_name() {

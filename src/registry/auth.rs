@@ -123,6 +123,7 @@ impl Authenticator {
                     scopes: wanted.scopes,
                     search: &search,
                     mask: &self.mask,
+                    events: &self.events,
                 };
                 let token = request.fetch(http, self.clock.as_ref()).await?;
                 self.mask.learn(&token.text);

@@ -156,11 +156,16 @@ impl Download {
             StatusCode::PARTIAL_CONTENT if is_partial => {
                 let range = answer.header("content-range").and_then(range_start);
                 if range != Some((self.offset, self.size)) {
+                    // Its place at the registry may be the only one.
+                    drop(answer);
                     return self.request_all().await;
                 }
                 Ok((answer, 0))
             }
-            StatusCode::RANGE_NOT_SATISFIABLE if is_partial => self.request_all().await,
+            StatusCode::RANGE_NOT_SATISFIABLE if is_partial => {
+                drop(answer);
+                self.request_all().await
+            }
             _ => Err(self.transport.refusal(&self.endpoint, answer).await),
         }
     }

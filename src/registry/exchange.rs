@@ -5,19 +5,22 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::{Bytes, BytesMut};
-use reqwest::header::HeaderMap;
-use reqwest::{Request, Response, StatusCode, Url};
+use reqwest::header::{CONTENT_LENGTH, HeaderMap};
+use reqwest::{Method, Request, Response, StatusCode, Url};
+use tokio::sync::OwnedSemaphorePermit;
 
 use super::connection_problem::{ProxyProblem, RootCause};
 use super::error::Error;
 use super::error_body::{ErrorBody, MAX_ERROR_BYTES};
 use super::http::{HttpClient, ProxyName};
 use super::mask::Mask;
+use super::origin::place;
 use super::retry::{Fault, Retry, is_later};
 use super::retry_after;
 use super::settings::StallLimits;
 use super::stall::StallTimer;
 use super::tls_problem::TlsProblem;
+use crate::event::{Event, Events};
 
 /// How often a transfer in flight is looked at.
 const LONGEST_TICK: Duration = Duration::from_millis(250);
@@ -28,6 +31,8 @@ pub(super) struct Answer {
     response: Response,
     exchange: Exchange,
     timer: StallTimer,
+    /// The place at the registry that is taken until the body has come.
+    permit: Option<OwnedSemaphorePermit>,
 }
 
 /// What a request is for and whom it goes to, for messages; when it counts as dead; and what must
@@ -38,11 +43,38 @@ pub(super) struct Exchange {
     pub(super) host: String,
     pub(super) limits: StallLimits,
     pub(super) mask: Arc<Mask>,
+    pub(super) events: Events,
 }
 
 impl Exchange {
     /// Sends a request with a body of `total` bytes; `sent` tells how many are gone so far.
     pub(super) async fn send(
+        &self,
+        client: &HttpClient,
+        request: Request,
+        total: u64,
+        sent: &(dyn Fn() -> u64 + Send + Sync),
+    ) -> Result<Answer, Fault> {
+        let (method, url) = (request.method().clone(), self.shown(request.url()));
+        let request_bytes = length(request.headers());
+        let began = Instant::now();
+        let result = self.watch(client, request, total, sent).await;
+        let answer = result.as_ref().ok();
+        self.events.send(Event::Request {
+            status: answer.map(|answer| answer.status().as_u16()),
+            milliseconds: u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX),
+            request_bytes,
+            // What is declared in answer to `HEAD` does not come.
+            answer_bytes: answer
+                .filter(|_| method != Method::HEAD)
+                .and_then(|answer| length(answer.headers())),
+            method: method.to_string(),
+            url,
+        });
+        result
+    }
+
+    async fn watch(
         &self,
         client: &HttpClient,
         request: Request,
@@ -78,7 +110,13 @@ impl Exchange {
         }
         client.note_answer();
         let timer = StallTimer::download(self.limits);
-        Ok(Answer { response, exchange: self.clone(), timer })
+        Ok(Answer { response, exchange: self.clone(), timer, permit: None })
+    }
+
+    /// A URL without what may be secret in it.
+    fn shown(&self, url: &Url) -> String {
+        let path = self.mask.hide(url.path());
+        format!("{}://{}{path}", url.scheme(), self.mask.hide(&place(url)))
     }
 
     /// Says what kind of failure the network had.
@@ -148,6 +186,11 @@ impl Exchange {
 }
 
 impl Answer {
+    /// Keeps a place at the registry until the body has come, or nobody wants it any more.
+    pub(super) fn hold(&mut self, permit: OwnedSemaphorePermit) {
+        self.permit = Some(permit);
+    }
+
     /// The HTTP status.
     pub(super) fn status(&self) -> StatusCode {
         self.response.status()
@@ -182,7 +225,10 @@ impl Answer {
             let watched = self.timer.observe(now - at, bytes);
             at = now;
             match next {
-                Ok(Ok(None)) => return Ok(None),
+                Ok(Ok(None)) => {
+                    self.permit = None;
+                    return Ok(None);
+                }
                 Ok(Err(error)) => return Err(self.lost(error)),
                 // Bytes that drip are a stall too, although there is always a next one.
                 Ok(Ok(Some(_))) | Err(_) => watched.map_err(|stall| {
@@ -285,6 +331,12 @@ impl Answer {
         let (action, host) = self.names();
         Fault::transient(Error::ConnectionLost { action, host, source })
     }
+}
+
+/// How long a body is that headers declare, if there is any.
+fn length(headers: &HeaderMap) -> Option<u64> {
+    let length = headers.get(CONTENT_LENGTH)?.to_str().ok()?.parse().ok()?;
+    (length > 0).then_some(length)
 }
 
 /// Often enough that no limit is overshot by much.

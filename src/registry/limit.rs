@@ -1,12 +1,14 @@
-//! How much goes to one registry at once; less after it said "too many requests".
+//! How much goes to one registry at once; less, and later, after it said "too many requests".
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::lock::lock;
 use super::origin::Origin;
+use crate::sys::Clock;
 
 /// Limits per registry. Reads and writes have places of their own: an upload that streams from
 /// another repository of the same registry holds a place for writing while it takes one for
@@ -15,6 +17,8 @@ use super::origin::Origin;
 pub(super) struct Limits {
     places: usize,
     hosts: Mutex<BTreeMap<(Origin, Direction), Arc<Lanes>>>,
+    /// Until when a registry wants to be left alone.
+    pauses: Mutex<BTreeMap<Origin, Instant>>,
 }
 
 /// Which way the bytes go.
@@ -33,13 +37,30 @@ struct Lanes {
 impl Limits {
     /// This many at once, for each registry and direction.
     pub(super) fn new(places: usize) -> Self {
-        Self { places: places.max(1), hosts: Mutex::default() }
+        Self { places: places.max(1), hosts: Mutex::default(), pauses: Mutex::default() }
     }
 
-    /// Waits for a place; it is free again when the permit is dropped.
-    pub(super) async fn take(&self, origin: &Origin, direction: Direction) -> OwnedSemaphorePermit {
-        let lanes = self.lanes(origin, direction);
-        Arc::clone(&lanes.free).acquire_owned().await.expect("the semaphore is never closed")
+    /// Waits for a place, and for the end of a pause; it is free again when the permit is dropped.
+    pub(super) async fn take(
+        &self,
+        origin: &Origin,
+        direction: Direction,
+        clock: &dyn Clock,
+    ) -> OwnedSemaphorePermit {
+        let free = Arc::clone(&self.lanes(origin, direction).free);
+        let permit = free.acquire_owned().await.expect("the semaphore is never closed");
+        // It may be made longer in the meantime.
+        while let Some(wait) = self.rest_of_pause(origin, clock.now()) {
+            clock.sleep(wait).await;
+        }
+        permit
+    }
+
+    /// Lets nothing go to a registry before this time.
+    pub(super) fn pause(&self, origin: &Origin, until: Instant) {
+        let mut pauses = lock(&self.pauses);
+        let end = pauses.entry(origin.clone()).or_insert(until);
+        *end = until.max(*end);
     }
 
     /// Takes one place away for the rest of the run: the registry said 429. One always stays.
@@ -50,6 +71,11 @@ impl Limits {
             *open -= 1;
             held.forget();
         }
+    }
+
+    fn rest_of_pause(&self, origin: &Origin, now: Instant) -> Option<Duration> {
+        let end = lock(&self.pauses).get(origin).copied()?;
+        Some(end.saturating_duration_since(now)).filter(|rest| !rest.is_zero())
     }
 
     fn lanes(&self, origin: &Origin, direction: Direction) -> Arc<Lanes> {
@@ -65,17 +91,34 @@ impl Limits {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::sys::ManualClock;
 
     #[tokio::test]
     async fn every_429_takes_a_place_until_one_is_left() {
         let limits = Limits::new(3);
         let origin = Origin::of(&"https://r.io/".parse().unwrap()).unwrap();
         for expected in [2, 1, 1, 1] {
-            let held = limits.take(&origin, Direction::Write).await;
+            let held = limits.take(&origin, Direction::Write, &ManualClock::at(0)).await;
             limits.narrow(&origin, Direction::Write, held);
             let lanes = limits.lanes(&origin, Direction::Write);
             assert_eq!(lanes.free.available_permits(), expected);
         }
         assert_eq!(limits.lanes(&origin, Direction::Read).free.available_permits(), 3);
+    }
+
+    #[tokio::test]
+    async fn a_pause_holds_for_everybody_until_its_end() {
+        let (limits, clock) = (Limits::new(3), ManualClock::at(0));
+        let origin = |url: &str| Origin::of(&url.parse().unwrap()).unwrap();
+        let (paused, other) = (origin("https://r.io/"), origin("https://other.io/"));
+        let seconds = Duration::from_secs;
+        limits.pause(&paused, clock.now() + seconds(7));
+        limits.pause(&paused, clock.now() + seconds(3));
+        drop(limits.take(&other, Direction::Read, &clock).await);
+        assert_eq!(clock.waits(), []);
+        for direction in [Direction::Read, Direction::Write] {
+            drop(limits.take(&paused, direction, &clock).await);
+            assert_eq!(clock.waits(), [seconds(7)]);
+        }
     }
 }

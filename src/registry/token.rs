@@ -18,6 +18,7 @@ use super::mask::Mask;
 use super::origin::{Origin, place};
 use super::retry::{Fault, Retry};
 use super::secret::Secret;
+use crate::event::Events;
 use crate::oci::Repository;
 use crate::sys::Clock;
 
@@ -47,6 +48,7 @@ pub(super) struct TokenRequest<'a> {
     /// The credentials, and where they were looked for.
     pub(super) search: &'a Search,
     pub(super) mask: &'a Arc<Mask>,
+    pub(super) events: &'a Events,
 }
 
 impl TokenRequest<'_> {
@@ -93,6 +95,7 @@ impl TokenRequest<'_> {
             host: self.server(),
             limits: http.settings().stall,
             mask: Arc::clone(self.mask),
+            events: self.events.clone(),
         };
         let farthest = http.farthest(self.home, self.realm).await;
         if !is_allowed(self.realm, farthest) {

@@ -11,7 +11,7 @@ use futures_util::{Stream, StreamExt as _};
 use reqwest::header::{
     ACCEPT, ACCEPT_ENCODING, AUTHORIZATION, CONTENT_LENGTH, HeaderMap, HeaderValue,
 };
-use reqwest::{Request, Url};
+use reqwest::{Method, Request, Url};
 use tokio_util::task::TaskTracker;
 
 use super::address::Reach;
@@ -218,7 +218,8 @@ impl Transport {
             Place::Path(path) => root.join(path).expect("paths of endpoints are relative URLs"),
             Place::Url(url) => url.clone(),
         };
-        let permit = self.limits.take(&home, endpoint.direction()).await;
+        let direction = endpoint.direction();
+        let permit = self.limits.take(&home, direction, self.clock.as_ref()).await;
         let mut scopes = endpoint.scopes.clone();
         let mut was_fresh = false;
         for _ in 0..MAX_LOGINS {
@@ -232,10 +233,20 @@ impl Transport {
                 scopes.extend(self.auth.refused(wanted, grant.as_ref(), answer).await?);
                 continue;
             }
-            if answer.status() == 429 {
-                self.limits.narrow(&home, endpoint.direction(), permit);
+            let is_too_much = answer.status() == 429;
+            let mut result = answer.unless_later(self.clock.unix_seconds()).await;
+            match &mut result {
+                Err(fault) if is_too_much => {
+                    if let Retry::After(wait) = fault.retry {
+                        self.limits.pause(&home, self.clock.now() + wait);
+                    }
+                    self.limits.narrow(&home, direction, permit);
+                }
+                // Nothing follows the head of an answer to `HEAD`, and its reader may ask again.
+                Ok(answer) if endpoint.method != Method::HEAD => answer.hold(permit),
+                _ => {}
             }
-            return answer.unless_later(self.clock.unix_seconds()).await;
+            return result;
         }
         let (action, host) = (endpoint.action.clone(), registry.to_owned());
         let detail = "it refuses one token after the other".into();
@@ -283,6 +294,7 @@ impl Transport {
             host: self.host_for_messages(url, wanted),
             limits: self.http.settings().stall,
             mask: Arc::clone(&self.mask),
+            events: self.events.clone(),
         };
         let mut request = Request::new(call.endpoint.method.clone(), url.clone());
         *request.headers_mut() = Self::headers(call, grant);
@@ -326,7 +338,7 @@ impl Transport {
             headers.insert(ACCEPT, accept);
         }
         let length = match call.body {
-            Body::Empty if call.endpoint.method == reqwest::Method::POST => Some(0),
+            Body::Empty if call.endpoint.method == Method::POST => Some(0),
             Body::Empty => None,
             Body::Bytes(bytes) => Some(bytes.len() as u64),
             Body::Content(content) => Some(content.size()),

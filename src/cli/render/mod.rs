@@ -51,13 +51,13 @@ pub(super) struct Rendering {
 }
 
 impl Rendering {
-    /// Starts the renderer's thread.
-    pub(super) fn start(progress: Progress, is_verbose: bool, is_terminal: bool) -> Self {
+    /// Starts the renderer's thread. `verbosity` is how often `-v` was given.
+    pub(super) fn start(progress: Progress, verbosity: u8, is_terminal: bool) -> Self {
         let renderer: Box<dyn Renderer> = match progress {
             Progress::None => Box::new(quiet::Quiet),
             Progress::Json => Box::new(json_lines::JsonLines),
-            Progress::Auto if is_terminal => Box::new(terminal::Terminal::new(is_verbose)),
-            Progress::Auto | Progress::Plain => Box::new(plain::Plain::new(is_verbose)),
+            Progress::Auto if is_terminal => Box::new(terminal::Terminal::new(verbosity)),
+            Progress::Auto | Progress::Plain => Box::new(plain::Plain::new(verbosity)),
         };
         let (events, receiver) = Events::channel();
         let is_stopping = Arc::new(AtomicBool::new(false));

@@ -4,18 +4,19 @@ use std::collections::BTreeMap;
 
 use super::wording::{clean, ended, shortened};
 use super::{Renderer, write_line};
-use crate::event::{Action, Event};
+use crate::event::{Action, Event, readable_size};
 
 /// Remembers what the running tasks are called.
 #[derive(Debug)]
 pub(super) struct Plain {
-    is_verbose: bool,
+    /// How often `-v` was given: once for details, twice for requests.
+    verbosity: u8,
     tasks: BTreeMap<u64, (Action, String)>,
 }
 
 impl Plain {
-    pub(super) fn new(is_verbose: bool) -> Self {
-        Self { is_verbose, tasks: BTreeMap::new() }
+    pub(super) fn new(verbosity: u8) -> Self {
+        Self { verbosity, tasks: BTreeMap::new() }
     }
 
     /// The line for an event, if it has one.
@@ -38,7 +39,17 @@ impl Plain {
                 Some(shortened(&line))
             }
             Event::Note { text } => Some(clean(&text)),
-            Event::Detail { text } => self.is_verbose.then(|| format!("  {}", clean(&text))),
+            Event::Detail { text } => (self.verbosity > 0).then(|| format!("  {}", clean(&text))),
+            Event::Request { method, url, status, milliseconds, request_bytes, answer_bytes } => {
+                let status = status.map_or("no answer".to_owned(), |status| status.to_string());
+                let sent = request_bytes.map(|size| format!(", sent {}", readable_size(size)));
+                let got = answer_bytes.map(|size| format!(", got {}", readable_size(size)));
+                let (sent, got) = (sent.unwrap_or_default(), got.unwrap_or_default());
+                let url = clean(&url);
+                (self.verbosity > 1).then(|| {
+                    format!("  {method} {url}: {status} after {milliseconds} ms{sent}{got}")
+                })
+            }
             Event::Warning { text, hint, .. } => {
                 let mut line = format!("warning: {}", clean(&text));
                 if let Some(hint) = hint {
@@ -47,7 +58,7 @@ impl Plain {
                 }
                 Some(line)
             }
-            Event::Waiting { milliseconds, reason } => (milliseconds >= 2000 || self.is_verbose)
+            Event::Waiting { milliseconds, reason } => (milliseconds >= 2000 || self.verbosity > 0)
                 .then(|| {
                     format!(
                         "waiting {}.{} s: {}",
@@ -85,7 +96,7 @@ mod tests {
         events.warn("dirty", "tracked files were changed", Some("commit them".into()));
         events.detail("hidden");
         drop(events);
-        let mut plain = Plain::new(false);
+        let mut plain = Plain::new(0);
         let lines: Vec<_> = receiver.iter().filter_map(|event| plain.line(event)).collect();
         assert_eq!(
             lines,
@@ -99,5 +110,26 @@ mod tests {
                 "warning: tracked files were changed\n  hint: commit them",
             ]
         );
+    }
+
+    #[test]
+    fn who_asks_twice_sees_every_request() {
+        let request = |status, request_bytes, answer_bytes| Event::Request {
+            method: "PUT".into(),
+            url: "https://r.io/v2/a".into(),
+            status,
+            milliseconds: 12,
+            request_bytes,
+            answer_bytes,
+        };
+        let line = |verbosity, event| Plain::new(verbosity).line(event);
+        for (event, expected) in [
+            (request(Some(201), Some(3), None), "201 after 12 ms, sent 3 B"),
+            (request(Some(400), Some(2048), Some(5)), "400 after 12 ms, sent 2.0 KiB, got 5 B"),
+            (request(None, None, None), "no answer after 12 ms"),
+        ] {
+            assert_eq!(line(1, event.clone()), None);
+            assert_eq!(line(2, event), Some(format!("  PUT https://r.io/v2/a: {expected}")));
+        }
     }
 }

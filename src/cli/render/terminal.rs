@@ -26,8 +26,8 @@ pub(super) struct Terminal {
 }
 
 impl Terminal {
-    pub(super) fn new(is_verbose: bool) -> Self {
-        Self { bars: MultiProgress::new(), tasks: BTreeMap::new(), lines: Plain::new(is_verbose) }
+    pub(super) fn new(verbosity: u8) -> Self {
+        Self { bars: MultiProgress::new(), tasks: BTreeMap::new(), lines: Plain::new(verbosity) }
     }
 
     fn start(&mut self, id: u64, subject: &str, action: &str, total_bytes: Option<u64>) {
@@ -148,7 +148,7 @@ mod tests {
 
     #[test]
     fn both_styles_are_valid() {
-        let mut terminal = Terminal::new(true);
+        let mut terminal = Terminal::new(1);
         terminal.start(0, "a", Action::Pack.running(), Some(3));
         terminal.start(1, "b", Action::Pack.running(), None);
         terminal.finish();

@@ -6,13 +6,21 @@ use std::time::Duration;
 
 use dockless::event::{Action, Event, Events};
 use dockless::oci::{Descriptor, Digest, MediaType};
-use dockless::registry::{BlobOutcome, BlobSource, Error as RegistryError, ManifestOutcome};
-use http_body_util::BodyExt as _;
+use dockless::registry::{
+    BlobOutcome, BlobSource, Error as RegistryError, ManifestOutcome, Settings,
+};
+use futures_util::{StreamExt as _, stream};
+use http_body_util::{BodyExt as _, StreamBody};
+use hyper::Response;
+use hyper::body::Frame;
 
 use super::super::support::fault_proxy::{Fault, FaultProxy, refusal, saying, status};
 use super::super::support::registry::Registry;
 use super::super::support::server::{Cut, Server, reply};
-use super::{LAYER_BYTES, Story, cause, impatient, read, repository};
+use super::{LAYER_BYTES, Story, cause, impatient, more_than_buffers_take, read, repository};
+
+/// So much of an answer comes at once.
+const PIECE_BYTES: usize = 16 * 1024;
 
 #[tokio::test]
 async fn reads_back_what_it_pushed() {
@@ -323,7 +331,8 @@ async fn streams_from_one_registry_to_another() {
 #[tokio::test]
 async fn a_download_goes_on_where_it_broke() {
     let registry = Registry::start();
-    let story = Story::with(impatient(), Vec::new());
+    // What a try leaves must not be in the way of the next one.
+    let story = Story::with(Settings { concurrency: 1, ..impatient() }, Vec::new());
     let direct = repository(&registry.host(), "a");
     story.push_layer(&direct).await.unwrap();
     let layer = story.layer_descriptor();
@@ -349,6 +358,42 @@ async fn a_download_goes_on_where_it_broke() {
         assert!(bytes.unwrap_or_else(|error| panic!("{case}: {error}")) == story.layer, "{case}");
         assert_eq!(proxy.server().requests().len(), requests, "{case}");
     }
+}
+
+#[tokio::test]
+async fn no_more_comes_at_once_than_is_allowed() {
+    // How many answers are on their way now, and how many there were at most.
+    let open = Arc::new(Mutex::new((0, 0)));
+    let mut story = Story::with(Settings { concurrency: 2, ..Settings::default() }, Vec::new());
+    story.layer = more_than_buffers_take();
+    let (layer, counter) = (story.layer.clone(), Arc::clone(&open));
+    let registry = Server::start("127.0.0.1", move |_| {
+        let (layer, counter) = (layer.clone(), Arc::clone(&counter));
+        Box::pin(async move {
+            {
+                let mut open = counter.lock().unwrap();
+                open.0 += 1;
+                open.1 = open.1.max(open.0);
+            }
+            let size = layer.len();
+            let pieces = stream::iter((0..size).step_by(PIECE_BYTES)).map(move |start| {
+                let end = size.min(start + PIECE_BYTES);
+                if end == size {
+                    counter.lock().unwrap().0 -= 1;
+                }
+                Ok(Frame::data(layer.slice(start..end)))
+            });
+            let body = StreamBody::new(pieces).boxed_unsync();
+            Ok(Response::builder().header("Content-Length", size).body(body).unwrap())
+        })
+    })
+    .await;
+    let (repository, layer) = (repository(&registry.host(), "a"), story.layer_descriptor());
+    let downloads = (0..4).map(|_| read(&story.client, &repository, &layer));
+    for bytes in futures_util::future::join_all(downloads).await {
+        assert!(bytes.unwrap() == story.layer);
+    }
+    assert_eq!(*open.lock().unwrap(), (0, 2));
 }
 
 #[tokio::test]

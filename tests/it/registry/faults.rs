@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use dockless::error::ErrorKind;
-use dockless::registry::{Error as RegistryError, ManifestOutcome};
+use dockless::registry::{Error as RegistryError, ManifestOutcome, Settings};
 
 use super::super::support::fault_proxy::{Fault, FaultProxy, refusal, status};
 use super::super::support::registry::Registry;
@@ -85,6 +85,22 @@ async fn waits_as_long_as_the_registry_asks() {
     story.push(&repository(&proxy.server().host(), "a").at_tag("v1")).await.unwrap();
     let waits: Vec<_> = story.clock.waits().iter().map(Duration::as_secs).collect();
     assert_eq!(waits, [7, 23, 60]);
+}
+
+#[tokio::test]
+async fn what_a_registry_asks_of_one_request_holds_for_the_next() {
+    let registry = Registry::start();
+    let proxy = FaultProxy::start(&registry.host()).await;
+    proxy.on("HEAD", "/manifests/", [status(429, Some(("Retry-After", "7")))]);
+    // The first has no time to wait and gives up.
+    let total = Some(Duration::from_secs(5));
+    let story = Story::with(Settings { total, ..Settings::default() }, Vec::new());
+    let tag = repository(&proxy.server().host(), "a").at_tag("v1");
+    let error = story.client.resolve(&tag).await.unwrap_err();
+    assert!(matches!(cause(&error), RegistryError::Refused { status: 429, .. }), "{error}");
+    assert_eq!(story.clock.waits(), []);
+    assert_eq!(story.client.resolve(&tag).await.unwrap(), None);
+    assert_eq!(story.clock.waits(), [Duration::from_secs(7)]);
 }
 
 #[tokio::test]

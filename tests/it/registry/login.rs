@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::mpsc::Receiver;
 use std::time::Duration;
 
 use dockless::error::ErrorKind;
@@ -401,6 +402,57 @@ async fn parrot(challenge: &'static str) -> Server {
     .await
 }
 
+/// A client with one credential, and what it tells.
+fn overheard(secret: Arc<dyn Keychain>) -> (Client, Receiver<Event>) {
+    let (events, receiver) = Events::channel();
+    let client = Client::new(ClientOptions {
+        settings: Settings::default(),
+        keychains: vec![secret],
+        events,
+        clock: Arc::new(ManualClock::at(0)),
+        cleanup: tokio_util::task::TaskTracker::new(),
+    });
+    (client, receiver)
+}
+
+#[tokio::test]
+async fn every_request_is_told_without_its_query() {
+    let registry = Registry::start();
+    let tokens = TokenServer::start(u32::MAX, None).await;
+    let proxy = FaultProxy::start_gated(&registry.host(), tokens.gate()).await;
+    let host = proxy.server().host();
+    let elsewhere = format!("http://{}/x?signature=canary#canary", registry.host());
+    proxy.on(
+        "HEAD",
+        "/manifests/",
+        [Fault::CutRequest(0), status(307, Some(("Location", &elsewhere)))],
+    );
+    let (client, receiver) = overheard(explicit(&host, "bob", "canary"));
+    let found = client.resolve(&repository(&host, "a").at_tag("v1")).await.unwrap();
+    assert_eq!(found, None);
+    drop(client);
+    let requests: Vec<_> = receiver
+        .iter()
+        .filter_map(|event| match event {
+            Event::Request { method, url, status, .. } => Some((method, url, status)),
+            _ => None,
+        })
+        .collect();
+    let manifest = format!("http://{host}/v2/a/manifests/v1");
+    let token = format!("http://{}/token", tokens.server.host());
+    let request = |method: &str, url: String, status| (method.to_owned(), url, status);
+    assert_eq!(
+        requests,
+        [
+            request("HEAD", manifest.clone(), Some(401)),
+            request("GET", token, Some(200)),
+            request("HEAD", manifest.clone(), None),
+            request("HEAD", manifest, Some(307)),
+            request("HEAD", format!("http://{}/x", registry.host()), Some(404)),
+        ]
+    );
+}
+
 #[tokio::test]
 async fn secrets_that_come_back_are_not_shown() {
     let basic = parrot(r#"Basic realm="x""#).await;
@@ -424,14 +476,7 @@ async fn secrets_that_come_back_are_not_shown() {
             "bad form: grant_type=refresh_token&service=&client_id=dockless&scope=repository%3Aa%3Apull&refresh_token=…",
         ),
     ] {
-        let (events, receiver) = Events::channel();
-        let client = Client::new(ClientOptions {
-            settings: Settings::default(),
-            keychains: vec![secret],
-            events,
-            clock: Arc::new(ManualClock::at(0)),
-            cleanup: tokio_util::task::TaskTracker::new(),
-        });
+        let (client, receiver) = overheard(secret);
         let tag = repository(&registry.host(), "a").at_tag("v1");
         let error = client.fetch_manifest(&tag).await.unwrap_err();
         assert!(error.to_string().ends_with(said), "{error}");
