@@ -191,6 +191,7 @@ impl Transport {
             Place::Url(url) => url.clone(),
         };
         let permit = self.limits.take(&home, endpoint.direction()).await;
+        let _awaited = self.events.await_answer(&endpoint.action);
         let mut scopes = endpoint.scopes.clone();
         for _ in 0..MAX_LOGINS {
             let action = &endpoint.action;

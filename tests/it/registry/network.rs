@@ -574,6 +574,17 @@ async fn the_time_granted_ends_a_transfer_that_goes_well() {
     assert!(outcome.stderr.contains("grant more time with `--timeout`"), "{outcome:#?}");
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn who_does_not_answer_in_the_time_granted_is_named() {
+    let registry = Server::start("127.0.0.1", |_| Box::pin(std::future::pending())).await;
+    let (sandbox, host) = (Sandbox::new(), registry.host());
+    let mut command = push(&sandbox, &format!("{host}/a"));
+    let outcome = Outcome::of(command.args(["--timeout", "1s"]));
+    assert_eq!((outcome.code, outcome.stdout.as_str()), (3, ""), "{outcome:#?}");
+    let told = format!("error: not done after 1s; not answered yet: push to `{host}/a`");
+    assert!(outcome.stderr.contains(&told), "{outcome:#?}");
+}
+
 /// An answer of so many bytes that nobody sees its end.
 fn endless(size: u64) -> Response<Body> {
     let chunk = || Ok(Frame::data(Bytes::from_static(&[0; 16384])));
