@@ -187,7 +187,7 @@ impl Client {
             Patience::new(clock.clone(), events.clone(), settings.patience, settings.total);
         let transport = Transport {
             limits: Limits::new(settings.concurrency),
-            http: HttpClients::new(settings),
+            http: HttpClients::new(settings, events.clone()),
             auth: Authenticator::new(keychains, events.clone(), clock.clone()),
             patience: Arc::new(patience),
             memory: Memory::default(),

@@ -199,6 +199,13 @@ fn certificates_are_found_where_people_put_them() {
     assert_eq!(run(&[], &variables).stdout, expected.stdout);
 
     // Folders: of the user, or any that are named.
+    let told = format!("`{host}` is not checked (`--skip-tls-verify-registry`)");
+    let outcome = run(&["--skip-tls-verify-registry", &host, client[0], client[1]], &[]);
+    assert_eq!(outcome.stderr.matches(&told).count(), 1, "{outcome:#?}");
+    let outcome = run(&["-v", "--registry-certificate", &trust, client[0], client[1]], &[]);
+    let told = format!("TLS with `{host}` trusts `{authority}`, shows `{certificate}`");
+    assert_eq!(outcome.stderr.matches(&told).count(), 1, "{outcome:#?}");
+
     let failed = run(&[], &[]);
     assert_eq!((failed.code, failed.stdout.as_str()), (3, ""), "{failed:#?}");
     let told = "is from an unknown authority, `Acme Root`";
@@ -243,6 +250,11 @@ fn settings_of_the_network_that_make_no_sense_are_the_users_to_mend() {
         (&["--skip-tls-verify-registry", "https://r.io"], ("A", ""), "without `http://`"),
         (&[], ("DOCKLESS_TIMEOUT", "0"), "expected a time such as `90s`"),
         (&[], ("SSL_CERT_FILE", "/none.pem"), "cannot read `/none.pem`"),
+        (
+            &[],
+            ("SSL_CERT_DIR", "/none:/nowhere"),
+            "there is no certificate in `/none`, `/nowhere` (`SSL_CERT_DIR`)",
+        ),
         (&["--registry-certificate", "none.pem"], ("A", ""), "cannot read `none.pem`"),
         (
             &[],
