@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::Path;
 use std::process::Command;
+use std::time::Duration;
 
 use bytes::Bytes;
 use dockless::error::ErrorKind;
@@ -259,8 +260,9 @@ fn settings_of_the_network_that_make_no_sense_are_the_users_to_mend() {
         (
             &[],
             ("HTTPS_PROXY", "socks5://u:canary@p"),
-            "`HTTPS_PROXY` names no proxy that can be used",
+            "`HTTPS_PROXY` names a SOCKS proxy: only HTTP proxies can be used",
         ),
+        (&[], ("HTTPS_PROXY", "ftp://u:canary@p"), "`HTTPS_PROXY` names no proxy that can be used"),
     ] {
         let mut command = push(&sandbox, "registry.test/a");
         let outcome = Outcome::of(command.args(arguments).env(variable.0, variable.1));
@@ -383,6 +385,47 @@ async fn a_proxy_that_does_not_help_is_told_from_the_registry() {
     let expected = format!("the proxy `{}` does not connect us to `registry.test`", proxy.host());
     assert!(told(&outcome).contains(&expected), "{outcome:#?}");
     assert_eq!(proxy.seen(), ["CONNECT registry.test:443"; 4]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_proxy_answers_that_does_not_connect_us_is_shown() {
+    let sandbox = Sandbox::new();
+    for (status, shown, tries) in
+        [("403 Forbidden", 403, 1), ("405 No", 405, 1), ("502 Bad Gateway", 502, 4)]
+    {
+        let proxy = Proxy::start_refusing(status).await;
+        let mut command = push(&sandbox, "registry.test/a");
+        let url = format!("http://me:canary@{}", proxy.host());
+        let outcome = Outcome::of(command.env("HTTPS_PROXY", url));
+        assert_eq!((outcome.code, outcome.stdout.as_str()), (3, ""), "{outcome:#?}");
+        let expected = format!(
+            "the proxy `{}` does not connect us to `registry.test`: it answers {shown}",
+            proxy.host()
+        );
+        assert!(told(&outcome).contains(&expected), "{outcome:#?}");
+        // Each try is followed by the question what the matter was.
+        assert_eq!(proxy.seen(), vec!["CONNECT registry.test:443"; 2 * tries]);
+    }
+}
+
+#[tokio::test]
+async fn a_proxy_that_is_spoken_to_by_a_wrong_scheme_is_named() {
+    let proxy = Proxy::start("127.0.0.1:1").await;
+    let url = format!("https://{}", proxy.host());
+    let settings = Settings {
+        proxies: Proxies::from_environment(&Environment::of([("HTTPS_PROXY", &url[..])])),
+        connect_timeout: Duration::from_millis(200),
+        ..Settings::default()
+    };
+    let story = Story::with(settings, Vec::new());
+    let reference = repository("registry.test", "a").at_tag("v1");
+    let error = story.client.fetch_manifest(&reference).await.unwrap_err();
+    let expected = format!(
+        "cannot fetch the manifest `v1` from `registry.test/a`: the proxy `{}` does not connect us to `registry.test` in time",
+        proxy.host()
+    );
+    assert_eq!(cause(&error).to_string(), expected);
+    assert!(error.hints()[0].starts_with("check `HTTPS_PROXY`: whether"), "{error:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
