@@ -175,6 +175,7 @@ pub struct Events {
     sender: Option<mpsc::Sender<Event>>,
     next_id: Arc<AtomicU64>,
     running: Arc<Mutex<Running>>,
+    awaited: Arc<Mutex<BTreeMap<u64, String>>>,
 }
 
 /// What the tasks that have not ended do, and to what.
@@ -234,9 +235,39 @@ impl Events {
         self.lock_running().values().cloned().collect()
     }
 
+    /// Keeps in mind what a peer is asked to do, until the guard is dropped. Nobody is told, unless the
+    /// run ends before that.
+    pub fn await_answer(&self, what: impl Into<String>) -> Awaited {
+        let id = self.next_id.fetch_add(1, Ordering::Relaxed);
+        lock(&self.awaited).insert(id, what.into());
+        Awaited { awaited: Arc::clone(&self.awaited), id }
+    }
+
+    /// What peers are asked to do at the moment, the oldest first.
+    pub fn awaited(&self) -> Vec<String> {
+        lock(&self.awaited).values().cloned().collect()
+    }
+
     fn lock_running(&self) -> MutexGuard<'_, Running> {
-        // Whole entries come and go: a panic elsewhere leaves nothing half done.
-        self.running.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.running)
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    // Whole entries come and go: a panic elsewhere leaves nothing half done.
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Something that a peer is asked to do; it ends when this is dropped.
+#[derive(Debug)]
+pub struct Awaited {
+    awaited: Arc<Mutex<BTreeMap<u64, String>>>,
+    id: u64,
+}
+
+impl Drop for Awaited {
+    fn drop(&mut self) {
+        lock(&self.awaited).remove(&self.id);
     }
 }
 
@@ -356,6 +387,12 @@ mod tests {
         assert_eq!(events.running(), both[1..]);
         drop(upload);
         assert_eq!(events.running(), []);
+        let (first, second) = (events.await_answer("look"), events.await_answer("send"));
+        assert_eq!(events.awaited(), ["look", "send"]);
+        drop(first);
+        assert_eq!(events.awaited(), ["send"]);
+        drop(second);
+        assert_eq!(events.awaited(), [""; 0]);
     }
 
     #[test]

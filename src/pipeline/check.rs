@@ -152,6 +152,9 @@ impl Way {
                 "http, allowed by `--insecure-registry`"
             }
             Some("http") => "http, allowed on this machine",
+            Some("https") if network.skip_tls_verify.contains(registry) => {
+                "https, certificate not checked"
+            }
             Some(scheme) => scheme,
             None => "not reached",
         };

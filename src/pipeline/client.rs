@@ -133,22 +133,20 @@ fn settings(network: &NetworkRequest, environment: &Environment) -> Settings {
         map,
         timeout,
     } = network.clone();
-    let mut settings = Settings {
+    let folders = environment.get("SSL_CERT_DIR").map(std::env::split_paths);
+    Settings {
         insecure,
         skip_tls_verify,
         authorities,
+        system_file: environment.get("SSL_CERT_FILE").map(PathBuf::from),
+        system_folders: folders.into_iter().flatten().collect(),
         client_certificates,
         certificate_folders: certificate_folders(environment),
         proxies: Proxies::from_environment(environment),
         map,
         total: timeout,
         ..Settings::default()
-    };
-    // OpenSSL's variable: here, a file that cannot be read is a mistake.
-    if let Some(file) = environment.get("SSL_CERT_FILE") {
-        settings.authorities.entry(String::new()).or_default().push(file.into());
     }
-    settings
 }
 
 /// The folders of containers-certs.d(5) and of Docker with and without root, in this order, or

@@ -1,5 +1,6 @@
 //! Where blocking meets async: runs one use case to its end, or to the first signal.
 
+use std::fmt;
 use std::time::Duration;
 
 use super::Context;
@@ -8,28 +9,36 @@ use crate::event::Action;
 
 /// How long threads get to clean up after an interrupt.
 const GRACE: Duration = Duration::from_secs(1);
+/// So many things that were going on are named.
+const MOST_SHOWN: usize = 4;
 
 /// The run was ended from outside.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("interrupted by {name}")]
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("interrupted by {}{unfinished}", signal.name)]
 struct Interrupted {
+    signal: Signal,
+    unfinished: Unfinished,
+}
+
+/// A signal that ends the run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Signal {
     name: &'static str,
     kind: ErrorKind,
 }
 
 impl Classified for Interrupted {
     fn kind(&self) -> ErrorKind {
-        self.kind
+        self.signal.kind
     }
 }
 
 /// The time that `--timeout` grants is over.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("not done after {}{}", readable(*limit), while_running(running))]
+#[error("not done after {}{unfinished}", readable(*limit))]
 pub(super) struct TimedOut {
     limit: Duration,
-    /// What was being done.
-    running: Vec<(Action, String)>,
+    unfinished: Unfinished,
 }
 
 impl Classified for TimedOut {
@@ -46,14 +55,41 @@ impl Classified for TimedOut {
     }
 }
 
-fn while_running(running: &[(Action, String)]) -> String {
-    let describe =
-        |(action, subject): &(Action, String)| format!("{} `{subject}`", action.running());
-    match running {
-        [] => String::new(),
-        running => {
-            format!(", while {}", running.iter().map(describe).collect::<Vec<_>>().join(", "))
+/// What was going on when the run ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Unfinished {
+    running: Vec<(Action, String)>,
+    /// What peers had been asked to do.
+    awaited: Vec<String>,
+}
+
+impl Unfinished {
+    fn of(context: &Context) -> Self {
+        let mut awaited = context.events.awaited();
+        awaited.dedup();
+        Self { running: context.events.running(), awaited }
+    }
+}
+
+impl fmt::Display for Unfinished {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let running = self
+            .running
+            .iter()
+            .map(|(action, subject)| format!("{} `{subject}`", action.running()));
+        for (begin, list) in
+            [(", while ", running.collect()), ("; not answered yet: ", self.awaited.clone())]
+        {
+            if list.is_empty() {
+                continue;
+            }
+            let (shown, more) = list.split_at(list.len().min(MOST_SHOWN));
+            write!(formatter, "{begin}{}", shown.join(", "))?;
+            if !more.is_empty() {
+                write!(formatter, " and {} more", more.len())?;
+            }
         }
+        Ok(())
     }
 }
 
@@ -92,7 +128,9 @@ pub(super) fn run<T>(
     let result = runtime.block_on(async {
         let result = tokio::select! {
             biased;
-            interrupted = signal() => Err(interrupted.into()),
+            signal = signal() => {
+                Err(Interrupted { signal, unfinished: Unfinished::of(context) }.into())
+            }
             late = out_of_time(context, limit) => Err(late.into()),
             result = work => result,
         };
@@ -110,14 +148,14 @@ pub(super) fn run<T>(
 pub(super) async fn out_of_time(context: &Context, limit: Option<Duration>) -> TimedOut {
     let Some(limit) = limit else { return std::future::pending().await };
     context.clock.sleep(limit).await;
-    TimedOut { limit, running: context.events.running() }
+    TimedOut { limit, unfinished: Unfinished::of(context) }
 }
 
 #[cfg(unix)]
-async fn signal() -> Interrupted {
+async fn signal() -> Signal {
     use tokio::signal::unix::{SignalKind, signal};
 
-    let terminated = |name| Interrupted { name, kind: ErrorKind::Terminated };
+    let terminated = |name| Signal { name, kind: ErrorKind::Terminated };
     let wait = async |kind: SignalKind| match signal(kind) {
         Ok(mut stream) => {
             stream.recv().await;
@@ -126,16 +164,16 @@ async fn signal() -> Interrupted {
         Err(_) => std::future::pending().await,
     };
     tokio::select! {
-        () = wait(SignalKind::interrupt()) => Interrupted { name: "SIGINT", kind: ErrorKind::Interrupted },
+        () = wait(SignalKind::interrupt()) => Signal { name: "SIGINT", kind: ErrorKind::Interrupted },
         () = wait(SignalKind::terminate()) => terminated("SIGTERM"),
         () = wait(SignalKind::hangup()) => terminated("SIGHUP"),
     }
 }
 
 #[cfg(not(unix))]
-async fn signal() -> Interrupted {
+async fn signal() -> Signal {
     match tokio::signal::ctrl_c().await {
-        Ok(()) => Interrupted { name: "Ctrl-C", kind: ErrorKind::Interrupted },
+        Ok(()) => Signal { name: "Ctrl-C", kind: ErrorKind::Interrupted },
         Err(_) => std::future::pending().await,
     }
 }
@@ -153,9 +191,13 @@ mod tests {
         let clock = Arc::new(ManualClock::at(0));
         let context = Context { clock, ..Context::new(Environment::of([]), Events::none()) };
         let task = context.events.task(Action::Upload, "blob", None);
+        let _awaited = context.events.await_answer("look up `v1` in `r.io/a`");
         let limit = Some(Duration::from_secs(5430));
         let error = run::<()>(&context, limit, std::future::pending()).unwrap_err();
-        assert_eq!(error.to_string(), "not done after 1h30m30s, while uploading `blob`");
+        assert_eq!(
+            error.to_string(),
+            "not done after 1h30m30s, while uploading `blob`; not answered yet: look up `v1` in `r.io/a`"
+        );
         assert_eq!((error.kind(), error.is_retryable()), (ErrorKind::Failed, true));
         assert!(context.cancel.is_cancelled());
         task.finish("");

@@ -23,6 +23,9 @@ pub(super) struct Certificates {
     pub(super) authorities: Vec<CertificateDer<'static>>,
     /// Who we are, and how we prove it.
     pub(super) identity: Option<Arc<CertifiedKey>>,
+    /// The files whose authorities are trusted, and the one that says who we are; for people.
+    files: Vec<PathBuf>,
+    shown: Option<PathBuf>,
 }
 
 /// Why a file is of no use.
@@ -41,23 +44,48 @@ impl Certificates {
         })
     }
 
+    /// What TLS with this host goes by, where anything was given for it.
+    pub(super) fn describe(&self, host: &str) -> Option<String> {
+        let trusts = self.files.iter().map(|file| format!("trusts `{}`", file.display()));
+        let shows = self.shown.iter().map(|file| format!("shows `{}`", file.display()));
+        let all: Vec<_> = trusts.chain(shows).collect();
+        (!all.is_empty()).then(|| format!("TLS with `{host}` {}", all.join(", ")))
+    }
+
     fn read(settings: &Settings, names: &[String]) -> Result<Self, Reason> {
         let folder = Folder::find(&settings.certificate_folders, names)?;
         let named = names.iter().find_map(|name| settings.authorities.get(name));
         let mut files = named.cloned().unwrap_or_else(|| folder.files("crt"));
         files.extend(settings.authorities.get("").into_iter().flatten().cloned());
-        let mut authorities = Vec::new();
-        for file in files {
-            authorities.extend(authorities_in(&file)?);
+        let mut authorities = system_authorities(settings)?;
+        for file in &files {
+            authorities.extend(authorities_in(file)?);
         }
         let named = names.iter().find_map(|name| settings.client_certificates.get(name));
         let identity = match named {
             Some(named) => Some(named.clone()),
             None => folder.client_certificate()?,
         };
+        let shown = identity.as_ref().map(|files| files.certificate.clone());
         let identity = identity.as_ref().map(identity_in).transpose()?;
-        Ok(Self { authorities, identity })
+        Ok(Self { authorities, identity, files, shown })
     }
+}
+
+/// The authorities of `SSL_CERT_FILE`. What `SSL_CERT_DIR` names is read by the platform's verifier,
+/// which would pass over folders with nothing in them and trust Mozilla's list.
+fn system_authorities(settings: &Settings) -> Result<Vec<CertificateDer<'static>>, Reason> {
+    if let Some(file) = &settings.system_file {
+        return authorities_in(file).map_err(|reason| format!("{reason} (`SSL_CERT_FILE`)"));
+    }
+    let folders = &settings.system_folders;
+    let entries = folders.iter().filter_map(|folder| fs::read_dir(folder).ok()).flatten().flatten();
+    if folders.is_empty() || entries.into_iter().any(|entry| authorities_in(&entry.path()).is_ok())
+    {
+        return Ok(Vec::new());
+    }
+    let names: Vec<_> = folders.iter().map(|folder| folder.display().to_string()).collect();
+    Err(format!("there is no certificate in `{}` (`SSL_CERT_DIR`)", names.join("`, `")))
 }
 
 /// The files of a registry's folder, in the order of their names; none when there is no folder.
@@ -209,6 +237,37 @@ mod tests {
         assert_eq!(authorities("r.io"), [authority(6), authority(7)]);
         assert_eq!(authorities("r.io:5000"), [authority(0), authority(7)]);
         assert_eq!(authorities("other.io"), [authority(7)]);
+    }
+
+    #[test]
+    fn what_takes_the_systems_place_has_to_be_there() {
+        let root = tempfile::tempdir().unwrap();
+        let (empty, full) = (root.path().join("empty"), root.path().join("full"));
+        fs::create_dir(&empty).unwrap();
+        let file = write(root.path(), "full/a.pem", &certificate(0));
+        let system = |file: Option<&Path>, folders: &[&Path]| {
+            let folders = folders.iter().map(|&folder| folder.to_owned()).collect();
+            let system_file = file.map(Path::to_owned);
+            let settings = Settings { system_file, system_folders: folders, ..Settings::default() };
+            load(&settings, "r.io").map(|certificates| certificates.authorities)
+        };
+        assert_eq!(system(None, &[]), Ok(Vec::new()));
+        assert_eq!(system(None, &[&empty, &full]), Ok(Vec::new()));
+        assert_eq!(system(Some(&file), &[&empty]), Ok(vec![authority(0)]));
+        let absent = root.path().join("absent");
+        let unusable =
+            |reason| Err(format!("the network settings for `r.io` cannot be used: {reason}"));
+        let (none, nothing) = (absent.display(), empty.display());
+        assert_eq!(
+            system(Some(&absent), &[]),
+            unusable(format!(
+                "cannot read `{none}`: No such file or directory (os error 2) (`SSL_CERT_FILE`)"
+            ))
+        );
+        assert_eq!(
+            system(None, &[&absent, &empty]),
+            unusable(format!("there is no certificate in `{none}`, `{nothing}` (`SSL_CERT_DIR`)"))
+        );
     }
 
     #[test]

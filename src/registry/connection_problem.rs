@@ -14,10 +14,24 @@ pub enum ProxyProblem {
     /// It wants to know who we are, or does not believe it.
     Login,
     /// It refuses, or fails, to connect us.
-    Refused,
+    Refused {
+        /// The HTTP status that it answers, where it answers.
+        status: Option<u16>,
+    },
 }
 
 impl ProxyProblem {
+    /// Whether it may be over a moment later.
+    pub(super) fn may_heal(&self) -> bool {
+        match self {
+            Self::Unreachable | Self::Silent => true,
+            Self::Tls(_) | Self::Login => false,
+            Self::Refused { status } => {
+                status.is_none_or(|status| matches!(status, 408 | 425 | 429 | 500 | 502..=504))
+            }
+        }
+    }
+
     /// What is wrong with `proxy` on the way to `host`.
     pub(super) fn text(&self, proxy: &str, host: &str) -> String {
         let proxy = format!("the proxy `{proxy}`");
@@ -26,7 +40,10 @@ impl ProxyProblem {
             Self::Silent => format!("{proxy} does not connect us to `{host}` in time"),
             Self::Tls(problem) => problem.text(&proxy),
             Self::Login => format!("{proxy} wants a user name and a password that it knows"),
-            Self::Refused => format!("{proxy} does not connect us to `{host}`"),
+            Self::Refused { status: None } => format!("{proxy} does not connect us to `{host}`"),
+            Self::Refused { status: Some(status) } => {
+                format!("{proxy} does not connect us to `{host}`: it answers {status}")
+            }
         }
     }
 
@@ -52,7 +69,7 @@ impl ProxyProblem {
             Self::Login => format!(
                 "write them into `{variable}`: `http://NAME:PASSWORD@HOST:PORT`, special characters as `%XX`; {around}"
             ),
-            Self::Refused => format!("ask whoever runs the proxy to allow it, {around}"),
+            Self::Refused { .. } => format!("ask whoever runs the proxy to allow it, {around}"),
         }
     }
 }

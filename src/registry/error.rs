@@ -56,10 +56,12 @@ pub enum Error {
         source: RootCause,
     },
     /// What a variable names is no proxy; it may hold a password, so that it is not shown.
-    #[error("`{variable}` names no proxy that can be used")]
+    #[error("`{variable}` names {}", if *is_socks { "a SOCKS proxy: only HTTP proxies can be used" } else { "no proxy that can be used" })]
     InvalidProxy {
         /// The variable.
         variable: &'static str,
+        /// Whether it is one that speaks SOCKS.
+        is_socks: bool,
     },
     /// The connection broke in the middle.
     #[error("cannot {action}: the connection to `{host}` broke")]
@@ -377,11 +379,8 @@ impl Classified for Error {
 
     fn is_retryable(&self) -> bool {
         match self.root() {
+            Self::Proxy { problem, .. } => problem.may_heal(),
             Self::Unreachable { .. }
-            | Self::Proxy {
-                problem: ProxyProblem::Unreachable | ProxyProblem::Silent | ProxyProblem::Refused,
-                ..
-            }
             | Self::ConnectionLost { .. }
             | Self::Stalled { .. }
             | Self::ContentMissing { .. } => true,

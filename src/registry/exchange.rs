@@ -85,12 +85,19 @@ impl Exchange {
         let (mut seen, mut at) = (0, Instant::now());
         let mut ticks = tokio::time::interval(tick(&self.limits));
         ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        let url = request.url().clone();
         let answer = client.requests.execute(request);
         tokio::pin!(answer);
         let response = loop {
             tokio::select! {
                 biased;
-                answer = &mut answer => break answer.map_err(|error| self.classify(client, error))?,
+                answer = &mut answer => match answer {
+                    Ok(response) => break response,
+                    Err(error) => {
+                        let fault = self.classify(client, error);
+                        return Err(self.with_proxy_status(client, &url, fault).await);
+                    }
+                },
                 _ = ticks.tick() => {
                     let (now_sent, now) = (sent(), Instant::now());
                     timer.observe(now - at, now_sent - seen).map_err(|stall| {
@@ -159,7 +166,7 @@ impl Exchange {
         let problem = if text.contains("proxy authorization required") {
             ProxyProblem::Login
         } else if text.starts_with("tunnel error") {
-            ProxyProblem::Refused
+            ProxyProblem::Refused { status: None }
         } else if error.is_timeout() {
             ProxyProblem::Silent
         } else {
@@ -168,11 +175,32 @@ impl Exchange {
         self.proxy_fault(proxy, problem, source)
     }
 
-    fn proxy_fault(&self, proxy: &ProxyName, problem: ProxyProblem, source: RootCause) -> Fault {
-        let retry = match problem {
-            ProxyProblem::Login | ProxyProblem::Tls(_) => Retry::Never,
-            _ => Retry::Few,
+    /// Adds what a proxy answers that does not connect us: the tunnel keeps it to itself, so that it is
+    /// asked again, by a request that is no more than that.
+    async fn with_proxy_status(&self, client: &HttpClient, url: &Url, fault: Fault) -> Fault {
+        let Error::Proxy { problem: ProxyProblem::Refused { .. }, source, .. } = &*fault.error
+        else {
+            return fault;
         };
+        // Where it hung up there is no answer.
+        if source.to_string() != "tunnel error: unsuccessful" {
+            return fault;
+        }
+        let target = url.host_str().zip(url.port_or_known_default());
+        let target = target.and_then(|(host, port)| format!("http://{host}:{port}").parse().ok());
+        let Some((proxy, target)) = client.proxy.as_ref().zip(target) else { return fault };
+        let question = client.requests.execute(Request::new(Method::CONNECT, target));
+        match tokio::time::timeout(self.limits.silence, question).await {
+            Ok(Ok(answer)) if !answer.status().is_success() => {
+                let status = Some(answer.status().as_u16());
+                self.proxy_fault(proxy, ProxyProblem::Refused { status }, source.clone())
+            }
+            _ => fault,
+        }
+    }
+
+    fn proxy_fault(&self, proxy: &ProxyName, problem: ProxyProblem, source: RootCause) -> Fault {
+        let retry = if problem.may_heal() { Retry::Few } else { Retry::Never };
         let error = Error::Proxy {
             action: self.action.clone(),
             host: self.host.clone(),

@@ -1,6 +1,6 @@
 //! Builds the HTTP clients: TLS, proxies, and which addresses they may call.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, SocketAddr};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
@@ -17,6 +17,7 @@ use super::lock::lock;
 use super::origin::{Origin, literal_address};
 use super::settings::Settings;
 use super::tls::{self, Introduction, ProxyTrust};
+use crate::event::Events;
 
 /// Why there cannot be both: one configuration of TLS serves the proxy and the registry behind it, and
 /// both may ask it who we are.
@@ -26,9 +27,12 @@ const SHARED_IDENTITY: &str = "its client certificate would be shown to the prox
 #[derive(Debug)]
 pub(super) struct HttpClients {
     settings: Settings,
+    events: Events,
     built: Mutex<BTreeMap<(Origin, Reach), HttpClient>>,
     /// How far the addresses of registries reach, seen from here.
     reaches: Mutex<BTreeMap<Origin, Reach>>,
+    /// Whose TLS was told of.
+    told: Mutex<BTreeSet<Origin>>,
 }
 
 /// A client for one origin, and what has to be known when it fails.
@@ -81,8 +85,9 @@ pub(super) struct ProxyName {
 
 impl HttpClients {
     /// Clients with these settings.
-    pub(super) fn new(settings: Settings) -> Self {
-        Self { settings, built: Mutex::default(), reaches: Mutex::default() }
+    pub(super) fn new(settings: Settings, events: Events) -> Self {
+        let (built, reaches, told) = (Mutex::default(), Mutex::default(), Mutex::default());
+        Self { settings, events, built, reaches, told }
     }
 
     /// The settings.
@@ -149,6 +154,7 @@ impl HttpClients {
                 });
             }
             let is_checked = !names.iter().any(|name| settings.skip_tls_verify.contains(name));
+            self.tell(origin, &certificates, is_checked);
             let proxy = encrypted_proxy.map(|url| self.trust_in_proxy(url)).transpose()?;
             let (config, ours) =
                 tls::config(certificates, is_checked, proxy).map_err(|error| unusable(&error))?;
@@ -169,6 +175,23 @@ impl HttpClients {
         let requests = builder.build().map_err(|error| unusable(&error))?;
         let (has_answered, has_hung_up) = (Arc::default(), Arc::default());
         Ok(HttpClient { requests, proxy, introduction, has_answered, has_hung_up })
+    }
+
+    /// Tells once per host that TLS with it goes by the user's own rules.
+    fn tell(&self, origin: &Origin, certificates: &Certificates, is_checked: bool) {
+        if origin.is_plain() || !lock(&self.told).insert(origin.clone()) {
+            return;
+        }
+        let host = origin.names().swap_remove(0);
+        if !is_checked {
+            let text = format!(
+                "the certificate of `{host}` is not checked (`--skip-tls-verify-registry`): anybody on the way can read and change what is sent"
+            );
+            self.events.warn("certificate-not-checked", text, None);
+        }
+        if let Some(text) = certificates.describe(&host) {
+            self.events.detail(text);
+        }
     }
 
     /// Whom a proxy with TLS may be: what is said of the registry behind it says nothing of it.

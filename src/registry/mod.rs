@@ -195,7 +195,7 @@ impl Client {
         settings.proxies.teach(&mask);
         let transport = Transport {
             limits: Limits::new(settings.concurrency),
-            http: HttpClients::new(settings),
+            http: HttpClients::new(settings, events.clone()),
             auth: Authenticator::new(keychains, events.clone(), clock.clone(), Arc::clone(&mask)),
             mask,
             patience: Arc::new(patience),

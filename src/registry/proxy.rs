@@ -97,9 +97,10 @@ impl Proxy {
         } else {
             Url::parse(&format!("http://{text}"))
         };
+        let is_socks = url.as_ref().is_ok_and(|url| url.scheme().starts_with("socks"));
         url.ok()
             .filter(|url| matches!(url.scheme(), "http" | "https") && url.has_host())
-            .ok_or(Error::InvalidProxy { variable: self.variable })
+            .ok_or(Error::InvalidProxy { variable: self.variable, is_socks })
     }
 }
 

@@ -16,6 +16,10 @@ pub struct Settings {
     pub skip_tls_verify: BTreeSet<String>,
     /// PEM files of further authorities per registry; the empty name means every registry.
     pub authorities: BTreeMap<String, Vec<PathBuf>>,
+    /// What takes the place of the system's authorities: OpenSSL's `SSL_CERT_FILE`.
+    pub system_file: Option<PathBuf>,
+    /// The same in folders: `SSL_CERT_DIR`.
+    pub system_folders: Vec<PathBuf>,
     /// Who we are to registries that want to know it when TLS begins.
     pub client_certificates: BTreeMap<String, ClientCertificate>,
     /// Folders with one folder per registry (`certs.d`): the first that has it counts.
@@ -67,6 +71,8 @@ impl Default for Settings {
             insecure: BTreeSet::new(),
             skip_tls_verify: BTreeSet::new(),
             authorities: BTreeMap::new(),
+            system_file: None,
+            system_folders: Vec::new(),
             client_certificates: BTreeMap::new(),
             certificate_folders: Vec::new(),
             proxies: Proxies::default(),

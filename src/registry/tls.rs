@@ -72,7 +72,7 @@ pub(super) fn config(
     proxy: Option<ProxyTrust>,
 ) -> Result<(ClientConfig, Arc<Introduction>), Error> {
     let provider = Arc::new(aws_lc_rs::default_provider());
-    let Certificates { authorities, identity } = certificates;
+    let Certificates { authorities, identity, .. } = certificates;
     let origin: Arc<dyn ServerCertVerifier> = if is_checked {
         Arc::new(Explaining::new(authorities, &provider)?)
     } else {

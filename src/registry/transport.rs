@@ -16,7 +16,6 @@ use tokio_util::task::TaskTracker;
 
 use super::address::Reach;
 use super::auth::{Authenticator, Grant, Wanted};
-use super::connection_problem::ProxyProblem;
 use super::endpoint::{Endpoint, Place};
 use super::error::{Error, Login};
 use super::exchange::{Answer, Exchange};
@@ -220,6 +219,10 @@ impl Transport {
         };
         let direction = endpoint.direction();
         let permit = self.limits.take(&home, direction, self.clock.as_ref()).await;
+        let proxy = self.http.client(&root, Reach::Forbidden).ok().and_then(|client| client.proxy);
+        let way = proxy.map(|proxy| format!(" through the proxy `{}`", proxy.host));
+        let awaited = format!("{}{}", endpoint.action, way.unwrap_or_default());
+        let _awaited = self.events.await_answer(awaited);
         let mut scopes = endpoint.scopes.clone();
         let mut was_fresh = false;
         for _ in 0..MAX_LOGINS {
@@ -356,9 +359,7 @@ impl Transport {
     fn if_it_answered_before(&self, origin: Option<&Origin>, fault: Fault) -> Fault {
         let answered = self.has_answered(origin);
         let is_gone = match &*fault.error {
-            Error::Proxy { problem, .. } => {
-                !matches!(problem, ProxyProblem::Login | ProxyProblem::Tls(_))
-            }
+            Error::Proxy { problem, .. } => problem.may_heal(),
             error => matches!(error, Error::Unreachable { .. }),
         };
         if answered && is_gone {

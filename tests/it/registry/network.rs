@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::Path;
 use std::process::Command;
+use std::time::Duration;
 
 use bytes::Bytes;
 use dockless::error::ErrorKind;
@@ -238,6 +239,13 @@ fn certificates_are_found_where_people_put_them() {
     assert_eq!(run(&[], &variables).stdout, expected.stdout);
 
     // Folders: of the user, or any that are named.
+    let told = format!("`{host}` is not checked (`--skip-tls-verify-registry`)");
+    let outcome = run(&["--skip-tls-verify-registry", &host, client[0], client[1]], &[]);
+    assert_eq!(outcome.stderr.matches(&told).count(), 1, "{outcome:#?}");
+    let outcome = run(&["-v", "--registry-certificate", &trust, client[0], client[1]], &[]);
+    let told = format!("TLS with `{host}` trusts `{authority}`, shows `{certificate}`");
+    assert_eq!(outcome.stderr.matches(&told).count(), 1, "{outcome:#?}");
+
     let failed = run(&[], &[]);
     assert_eq!((failed.code, failed.stdout.as_str()), (2, ""), "{failed:#?}");
     let told = "is from an unknown authority, `Acme Root`";
@@ -282,12 +290,18 @@ fn settings_of_the_network_that_make_no_sense_are_the_users_to_mend() {
         (&["--skip-tls-verify-registry", "https://r.io"], ("A", ""), "without `http://`"),
         (&[], ("DOCKLESS_TIMEOUT", "0"), "expected a time such as `90s`"),
         (&[], ("SSL_CERT_FILE", "/none.pem"), "cannot read `/none.pem`"),
+        (
+            &[],
+            ("SSL_CERT_DIR", "/none:/nowhere"),
+            "there is no certificate in `/none`, `/nowhere` (`SSL_CERT_DIR`)",
+        ),
         (&["--registry-certificate", "none.pem"], ("A", ""), "cannot read `none.pem`"),
         (
             &[],
             ("HTTPS_PROXY", "socks5://u:canary@p"),
-            "`HTTPS_PROXY` names no proxy that can be used",
+            "`HTTPS_PROXY` names a SOCKS proxy: only HTTP proxies can be used",
         ),
+        (&[], ("HTTPS_PROXY", "ftp://u:canary@p"), "`HTTPS_PROXY` names no proxy that can be used"),
     ] {
         let mut command = push(&sandbox, "registry.test/a");
         let outcome = Outcome::of(command.args(arguments).env(variable.0, variable.1));
@@ -410,6 +424,47 @@ async fn a_proxy_that_does_not_help_is_told_from_the_registry() {
     let expected = format!("the proxy `{}` does not connect us to `registry.test`", proxy.host());
     assert!(told(&outcome).contains(&expected), "{outcome:#?}");
     assert_eq!(proxy.seen(), ["CONNECT registry.test:443"; 4]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_proxy_answers_that_does_not_connect_us_is_shown() {
+    let sandbox = Sandbox::new();
+    for (status, shown, tries) in
+        [("403 Forbidden", 403, 1), ("405 No", 405, 1), ("502 Bad Gateway", 502, 4)]
+    {
+        let proxy = Proxy::start_refusing(status).await;
+        let mut command = push(&sandbox, "registry.test/a");
+        let url = format!("http://me:canary@{}", proxy.host());
+        let outcome = Outcome::of(command.env("HTTPS_PROXY", url));
+        assert_eq!((outcome.code, outcome.stdout.as_str()), (3, ""), "{outcome:#?}");
+        let expected = format!(
+            "the proxy `{}` does not connect us to `registry.test`: it answers {shown}",
+            proxy.host()
+        );
+        assert!(told(&outcome).contains(&expected), "{outcome:#?}");
+        // Each try is followed by the question what the matter was.
+        assert_eq!(proxy.seen(), vec!["CONNECT registry.test:443"; 2 * tries]);
+    }
+}
+
+#[tokio::test]
+async fn a_proxy_that_is_spoken_to_by_a_wrong_scheme_is_named() {
+    let proxy = Proxy::start("127.0.0.1:1").await;
+    let url = format!("https://{}", proxy.host());
+    let settings = Settings {
+        proxies: Proxies::from_environment(&Environment::of([("HTTPS_PROXY", &url[..])])),
+        connect_timeout: Duration::from_millis(200),
+        ..Settings::default()
+    };
+    let story = Story::with(settings, Vec::new());
+    let reference = repository("registry.test", "a").at_tag("v1");
+    let error = story.client.fetch_manifest(&reference).await.unwrap_err();
+    let expected = format!(
+        "cannot fetch the manifest `v1` from `registry.test/a`: the proxy `{}` does not connect us to `registry.test` in time",
+        proxy.host()
+    );
+    assert_eq!(cause(&error).to_string(), expected);
+    assert!(error.hints()[0].starts_with("check `HTTPS_PROXY`: whether"), "{error:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -611,6 +666,17 @@ async fn the_time_granted_ends_a_transfer_that_goes_well() {
     assert_eq!((outcome.code, outcome.stdout.as_str()), (3, ""), "{outcome:#?}");
     assert!(outcome.stderr.contains("error: not done after 2s"), "{outcome:#?}");
     assert!(outcome.stderr.contains("grant more time with `--timeout`"), "{outcome:#?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_does_not_answer_in_the_time_granted_is_named() {
+    let registry = Server::start("127.0.0.1", |_| Box::pin(std::future::pending())).await;
+    let (sandbox, host) = (Sandbox::new(), registry.host());
+    let mut command = push(&sandbox, &format!("{host}/a"));
+    let outcome = Outcome::of(command.args(["--timeout", "1s"]));
+    assert_eq!((outcome.code, outcome.stdout.as_str()), (3, ""), "{outcome:#?}");
+    let told = format!("error: not done after 1s; not answered yet: push to `{host}/a`");
+    assert!(outcome.stderr.contains(&told), "{outcome:#?}");
 }
 
 /// An answer of so many bytes that nobody sees its end.

@@ -29,6 +29,8 @@ struct Ways {
     /// A line that the head of a request must have.
     authorization: Option<String>,
     tls: Option<TlsAcceptor>,
+    /// The status of every answer.
+    refusal: Option<String>,
 }
 
 impl Proxy {
@@ -52,6 +54,11 @@ impl Proxy {
         let config = Arc::new(config.with_single_cert(chain, key).unwrap());
         let tls = Some(TlsAcceptor::from(config));
         Self::start_as(Ways { upstream: upstream.into(), tls, ..Ways::default() }).await
+    }
+
+    /// A proxy that answers with this status (`403 Forbidden`).
+    pub(crate) async fn start_refusing(status: &str) -> Self {
+        Self::start_as(Ways { refusal: Some(status.into()), ..Ways::default() }).await
     }
 
     async fn start_as(ways: Ways) -> Self {
@@ -109,10 +116,15 @@ async fn serve(
     let is_tunnel = line.starts_with("CONNECT ");
     seen.lock().unwrap().push(line);
     let is_known = |wanted: &String| text.to_lowercase().contains(&wanted.to_lowercase());
-    if ways.authorization.as_ref().is_some_and(|wanted| !is_known(wanted)) {
-        let refusal = "HTTP/1.1 407 Proxy Authentication Required\r\ncontent-length: 0\r\n\
-            proxy-authenticate: Basic realm=\"proxy\"\r\n\r\n";
-        return client.write_all(refusal.as_bytes()).await;
+    let refusal = match &ways.authorization {
+        Some(wanted) if !is_known(wanted) => {
+            Some("407 Proxy Authentication Required\r\nproxy-authenticate: Basic realm=\"proxy\"")
+        }
+        _ => ways.refusal.as_deref(),
+    };
+    if let Some(refusal) = refusal {
+        let answer = format!("HTTP/1.1 {refusal}\r\ncontent-length: 0\r\n\r\n");
+        return client.write_all(answer.as_bytes()).await;
     }
     let mut server = TcpStream::connect(&ways.upstream).await?;
     if is_tunnel {
