@@ -329,7 +329,9 @@ impl Classified for Error {
         match self.root() {
             Self::Unauthorized { identity: None, login, .. } => login.hints(),
             Self::Unauthorized { login, .. } => cures(Trouble::Refused, login),
-            Self::Denied { login: Some(login), .. } => cures(Trouble::Denied, login),
+            Self::Denied { login: Some(login), detail, .. } => {
+                cures(Trouble::of_denial(detail), login)
+            }
             Self::Refused { status: 413, .. } => {
                 vec![
                     "a proxy before the registry limits the size of a request: raise its limit"
@@ -339,8 +341,8 @@ impl Classified for Error {
             Self::Refused { status: 405 | 507, .. } => {
                 vec!["the registry may be read-only or full: ask whoever runs it".into()]
             }
-            Self::NotFound { push_to: Some(repository), .. } => {
-                vec![create_repository::hint(repository)]
+            Self::NotFound { push_to: Some(repository), detail, .. } => {
+                vec![create_repository::hint(repository, detail)]
             }
             Self::NoImage { repository, .. } => vec![format!(
                 "check the name and the tag; `skopeo list-tags docker://{repository}` shows those that exist"

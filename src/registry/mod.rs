@@ -11,7 +11,7 @@
 //! - `map.rs`: what is pulled from elsewhere
 //! - `challenge.rs`, `token.rs`, `auth.rs`: how we say who we are
 //! - `keychain.rs`, `keychains/`: where credentials come from
-//! - `cures.rs`, `host_pattern.rs`: what helps at which registry
+//! - `service.rs`, `host_pattern.rs`, `cures.rs`, `create_repository.rs`: what helps at which registry
 //! - `immutable_tag.rs`: when a refusal means that the tag may not move
 //! - `login.rs`: whether credentials are right, asked without a repository
 //! - `rights.rs`: whether we may push, asked before anything is made
@@ -55,6 +55,7 @@ mod retry;
 mod retry_after;
 mod rights;
 mod secret;
+mod service;
 mod session;
 mod settings;
 mod stall;

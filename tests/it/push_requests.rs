@@ -154,7 +154,7 @@ async fn the_right_to_push_is_proved_before_anything_is_packed() {
         assert!(outcome.stderr.contains(text), "{outcome:#?}");
         assert!(!outcome.stderr.contains("packed"), "{outcome:#?}");
         // A repository that is not there has to be made.
-        let hint = "hint: check the name; some registries want `a` to be created first";
+        let hint = "hint: check the name; the registry may want `a/b`, or `a` above it, to be created first";
         assert_eq!(outcome.stderr.contains(hint), text == "does not have it", "{outcome:#?}");
         assert_eq!(story.counted(0), counts(&[("HEAD manifests", 1), ("POST blobs/uploads", 1)]));
     }
