@@ -210,6 +210,18 @@ pub enum Error {
         /// What is wrong with it.
         reason: String,
     },
+    /// It is no registry that answers, but a web server or a proxy on the way, with a page for people.
+    #[error("cannot {action}: `{host}` answered {status} with {page}, no registry's answer")]
+    Page {
+        /// What was attempted.
+        action: String,
+        /// Who answered; after a redirect, the place that it led to.
+        host: String,
+        /// The HTTP status.
+        status: u16,
+        /// The page, by its title where that is known.
+        page: String,
+    },
     /// The registry sends us where we do not go.
     #[error("cannot {action}: `{host}` sends us to an unsafe place: {reason}")]
     Unsafe {
@@ -316,6 +328,7 @@ impl Classified for Error {
             | Self::Denied { .. }
             | Self::NotFound { push_to: Some(_), .. }
             | Self::NoImage { .. }
+            | Self::Page { .. }
             | Self::TagUnknown { .. }
             | Self::InvalidTag { .. }
             | Self::Settings { .. }
@@ -356,6 +369,9 @@ impl Classified for Error {
             }
             Self::TagUnknown { .. } => {
                 vec!["`--existing-tag` needs the right to look at tags: give this identity the right to pull, or leave the option out".into()]
+            }
+            Self::Page { .. } | Self::Unsafe { .. } => {
+                vec!["check the host, the port and the path; a web server, a firewall, or the login page of a proxy may stand there".into()]
             }
             Self::Tls { problem, host, .. } => vec![problem.hint(host)],
             Self::Proxy { problem, variable, host, .. } => vec![problem.hint(variable, host)],
