@@ -248,6 +248,11 @@ impl Client {
         Sources { found: search.identity(), tried: search.tried }
     }
 
+    /// The clock by which waits are measured.
+    pub fn clock(&self) -> &dyn Clock {
+        &*self.transport.clock
+    }
+
     /// `https` or `http`: how a registry is spoken to; `None` before one that may be either answered.
     pub fn scheme(&self, registry: &str) -> Option<&'static str> {
         self.transport.scheme(registry)
