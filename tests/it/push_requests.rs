@@ -247,7 +247,11 @@ async fn what_some_destinations_do_not_take_is_sent_to_none_and_all_of_them_are_
 async fn a_dry_run_begins_nothing() {
     let story = Story::new().await;
     let to = story.at("a/b");
-    assert_eq!(story.push(&["--to", &to, "--dry-run"]), counts(&[]));
+    let outcome = story.run(&["--to", &to, "--dry-run"]);
+    assert_eq!((outcome.code, story.counted(0)), (0, counts(&[])), "{outcome:#?}");
+    let host = story.proxy.server().host();
+    let said = format!("dry run: whether `{host}` would take the image was not asked");
+    assert!(outcome.stderr.contains(&said), "{outcome:#?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
