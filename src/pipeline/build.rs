@@ -108,6 +108,7 @@ impl Run<'_> {
         }
         let tags = self.tags(&inputs, context).map_err(|error| self.project.locate(error))?;
         if self.request.is_dry_run {
+            self.destinations.note_unasked(&context.events);
             return Ok(Produced::Planned(Box::new(PlanSummary::new(
                 &plan,
                 self.destinations.describe(&tags),

@@ -156,6 +156,17 @@ impl Destinations {
         self.references().map(|reference| reference.repository.registry().to_owned()).collect()
     }
 
+    /// Says what a dry run leaves open: no registry is asked whether it takes the image.
+    pub(super) fn note_unasked(&self, events: &Events) {
+        let hosts: Vec<_> = self.hosts().iter().map(|host| format!("`{host}`")).collect();
+        if !hosts.is_empty() {
+            let hosts = hosts.join(", ");
+            events.note(format!(
+                "dry run: whether {hosts} would take the image was not asked; `dockless check` asks"
+            ));
+        }
+    }
+
     /// The folders and files that are written.
     pub(super) fn paths(&self) -> impl Iterator<Item = &PathBuf> {
         self.wanted.iter().filter_map(|wanted| wanted.path.as_ref())

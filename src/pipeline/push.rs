@@ -132,6 +132,7 @@ fn push_layout(
             assembly.images.iter().map(|image| image.platform.clone()).collect();
         destinations.check(&platforms)?;
         if request.project.is_dry_run {
+            destinations.note_unasked(&context.events);
             let described = destinations.describe(&tags);
             return Ok(Produced::Planned(Box::new(PlanSummary::of_assembly(
                 path, &assembly, described,

@@ -9,6 +9,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -34,6 +35,9 @@ use crate::sys::blocking;
 /// Blobs that are brought at the same time while a session is being finished.
 const CONCURRENT_BLOBS: usize = 4;
 
+/// How long what a tag was seen at counts; packing a large image may take longer, and others push too.
+const LOOK_COUNTS_FOR: Duration = Duration::from_secs(5);
+
 /// How often everything is brought again because the registry lost some of it (a garbage
 /// collection, or a store that is slow to agree with itself).
 const ROUNDS: usize = 2;
@@ -46,6 +50,7 @@ pub(super) struct Push {
     context: PublishContext,
     /// What the tags were in the beginning, where they were something.
     found: BTreeMap<String, Descriptor>,
+    looked_at: Instant,
     /// What the repository has without being asked.
     vouched: Mutex<BTreeSet<Digest>>,
     confirmed: Once,
@@ -125,6 +130,7 @@ impl Push {
             tags,
             context: context.clone(),
             found: BTreeMap::new(),
+            looked_at: context.client.clock().now(),
             vouched: Mutex::default(),
             confirmed: Once::default(),
             spare: SpareUpload::default(),
@@ -297,7 +303,9 @@ impl Push {
         let PublishContext { client, events, existing_tag, .. } = &self.context;
         let reference = self.repository.at_tag(tag);
         let task = events.task(Action::Publish, reference.to_string(), None);
-        if self.found.get(tag).is_some_and(|found| found.digest == descriptor.digest) {
+        let is_recent = client.clock().now() - self.looked_at < LOOK_COUNTS_FOR;
+        // A look that is older is repeated by whoever puts the tag.
+        if is_recent && self.found.get(tag).is_some_and(|found| found.digest == descriptor.digest) {
             task.skip("unchanged");
             return Ok(None);
         }

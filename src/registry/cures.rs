@@ -1,9 +1,9 @@
 //! What helps at which registry: the hints of a refusal, as a table.
 
-use self::Trouble::{Denied, NoCredentials, Refused};
+use self::Trouble::{Denied, Full, NoCredentials, Refused};
 use super::error::Login;
-use super::host_pattern::HostPattern;
 use super::keychains::variable_prefix;
+use super::service::Service;
 
 /// What went wrong.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -14,99 +14,110 @@ pub(super) enum Trouble {
     Refused,
     /// It accepts them, and they do not allow this.
     Denied,
+    /// There is no more room for what is pushed (N46).
+    Full,
+}
+
+/// Words that say with a 403 what else than a right is missing, in lower case: those of Harbor's
+/// quotas, of Amazon's tokens after 12 hours, of GitLab's token server.
+const WORDS: &[(&str, Trouble)] = &[
+    ("quota", Full),
+    ("upper limit", Full),
+    ("storage limit", Full),
+    ("token has expired", Refused),
+    ("token is expired", Refused),
+    ("http basic: access denied", Refused),
+];
+
+impl Trouble {
+    /// What a 403 is about, by its words.
+    pub(super) fn of_denial(detail: &str) -> Self {
+        let detail = detail.to_lowercase();
+        let said = WORDS.iter().find(|(words, _)| detail.contains(words));
+        said.map_or(Denied, |(_, trouble)| *trouble)
+    }
 }
 
 /// One row: `REGISTRY` in the text stands for the host, `NAME` and the like for what we cannot know.
 struct Cure {
-    hosts: &'static [HostPattern],
+    services: &'static [Service],
     troubles: &'static [Trouble],
     text: &'static str,
 }
 
-const AMAZON: &[HostPattern] =
-    &[HostPattern("*.dkr.ecr.*.amazonaws.com"), HostPattern("*.dkr.ecr.*.amazonaws.com.cn")];
-const AMAZON_PUBLIC: &[HostPattern] = &[HostPattern("public.ecr.aws")];
-const AZURE: &[HostPattern] = &[HostPattern("*.azurecr.io")];
-const DOCKER_HUB: &[HostPattern] = &[HostPattern("docker.io")];
-const GITHUB: &[HostPattern] = &[HostPattern("ghcr.io")];
-const GITLAB: &[HostPattern] = &[HostPattern("registry.gitlab.com")];
-const GOOGLE: &[HostPattern] =
-    &[HostPattern("*-docker.pkg.dev"), HostPattern("*.gcr.io"), HostPattern("gcr.io")];
-const QUAY: &[HostPattern] = &[HostPattern("quay.io")];
-
 const CURES: &[Cure] = &[
     Cure {
-        hosts: AMAZON,
+        services: &[Service::Amazon],
         troubles: &[NoCredentials, Refused],
         text: "log in for 12 hours: `aws ecr get-login-password | dockless login --username AWS --password-stdin REGISTRY`",
     },
     Cure {
-        hosts: AMAZON,
+        services: &[Service::Amazon],
         troubles: &[Denied],
         text: "allow `ecr:BatchGetImage` and `ecr:GetDownloadUrlForLayer` to pull, `ecr:BatchCheckLayerAvailability`, `ecr:InitiateLayerUpload`, `ecr:UploadLayerPart`, `ecr:CompleteLayerUpload` and `ecr:PutImage` to push",
     },
     Cure {
-        hosts: AMAZON_PUBLIC,
+        services: &[Service::AmazonPublic],
         troubles: &[NoCredentials, Refused],
         text: "log in for 12 hours: `aws ecr-public get-login-password --region us-east-1 | dockless login --username AWS --password-stdin REGISTRY`",
     },
     Cure {
-        hosts: AZURE,
+        services: &[Service::Azure],
         troubles: &[NoCredentials, Refused],
         text: "log in for 3 hours: `az acr login --name REGISTRY --expose-token --output tsv --query accessToken | dockless login --username 00000000-0000-0000-0000-000000000000 --password-stdin REGISTRY`",
     },
     Cure {
-        hosts: AZURE,
+        services: &[Service::Azure],
         troubles: &[Denied],
         text: "give this identity the role `AcrPull` to pull, `AcrPush` to push",
     },
     Cure {
-        hosts: GOOGLE,
+        services: &[Service::GoogleArtifacts, Service::GoogleContainers],
         troubles: &[NoCredentials, Refused],
         text: "let `gcloud` log in for docker's configuration, which is read here too: `gcloud auth configure-docker REGISTRY`",
     },
     Cure {
-        hosts: GOOGLE,
+        services: &[Service::GoogleArtifacts, Service::GoogleContainers],
         troubles: &[Denied],
         text: "give this identity the role `roles/artifactregistry.reader` to pull, `roles/artifactregistry.writer` to push",
     },
     Cure {
-        hosts: GITHUB,
+        services: &[Service::GitHub],
         troubles: &[NoCredentials],
         text: "in a workflow, set `GITHUB_TOKEN: ${{ secrets.GITHUB_TOKEN }}` in the step's `env`",
     },
     Cure {
-        hosts: GITHUB,
+        services: &[Service::GitHub],
         troubles: &[Refused],
         text: "it takes tokens only: `GITHUB_TOKEN` in a workflow, elsewhere a classic personal access token with `write:packages`",
     },
     Cure {
-        hosts: GITHUB,
+        services: &[Service::GitHub],
         troubles: &[Denied],
         text: "a workflow needs `permissions: packages: write` (to pull: `read`), and the package must be linked to its repository",
     },
     Cure {
-        hosts: GITLAB,
+        services: &[Service::GitLab],
         troubles: &[Denied],
         text: "a job's token may push to the registry of its own project only; elsewhere a deploy token with `write_registry` may",
     },
     Cure {
-        hosts: DOCKER_HUB,
+        services: &[Service::DockerHub],
         troubles: &[Refused],
         text: "with two-factor authentication or single sign-on, Docker Hub takes an access token in place of the password; to push, it must allow writing",
     },
     Cure {
-        hosts: DOCKER_HUB,
+        services: &[Service::DockerHub],
         troubles: &[Denied],
         text: "push below a name or organisation of your own: `docker.io/NAME/…`",
     },
     Cure {
-        hosts: QUAY,
+        services: &[Service::Quay],
         troubles: &[Refused],
         text: "a robot's name is `NAME+ROBOT`, and its password is its token",
     },
     Cure {
-        hosts: QUAY,
+        services: &[Service::Quay],
         troubles: &[Denied],
         text: "give the robot or user the permission to write to this repository, or to create repositories",
     },
@@ -125,8 +136,10 @@ pub(super) fn cures(trouble: Trouble, login: &Login) -> Vec<String> {
             "only Docker may push to its official images: push to `docker.io/NAME/{name}`"
         ));
     }
+    let service = Service::of(registry).map(|(service, _)| service);
     let rows = CURES.iter().filter(|cure| {
-        cure.troubles.contains(&trouble) && cure.hosts.iter().any(|host| host.matches(registry))
+        let is_there = service.is_some_and(|service| cure.services.contains(&service));
+        is_there && cure.troubles.contains(&trouble)
     });
     cures.extend(rows.map(|cure| cure.text.replace("REGISTRY", registry)));
     if cures.is_empty() || (trouble == NoCredentials && registry == "ghcr.io") {
@@ -152,6 +165,9 @@ fn general(trouble: Trouble, registry: &str) -> String {
         }
         Refused => "check the user name and the password or token; a token may have expired".into(),
         Denied => "give this identity the right to push to, or pull from, the repository".into(),
+        Full => {
+            "delete images that nobody needs, or ask whoever runs the registry for more room".into()
+        }
     }
 }
 
@@ -227,6 +243,28 @@ mod tests {
             let hint = cures.get(1).map(|cure| cure.starts_with("shells and GitLab's variables"));
             assert_eq!(hint, is_robot.then_some(true), "{username}");
         }
+    }
+
+    #[test]
+    fn the_words_of_a_403_tell_what_it_is_about() {
+        for (detail, expected) in [
+            ("DENIED: Quota exceeded when processing the request of adding 1 GiB", Full),
+            ("DENIED: adding 20.0 MiB will exceed the configured upper limit of 5 GiB.", Full),
+            (
+                "DENIED: Your authorization token has expired. Reauthenticate and try again.",
+                Refused,
+            ),
+            ("UNAUTHORIZED: HTTP Basic: Access denied. The provided password is wrong", Refused),
+            ("DENIED: permission_denied: write_package", Denied),
+            ("DENIED: requested access to the resource is denied", Denied),
+            ("", Denied),
+        ] {
+            assert_eq!(Trouble::of_denial(detail), expected, "{detail}");
+        }
+        let amazon = first(Refused, "1.dkr-ecr.eu-west-1.on.aws", "a", "AWS");
+        assert!(amazon.starts_with("log in for 12 hours"), "{amazon}");
+        let full = first(Full, "ghcr.io", "a", "u");
+        assert!(full.starts_with("delete images"), "{full}");
     }
 
     #[test]

@@ -214,6 +214,18 @@ pub enum Error {
         /// What is wrong with it.
         reason: String,
     },
+    /// It is no registry that answers, but a web server or a proxy on the way, with a page for people.
+    #[error("cannot {action}: `{host}` answered {status} with {page}, no registry's answer")]
+    Page {
+        /// What was attempted.
+        action: String,
+        /// Who answered; after a redirect, the place that it led to.
+        host: String,
+        /// The HTTP status.
+        status: u16,
+        /// The page, by its title where that is known.
+        page: String,
+    },
     /// The registry sends us where we do not go.
     #[error("cannot {action}: `{host}` sends us to an unsafe place: {reason}")]
     Unsafe {
@@ -320,6 +332,7 @@ impl Classified for Error {
             | Self::Denied { .. }
             | Self::NotFound { push_to: Some(_), .. }
             | Self::NoImage { .. }
+            | Self::Page { .. }
             | Self::TagUnknown { .. }
             | Self::InvalidTag { .. }
             | Self::Settings { .. }
@@ -333,7 +346,9 @@ impl Classified for Error {
         match self.root() {
             Self::Unauthorized { identity: None, login, .. } => login.hints(),
             Self::Unauthorized { login, .. } => cures(Trouble::Refused, login),
-            Self::Denied { login: Some(login), .. } => cures(Trouble::Denied, login),
+            Self::Denied { login: Some(login), detail, .. } => {
+                cures(Trouble::of_denial(detail), login)
+            }
             Self::Refused { status: 413, .. } => {
                 vec![
                     "a proxy before the registry limits the size of a request: raise its limit"
@@ -343,8 +358,8 @@ impl Classified for Error {
             Self::Refused { status: 405 | 507, .. } => {
                 vec!["the registry may be read-only or full: ask whoever runs it".into()]
             }
-            Self::NotFound { push_to: Some(repository), .. } => {
-                vec![create_repository::hint(repository)]
+            Self::NotFound { push_to: Some(repository), detail, .. } => {
+                vec![create_repository::hint(repository, detail)]
             }
             Self::NoImage { repository, .. } => vec![format!(
                 "check the name and the tag; `skopeo list-tags docker://{repository}` shows those that exist"
@@ -358,6 +373,9 @@ impl Classified for Error {
             }
             Self::TagUnknown { .. } => {
                 vec!["`--existing-tag` needs the right to look at tags: give this identity the right to pull, or leave the option out".into()]
+            }
+            Self::Page { .. } | Self::Unsafe { .. } => {
+                vec!["check the host, the port and the path; a web server, a firewall, or the login page of a proxy may stand there".into()]
             }
             Self::Tls { problem, host, .. } => vec![problem.hint(host)],
             Self::Proxy { problem, proxy, variable, host, .. } => {

@@ -8,12 +8,18 @@ use super::mask::Mask;
 pub(super) const MAX_ERROR_BYTES: usize = 64 * 1024;
 /// The most that is shown of it.
 const MAX_SHOWN_CHARACTERS: usize = 300;
+/// The most that is shown of a page's title.
+const MAX_TITLE_CHARACTERS: usize = 60;
+/// What a page for people is called.
+pub(super) const PAGE: &str = "an HTML page";
 
 /// Codes and texts of an error's body.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct ErrorBody {
     codes: Vec<String>,
     text: String,
+    /// Whether it is a page for people, which no registry sends.
+    pub(super) is_page: bool,
 }
 
 #[derive(Deserialize)]
@@ -38,11 +44,14 @@ struct Entry {
 }
 
 impl ErrorBody {
-    /// Reads a body: registry JSON, token server JSON, plain text; of HTML nothing is shown, and
+    /// Reads a body: registry JSON, token server JSON, plain text; of HTML the title is shown, and
     /// nothing of what the mask hides.
     pub(super) fn parse(bytes: &[u8], mask: &Mask) -> Self {
         let Ok(document) = serde_json::from_slice::<Document>(bytes) else {
-            return Self { codes: Vec::new(), text: plain_text(bytes, mask) };
+            let text = String::from_utf8_lossy(bytes);
+            let is_page = text.trim_start().starts_with('<');
+            let text = if is_page { page(&text, mask) } else { mask.clean(&text) };
+            return Self { codes: Vec::new(), text, is_page };
         };
         let mut codes = Vec::new();
         let mut texts = Vec::new();
@@ -59,7 +68,7 @@ impl ErrorBody {
             [document.error, document.error_description, document.details].into_iter().flatten(),
         );
         texts.retain(|text| !text.is_empty());
-        Self { codes, text: mask.clean(&texts.join("; ")) }
+        Self { codes, text: mask.clean(&texts.join("; ")), is_page: false }
     }
 
     /// Whether one of the codes is this one.
@@ -78,9 +87,19 @@ impl ErrorBody {
     }
 }
 
-fn plain_text(bytes: &[u8], mask: &Mask) -> String {
-    let text = String::from_utf8_lossy(bytes);
-    if text.trim_start().starts_with('<') { "an HTML page".into() } else { mask.clean(&text) }
+/// A page by its title, if it has one.
+fn page(text: &str, mask: &Mask) -> String {
+    // The same length as the text, so that positions in one are positions in the other.
+    let lower = text.to_ascii_lowercase();
+    let title = lower.find("<title").and_then(|tag| {
+        let start = tag + text[tag..].find('>')? + 1;
+        let end = start + lower[start..].find("</title")?;
+        Some(mask.clean(&text[start..end]).chars().take(MAX_TITLE_CHARACTERS).collect::<String>())
+    });
+    match title.filter(|title| !title.is_empty()) {
+        Some(title) => format!("{PAGE} titled \"{title}\""),
+        None => PAGE.to_owned(),
+    }
 }
 
 /// Makes foreign text safe to print: one line, no control characters, not too long, and without what
@@ -147,6 +166,12 @@ mod tests {
             ),
             ("404 page not found\n", &[], "404 page not found"),
             ("  <html><h1>413</h1>", &[], "an HTML page"),
+            (
+                "<!DOCTYPE html><TITLE lang=en>\n403 Forb\x1bidden </TITLE><body>x",
+                &[],
+                "an HTML page titled \"403 Forb idden\"",
+            ),
+            ("<title>x", &[], "an HTML page"),
             (r#"{"errors":"nonsense"}"#, &[], r#"{"errors":"nonsense"}"#),
             ("{}", &[], ""),
             ("", &[], ""),

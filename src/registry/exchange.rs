@@ -11,7 +11,7 @@ use tokio::sync::OwnedSemaphorePermit;
 
 use super::connection_problem::{ProxyProblem, RootCause};
 use super::error::Error;
-use super::error_body::{ErrorBody, MAX_ERROR_BYTES};
+use super::error_body::{ErrorBody, MAX_ERROR_BYTES, PAGE};
 use super::http::{HttpClient, ProxyName};
 use super::mask::Mask;
 use super::origin::place;
@@ -327,6 +327,10 @@ impl Answer {
         let (action, host) = self.names();
         let detail = body.text().to_owned();
         Fault::permanent(match self.status().as_u16() {
+            // This one says enough: the request is too large for a proxy on the way (N38).
+            status if body.is_page && status != 413 => {
+                Error::Page { action, host, status, page: detail }
+            }
             403 => Error::Denied { action, host, identity: None, detail, login: None },
             404 => Error::NotFound { action, host, detail, push_to: None },
             status => self.refused(status, detail),
@@ -336,6 +340,10 @@ impl Answer {
     /// The error for an answer that breaks the protocol.
     pub(super) fn nonsense(&self, reason: impl Into<String>) -> Error {
         let (action, host) = self.names();
+        let media_type = self.header("content-type").unwrap_or_default();
+        if media_type.trim_start().to_ascii_lowercase().starts_with("text/html") {
+            return Error::Page { action, host, status: self.status().as_u16(), page: PAGE.into() };
+        }
         Error::Protocol { action, host, reason: self.exchange.mask.hide(&reason.into()) }
     }
 

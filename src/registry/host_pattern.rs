@@ -6,31 +6,31 @@
 pub(super) struct HostPattern(pub(super) &'static str);
 
 impl HostPattern {
-    /// Whether a registry is one of these; another port than 443 is another service.
-    pub(super) fn matches(self, registry: &str) -> bool {
+    /// What each `*` stands for where a registry is one of these; another port than 443 is another
+    /// service.
+    pub(super) fn parts(self, registry: &str) -> Option<Vec<&str>> {
         let registry = registry.strip_suffix(":443").unwrap_or(registry);
         let (mut labels, mut patterns) = (registry.split('.'), self.0.split('.'));
+        let mut parts = Vec::new();
         loop {
             match (labels.next(), patterns.next()) {
-                (None, None) => return true,
-                (Some(label), Some(pattern)) if label_matches(label, pattern) => {}
-                _ => return false,
+                (None, None) => return Some(parts),
+                (Some(label), Some(pattern)) => match pattern.split_once('*') {
+                    Some((before, after)) => parts.push(between(label, before, after)?),
+                    None if label.eq_ignore_ascii_case(pattern) => {}
+                    None => return None,
+                },
+                _ => return None,
             }
         }
     }
 }
 
-fn label_matches(label: &str, pattern: &str) -> bool {
-    let is_label = |text: &str| {
-        !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
-    };
-    match pattern.split_once('*') {
-        None => label.eq_ignore_ascii_case(pattern),
-        Some((before, after)) => label
-            .strip_prefix(before)
-            .and_then(|rest| rest.strip_suffix(after))
-            .is_some_and(is_label),
-    }
+/// What of a label is between these two, where it is fit for one.
+fn between<'a>(label: &'a str, before: &str, after: &str) -> Option<&'a str> {
+    let part = label.strip_prefix(before)?.strip_suffix(after)?;
+    let is_letter = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-';
+    (!part.is_empty() && part.bytes().all(is_letter)).then_some(part)
 }
 
 #[cfg(test)]
@@ -66,7 +66,8 @@ mod tests {
             ("ghcr.io", "xghcr.io", false),
             ("ghcr.io", "a.ghcr.io", false),
         ] {
-            assert_eq!(HostPattern(pattern).matches(registry), expected, "{pattern} {registry}");
+            let is_one = HostPattern(pattern).parts(registry).is_some();
+            assert_eq!(is_one, expected, "{pattern} {registry}");
         }
     }
 }

@@ -101,6 +101,7 @@ async fn look(
         Err(fault) => match *fault.error {
             Error::NoImage { .. } => Ok(TagLookup::Absent),
             Error::Denied { .. }
+            | Error::Page { .. }
             | Error::Refused { .. }
             | Error::Protocol { .. }
             | Error::TooLarge { .. }
@@ -143,8 +144,11 @@ async fn fetch_once(
     match answer.status() {
         StatusCode::OK => {}
         StatusCode::NOT_FOUND => {
-            let detail = answer.error_body().await.text().to_owned();
-            return Err(Fault::permanent(no_image(reference, detail)));
+            let body = answer.error_body().await;
+            if body.is_page {
+                return Err(answer.refusal_with(&body));
+            }
+            return Err(Fault::permanent(no_image(reference, body.text().to_owned())));
         }
         _ => return Err(transport.refusal(endpoint, answer).await),
     }

@@ -12,7 +12,7 @@
 //! - `map.rs`: what is pulled from elsewhere
 //! - `challenge.rs`, `token.rs`, `auth.rs`: how we say who we are
 //! - `keychain.rs`, `keychains/`: where credentials come from
-//! - `cures.rs`, `host_pattern.rs`: what helps at which registry
+//! - `service.rs`, `host_pattern.rs`, `cures.rs`, `create_repository.rs`: what helps at which registry
 //! - `secret.rs`, `mask.rs`: what is never shown, also when others repeat it
 //! - `immutable_tag.rs`: when a refusal means that the tag may not move
 //! - `login.rs`: whether credentials are right, asked without a repository
@@ -58,6 +58,7 @@ mod retry;
 mod retry_after;
 mod rights;
 mod secret;
+mod service;
 mod session;
 mod settings;
 mod stall;
@@ -258,6 +259,11 @@ impl Client {
     /// As [`Client::sources`], as far as they were looked for by now.
     pub fn known_sources(&self, repository: &Repository) -> Sources {
         self.transport.auth.known(repository).sources()
+    }
+
+    /// The clock by which waits are measured.
+    pub fn clock(&self) -> &dyn Clock {
+        &*self.transport.clock
     }
 
     /// `https` or `http`: how a registry is spoken to; `None` before it has answered.

@@ -16,9 +16,13 @@ pub(super) fn follow(
 ) -> Result<Url, String> {
     let keeps_method = matches!(status.as_u16(), 307 | 308);
     if !keeps_method && !matches!(*method, Method::GET | Method::HEAD) {
+        let status = status.as_u16();
+        let to = location.and_then(|location| from.join(location).ok());
+        let other =
+            to.as_ref().and_then(Url::host_str).filter(|host| from.host_str() != Some(host));
+        let other = other.map(|host| format!(" to `{}`", host.escape_debug())).unwrap_or_default();
         return Err(format!(
-            "it redirects a {method} with {}, which would make it a GET",
-            status.as_u16()
+            "it redirects a {method} with {status}{other}, which would make it a GET"
         ));
     }
     let location = location.ok_or_else(|| "it redirects to nowhere".to_owned())?;
@@ -93,7 +97,8 @@ mod tests {
             assert_eq!(to(method, status), Ok("https://cdn.io/x".into()));
         }
         for status in [301, 302, 303] {
-            let reason = format!("it redirects a PUT with {status}, which would make it a GET");
+            let reason =
+                format!("it redirects a PUT with {status} to `cdn.io`, which would make it a GET");
             assert_eq!(to(Method::PUT, status), Err(reason));
         }
         let nowhere = follow(&Method::GET, StatusCode::FOUND, &from, None);

@@ -161,7 +161,7 @@ impl TokenRequest<'_> {
         if is_refused_credential {
             return Fault::permanent(Error::Unauthorized { action, host, identity, detail, login });
         }
-        if status == 403 {
+        if status == 403 && !body.is_page {
             let login = Some(login);
             return Fault::permanent(Error::Denied { action, host, identity, detail, login });
         }

@@ -6,6 +6,7 @@ use std::io::{self, Write};
 use std::path::Path;
 use std::sync::mpsc::Receiver;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use dockless::error::ErrorKind;
 use dockless::event::{Action, Event, Events, Outcome, readable_size};
@@ -373,6 +374,26 @@ async fn a_push_sends_only_what_is_not_there_and_the_tags_last() {
     let from = format!("docker://{}", published.reference);
     let raw = run("skopeo", &["inspect", "--raw", "--tls-verify=false", &from], story.path());
     assert_eq!(Digest::of(raw.as_bytes()), published.descriptor.digest);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_tag_that_was_right_a_while_ago_is_looked_at_again() {
+    let registry = Registry::start();
+    let story = Story::new();
+    let hello = hello(&story.context.store);
+    let layer = layer(&story.context.store, "other", &[file("other", "x")]);
+    let other = assembly(vec![image(&Platform::linux_amd64(), vec![layer])]);
+    let to = format!("{}/acme/hello", registry.host());
+    story.publish(&to, &hello, &["v1"]).await;
+    let session = parse(&to).unwrap().open(&story.context, &["v1".into()]).await.unwrap();
+    // While this one packs, another push takes the tag.
+    story.publish(&to, &other, &["v1"]).await;
+    story.context.client.clock().sleep(Duration::from_secs(6)).await;
+    let published = session.finish(&hello).await.unwrap();
+    assert_eq!(published.tags, ["v1"]);
+    let tag = repository(&registry.host(), "acme/hello").at_tag("v1");
+    let found = story.context.client.resolve(&tag).await.unwrap().unwrap();
+    assert_eq!(found.digest, hello.descriptor().digest);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -154,7 +154,7 @@ async fn the_right_to_push_is_proved_before_anything_is_packed() {
         assert!(outcome.stderr.contains(text), "{outcome:#?}");
         assert!(!outcome.stderr.contains("packed"), "{outcome:#?}");
         // A repository that is not there has to be made.
-        let hint = "hint: check the name; some registries want `a` to be created first";
+        let hint = "hint: check the name; the registry may want `a/b`, or `a` above it, to be created first";
         assert_eq!(outcome.stderr.contains(hint), text == "does not have it", "{outcome:#?}");
         assert_eq!(story.counted(0), counts(&[("HEAD manifests", 1), ("POST blobs/uploads", 1)]));
     }
@@ -247,7 +247,11 @@ async fn what_some_destinations_do_not_take_is_sent_to_none_and_all_of_them_are_
 async fn a_dry_run_begins_nothing() {
     let story = Story::new().await;
     let to = story.at("a/b");
-    assert_eq!(story.push(&["--to", &to, "--dry-run"]), counts(&[]));
+    let outcome = story.run(&["--to", &to, "--dry-run"]);
+    assert_eq!((outcome.code, story.counted(0)), (0, counts(&[])), "{outcome:#?}");
+    let host = story.proxy.server().host();
+    let said = format!("dry run: whether `{host}` would take the image was not asked");
+    assert!(outcome.stderr.contains(&said), "{outcome:#?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -70,6 +70,68 @@ async fn survives_every_transient_fault_of_a_push() {
 }
 
 #[tokio::test]
+async fn a_page_for_people_is_no_answer_of_a_registry() {
+    let registry = Registry::start();
+    let html = |status, title: &str| Fault::Answer {
+        status,
+        headers: vec![("Content-Type".into(), "text/html; charset=utf-8".into())],
+        body: format!("<html><head><title>{title}</title></head></html>"),
+    };
+    // A login page, where a proxy sends everybody.
+    let login = FaultProxy::start(&registry.host()).await;
+    let login_host = login.server().host().replace("127.0.0.1", "localhost");
+    let at_login = format!("http://{login_host}");
+    let hint = "check the host, the port and the path; a web server, a firewall, or the login page of a proxy may stand there";
+    for (method, path, fault, who, told) in [
+        ("GET", "/manifests/", html(200, "Welcome"), None, "answered 200 with an HTML page"),
+        (
+            "GET",
+            "/manifests/",
+            html(404, "404 Not Found"),
+            None,
+            "answered 404 with an HTML page titled \"404 Not Found\", no registry's answer",
+        ),
+        (
+            "POST",
+            "/blobs/uploads/",
+            html(403, "Blocked"),
+            None,
+            "answered 403 with an HTML page titled \"Blocked\", no registry's answer",
+        ),
+        (
+            "GET",
+            "/manifests/",
+            Fault::Redirect(302, at_login.clone()),
+            Some(&login_host),
+            "answered 200 with an HTML page",
+        ),
+        (
+            "POST",
+            "/blobs/uploads/",
+            Fault::Redirect(302, at_login.clone()),
+            None,
+            "it redirects a POST with 302 to `localhost`, which would make it a GET",
+        ),
+    ] {
+        let proxy = FaultProxy::start(&registry.host()).await;
+        let host = proxy.server().host();
+        proxy.on(method, path, vec![fault; 2]);
+        login.on("GET", "/", vec![html(200, "Log in"); 2]);
+        let story = Story::new();
+        let repository = repository(&host, "a");
+        let error = match method {
+            "GET" => story.client.fetch_manifest(&repository.at_tag("v1")).await.map(drop),
+            _ => story.push_layer(&repository).await.map(drop),
+        }
+        .unwrap_err();
+        let text = error.to_string();
+        assert!(text.contains(told), "{text}");
+        assert!(text.contains(&format!("`{}`", who.unwrap_or(&host))), "{text}");
+        assert_eq!(error.hints(), [hint], "{text}");
+    }
+}
+
+#[tokio::test]
 async fn waits_as_long_as_the_registry_asks() {
     let registry = Registry::start();
     let proxy = FaultProxy::start(&registry.host()).await;
