@@ -102,9 +102,10 @@ pub(super) fn client_for_login(
     with_keychains(context, network, vec![Arc::new(explicit)])
 }
 
-/// A client that is only asked where it has its credentials from.
-pub(super) fn client_for_sources(context: &Context) -> Client {
-    let keychains = keychains::standard([], None, &context.environment, &context.commands);
+/// A client that is only asked where a push to this registry would have its credentials from.
+pub(super) fn client_for_sources(context: &Context, registry: &str) -> Client {
+    let explicit = Explicit::from_environment(&context.environment, registry);
+    let keychains = keychains::standard(explicit, None, &context.environment, &context.commands);
     with_keychains(context, &NetworkRequest::default(), keychains)
 }
 

@@ -4,6 +4,7 @@ use serde_json::{Value, json};
 
 use super::{Context, Credentials, NetworkRequest, client, runtime};
 use crate::error::Result;
+use crate::registry::Sources;
 use crate::registry::keychains::{AuthStore, Kept};
 
 /// `dockless login`.
@@ -51,6 +52,16 @@ pub fn login(request: &LoginRequest, context: &Context) -> Result<LoginChange> {
                 path.display()
             ));
         }
+        let ours = format!("`{}`", store.path().display());
+        if let Some(found) = sources(registry, context).await.found
+            && found.source != ours
+        {
+            context.events.warn(
+                "login-hidden",
+                format!("another source is asked first for `{registry}`: {found}"),
+                None,
+            );
+        }
         Ok(LoginChange {
             registry: registry.clone(),
             username: Some(credentials.username.clone()),
@@ -67,19 +78,23 @@ pub fn logout(registry: &str, context: &Context) -> Result<LoginChange> {
     let store = AuthStore::new(&context.environment, &context.commands)?;
     runtime::run(context, None, async {
         let kept = store.forget(registry).await?;
-        let anywhere = format!("{registry}/any/repository").parse().ok();
-        if let Some(repository) = anywhere {
-            let sources = client::client_for_sources(context).sources(&repository).await;
-            if let Some(found) = sources.found {
-                context.events.warn(
-                    "still-logged-in",
-                    format!("another source has credentials for `{registry}`: {found}"),
-                    None,
-                );
-            }
+        if let Some(found) = sources(registry, context).await.found {
+            context.events.warn(
+                "still-logged-in",
+                format!("another source has credentials for `{registry}`: {found}"),
+                None,
+            );
         }
         Ok(LoginChange { registry: registry.to_owned(), username: None, kept })
     })
+}
+
+/// Where a push to this registry would have its credentials from.
+async fn sources(registry: &str, context: &Context) -> Sources {
+    match format!("{registry}/any/repository").parse() {
+        Ok(repository) => client::client_for_sources(context, registry).sources(&repository).await,
+        Err(_) => Sources::default(),
+    }
 }
 
 impl LoginChange {

@@ -93,6 +93,16 @@ fn what_the_registry_accepts_is_kept_for_every_tool() {
         .unwrap();
     assert!(inspected.status.success(), "{}", String::from_utf8_lossy(&inspected.stderr));
 
+    let command = ["login", &host, "--username", USERNAME, "--password-stdin"];
+    let mut command = sandbox.command(command);
+    command.env("DOCKLESS_REGISTRY_USERNAME", "canary").env("DOCKLESS_REGISTRY_PASSWORD", "canary");
+    let hidden = run_with_input(command, PASSWORD);
+    let first = format!(
+        "another source is asked first for `{host}`: user `canary` from `DOCKLESS_REGISTRY_USERNAME`"
+    );
+    assert!(hidden.code == 0 && hidden.stderr.contains(&first), "{}", hidden.stderr);
+    assert!(!outcome.stderr.contains("asked first"), "{}", outcome.stderr);
+
     let out = sandbox.succeed(["logout", &host]);
     assert_eq!(out, format!("logged out of {host}, removed from {}", file.display()));
     assert_eq!(fs::read_to_string(&file).unwrap(), "{\n\t\"auths\": {}\n}");

@@ -95,6 +95,14 @@ impl Keychain for AuthFile {
             Ok(content) => content,
             Err(reason) => return Lookup::Broken(reason),
         };
+        if content.has_no_auths() {
+            let reason = "it has no `auths`, under which credentials stand".to_owned();
+            return match self.place {
+                Place::File(_) => Lookup::Nothing(reason),
+                // Whoever sets the variable means credentials.
+                Place::Variable { .. } => Lookup::Broken(reason),
+            };
+        }
         let mut broken = None;
         if let Some(name) = content.helper(repository.registry()) {
             match helper::get(self.commands.as_ref(), name, server(repository.registry())).await {
@@ -115,11 +123,13 @@ impl Keychain for AuthFile {
 #[serde(rename_all = "camelCase")]
 pub(super) struct Content {
     #[serde(default)]
-    auths: BTreeMap<String, Option<Entry>>,
+    auths: Option<BTreeMap<String, Option<Entry>>>,
     #[serde(default)]
     cred_helpers: BTreeMap<String, String>,
     #[serde(default)]
     creds_store: Option<String>,
+    #[serde(flatten)]
+    others: BTreeMap<String, serde_json::Value>,
 }
 
 #[derive(Default, Deserialize)]
@@ -148,6 +158,13 @@ impl Content {
         })
     }
 
+    /// Whether it holds something, and no credentials: often the hosts stand without `auths` around
+    /// them.
+    fn has_no_auths(&self) -> bool {
+        let Self { auths, cred_helpers, creds_store, others } = self;
+        auths.is_none() && cred_helpers.is_empty() && creds_store.is_none() && !others.is_empty()
+    }
+
     /// The helper for a registry: its own, else the one for all.
     pub(super) fn helper(&self, registry: &str) -> Option<&str> {
         let wanted = canonical(registry);
@@ -162,6 +179,7 @@ impl Content {
         let best = self
             .auths
             .iter()
+            .flatten()
             .filter_map(|(key, entry)| Some((canonical(key), entry.as_ref()?)))
             .filter(|(key, entry)| is_prefix(key, &name) && !entry.is_empty())
             .max_by_key(|(key, _)| key.len());
@@ -335,6 +353,19 @@ mod tests {
         ] {
             let config = format!(r#"{{"auths":{{"r.io":{entry}}}}}"#);
             assert_eq!(found(&config, "r.io/a"), expected, "{entry}");
+        }
+    }
+
+    #[tokio::test]
+    async fn hosts_without_auths_around_them_are_told() {
+        let no_auths = "it has no `auths`, under which credentials stand";
+        for (config, expected) in [
+            (r#"{"r.io":{"auth":"dTpw"}}"#, Lookup::Broken(no_auths.into())),
+            ("{}", nothing("it has no entry for `r.io`")),
+            (r#"{"auths":{},"psFormat":"x"}"#, nothing("it has no entry for `r.io`")),
+        ] {
+            let file = variable(config, FakeCommands::default());
+            assert_eq!(file.find(&"r.io/a".parse().unwrap()).await, expected, "{config}");
         }
     }
 

@@ -76,6 +76,11 @@ impl AuthStore {
         Ok(Self { path, commands: Arc::clone(commands) })
     }
 
+    /// The file that is written.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
     /// Keeps a login, in place of the one there was.
     ///
     /// # Errors

@@ -9,6 +9,7 @@ use serde_json::json;
 use super::super::keychain::Lookup;
 use super::super::secret::Secret;
 use super::auth_file::credential;
+use super::last_words::last_words;
 use crate::sys::command::{Command, Commands};
 
 /// What the names of helpers begin with.
@@ -22,7 +23,7 @@ const KEEP: Duration = Duration::from_mins(10);
 /// What helpers print, by their protocol, when they know nothing.
 const NOT_FOUND: &str = "credentials not found";
 
-/// A helper did not do what it was asked; what it printed may be a secret and is not told.
+/// A helper did not do what it was asked. What it printed on stdout may be a secret and is not told.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum HelperError {
     /// The name could be more than a program's.
@@ -37,7 +38,13 @@ pub enum HelperError {
         /// Its name.
         program: String,
     },
-    /// It cannot be started, or it takes too long.
+    /// It takes too long.
+    #[error("`{program}` did not answer within {}s", TIMEOUT.as_secs())]
+    TimedOut {
+        /// Its name.
+        program: String,
+    },
+    /// It cannot be started.
     #[error("`{program}` does not run: {reason}")]
     DoesNotRun {
         /// Its name.
@@ -46,12 +53,14 @@ pub enum HelperError {
         reason: String,
     },
     /// It failed.
-    #[error("`{program}` ended with {code}")]
+    #[error("`{program}` ended with {code}{}", after_colon(said.as_deref()))]
     Ended {
         /// Its name.
         program: String,
         /// The exit code.
         code: String,
+        /// The last line of its stderr, without secrets.
+        said: Option<String>,
     },
     /// It has no credentials for the server.
     #[error("`{program}` has no such credentials")]
@@ -67,6 +76,34 @@ pub enum HelperError {
     },
 }
 
+/// What is asked of a helper.
+struct Question<'a> {
+    name: &'a str,
+    action: &'static str,
+    input: Vec<u8>,
+    /// The password in the input, which the helper may repeat.
+    password: Option<&'a Secret>,
+}
+
+impl<'a> Question<'a> {
+    fn about(server: &str, name: &'a str, action: &'static str) -> Self {
+        Self { name, action, input: server.as_bytes().to_vec(), password: None }
+    }
+
+    /// Whether a text repeats the password, as it is or as it stands in the input.
+    fn is_repeated_in(&self, text: &[u8]) -> bool {
+        let text = String::from_utf8_lossy(text);
+        self.password.is_some_and(|password| {
+            let quoted = json!(password.expose()).to_string();
+            text.contains(password.expose()) || text.contains(quoted.trim_matches('"'))
+        })
+    }
+}
+
+fn after_colon(said: Option<&str>) -> String {
+    said.map_or_else(String::new, |said| format!(": {said}"))
+}
+
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
 struct Answer {
@@ -78,7 +115,7 @@ struct Answer {
 
 /// Asks a helper for a server's credentials. What it prints is never shown: it may be a secret.
 pub(super) async fn get(commands: &dyn Commands, name: &str, server: &str) -> Lookup {
-    let stdout = match run(commands, name, "get", server.as_bytes().to_vec()).await {
+    let stdout = match run(commands, Question::about(server, name, "get")).await {
         Ok(stdout) => stdout,
         Err(HelperError::NotFound { program }) => {
             return Lookup::Nothing(format!("`{program}` knows nothing about `{server}`"));
@@ -105,7 +142,9 @@ pub(super) async fn store(
     password: &Secret,
 ) -> Result<(), HelperError> {
     let entry = json!({"ServerURL": server, "Username": username, "Secret": password.expose()});
-    run(commands, name, "store", entry.to_string().into_bytes()).await.map(drop)
+    let input = entry.to_string().into_bytes();
+    let question = Question { name, action: "store", input, password: Some(password) };
+    run(commands, question).await.map(drop)
 }
 
 /// Has a helper forget a server; whether it knew it.
@@ -114,12 +153,12 @@ pub(super) async fn erase(
     name: &str,
     server: &str,
 ) -> Result<bool, HelperError> {
-    match run(commands, name, "get", server.as_bytes().to_vec()).await {
+    match run(commands, Question::about(server, name, "get")).await {
         Ok(_) => {}
         Err(HelperError::NotFound { .. }) => return Ok(false),
         Err(error) => return Err(error),
     }
-    run(commands, name, "erase", server.as_bytes().to_vec()).await.map(|_| true)
+    run(commands, Question::about(server, name, "erase")).await.map(|_| true)
 }
 
 /// Helpers of clouds give tokens that run out: they are asked again now and then.
@@ -130,23 +169,22 @@ pub(super) fn lent(lookup: Lookup) -> Lookup {
     }
 }
 
-async fn run(
-    commands: &dyn Commands,
-    name: &str,
-    action: &str,
-    input: Vec<u8>,
-) -> Result<Vec<u8>, HelperError> {
+async fn run(commands: &dyn Commands, question: Question<'_>) -> Result<Vec<u8>, HelperError> {
+    let Question { name, action, ref input, .. } = question;
     if !is_name(name) {
         return Err(HelperError::Name { name: name.to_owned() });
     }
     let program = format!("{PREFIX}{name}");
     let mut command = Command::new(&program, [action]);
-    command.input = input;
+    command.input.clone_from(input);
     command.timeout = TIMEOUT;
     let output = match commands.run(&command).await {
         Ok(output) => output,
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
             return Err(HelperError::NotInstalled { program });
+        }
+        Err(error) if error.kind() == io::ErrorKind::TimedOut => {
+            return Err(HelperError::TimedOut { program });
         }
         Err(error) => return Err(HelperError::DoesNotRun { program, reason: error.to_string() }),
     };
@@ -157,7 +195,9 @@ async fn run(
             return Err(HelperError::NotFound { program });
         }
         let code = output.code.map_or_else(|| "a signal".into(), |code| code.to_string());
-        return Err(HelperError::Ended { program, code });
+        let is_secret = question.is_repeated_in(&output.stderr);
+        let said = if is_secret { None } else { last_words(&output.stderr) };
+        return Err(HelperError::Ended { program, code, said });
     }
     if output.stdout.len() > MAX_OUTPUT_BYTES {
         return Err(HelperError::TooLong { program });
@@ -181,7 +221,7 @@ mod tests {
     use super::*;
     use crate::sys::command::{CommandOutput, FakeCommands, SystemCommands};
 
-    /// Remembers what it was asked to run, and fails with a secret on both streams.
+    /// Remembers what it was asked to run, and fails: a secret on stdout, what it read on stderr.
     #[derive(Debug, Default)]
     struct Talkative(Mutex<Vec<Command>>);
 
@@ -189,8 +229,8 @@ mod tests {
     impl Commands for Talkative {
         async fn run(&self, command: &Command) -> io::Result<CommandOutput> {
             self.0.lock().unwrap().push(command.clone());
-            let canary = b"canary".to_vec();
-            let (stdout, stderr) = (canary.clone(), canary);
+            let (stdout, stderr) = (b"canary".to_vec(), command.input.clone());
+            let stderr = [b"cannot handle ".to_vec(), stderr].concat();
             Ok(CommandOutput { is_success: false, code: Some(1), stdout, stderr })
         }
     }
@@ -199,7 +239,8 @@ mod tests {
     async fn secrets_go_through_standard_input_and_never_into_a_message() {
         let talkative = Talkative::default();
         let ended = "`docker-credential-x` ended with 1";
-        assert_eq!(get(&talkative, "x", "r.io").await, Lookup::Broken(ended.into()));
+        let told = format!("{ended}: cannot handle r.io");
+        assert_eq!(get(&talkative, "x", "r.io").await, Lookup::Broken(told));
         let password = Secret::new("pass");
         let error = store(&talkative, "x", "r.io", "bob", &password).await.unwrap_err();
         assert_eq!(error.to_string(), ended);
@@ -242,6 +283,23 @@ mod tests {
         ] {
             assert_eq!(get(&commands, name, "r.io").await, expected, "{name}");
         }
+    }
+
+    /// Does not come to an end.
+    #[derive(Debug)]
+    struct Hanging;
+
+    #[async_trait]
+    impl Commands for Hanging {
+        async fn run(&self, _: &Command) -> io::Result<CommandOutput> {
+            Err(io::ErrorKind::TimedOut.into())
+        }
+    }
+
+    #[tokio::test]
+    async fn a_helper_that_hangs_is_told_from_one_that_cannot_be_started() {
+        let text = "`docker-credential-x` did not answer within 30s";
+        assert_eq!(get(&Hanging, "x", "r.io").await, Lookup::Broken(text.into()));
     }
 
     #[tokio::test]

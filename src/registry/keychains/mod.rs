@@ -17,6 +17,7 @@ mod config_variables;
 mod explicit;
 mod helper;
 mod host_variables;
+mod last_words;
 mod pair;
 
 pub mod docker_config;
