@@ -78,8 +78,8 @@ impl Classified for ChecksFailed {
 /// The project cannot be understood. What registries say is in the report.
 pub fn check(request: &CheckRequest, context: &Context) -> Result<CheckReport> {
     let CheckRequest { project: request, to, credentials } = request;
-    let project = project::load(request, &context.events)?;
-    let arguments = tags::parse(request, true)?;
+    let project = project::load(request, context)?;
+    let arguments = tags::parse(request, true, context)?;
     let mut destinations = Destinations::default();
     match push::add_repositories(&mut destinations, &project.config, to, &arguments, context) {
         Err(error) if !matches!(error.downcast_ref(), Some(DestinationsError::Nowhere)) => {
