@@ -172,11 +172,18 @@ impl Check {
         }
     }
 
-    /// Why the sources before the one that won had nothing, unless the error says so already.
+    /// Why the sources before the one that won had nothing, where that may be what is wrong; the
+    /// error says so itself when none had anything.
     fn tried(&self, error: &Error) -> &[String] {
+        use registry::Error::{Denied, NoImage, NotFound, Unauthorized};
         match error.downcast_ref().map(registry::Error::root) {
-            Some(registry::Error::Unauthorized { identity: None, .. }) => &[],
-            _ => &self.sources.tried,
+            Some(
+                Unauthorized { identity: Some(_), .. }
+                | Denied { .. }
+                | NotFound { .. }
+                | NoImage { .. },
+            ) => &self.sources.tried,
+            _ => &[],
         }
     }
 
