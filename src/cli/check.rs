@@ -12,8 +12,8 @@ use crate::pipeline::{self, CheckRequest, ProjectRequest};
 
 /// Check that the base can be pulled and that every repository can be pushed to, and write nothing
 ///
-/// Says per registry whether it is reached with TLS, whose credentials are used, where they come from
-/// and why other sources had none. That one may push is proved by an upload that is begun and
+/// Says per registry whether it is reached with TLS, whose credentials are used and where they come
+/// from; where something fails, and with `-v`, also why other sources had none. That one may push is proved by an upload that is begun and
 /// cancelled. Exits with 2 when something is yours to change, such as credentials, else with 3.
 #[derive(Debug, Args)]
 pub(super) struct Check {

@@ -2,6 +2,7 @@
 //!
 //! One file per command; only `render` writes to stderr, only `output` to stdout.
 
+mod blame;
 mod build;
 mod check;
 mod login;
@@ -23,7 +24,7 @@ use clap::parser::ValueSource;
 use clap::{ArgMatches, CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 
 use crate::error::Result;
-use crate::pipeline::Context;
+use crate::pipeline::{Context, OptionNames};
 use crate::sys::Environment;
 use options::OutputOptions;
 pub use reference::reference;
@@ -72,9 +73,15 @@ impl Edge {
 }
 
 /// Reads the command line. Between `-v` and `-q`, the one that is written there beats a variable.
-fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Arguments, clap::Error> {
+fn parse(
+    arguments: impl IntoIterator<Item = OsString>,
+) -> Result<(Arguments, OptionNames), clap::Error> {
+    let arguments: Vec<_> = arguments.into_iter().collect();
     let mut definition = Arguments::command();
-    let matches = definition.try_get_matches_from_mut(arguments)?;
+    let matches = definition
+        .try_get_matches_from_mut(&arguments)
+        .map_err(|error| blame::blame(error, &definition, &arguments))?;
+    let names = blame::option_names(&definition, &matches);
     let mut arguments = Arguments::from_arg_matches(&matches)?;
     let is_written = |name: &str, matches: &ArgMatches| {
         matches.value_source(name) == Some(ValueSource::CommandLine)
@@ -91,13 +98,13 @@ fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Arguments, cla
         (false, true) => options.verbose = 0,
         (false, false) => {}
     }
-    Ok(arguments)
+    Ok((arguments, names))
 }
 
 /// Runs the program and gives its exit code.
 pub fn main(arguments: impl IntoIterator<Item = OsString>) -> u8 {
-    let arguments = match parse(arguments) {
-        Ok(arguments) => arguments,
+    let (arguments, option_names) = match parse(arguments) {
+        Ok(parsed) => parsed,
         Err(error) => {
             // Help and version go to stdout, a mistake to stderr; a closed pipe changes nothing.
             let _ = error.print();
@@ -112,7 +119,7 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> u8 {
     let progress = if options.quiet { Progress::None } else { options.progress };
     let rendering = Rendering::start(progress, options.verbose, is_terminal);
     let edge = Edge {
-        context: Context::new(environment, rendering.events()),
+        context: Context { option_names, ..Context::new(environment, rendering.events()) },
         output: Output::new(options.json),
         is_terminal: is_terminal && progress == Progress::Auto,
     };
@@ -150,7 +157,7 @@ mod tests {
     fn a_flag_on_the_command_line_is_not_both() {
         let parse = |words: &[&str]| {
             let words = ["dockless", "build"].iter().chain(words).map(OsString::from);
-            parse(words).map(|arguments| (arguments.output.verbose, arguments.output.quiet))
+            parse(words).map(|(arguments, _)| (arguments.output.verbose, arguments.output.quiet))
         };
         assert_eq!(parse(&["-v"]).unwrap(), (1, false));
         assert_eq!(parse(&["-vv"]).unwrap(), (2, false));

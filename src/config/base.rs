@@ -4,7 +4,7 @@ use std::str::FromStr;
 
 use super::schema::nearest;
 use crate::error::{Classified, ErrorKind};
-use crate::oci::{Digest, Reference};
+use crate::oci::{Digest, Reference, without_password};
 
 /// What an image stands on.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -83,7 +83,7 @@ impl FromStr for Base {
         if let Some(rest) = text.strip_prefix("oci:") {
             return parse_layout(rest);
         }
-        let shown: String = text.chars().take(300).flat_map(char::escape_debug).collect();
+        let shown: String = without_password(text).escape_debug().collect();
         if text.contains("${") {
             return Err(InvalidBase::new(
                 format!("`{shown}` is no base: variables are not replaced here"),

@@ -123,6 +123,9 @@ impl FromStr for Reference {
         if text.is_empty() {
             return Err(invalid(text, "it is empty"));
         }
+        if credentials_end(text).is_some() {
+            return Err(invalid(text, "no credentials stand in a reference"));
+        }
         let (rest, digest) = match text.split_once('@') {
             None => (text, None),
             Some((rest, digest)) => {
@@ -153,16 +156,23 @@ fn invalid(text: &str, reason: impl Into<String>) -> InvalidReference {
     InvalidReference { text: without_password(text), reason: reason.into() }
 }
 
-/// The text for a message: at most 300 characters, and without the password of
-/// `https://user:password@host/…`.
+/// The text for a message: at most 300 characters, and without the credentials of
+/// `https://user:password@host/…` or `user:password@host/…`.
 pub fn without_password(text: &str) -> String {
-    let text: String = text.chars().take(300).collect();
-    let Some((scheme, rest)) = text.split_once("://") else { return text };
-    let end = rest.find('/').unwrap_or(rest.len());
-    match rest[..end].rfind('@') {
-        Some(at) => format!("{scheme}://…{}", &rest[at..]),
-        None => text,
-    }
+    let rest = text.split_once("://").map_or(text, |(_, rest)| rest);
+    let shown = match credentials_end(rest) {
+        Some(end) => format!("{}…{}", &text[..text.len() - rest.len()], &rest[end..]),
+        None => text.to_owned(),
+    };
+    shown.chars().take(300).collect()
+}
+
+/// The `@` behind credentials: the last, unless what follows reads like a digest.
+fn credentials_end(text: &str) -> Option<usize> {
+    let is_digest = |end: &str| end.starts_with("sha") && !end.contains(['/', '.']);
+    let name =
+        text.rsplit_once('@').filter(|(_, end)| is_digest(end)).map_or(text, |(name, _)| name);
+    name.rfind('@')
 }
 
 /// Splits a name as Docker does: the first part is a host when it has a `.` or a `:`, or is `localhost`.
@@ -314,7 +324,7 @@ mod tests {
             ("https://ghcr.io/a", "is not a registry host"),
             ("host:99999/a", "is not a registry host"),
             ("host:0/a", "is not a registry host"),
-            ("user@host.io/a", "after `@`"),
+            ("user@host.io/a", "no credentials"),
             ("-a.io/b", "is not a registry host"),
             ("[::1/a", "is not a registry host"),
         ] {
@@ -342,8 +352,19 @@ mod tests {
 
     #[test]
     fn a_password_in_an_address_is_not_repeated() {
-        let error = "https://user:canary@host.io/a/b".parse::<Reference>().unwrap_err().to_string();
-        assert!(error.starts_with("`https://…@host.io/a/b` is not an image reference"), "{error}");
+        for (text, shown) in [
+            ("https://user:canary@host.io/a/b", "https://…@host.io/a/b"),
+            ("user:canary@host.io/a", "…@host.io/a"),
+            ("user:can/ary@host.io:5000/a", "…@host.io:5000/a"),
+            ("canary@localhost/a", "…@localhost/a"),
+            ("user:canary@sha.io/a@sha256:abc", "…@sha.io/a@sha256:abc"),
+        ] {
+            let error = text.parse::<Reference>().unwrap_err().to_string();
+            let reason = "no credentials stand in a reference";
+            assert_eq!(error, format!("`{shown}` is not an image reference: {reason}"));
+        }
+        assert_eq!(without_password("a/b@sha256:abc"), "a/b@sha256:abc");
+        assert_eq!(without_password(&format!("{}@r.io/a", "canary".repeat(99))), "…@r.io/a");
     }
 
     #[test]

@@ -21,11 +21,13 @@ use crate::publish::{ExistingTag, Output, PublishContext, Published, Whereabouts
 /// # Errors
 /// Every problem of the user's (kind usage) is found before anything is written outside the cache.
 pub fn build(request: &BuildRequest, context: &Context) -> Result<Produced> {
-    let project = project::load(&request.project, &context.events)?;
-    let arguments = tags::parse(&request.project, request.has_push)?;
+    let project = project::load(&request.project, context)?;
+    let arguments = tags::parse(&request.project, request.has_push, context)?;
     let mut destinations = Destinations::default();
     for output in &request.outputs {
-        destinations.add_output(output)?;
+        destinations
+            .add_output(output)
+            .map_err(|error| context.option_names.blame("--output", error))?;
     }
     if request.has_push {
         super::push::add_repositories(&mut destinations, &project.config, &[], &arguments, context)

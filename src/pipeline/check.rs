@@ -78,8 +78,8 @@ impl Classified for ChecksFailed {
 /// The project cannot be understood. What registries say is in the report.
 pub fn check(request: &CheckRequest, context: &Context) -> Result<CheckReport> {
     let CheckRequest { project: request, to, credentials } = request;
-    let project = project::load(request, &context.events)?;
-    let arguments = tags::parse(request, true)?;
+    let project = project::load(request, context)?;
+    let arguments = tags::parse(request, true, context)?;
     let mut destinations = Destinations::default();
     match push::add_repositories(&mut destinations, &project.config, to, &arguments, context) {
         Err(error) if !matches!(error.downcast_ref(), Some(DestinationsError::Nowhere)) => {
@@ -175,11 +175,18 @@ impl Check {
         }
     }
 
-    /// Why the sources before the one that won had nothing, unless the error says so already.
+    /// Why the sources before the one that won had nothing, where that may be what is wrong; the
+    /// error says so itself when none had anything.
     fn tried(&self, error: &Error) -> &[String] {
+        use registry::Error::{Denied, NoImage, NotFound, Unauthorized};
         match error.downcast_ref().map(registry::Error::root) {
-            Some(registry::Error::Unauthorized { identity: None, .. }) => &[],
-            _ => &self.sources.tried,
+            Some(
+                Unauthorized { identity: Some(_), .. }
+                | Denied { .. }
+                | NotFound { .. }
+                | NoImage { .. },
+            ) => &self.sources.tried,
+            _ => &[],
         }
     }
 

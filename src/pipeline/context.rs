@@ -5,6 +5,7 @@ use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use super::OptionNames;
 use crate::event::Events;
 use crate::store::Store;
 use crate::sys::command::{Commands, SystemCommands};
@@ -15,6 +16,8 @@ use crate::sys::{Clock, Environment, SystemClock};
 pub struct Context {
     /// Environment variables.
     pub environment: Environment,
+    /// Which options came from there.
+    pub option_names: OptionNames,
     /// Where events go.
     pub events: Events,
     /// Time.
@@ -32,6 +35,7 @@ impl Context {
     pub fn new(environment: Environment, events: Events) -> Self {
         Self {
             environment,
+            option_names: OptionNames::default(),
             events,
             clock: Arc::new(SystemClock),
             commands: Arc::new(SystemCommands),

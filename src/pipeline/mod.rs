@@ -12,6 +12,7 @@ mod gathering;
 mod incomplete;
 mod load;
 mod login;
+mod option_names;
 mod produce;
 mod project;
 mod push;
@@ -27,6 +28,7 @@ pub use check::{CheckReport, CheckRequest, check};
 pub use context::Context;
 pub use incomplete::Incomplete;
 pub use login::{LoginChange, LoginRequest, login, logout};
+pub use option_names::OptionNames;
 pub use push::push;
 pub use request::{
     BuildRequest, Credentials, NetworkRequest, Produced, ProducedImage, ProjectRequest,

@@ -3,10 +3,9 @@
 
 use std::path::PathBuf;
 
-use super::ProjectRequest;
+use super::{Context, ProjectRequest};
 use crate::config::{self, Base, Config, LoadError, Loaded, Problem, Problems, TemplateError};
 use crate::error::{Attempting as _, Classified, Error, ErrorKind, Result};
-use crate::event::Events;
 use crate::gather::FilesError;
 use crate::plan::{self, LayerSource, PlanError};
 
@@ -72,8 +71,9 @@ fn explain(error: Error) -> Error {
 }
 
 /// Reads the project that was asked for.
-pub(super) fn load(request: &ProjectRequest, events: &Events) -> Result<Project> {
-    let base = request.base.as_deref().map(parse_base).transpose()?;
+pub(super) fn load(request: &ProjectRequest, context: &Context) -> Result<Project> {
+    let events = &context.events;
+    let base = request.base.as_deref().map(|text| parse_base(text, context)).transpose()?;
     let Loaded { mut config, mut problems } =
         config::load(&request.path, request.file.as_deref(), base.as_ref()).map_err(explain)?;
     if !request.platforms.is_empty() {
@@ -98,8 +98,9 @@ pub(super) fn load(request: &ProjectRequest, events: &Events) -> Result<Project>
 
 /// A layout given on the command line is relative to the folder the command runs in, one in the
 /// config to the project's.
-fn parse_base(text: &str) -> Result<Base> {
-    let base: Base = text.parse::<Base>().attempting(|| "read `--base`")?;
+fn parse_base(text: &str, context: &Context) -> Result<Base> {
+    let name = context.option_names.variable("--base").unwrap_or("--base");
+    let base: Base = text.parse::<Base>().attempting(|| format!("read `{name}`"))?;
     Ok(match base {
         Base::Layout { path, selector } => {
             let absolute = std::path::absolute(&path)

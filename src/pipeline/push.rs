@@ -15,7 +15,8 @@ use crate::sys::blocking;
 #[derive(Debug, thiserror::Error)]
 #[error("the image is built already: `{option}` cannot change it")]
 struct AlreadyBuilt {
-    option: &'static str,
+    option: String,
+    is_variable: bool,
 }
 
 impl Classified for AlreadyBuilt {
@@ -24,7 +25,10 @@ impl Classified for AlreadyBuilt {
     }
 
     fn hints(&self) -> Vec<String> {
-        vec!["leave it out, or push the project: `dockless push PATH`".into()]
+        let option = &self.option;
+        let omit =
+            if self.is_variable { format!("unset `{option}`") } else { "leave it out".into() };
+        vec![format!("{omit}, or push the project: `dockless push PATH`")]
     }
 }
 
@@ -33,11 +37,11 @@ impl Classified for AlreadyBuilt {
 /// # Errors
 /// Every problem of the user's (kind usage) is found before anything is written outside the cache.
 pub fn push(request: &PushRequest, context: &Context) -> Result<Produced> {
-    let arguments = tags::parse(&request.project, true)?;
+    let arguments = tags::parse(&request.project, true, context)?;
     if let Some(Ok(Base::Layout { path, selector })) = layout(request) {
         return push_layout(request, &arguments, &path, selector.as_deref(), context);
     }
-    let project = project::load(&request.project, &context.events)?;
+    let project = project::load(&request.project, context)?;
     let mut destinations = Destinations::default();
     add_repositories(&mut destinations, &project.config, &request.to, &arguments, context)?;
     let run = Run {
@@ -67,12 +71,7 @@ pub(super) fn add_repositories(
     arguments: &TagArguments,
     context: &Context,
 ) -> Result<()> {
-    for text in to {
-        destinations.add(text)?;
-    }
-    for reference in &arguments.references {
-        destinations.add(&reference.to_string())?;
-    }
+    add_given(destinations, to, arguments, context)?;
     if to.is_empty() && arguments.references.is_empty() {
         for template in &config.publish.repositories {
             destinations.add(&template.expand(&context.environment)?)?;
@@ -81,8 +80,24 @@ pub(super) fn add_repositories(
     if destinations.is_empty() { Err(DestinationsError::Nowhere.into()) } else { Ok(()) }
 }
 
+/// Adds what the command line names: `--to`, and full references of `-t`.
+fn add_given(
+    destinations: &mut Destinations,
+    to: &[String],
+    arguments: &TagArguments,
+    context: &Context,
+) -> Result<()> {
+    for text in to {
+        destinations.add(text).map_err(|error| context.option_names.blame("--to", error))?;
+    }
+    for reference in &arguments.references {
+        destinations.add(&reference.to_string())?;
+    }
+    Ok(())
+}
+
 /// Refuses what only building can do.
-fn check_options(project: &ProjectRequest) -> Result<(), AlreadyBuilt> {
+fn check_options(project: &ProjectRequest, context: &Context) -> Result<(), AlreadyBuilt> {
     let options = [
         (project.file.is_some(), "--file"),
         (project.base.is_some(), "--base"),
@@ -90,10 +105,12 @@ fn check_options(project: &ProjectRequest) -> Result<(), AlreadyBuilt> {
         (!project.labels.is_empty(), "--label"),
         (!project.annotations.is_empty(), "--annotation"),
     ];
-    match options.into_iter().find(|(is_given, _)| *is_given) {
-        Some((_, option)) => Err(AlreadyBuilt { option }),
-        None => Ok(()),
-    }
+    let Some((_, flag)) = options.into_iter().find(|(is_given, _)| *is_given) else {
+        return Ok(());
+    };
+    let variable = context.option_names.variable(flag);
+    let option = variable.unwrap_or(flag).to_owned();
+    Err(AlreadyBuilt { option, is_variable: variable.is_some() })
 }
 
 fn push_layout(
@@ -103,16 +120,11 @@ fn push_layout(
     selector: Option<&str>,
     context: &Context,
 ) -> Result<Produced> {
-    check_options(&request.project)?;
+    check_options(&request.project, context)?;
     request.records.check()?;
     let tags = Tags { given: tags::resolve(&arguments.tags, None, context)?, fallback: Vec::new() };
     let mut destinations = Destinations::default();
-    for text in &request.to {
-        destinations.add(text)?;
-    }
-    for reference in &arguments.references {
-        destinations.add(&reference.to_string())?;
-    }
+    add_given(&mut destinations, &request.to, arguments, context)?;
     if destinations.is_empty() {
         return Err(DestinationsError::Nowhere.into());
     }

@@ -3,8 +3,8 @@
 
 use super::{Context, ProjectRequest};
 use crate::config::{self, Config, TagSpec};
-use crate::error::{Classified, ErrorKind, Result};
-use crate::oci::{InvalidReference, Reference};
+use crate::error::{Attempting as _, Classified, ErrorKind, Result};
+use crate::oci::{InvalidReference, Reference, without_password};
 use crate::plan::{self, VcsFacts};
 
 /// What `-t` gave, taken apart.
@@ -19,13 +19,13 @@ pub(super) struct TagArguments {
 /// `-t` is neither a tag nor a reference.
 #[derive(Debug, thiserror::Error)]
 enum InvalidTag {
-    #[error("`-t {}`: {message}", text.escape_debug())]
-    Tag { text: String, message: String, hint: Option<String> },
-    #[error("`-t {shown}`: `{shown}` is no tag: a tag has no `/` and no `:`", shown = text.escape_debug())]
+    #[error("{message}")]
+    Tag { message: String, hint: Option<String> },
+    #[error("`{}` is no tag: a tag has no `/` and no `:`", text.escape_debug())]
     NoHost { text: String },
-    #[error("`-t {}` is no reference", text.escape_debug())]
-    Reference { text: String, source: InvalidReference },
-    #[error("`-t {reference}` names a digest: a digest is what comes out, it cannot be chosen")]
+    #[error(transparent)]
+    Reference(#[from] InvalidReference),
+    #[error("`{reference}` names a digest: a digest is what comes out, it cannot be chosen")]
     Digest { reference: Reference },
 }
 
@@ -48,7 +48,7 @@ impl Classified for InvalidTag {
                     .map(|reference| format!("for a repository of Docker Hub write `{reference}`"));
                 is_branch.into_iter().chain(with_host).collect()
             }
-            Self::Reference { .. } => Vec::new(),
+            Self::Reference(_) => Vec::new(),
             Self::Digest { .. } => vec!["leave out the part after `@`".into()],
         }
     }
@@ -66,24 +66,33 @@ pub(super) struct Tags {
 /// Takes `-t` apart: what has no `/` and no `:` is what `tags:` of the config has, and so is every
 /// template; everything else is a full reference. One that is pushed to names its host: the name of a
 /// branch reads like a repository of Docker Hub. One that is not may be short, as engines show it.
-pub(super) fn parse(request: &ProjectRequest, is_pushed_to: bool) -> Result<TagArguments> {
+pub(super) fn parse(
+    request: &ProjectRequest,
+    is_pushed_to: bool,
+    context: &Context,
+) -> Result<TagArguments> {
+    let name = context.option_names.variable("--tag").unwrap_or("-t");
+    parse_all(&request.tags, is_pushed_to).attempting(|| format!("read `{name}`"))
+}
+
+fn parse_all(tags: &[String], is_pushed_to: bool) -> Result<TagArguments, InvalidTag> {
     let mut arguments = TagArguments::default();
-    for text in &request.tags {
+    for text in tags {
         let is_template = text.trim_start().starts_with("{{") || text.contains("{%");
         if is_template || !text.contains(['/', ':']) {
-            arguments.tags.push(config::parse_tag("-t", text).map_err(|(message, hint)| {
-                InvalidTag::Tag { text: text.clone(), message, hint }
-            })?);
+            arguments.tags.push(
+                config::parse_tag("-t", text)
+                    .map_err(|(message, hint)| InvalidTag::Tag { message, hint })?,
+            );
             continue;
         }
         let is_short_name = !is_pushed_to && text.contains(':');
         if !Reference::has_host(text) && !is_short_name {
-            return Err(InvalidTag::NoHost { text: text.clone() }.into());
+            return Err(InvalidTag::NoHost { text: without_password(text) });
         }
-        let reference: Reference =
-            text.parse().map_err(|source| InvalidTag::Reference { text: text.clone(), source })?;
+        let reference: Reference = text.parse()?;
         if reference.digest.is_some() {
-            return Err(InvalidTag::Digest { reference }.into());
+            return Err(InvalidTag::Digest { reference });
         }
         arguments.references.push(reference);
     }
@@ -116,8 +125,8 @@ mod tests {
     use super::*;
 
     fn parse_tags(tags: &[&str]) -> Result<TagArguments> {
-        let tags = tags.iter().map(|tag| (*tag).to_owned()).collect();
-        parse(&ProjectRequest { tags, ..ProjectRequest::default() }, true)
+        let tags: Vec<_> = tags.iter().map(|tag| (*tag).to_owned()).collect();
+        Ok(parse_all(&tags, true)?)
     }
 
     #[test]
@@ -142,14 +151,12 @@ mod tests {
             ("v1:2", vec![hub("library/v1:2")]),
         ] {
             let error = parse_tags(&[text]).unwrap_err();
-            let line = format!("`-t {text}`: `{text}` is no tag: a tag has no `/` and no `:`");
+            let line = format!("`{text}` is no tag: a tag has no `/` and no `:`");
             assert_eq!((error.kind(), error.lines()), (ErrorKind::Usage, vec![line]));
             assert_eq!(error.hints(), hints, "{text}");
         }
-        let build = |text: &str| {
-            let request = ProjectRequest { tags: vec![text.into()], ..ProjectRequest::default() };
-            parse(&request, false).map(|arguments| arguments.references)
-        };
+        let build =
+            |text: &str| parse_all(&[text.to_owned()], false).map(|arguments| arguments.references);
         let short: Reference = "docker.io/library/agent:v3".parse().unwrap();
         assert_eq!(build("agent:v3").unwrap(), [short]);
         assert_eq!(build("feature/foo").unwrap_err().kind(), ErrorKind::Usage);
@@ -162,7 +169,7 @@ mod tests {
             assert_eq!(parse_tags(&[text]).unwrap_err().kind(), ErrorKind::Usage, "{text}");
         }
         let error = parse_tags(&["semvr"]).unwrap_err();
-        assert_eq!(error.lines(), ["`-t semvr`: `semvr` is almost the strategy `semver`"]);
+        assert_eq!(error.lines(), ["`semvr` is almost the strategy `semver`"]);
         assert!(error.hints()[0].starts_with("did you mean `semver`?"), "{:?}", error.hints());
     }
 

@@ -337,3 +337,69 @@ fn a_tag_that_is_almost_a_strategy_is_none() {
     let arguments = ["build", ".", "-o", "oci:out", "-t", "semvr"];
     refuse(&sandbox, &arguments, 2, &["did you mean `semver`?"]);
 }
+
+#[test]
+fn what_a_variable_says_is_blamed_on_the_variable() {
+    let sandbox = Sandbox::new();
+    sandbox.write("dockless.yaml", "name: p\nbase: builtin:static\n");
+    sandbox.succeed(["build", ".", "-o", "oci:built"]);
+    let to = ["push", ".", "--to", "r.io/a/b"];
+    for (variable, value, arguments, parts) in [
+        (
+            "DOCKLESS_BASE",
+            "docker://x",
+            &["build", "."][..],
+            &["error: read `DOCKLESS_BASE`\n"][..],
+        ),
+        ("DOCKLESS_TO", "", &["push", "."], &["error: read `DOCKLESS_TO`\n  `` is no destination"]),
+        (
+            "DOCKLESS_TAG",
+            "feature/foo",
+            &to,
+            &["error: read `DOCKLESS_TAG`\n  `feature/foo` is no tag"],
+        ),
+        ("DOCKLESS_OUTPUT", "foo", &["build", "."], &["error: read `DOCKLESS_OUTPUT`\n"]),
+        ("DOCKLESS_EXISTING_TAG", "yes", &to, &["'yes' for 'DOCKLESS_EXISTING_TAG'"]),
+        ("DOCKLESS_TIMEOUT", "5x", &["build", "."], &["'5x' for 'DOCKLESS_TIMEOUT'"]),
+        (
+            "DOCKLESS_BASE",
+            "scratch",
+            &["push", "oci:built", "--to", "r.io/a/b"],
+            &["`DOCKLESS_BASE` cannot change it", "hint: unset `DOCKLESS_BASE`, or push"],
+        ),
+    ] {
+        let outcome = Outcome::of(sandbox.command(arguments).env(variable, value));
+        assert_eq!((outcome.code, outcome.stdout.as_str()), (2, ""), "{outcome:#?}");
+        for part in parts {
+            assert!(outcome.stderr.contains(part), "`{part}` is not in\n{}", outcome.stderr);
+        }
+    }
+    let mut command = sandbox.command(["build", ".", "--timeout", "5x"]);
+    let outcome = Outcome::of(command.env("DOCKLESS_TIMEOUT", "5s"));
+    assert!(outcome.stderr.contains("'5x' for '--timeout <DURATION>'"), "{}", outcome.stderr);
+}
+
+#[test]
+fn a_password_in_a_reference_is_never_repeated() {
+    let sandbox = Sandbox::new();
+    sandbox.write("dockless.yaml", "name: p\nbase: builtin:static\n");
+    let secret = "bob:canary@r.io/a/b";
+    for (arguments, part) in [
+        (&["push", ".", "--to", secret][..], "no credentials stand in a reference"),
+        (&["push", ".", "--to", "bob:canary@r.io"], "`…@r.io` is no destination"),
+        (&["push", ".", "--to", "https://bob:canary@r.io/a"], "without `https://`"),
+        (&["check", ".", "--to", secret], "no credentials stand in a reference"),
+        (&["push", ".", "-t", secret], "no credentials stand in a reference"),
+        (&["push", ".", "-t", "bob:canary@r.io"], "`…@r.io` is no tag"),
+        (&["build", ".", "-o", secret], "no credentials stand in a reference"),
+        (&["build", ".", "--base", secret], "no credentials stand in a reference"),
+        (&["build", ".", "--base", "docker://bob:canary@r.io/a"], "`docker://` is not known"),
+        (&["build", ".", "--insecure-registry", "bob:canary@r.io"], "'…@r.io' for"),
+        (&["build", ".", "--registry-map", "docker.io=bob:canary@r.io"], "'…@r.io' for"),
+        (&["build", ".", "--registry-certificate", "bob:canary@r.io=x"], "'…@r.io=x' for"),
+        (&["login", "bob:canary@r.io", "-u", "bob"], "'…@r.io' for"),
+    ] {
+        let stderr = refuse(&sandbox, arguments, 2, &[part]);
+        assert!(!stderr.contains("canary"), "{stderr}");
+    }
+}

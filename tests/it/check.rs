@@ -94,6 +94,8 @@ async fn a_right_that_is_missing_is_named_with_its_cure_and_nothing_is_written()
     let outcome = tokio::task::spawn_blocking(move || Outcome::of(&mut command)).await.unwrap();
     assert_eq!(outcome.code, 2, "{outcome:#?}");
     assert!(outcome.stdout.contains("  push acme/agent: FAILED\n"), "{}", outcome.stdout);
+    let tried = format!("    nothing from `{}_PASSWORD`: it is not set\n", variables(&host));
+    assert!(outcome.stdout.contains(&tried), "{}", outcome.stdout);
     assert!(
         outcome.stdout.contains("    hint: give this identity the right to push to"),
         "{}",
@@ -158,6 +160,9 @@ fn a_registry_is_reached_when_it_has_answered() {
     let (sandbox, closed) = (Sandbox::new(), Registry::start_with_password());
     let host = closed.host();
     let project = project(&sandbox, "builtin:static");
+    let outcome = sandbox.run(["check", &project, "--to", "127.0.0.1:9/a"]);
+    assert!(outcome.stdout.starts_with("127.0.0.1:9: not reached\n"), "{}", outcome.stdout);
+    assert!(!outcome.stdout.contains("nothing from"), "{}", outcome.stdout);
     // Nothing listens on port 9: neither a registry nor a proxy to one.
     let to = format!("{host}/a/b,registry.test/a/b");
     let mut command = sandbox.command(["check", &project, "--to", &to, "--json"]);

@@ -32,7 +32,7 @@ pub fn parse(text: &str) -> ParsedDestination {
             .iter()
             .find(|kind| !kind.is_remote && strsim::damerau_levenshtein(kind.name, word) <= 2)
             .map(|kind| kind.syntax);
-        Err(PublishError::UnknownDestination { text: text.to_owned(), similar })
+        Err(PublishError::UnknownDestination { text: without_password(text), similar })
     })
 }
 

@@ -9,7 +9,6 @@ use async_trait::async_trait;
 use base64::Engine as _;
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 use serde::Deserialize;
-use serde::de::IgnoredAny;
 use tokio::io::AsyncReadExt as _;
 
 use super::super::keychain::{Credential, Keychain, Lookup};
@@ -130,7 +129,7 @@ pub(super) struct Content {
     #[serde(default)]
     creds_store: Option<String>,
     #[serde(flatten)]
-    others: BTreeMap<String, IgnoredAny>,
+    others: BTreeMap<String, serde_json::Value>,
 }
 
 #[derive(Default, Deserialize)]
