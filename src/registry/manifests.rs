@@ -162,7 +162,15 @@ async fn fetch_once(
     warn_of_other_digest(transport, &answer, digest);
     let media_type = media_type(answer.header("content-type"), &bytes)
         // A tag has no digest to hold the bytes against; what is no document may have been damaged.
-        .map_err(|reason| Fault::new(answer.nonsense(reason), Retry::Once))?;
+        .map_err(|reason| {
+            let body = ErrorBody::parse(&bytes);
+            let fault = if body.is_page {
+                answer.refusal_with(&body)
+            } else {
+                Fault::permanent(answer.nonsense(reason))
+            };
+            Fault { retry: Retry::Once, ..fault }
+        })?;
     Ok(FetchedManifest { bytes, media_type, digest })
 }
 

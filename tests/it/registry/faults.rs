@@ -83,7 +83,13 @@ async fn a_page_for_people_is_no_answer_of_a_registry() {
     let at_login = format!("http://{login_host}");
     let hint = "check the host, the port and the path; a web server, a firewall, or the login page of a proxy may stand there";
     for (method, path, fault, who, told) in [
-        ("GET", "/manifests/", html(200, "Welcome"), None, "answered 200 with an HTML page"),
+        (
+            "GET",
+            "/manifests/",
+            html(200, "Welcome"),
+            None,
+            "answered 200 with an HTML page titled \"Welcome\"",
+        ),
         (
             "GET",
             "/manifests/",
@@ -103,7 +109,7 @@ async fn a_page_for_people_is_no_answer_of_a_registry() {
             "/manifests/",
             Fault::Redirect(302, at_login.clone()),
             Some(&login_host),
-            "answered 200 with an HTML page",
+            "answered 200 with an HTML page titled \"Log in\", no registry's answer",
         ),
         (
             "POST",
