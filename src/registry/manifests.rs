@@ -163,7 +163,7 @@ async fn fetch_once(
     let media_type = media_type(answer.header("content-type"), &bytes)
         // A tag has no digest to hold the bytes against; what is no document may have been damaged.
         .map_err(|reason| {
-            let body = ErrorBody::parse(&bytes);
+            let body = ErrorBody::parse(&bytes, &transport.mask);
             let fault = if body.is_page {
                 answer.refusal_with(&body)
             } else {

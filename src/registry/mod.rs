@@ -6,7 +6,7 @@
 //! - `retry.rs`, `retry_after.rs`: which failures are tried again, and after how long
 //! - `stall.rs`: when a connection that still stands is dead
 //! - `redirect.rs`, `origin.rs`, `address.rs`: where a registry may send us, and with what
-//! - `http.rs`, `proxy.rs`: the way to a host
+//! - `http.rs`, `proxy.rs`, `scheme.rs`: the way to a host
 //! - `certificates.rs`, `tls.rs`, `issuer.rs`: whom we trust, and who we are to them
 //! - `connection_problem.rs`, `tls_problem.rs`: why there is no connection, and what helps
 //! - `map.rs`: what is pulled from elsewhere
@@ -57,6 +57,7 @@ mod referrers;
 mod retry;
 mod retry_after;
 mod rights;
+mod scheme;
 mod secret;
 mod service;
 mod session;

@@ -23,10 +23,9 @@ use super::http::{HttpClient, HttpClients, is_allowed};
 use super::limit::{Direction, Limits};
 use super::lock::lock;
 use super::mask::Mask;
-use super::origin::{Origin, api_root, is_loopback, place};
+use super::origin::{Origin, api_root, place};
 use super::redirect::{self, MAX_REDIRECTS};
 use super::retry::{Fault, Patience, Retry};
-use super::tls_problem::TlsProblem;
 use crate::event::Events;
 use crate::sys::Clock;
 
@@ -52,9 +51,9 @@ pub(super) struct Transport {
 #[derive(Debug, Default)]
 pub(super) struct Memory {
     /// Registries that may speak plain http, and what they turned out to speak.
-    schemes: Mutex<BTreeMap<String, &'static str>>,
+    pub(super) schemes: Mutex<BTreeMap<String, &'static str>>,
     /// Origins that answered once: when one of them cannot be reached, that is an accident.
-    answered: Mutex<BTreeSet<Origin>>,
+    pub(super) answered: Mutex<BTreeSet<Origin>>,
     /// Warnings of registries that were shown.
     warned: Mutex<BTreeSet<String>>,
 }
@@ -99,13 +98,6 @@ impl<'a> Call<'a> {
 }
 
 impl Transport {
-    /// How a registry is spoken to; `None` before it has answered.
-    pub(super) fn scheme(&self, registry: &str) -> Option<&'static str> {
-        let settled = lock(&self.memory.schemes).get(registry).copied();
-        let has_answered = |scheme: &&str| self.has_answered(home(registry, scheme).as_ref());
-        settled.or_else(|| ["https", "http"].into_iter().find(has_answered))
-    }
-
     /// The proxy through which a registry is reached, as `host:port`; `None` when there is none.
     pub(super) fn proxy(&self, registry: &str) -> Option<String> {
         let default = if self.may_be_plain(registry) { "http" } else { "https" };
@@ -133,40 +125,6 @@ impl Transport {
         }
     }
 
-    /// The first try at a registry that may be plain, which shows what it speaks: a TLS server answers
-    /// plain http with 400, hangs up, or sends us to https.
-    async fn once_in_either_scheme(&self, call: Call<'_>) -> Result<Answer, Fault> {
-        let registry = call.endpoint.repository.registry();
-        let plain = self.with_login(call, "http").await;
-        let is_sent_away =
-            plain.as_ref().is_ok_and(|answer| redirect::is_redirect(answer.status()));
-        let is_suspicious = match &plain {
-            Ok(answer) => is_sent_away || answer.status() == 400,
-            Err(_) if self.has_answered(home(registry, "http").as_ref()) => false,
-            Err(fault) => match &*fault.error {
-                Error::ConnectionLost { .. } => true,
-                // Without a port in its name, it is another port for TLS.
-                Error::Unreachable { .. } => has_default_ports(registry),
-                _ => false,
-            },
-        };
-        if is_suspicious {
-            let encrypted = self.with_login(call, "https").await;
-            let has_answered = self.has_answered(home(registry, "https").as_ref());
-            if has_answered || encrypted.as_ref().err().is_none_or(is_beyond_handshake) {
-                self.settle(registry, "https");
-                return encrypted;
-            }
-            if is_sent_away {
-                return encrypted;
-            }
-        }
-        if plain.is_ok() {
-            self.settle(registry, "http");
-        }
-        plain
-    }
-
     /// The error for an answer that the caller has no use for, with what the endpoint knows of it.
     pub(super) async fn refusal(&self, endpoint: &Endpoint, answer: Answer) -> Fault {
         let fault = answer.refusal().await;
@@ -190,21 +148,8 @@ impl Transport {
         fault
     }
 
-    /// How a registry must be spoken to; `None` while it may be plain and has not shown what it is.
-    fn required_scheme(&self, registry: &str) -> Option<&'static str> {
-        let settled = lock(&self.memory.schemes).get(registry).copied();
-        settled.or((!self.may_be_plain(registry)).then_some("https"))
-    }
-
-    fn settle(&self, registry: &str, scheme: &'static str) {
-        lock(&self.memory.schemes).insert(registry.to_owned(), scheme);
-    }
-
-    fn may_be_plain(&self, registry: &str) -> bool {
-        is_loopback(registry) || self.http.settings().insecure.contains(registry)
-    }
-
-    async fn with_login(&self, call: Call<'_>, scheme: &str) -> Result<Answer, Fault> {
+    /// One try in this scheme.
+    pub(super) async fn with_login(&self, call: Call<'_>, scheme: &str) -> Result<Answer, Fault> {
         let endpoint = call.endpoint;
         let registry = endpoint.repository.registry();
         let (root, home) = api_root(registry, scheme)
@@ -319,20 +264,6 @@ impl Transport {
         }
     }
 
-    /// Whether the answer sends us to where the registry would be with TLS, before it is settled that
-    /// it is plain.
-    fn is_sent_to_tls(&self, wanted: Wanted<'_>, answer: &Answer) -> bool {
-        let registry = wanted.repository.registry();
-        let is_open = wanted.home.is_plain() && self.required_scheme(registry).is_none();
-        let location = answer.header("location").filter(|_| is_open);
-        let target = location.and_then(|location| redirect::resolve(answer.url(), location).ok());
-        target.is_some_and(|url| Origin::of(&url) == home(registry, "https"))
-    }
-
-    fn has_answered(&self, origin: Option<&Origin>) -> bool {
-        origin.is_some_and(|origin| lock(&self.memory.answered).contains(origin))
-    }
-
     fn headers(call: Call<'_>, grant: Option<&Grant>) -> HeaderMap {
         let mut headers = call.headers.clone();
         headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
@@ -441,41 +372,4 @@ async fn send_content(
 fn is_damaged(source: &std::io::Error) -> bool {
     let error = source.get_ref().and_then(|error| error.downcast_ref::<Error>());
     matches!(error, Some(Error::WrongDigest { .. } | Error::WrongSize { .. }))
-}
-
-/// Whether it was TLS that answered, though nothing came of it, or we did not get that far by a
-/// mistake in the settings.
-fn is_beyond_handshake(fault: &Fault) -> bool {
-    match &*fault.error {
-        Error::Tls { problem, .. } => *problem != TlsProblem::NotTls,
-        error => matches!(
-            error,
-            Error::ConnectionLost { .. } | Error::Stalled { .. } | Error::Settings { .. }
-        ),
-    }
-}
-
-/// The origin of a registry that is spoken to in this scheme.
-fn home(registry: &str, scheme: &str) -> Option<Origin> {
-    Origin::of(&api_root(registry, scheme)?)
-}
-
-/// Whether a registry is called without a port, which is another one for each scheme then.
-fn has_default_ports(registry: &str) -> bool {
-    let port = |scheme| home(registry, scheme).map(|home| home.port());
-    port("http") != port("https")
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_port_in_the_name_is_the_same_for_both_schemes() {
-        for (registry, expected) in
-            [("localhost", true), ("r.io", true), ("r.io:80", false), ("r.io:5000", false)]
-        {
-            assert_eq!(has_default_ports(registry), expected, "{registry}");
-        }
-    }
 }
