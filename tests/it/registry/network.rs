@@ -272,6 +272,21 @@ fn settings_of_the_network_that_make_no_sense_are_the_users_to_mend() {
     }
 }
 
+#[test]
+fn a_setting_for_a_host_that_is_almost_the_one_called_is_told() {
+    let (sandbox, registry) = (Sandbox::new(), Registry::start());
+    let host = registry.host();
+    let mut command = push(&sandbox, &format!("{host}/a"));
+    command.args(["--skip-tls-verify-registry", "other.corp"]);
+    let outcome = Outcome::of(command.env("DOCKLESS_INSECURE_REGISTRY", "127.0.0.1"));
+    assert_eq!(outcome.code, 0, "{outcome:#?}");
+    let told = format!(
+        "warning: `--insecure-registry` was given for `127.0.0.1`, but this command speaks to `{host}`"
+    );
+    assert_eq!(outcome.stderr.matches(&told).count(), 1, "{outcome:#?}");
+    assert!(!outcome.stderr.contains("other.corp"), "{outcome:#?}");
+}
+
 /// What the command told, without the password that it must not tell.
 fn told(outcome: &Outcome) -> &str {
     assert!(!format!("{outcome:?}").contains("canary"), "{outcome:#?}");
