@@ -203,6 +203,15 @@ fn certificates_are_found_where_people_put_them() {
     let told = format!("`{host}` is not checked (`--skip-tls-verify-registry`)");
     let outcome = run(&["--skip-tls-verify-registry", &host, client[0], client[1]], &[]);
     assert_eq!(outcome.stderr.matches(&told).count(), 1, "{outcome:#?}");
+    let project = sandbox.work().join("p/dockless.yaml");
+    let mut command = sandbox.command(["check", project.to_str().unwrap()]);
+    command
+        .args(["--to", &format!("{host}/a")])
+        .args(["--skip-tls-verify-registry", &host])
+        .args(client);
+    let outcome = Outcome::of(&mut command);
+    let way = format!("{host}: https, certificate not checked\n");
+    assert!(outcome.code == 0 && outcome.stdout.starts_with(&way), "{outcome:#?}");
     let outcome = run(&["-v", "--registry-certificate", &trust, client[0], client[1]], &[]);
     let told = format!("TLS with `{host}` trusts `{authority}`, shows `{certificate}`");
     assert_eq!(outcome.stderr.matches(&told).count(), 1, "{outcome:#?}");
