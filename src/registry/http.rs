@@ -223,6 +223,20 @@ impl HttpClients {
     }
 }
 
+impl Drop for HttpClients {
+    /// The run is over: now it is known whom it called.
+    fn drop(&mut self) {
+        let built = lock(&self.built);
+        let proxies =
+            built.values().filter_map(|client| Some(vec![client.proxy.as_ref()?.host.clone()]));
+        let called: Vec<_> =
+            built.keys().map(|(origin, _)| origin.names()).chain(proxies).collect();
+        for given in self.settings.given() {
+            given.tell_unused(&called, &self.events);
+        }
+    }
+}
+
 fn host_and_port(url: &Url) -> String {
     let host = url.host_str().unwrap_or_default();
     url.port_or_known_default().map_or_else(|| host.to_owned(), |port| format!("{host}:{port}"))

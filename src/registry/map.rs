@@ -5,6 +5,7 @@ use std::sync::Mutex;
 
 use super::error::Error;
 use super::lock::lock;
+use super::unused::Given;
 use crate::event::Events;
 use crate::oci::Repository;
 
@@ -51,14 +52,21 @@ impl Mapping {
         Self { map, told: Mutex::default() }
     }
 
-    /// As [`RegistryMap::apply`]; tells each repository that is pulled from elsewhere once.
+    /// As [`RegistryMap::apply`]; tells of each repository once whether it is pulled from elsewhere.
     pub(super) fn source_of(
         &self,
         repository: &Repository,
         events: &Events,
     ) -> Result<Repository, Error> {
         let source = self.map.apply(repository)?;
-        if source != *repository && lock(&self.told).insert(repository.clone()) {
+        if !lock(&self.told).insert(repository.clone()) {
+            return Ok(source);
+        }
+        if source == *repository {
+            let hosts = self.map.0.keys().map(|from| from.split('/').next().unwrap_or_default());
+            let given = Given { option: "--registry-map", hosts: hosts.collect() };
+            given.tell_unused(&[vec![repository.registry().to_owned()]], events);
+        } else {
             events.detail(format!("`{repository}` is pulled from `{source}` (`--registry-map`)"));
         }
         Ok(source)
@@ -68,6 +76,23 @@ impl Mapping {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::event::Event;
+
+    #[test]
+    fn an_entry_that_is_misspelt_is_told_once() {
+        let pair = ("dockr.io/library".to_owned(), "harbor.corp".to_owned());
+        let mapping = Mapping::new(RegistryMap::from_iter([pair]));
+        let (events, receiver) = Events::channel();
+        let python: Repository = "docker.io/library/python".parse().unwrap();
+        for _ in 0..2 {
+            assert_eq!(mapping.source_of(&python, &events).unwrap(), python);
+        }
+        drop(events);
+        let text =
+            "`--registry-map` was given for `dockr.io`, but this command speaks to `docker.io`";
+        let expected = Event::Warning { code: "setting-not-used", text: text.into(), hint: None };
+        assert_eq!(receiver.iter().collect::<Vec<_>>(), [expected]);
+    }
 
     #[test]
     fn the_longest_beginning_counts() {

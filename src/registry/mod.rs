@@ -10,6 +10,7 @@
 //! - `certificates.rs`, `tls.rs`, `issuer.rs`: whom we trust, and who we are to them
 //! - `connection_problem.rs`, `tls_problem.rs`: why there is no connection, and what helps
 //! - `map.rs`: what is pulled from elsewhere
+//! - `unused.rs`: settings that nobody needed
 //! - `challenge.rs`, `token.rs`, `auth.rs`: how we say who we are
 //! - `keychain.rs`, `keychains/`: where credentials come from
 //! - `service.rs`, `host_pattern.rs`, `cures.rs`, `create_repository.rs`: what helps at which registry
@@ -67,6 +68,7 @@ mod tls;
 mod tls_problem;
 mod token;
 mod transport;
+mod unused;
 mod upload;
 
 use std::path::PathBuf;

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use super::map::RegistryMap;
 use super::proxy::Proxies;
+use super::unused::Given;
 
 /// How to reach registries.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -63,6 +64,22 @@ pub struct StallLimits {
     /// How long an answer may take once the last byte of the request is sent; one second more is
     /// granted for every 20 MB, since the registry hashes and moves what it got.
     pub answer: Duration,
+}
+
+impl Settings {
+    /// The options for single registries, and which they are.
+    pub(super) fn given(&self) -> [Given<'_>; 4] {
+        fn names<'a>(names: impl Iterator<Item = &'a String>) -> Vec<&'a str> {
+            names.map(String::as_str).collect()
+        }
+        [
+            ("--insecure-registry", names(self.insecure.iter())),
+            ("--skip-tls-verify-registry", names(self.skip_tls_verify.iter())),
+            ("--registry-certificate", names(self.authorities.keys())),
+            ("--registry-client-cert", names(self.client_certificates.keys())),
+        ]
+        .map(|(option, hosts)| Given { option, hosts })
+    }
 }
 
 impl Default for Settings {

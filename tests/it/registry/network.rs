@@ -242,6 +242,15 @@ fn certificates_are_found_where_people_put_them() {
     let told = format!("`{host}` is not checked (`--skip-tls-verify-registry`)");
     let outcome = run(&["--skip-tls-verify-registry", &host, client[0], client[1]], &[]);
     assert_eq!(outcome.stderr.matches(&told).count(), 1, "{outcome:#?}");
+    let project = sandbox.work().join("p/dockless.yaml");
+    let mut command = sandbox.command(["check", project.to_str().unwrap()]);
+    command
+        .args(["--to", &format!("{host}/a")])
+        .args(["--skip-tls-verify-registry", &host])
+        .args(client);
+    let outcome = Outcome::of(&mut command);
+    let way = format!("{host}: https, certificate not checked\n");
+    assert!(outcome.code == 0 && outcome.stdout.starts_with(&way), "{outcome:#?}");
     let outcome = run(&["-v", "--registry-certificate", &trust, client[0], client[1]], &[]);
     let told = format!("TLS with `{host}` trusts `{authority}`, shows `{certificate}`");
     assert_eq!(outcome.stderr.matches(&told).count(), 1, "{outcome:#?}");
@@ -309,6 +318,21 @@ fn settings_of_the_network_that_make_no_sense_are_the_users_to_mend() {
         assert!(outcome.stderr.contains(told), "{told}: {outcome:#?}");
         assert!(!outcome.stderr.contains("canary"), "{outcome:#?}");
     }
+}
+
+#[test]
+fn a_setting_for_a_host_that_is_almost_the_one_called_is_told() {
+    let (sandbox, registry) = (Sandbox::new(), Registry::start());
+    let host = registry.host();
+    let mut command = push(&sandbox, &format!("{host}/a"));
+    command.args(["--skip-tls-verify-registry", "other.corp"]);
+    let outcome = Outcome::of(command.env("DOCKLESS_INSECURE_REGISTRY", "127.0.0.1"));
+    assert_eq!(outcome.code, 0, "{outcome:#?}");
+    let told = format!(
+        "warning: `--insecure-registry` was given for `127.0.0.1`, but this command speaks to `{host}`"
+    );
+    assert_eq!(outcome.stderr.matches(&told).count(), 1, "{outcome:#?}");
+    assert!(!outcome.stderr.contains("other.corp"), "{outcome:#?}");
 }
 
 /// What the command told, without the password that it must not tell.
