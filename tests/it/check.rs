@@ -149,10 +149,8 @@ async fn a_registry_that_stalls_does_not_hide_the_others() {
         })
         .collect();
     summary.sort_by_key(|row| row[1] == true);
-    assert_eq!(
-        summary,
-        [json!([stalled, false, "not done after 1s", true]), json!([open, true, null, null])]
-    );
+    let told = format!("not done after 1s; not answered yet: push to `{stalled}/a/b`");
+    assert_eq!(summary, [json!([stalled, false, told, true]), json!([open, true, null, null])]);
 }
 
 #[test]

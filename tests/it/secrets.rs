@@ -6,11 +6,11 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use super::support::cli::Sandbox;
+use super::support::cli::{Outcome, Sandbox};
 use super::support::fault_proxy::{Fault, FaultProxy};
 use super::support::point::Point;
 use super::support::registry::Registry;
-use super::support::server::Seen;
+use super::support::server::{Seen, Server, reply};
 use super::support::tokens::{TokenServer, basic};
 
 const PULL_SECRET: &str = "canary-pull-71c3";
@@ -144,4 +144,52 @@ async fn each_secret_is_seen_by_its_own_server_and_nowhere_else() {
         let text = String::from_utf8_lossy(&fs::read(&path).unwrap()).into_owned();
         assert!(is_clean(&text), "{}", path.display());
     }
+}
+
+/// A server that says aloud whatever it was told, in every place that is shown to somebody.
+async fn parrot(password: &'static str) -> Server {
+    Server::start("127.0.0.1", move |request| {
+        let header = request.headers().get("authorization").cloned();
+        Box::pin(async move {
+            let Some(header) = header else {
+                return Ok(reply(401, &[("WWW-Authenticate", r#"Basic realm="tell me""#)], ""));
+            };
+            let header = header.to_str().unwrap();
+            let body = format!(
+                r#"{{"errors":[{{"code":"DENIED","message":"Authorization:{header} is bob:{password}"}}]}}"#
+            );
+            let warning = format!(r#"299 - "you sent {header}, {password}""#);
+            Ok(reply(403, &[("Warning", &warning)], body))
+        })
+    })
+    .await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_registry_repeats_of_our_secrets_is_shown_to_nobody() {
+    let (sandbox, parrot) = (Sandbox::new(), parrot(PUSH_SECRET).await);
+    sandbox.write("agent/data", "of the agent");
+    sandbox.write(
+        "agent/dockless.yaml",
+        "name: agent\nbase: scratch\nlayers:\n  - {kind: files, copy: [{src: data, dest: /agent}]}\n",
+    );
+    let to = format!("{}/team/agent", parrot.host());
+    let encoded = basic("bob", PUSH_SECRET);
+    let encoded = encoded.trim_start_matches("Basic ");
+    for (command, shape) in
+        [("push", "terminal"), ("push", "json"), ("check", "terminal"), ("check", "json")]
+    {
+        let mut command = sandbox.command([command, "agent", "-vv", "--to", &to]);
+        if shape == "json" {
+            command.args(["--json", "--progress", "json"]);
+        }
+        command.env("DOCKLESS_REGISTRY_USERNAME", "bob");
+        command.env("DOCKLESS_REGISTRY_PASSWORD", PUSH_SECRET);
+        let outcome = Outcome::of(&mut command);
+        let said = format!("{}{}", outcome.stdout, outcome.stderr);
+        assert_eq!(outcome.code, 2, "{said}");
+        assert!(said.contains("DENIED"), "the refusal itself is shown: {said}");
+        assert!(!said.contains(PUSH_SECRET) && !said.contains(encoded), "{said}");
+    }
+    assert!(parrot.seen().iter().any(|seen| seen.holds(encoded)), "it learned nothing");
 }
