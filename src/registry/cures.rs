@@ -1,6 +1,6 @@
 //! What helps at which registry: the hints of a refusal, as a table.
 
-use self::Trouble::{Denied, Full, NoCredentials, Refused};
+use self::Trouble::{Denied, Full, NoCredentials, OtherTime, Refused};
 use super::error::Login;
 use super::keychains::variable_prefix;
 use super::service::Service;
@@ -16,10 +16,12 @@ pub(super) enum Trouble {
     Denied,
     /// There is no more room for what is pushed (N46).
     Full,
+    /// What was signed a moment ago seems to be from another time (N52).
+    OtherTime,
 }
 
 /// Words that say with a 403 what else than a right is missing, in lower case: those of Harbor's
-/// quotas, of Amazon's tokens after 12 hours, of GitLab's token server.
+/// quotas, of Amazon's tokens after 12 hours, of GitLab's token server, of S3.
 const WORDS: &[(&str, Trouble)] = &[
     ("quota", Full),
     ("upper limit", Full),
@@ -27,6 +29,8 @@ const WORDS: &[(&str, Trouble)] = &[
     ("token has expired", Refused),
     ("token is expired", Refused),
     ("http basic: access denied", Refused),
+    ("requesttimetooskewed", OtherTime),
+    ("request has expired", OtherTime),
 ];
 
 impl Trouble {
@@ -168,6 +172,10 @@ fn general(trouble: Trouble, registry: &str) -> String {
         Full => {
             "delete images that nobody needs, or ask whoever runs the registry for more room".into()
         }
+        OtherTime => {
+            "compare the clock of this machine with that of the registry: one of them is wrong"
+                .into()
+        }
     }
 }
 
@@ -257,6 +265,7 @@ mod tests {
             ("UNAUTHORIZED: HTTP Basic: Access denied. The provided password is wrong", Refused),
             ("DENIED: permission_denied: write_package", Denied),
             ("DENIED: requested access to the resource is denied", Denied),
+            ("RequestTimeTooSkewed: The difference between the times is too large", OtherTime),
             ("", Denied),
         ] {
             assert_eq!(Trouble::of_denial(detail), expected, "{detail}");
@@ -265,6 +274,8 @@ mod tests {
         assert!(amazon.starts_with("log in for 12 hours"), "{amazon}");
         let full = first(Full, "ghcr.io", "a", "u");
         assert!(full.starts_with("delete images"), "{full}");
+        let skewed = first(OtherTime, "ghcr.io", "a", "u");
+        assert!(skewed.starts_with("compare the clock"), "{skewed}");
     }
 
     #[test]

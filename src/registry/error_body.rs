@@ -44,11 +44,14 @@ struct Entry {
 }
 
 impl ErrorBody {
-    /// Reads a body: registry JSON, token server JSON, plain text; of HTML the title is shown, and
-    /// nothing of what the mask hides.
+    /// Reads a body: registry JSON, token server JSON, storage XML, plain text; of HTML the title is
+    /// shown, and nothing of what the mask hides.
     pub(super) fn parse(bytes: &[u8], mask: &Mask) -> Self {
         let Ok(document) = serde_json::from_slice::<Document>(bytes) else {
             let text = String::from_utf8_lossy(bytes);
+            if let Some(told) = storage_error(&text) {
+                return Self { text: mask.clean(&told), ..Self::default() };
+            }
             let is_page = text.trim_start().starts_with('<');
             let text = if is_page { page(&text, mask) } else { mask.clean(&text) };
             return Self { codes: Vec::new(), text, is_page };
@@ -85,6 +88,15 @@ impl ErrorBody {
     pub(super) fn text(&self) -> &str {
         &self.text
     }
+}
+
+/// What a storage says that blobs are fetched from, which is no registry: S3 and those like it.
+fn storage_error(text: &str) -> Option<String> {
+    let (_, error) = text.split_once("<Error>")?;
+    let (_, code) = error.split_once("<Code>")?;
+    let (code, _) = code.split_once("</Code>")?;
+    let message = error.split_once("<Message>").and_then(|(_, rest)| rest.split_once("</Message>"));
+    Some(message.map_or_else(|| code.to_owned(), |(message, _)| format!("{code}: {message}")))
 }
 
 /// A page by its title, if it has one.
@@ -172,6 +184,13 @@ mod tests {
                 "an HTML page titled \"403 Forb idden\"",
             ),
             ("<title>x", &[], "an HTML page"),
+            (
+                "<?xml version=\"1.0\"?>\n<Error><Code>RequestTimeTooSkewed</Code><Message>The difference is too large</Message><HostId>x</HostId></Error>",
+                &[],
+                "RequestTimeTooSkewed: The difference is too large",
+            ),
+            ("<Error><Code>AccessDenied</Code></Error>", &[], "AccessDenied"),
+            ("<Error>?", &[], "an HTML page"),
             (r#"{"errors":"nonsense"}"#, &[], r#"{"errors":"nonsense"}"#),
             ("{}", &[], ""),
             ("", &[], ""),
