@@ -9,8 +9,9 @@ use reqwest::header::{HeaderValue, WWW_AUTHENTICATE};
 use tokio::sync::OnceCell;
 
 use super::challenge::{self, Challenge};
-use super::error::{Error, Login, after_colon};
+use super::error::{Error, after_colon};
 use super::exchange::Answer;
+use super::hints::Login;
 use super::http::HttpClients;
 use super::keychain::{Credential, Keychain, Search};
 use super::lock::lock;

@@ -1,7 +1,7 @@
 //! What helps at which registry: the hints of a refusal, as a table.
 
 use self::Trouble::{Denied, Full, NoCredentials, OtherTime, Refused};
-use super::error::Login;
+use super::hints::Login;
 use super::keychains::variable_prefix;
 use super::service::Service;
 

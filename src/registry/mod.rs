@@ -13,7 +13,7 @@
 //! - `unused.rs`: settings that nobody needed
 //! - `challenge.rs`, `token.rs`, `auth.rs`: how we say who we are
 //! - `keychain.rs`, `keychains/`: where credentials come from
-//! - `service.rs`, `host_pattern.rs`, `cures.rs`, `create_repository.rs`: what helps at which registry
+//! - `hints.rs`, `cures.rs`, `service.rs`, `host_pattern.rs`, `create_repository.rs`: what helps, and at which registry
 //! - `secret.rs`, `mask.rs`: what is never shown, also when others repeat it
 //! - `immutable_tag.rs`: when a refusal means that the tag may not move
 //! - `login.rs`: whether credentials are right, asked without a repository
@@ -39,6 +39,7 @@ mod error_body;
 mod exchange;
 #[cfg(fuzzing)]
 pub mod fuzzing;
+mod hints;
 mod host_pattern;
 mod http;
 mod immutable_tag;
@@ -79,7 +80,8 @@ use tokio::io::AsyncRead;
 use tokio_util::task::TaskTracker;
 
 pub use self::connection_problem::{ProxyProblem, RootCause};
-pub use self::error::{Error, Login};
+pub use self::error::Error;
+pub use self::hints::Login;
 pub use self::keychain::{Credential, Found, Keychain, Lookup, Sources};
 pub use self::manifests::TagLookup;
 pub use self::map::RegistryMap;

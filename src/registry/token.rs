@@ -10,8 +10,9 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::auth::basic;
-use super::error::{Error, Login};
+use super::error::Error;
 use super::exchange::{Answer, Exchange};
+use super::hints::Login;
 use super::http::{HttpClients, is_allowed};
 use super::keychain::{Credential, Search};
 use super::mask::Mask;

@@ -7,6 +7,7 @@ mod login;
 mod manifests;
 mod network;
 mod origins;
+mod proxies;
 mod referrers;
 
 use std::sync::Arc;
