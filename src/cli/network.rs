@@ -155,7 +155,7 @@ fn parse_duration(text: &str) -> Result<Duration, String> {
     let seconds = text.parse().ok().map(Duration::from_secs);
     let units = || text.parse::<SignedDuration>().ok()?.try_into().ok();
     match seconds.or_else(units) {
-        Some(duration) if duration > LONGEST => Err("a command gets 7 days at most".into()),
+        Some(duration) if duration > LONGEST => Err("a command gets 168h at most".into()),
         Some(duration) if duration.as_secs() > 0 => Ok(duration),
         _ => Err("expected a time such as `90s`, `5m` or `1h30m`, or whole seconds".into()),
     }

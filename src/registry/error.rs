@@ -288,12 +288,14 @@ impl Classified for Error {
             | Self::Denied { .. }
             | Self::NotFound { push_to: Some(_), .. }
             | Self::NoImage { .. }
-            | Self::Page { .. }
+            | Self::Page { status: ..500, .. }
             | Self::TagUnknown { .. }
             | Self::InvalidTag { .. }
             | Self::Settings { .. }
             | Self::InvalidProxy { .. }
-            | Self::Proxy { problem: ProxyProblem::Login, .. } => ErrorKind::Usage,
+            | Self::Proxy { problem: ProxyProblem::Login | ProxyProblem::Tls(_), .. } => {
+                ErrorKind::Usage
+            }
             _ => ErrorKind::Failed,
         }
     }
@@ -388,6 +390,21 @@ mod tests {
             crate::error::Error::new(gave_up).lines(),
             ["gave up after 9 tries in 299s: cannot ask: cannot reach `r.io`", "it is down"]
         );
+    }
+
+    #[test]
+    fn a_page_is_the_users_turn_unless_a_server_failed() {
+        for (status, kind) in
+            [(200, ErrorKind::Usage), (404, ErrorKind::Usage), (521, ErrorKind::Failed)]
+        {
+            let error = Error::Page {
+                action: "push".into(),
+                host: "r.io".into(),
+                status,
+                page: "an HTML page".into(),
+            };
+            assert_eq!((error.kind(), error.hints().len()), (kind, 1), "{status}");
+        }
     }
 
     #[test]

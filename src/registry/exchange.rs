@@ -215,8 +215,8 @@ impl Exchange {
 
 impl Answer {
     /// Keeps a place at the registry until the body has come, or nobody wants it any more.
-    pub(super) fn hold(&mut self, permit: OwnedSemaphorePermit) {
-        self.permit = Some(permit);
+    pub(super) fn hold(&mut self, permit: Option<OwnedSemaphorePermit>) {
+        self.permit = permit;
     }
 
     /// The HTTP status.

@@ -41,6 +41,10 @@ pub(super) fn hints(error: &Error) -> Vec<String> {
         Error::TagUnknown { .. } => {
             vec!["`--existing-tag` needs the right to look at tags: give this identity the right to pull, or leave the option out".into()]
         }
+        Error::Page { status: 500.., .. } => vec![
+            "a server before the registry has a problem of its own: try again later, or ask whoever runs it"
+                .into(),
+        ],
         Error::Page { .. } | Error::Unsafe { .. } => {
             vec!["check the host, the port and the path; a web server, a firewall, or the login page of a proxy may stand there".into()]
         }

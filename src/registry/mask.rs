@@ -3,7 +3,7 @@
 
 use std::cmp::Reverse;
 use std::collections::BTreeSet;
-use std::fmt;
+use std::fmt::{self, Write as _};
 use std::sync::Mutex;
 
 use base64::Engine as _;
@@ -92,15 +92,45 @@ impl fmt::Debug for Mask {
     }
 }
 
-/// A text as it stands in a form, in the path of a URL, and in JSON that nobody reads as JSON.
-fn spellings_of(text: &str) -> [String; 4] {
+/// A text as it stands in a form, in the path of a URL, in a page, and in JSON that nobody reads as
+/// JSON, as the libraries of several languages write it.
+fn spellings_of(text: &str) -> Vec<String> {
     let mut form = Url::parse("form:").expect("a scheme alone is a URL");
     form.query_pairs_mut().append_key_only(text);
     let form = form.query().unwrap_or_default().to_owned();
     let path = form.replace('+', "%20");
     let json = serde_json::Value::from(text).to_string();
     let json = json[1..json.len() - 1].to_owned();
-    [text.to_owned(), form, path, json]
+    let is_markup = |letter: char| matches!(letter, '&' | '<' | '>');
+    let html = text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;");
+    vec![
+        escaped(&json, is_markup),
+        escaped(&json, |letter| !letter.is_ascii()),
+        escaped(&json, |letter| !letter.is_ascii() || is_markup(letter)),
+        json.replace('/', r"\/"),
+        html.replace('"', "&quot;").replace('\'', "&#39;"),
+        html.replace('"', "&#34;").replace('\'', "&#39;"),
+        html,
+        text.to_owned(),
+        form,
+        path,
+        json,
+    ]
+}
+
+/// A text of JSON in which some letters are written as numbers (RFC 8259, 7).
+fn escaped(json: &str, is_escaped: impl Fn(char) -> bool) -> String {
+    let mut escaped = String::with_capacity(json.len());
+    for letter in json.chars() {
+        if is_escaped(letter) {
+            for unit in letter.encode_utf16(&mut [0; 2]) {
+                let _ = write!(escaped, r"\u{unit:04x}");
+            }
+        } else {
+            escaped.push(letter);
+        }
+    }
+    escaped
 }
 
 #[cfg(test)]
@@ -108,6 +138,23 @@ mod tests {
     use base64::prelude::{BASE64_STANDARD, BASE64_URL_SAFE};
 
     use super::*;
+
+    #[test]
+    fn a_secret_is_hidden_in_the_json_and_html_of_every_language() {
+        let mask = Mask::default();
+        mask.learn(&Secret::new("C&n<ä/\"\u{1f511}'"));
+        for said in [
+            r#"C\u0026n\u003cä/\"🔑'"#,
+            r#"C&n<\u00e4/\"\ud83d\udd11'"#,
+            r#"C\u0026n\u003C\u00E4/\"\uD83D\uDD11'"#,
+            r#"C&n<ä\/\"🔑'"#,
+            "C&amp;n&lt;ä/&quot;🔑&#39;",
+            "C&amp;n&lt;ä/\"🔑'",
+            "C&amp;n&lt;ä/&#34;🔑&#39;",
+        ] {
+            assert_eq!(mask.hide(said), "…", "{said}");
+        }
+    }
 
     #[test]
     fn a_secret_is_hidden_in_every_spelling() {

@@ -164,7 +164,11 @@ impl Transport {
             Place::Url(url) => url.clone(),
         };
         let direction = endpoint.direction();
-        let permit = self.limits.take(&home, direction, self.clock.as_ref()).await;
+        // Who cleans up while the run ends waits for nobody.
+        let permit = match endpoint.method {
+            Method::DELETE => None,
+            _ => Some(self.limits.take(&home, direction, self.clock.as_ref()).await),
+        };
         let proxy = self.http.client(&root, Reach::Forbidden).ok().and_then(|client| client.proxy);
         let way = proxy.map(|proxy| format!(" through the proxy `{}`", proxy.host));
         let awaited = format!("{}{}", endpoint.action, way.unwrap_or_default());
@@ -189,7 +193,9 @@ impl Transport {
                     if let Retry::After(wait) = fault.retry {
                         self.limits.pause(&home, self.clock.now() + wait);
                     }
-                    self.limits.narrow(&home, direction, permit);
+                    if let Some(permit) = permit {
+                        self.limits.narrow(&home, direction, permit);
+                    }
                 }
                 // Nothing follows the head of an answer to `HEAD`, and its reader may ask again.
                 Ok(answer) if endpoint.method != Method::HEAD => answer.hold(permit),

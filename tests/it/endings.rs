@@ -11,7 +11,7 @@ use dockless::store::is_temporary_name;
 use serde_json::Value;
 
 use super::support::cli::Sandbox;
-use super::support::fault_proxy::{Fault, FaultProxy};
+use super::support::fault_proxy::{Fault, FaultProxy, status};
 use super::support::point::Point;
 use super::support::registry::Registry;
 use super::support::tracer::{CallKind, ON_A_LINE, trace};
@@ -100,6 +100,12 @@ async fn an_interrupted_push_takes_back_its_uploads() {
 async fn an_upload_that_begins_while_a_push_is_interrupted_is_taken_back() {
     let late = Fault::LateAnswer(Duration::from_millis(100));
     assert_uploads_are_taken_back(Point::StartUpload, late, 1).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_registry_that_asks_for_patience_is_still_told_that_a_push_ends() {
+    let later = status(429, Some(("Retry-After", "40")));
+    assert_uploads_are_taken_back(Point::SendBlob, later, 1).await;
 }
 
 /// Kills the process before every call that opens, writes, sends, syncs, renames or removes (every
