@@ -195,7 +195,7 @@ async fn a_proxy_with_tls_is_trusted_by_its_own_certificate() {
             "the certificate of the proxy `{}` is from an unknown authority, `Proxy Root`",
             proxy.host()
         );
-        assert_eq!((outcome.code, outcome.stdout.as_str()), (3, ""), "{outcome:#?}");
+        assert_eq!((outcome.code, outcome.stdout.as_str()), (2, ""), "{outcome:#?}");
         assert!(told(&outcome).contains(&expected), "{outcome:#?}");
         let cure = format!("`--registry-certificate {}=FILE`", proxy.host());
         assert!(told(&outcome).contains(&cure), "{outcome:#?}");
