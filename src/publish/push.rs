@@ -229,7 +229,7 @@ impl Push {
                 let mount_from = other.or(origin);
                 let (repository, spare) = (&self.repository, Some(&self.spare));
                 let push = BlobPush { repository, descriptor, source, mount_from, spare };
-                match Box::pin(client.push_blob_with(push, &task)).await? {
+                match Box::pin(client.push_blob(push, &task)).await? {
                     BlobOutcome::Present => Ok(Some("is there".to_owned())),
                     BlobOutcome::Mounted => Ok(Some(mount_from.map_or_else(
                         || "mounted".to_owned(),

@@ -8,9 +8,9 @@ use base64::prelude::BASE64_STANDARD;
 use reqwest::header::{HeaderValue, WWW_AUTHENTICATE};
 use tokio::sync::OnceCell;
 
+use super::answer::Answer;
 use super::challenge::{self, Challenge};
 use super::error::{Error, after_colon};
-use super::exchange::Answer;
 use super::hints::Login;
 use super::http::HttpClients;
 use super::keychain::{Credential, Keychain, Search};

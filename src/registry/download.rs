@@ -8,9 +8,9 @@ use reqwest::header::{HeaderMap, HeaderValue, RANGE};
 use tokio_util::io::StreamReader;
 
 use super::BlobReader;
+use super::answer::Answer;
 use super::endpoint::Endpoint;
 use super::error::Error;
-use super::exchange::Answer;
 use super::retry::{Fault, Retry, Tries};
 use super::transport::{Call, Transport};
 use crate::oci::{Descriptor, Digest, Digester, MAX_DOCUMENT_BYTES, Repository};

@@ -8,10 +8,10 @@ use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderValue};
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 
+use super::answer::Answer;
 use super::endpoint::{Endpoint, Right};
 use super::error::Error;
 use super::error_body::{ErrorBody, clean};
-use super::exchange::Answer;
 use super::immutable_tag::is_immutable;
 use super::retry::{Fault, Retry};
 use super::transport::{Body, Call, Transport};

@@ -12,9 +12,9 @@ use reqwest::header::{HeaderMap, LINK};
 use reqwest::{StatusCode, Url};
 use serde_json::Value;
 
+use super::answer::Answer;
 use super::endpoint::{Endpoint, Right};
 use super::error::Error;
-use super::exchange::Answer;
 use super::manifests::{self, Sent};
 use super::origin::Origin;
 use super::redirect;

@@ -1,9 +1,9 @@
 //! Finds out how a registry is spoken to that may be reached without TLS: loopback, and those that
 //! the user names. All others are spoken to with TLS, always.
 
+use super::answer::Answer;
 use super::auth::Wanted;
 use super::error::Error;
-use super::exchange::Answer;
 use super::lock::lock;
 use super::origin::{Origin, api_root, is_loopback};
 use super::redirect;

@@ -9,9 +9,10 @@ use reqwest::{Method, Request, Url};
 use serde::Deserialize;
 use serde_json::Value;
 
+use super::answer::Answer;
 use super::auth::basic;
 use super::error::Error;
-use super::exchange::{Answer, Exchange};
+use super::exchange::Exchange;
 use super::hints::Login;
 use super::http::{HttpClients, is_allowed};
 use super::keychain::{Credential, Search};

@@ -15,10 +15,11 @@ use reqwest::{Method, Request, Url};
 use tokio_util::task::TaskTracker;
 
 use super::address::Reach;
+use super::answer::Answer;
 use super::auth::{Authenticator, Grant, Wanted};
 use super::endpoint::{Endpoint, Place};
 use super::error::Error;
-use super::exchange::{Answer, Exchange};
+use super::exchange::Exchange;
 use super::hints::Login;
 use super::http::{HttpClient, HttpClients, is_allowed};
 use super::limit::{Direction, Limits};

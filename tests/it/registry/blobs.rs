@@ -7,7 +7,7 @@ use std::time::Duration;
 use dockless::event::{Action, Event, Events};
 use dockless::oci::{Descriptor, Digest, MediaType};
 use dockless::registry::{
-    BlobOutcome, BlobSource, Error as RegistryError, ManifestOutcome, Settings,
+    BlobOutcome, BlobPush, BlobSource, Error as RegistryError, ManifestOutcome, Settings,
 };
 use futures_util::{StreamExt as _, stream};
 use http_body_util::{BodyExt as _, StreamBody};
@@ -58,7 +58,14 @@ async fn tells_its_task_of_every_byte() {
     let repository = repository(&proxy.server().host(), "a");
     let source = BlobSource::Bytes(story.layer.clone());
     let layer = story.layer_descriptor();
-    story.client.push_blob(&repository, &layer, &source, None, &task).await.unwrap();
+    let push = BlobPush {
+        repository: &repository,
+        descriptor: &layer,
+        source: &source,
+        mount_from: None,
+        spare: None,
+    };
+    story.client.push_blob(push, &task).await.unwrap();
     task.finish("done");
     drop(events);
     let sums: Vec<u64> = receiver

@@ -19,7 +19,7 @@ use dockless::event::{Action, Events};
 use dockless::oci::{Descriptor, MediaType, Reference, Repository};
 use dockless::registry::keychains::Explicit;
 use dockless::registry::{
-    BlobOutcome, BlobSource, Client, ClientOptions, Error as RegistryError, Keychain,
+    BlobOutcome, BlobPush, BlobSource, Client, ClientOptions, Error as RegistryError, Keychain,
     ManifestOutcome, Secret, Settings, StallLimits,
 };
 use dockless::sys::ManualClock;
@@ -87,7 +87,8 @@ impl Story {
         from: Option<&Repository>,
     ) -> Result<BlobOutcome, Error> {
         let task = Events::none().task(Action::Upload, "blob", Some(descriptor.size));
-        self.client.push_blob(repository, descriptor, source, from, &task).await
+        let push = BlobPush { repository, descriptor, source, mount_from: from, spare: None };
+        self.client.push_blob(push, &task).await
     }
 
     async fn put(&self, reference: &Reference) -> Result<ManifestOutcome, Error> {
