@@ -1,36 +1,30 @@
 //! Small records beside the blobs: what was found out once and can be found out again.
 //!
-//! A record is a guess that saves work, so it is read with suspicion: it carries the digest of its
-//! own content, and what does not check out, or does not parse any more, is not there.
+//! A record is a guess that saves work, so it is read with suspicion: its first line is the digest of
+//! the rest, and what does not check out, or does not parse any more, is not there. That makes waiting
+//! for the disk needless: a record that a crash has cut off is one that was never written.
 
 use std::fs;
+use std::io;
 use std::path::PathBuf;
 
+use serde::Serialize;
 use serde::de::DeserializeOwned;
-use serde::{Deserialize, Serialize};
-use serde_json::Value;
 
 use super::{Access, Store};
-use crate::oci::{Digest, canonical_json};
+use crate::oci::Digest;
 use crate::sys::atomic_file;
-
-/// A record as it lies on disk.
-#[derive(Serialize, Deserialize)]
-struct Sealed {
-    /// Of the record in canonical form.
-    digest: Digest,
-    record: Value,
-}
 
 impl Store {
     /// Reads the record `key` of a kind (`facts`, `layers`); anything unreadable is `None`.
     pub fn record<T: DeserializeOwned>(&self, kind: &str, key: &Digest) -> Option<T> {
-        let bytes = fs::read(self.record_path(kind, key)).ok()?;
-        let sealed: Sealed = serde_json::from_slice(&bytes).ok()?;
-        if Digest::of(&canonical_json(&sealed.record)) != sealed.digest {
+        let sealed = fs::read(self.record_path(kind, key)).ok()?;
+        let end = sealed.iter().position(|byte| *byte == b'\n')?;
+        let (seal, record) = (&sealed[..end], &sealed[end + 1..]);
+        if seal != Digest::of(record).to_string().as_bytes() {
             return None;
         }
-        serde_json::from_value(sealed.record).ok()
+        serde_json::from_slice(record).ok()
     }
 
     /// Writes a record; best effort, since a record can be made again.
@@ -39,20 +33,17 @@ impl Store {
             return;
         }
         let path = self.record_path(kind, key);
-        let written =
-            serde_json::to_value(record).map_err(std::io::Error::other).and_then(|record| {
-                let sealed = Sealed { digest: Digest::of(&canonical_json(&record)), record };
-                fs::create_dir_all(
-                    path.parent().expect("a record lies in the folder of its kind"),
-                )?;
-                atomic_file::write(&path, &canonical_json(&sealed))
-            });
+        let written = serde_json::to_vec(record).map_err(io::Error::other).and_then(|record| {
+            let seal = format!("{}\n", Digest::of(&record));
+            fs::create_dir_all(path.parent().expect("a record lies in the folder of its kind"))?;
+            atomic_file::write_unsynced(&path, &[seal.as_bytes(), &record].concat())
+        });
         if let Err(error) = written {
             self.events.detail(format!("cannot write record `{}`: {error}", path.display()));
         }
     }
 
     fn record_path(&self, kind: &str, key: &Digest) -> PathBuf {
-        self.root.join("records").join(kind).join(format!("{}.json", key.hex()))
+        self.root.join("records").join(kind).join(key.hex())
     }
 }

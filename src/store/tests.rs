@@ -191,7 +191,7 @@ fn sweeps_leftovers_that_are_older_than_a_day() {
             "blobs/sha256/.dockless-b.tmp".to_owned(),
             blob_name(b"blob"),
             "blobs/sha256/of-somebody-else.tmp".to_owned(),
-            format!("records/facts/{}.json", Digest::of(b"key").hex()),
+            format!("records/facts/{}", Digest::of(b"key").hex()),
         ]
     );
 }
@@ -206,7 +206,7 @@ fn records_are_read_back_or_not_there() {
     assert_eq!(store.record::<Vec<u64>>("facts", &key), None, "another shape");
     assert_eq!(store.record::<String>("layers", &key), None, "another kind");
 
-    let path = store.root().join(format!("records/facts/{}.json", key.hex()));
+    let path = store.root().join(format!("records/facts/{}", key.hex()));
     let text = fs::read_to_string(&path).unwrap();
     for damaged in ["", "{", &text[..text.len() - 1], &text.replace("[1,2]", "[1,3]")] {
         fs::write(&path, damaged).unwrap();

@@ -44,6 +44,13 @@ impl AtomicFile {
         file.persist(&path).map_err(|error| error.error)?;
         sync_directory(directory_of(&path)?)
     }
+
+    /// As [`AtomicFile::finish`], but does not wait for the disk: after a crash of the machine the file
+    /// may be empty. For what tells by itself whether it is whole.
+    pub fn finish_unsynced(self) -> io::Result<()> {
+        self.file.persist(&self.path).map_err(|error| error.error)?;
+        Ok(())
+    }
 }
 
 impl Write for AtomicFile {
@@ -63,6 +70,13 @@ pub fn write(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let mut file = AtomicFile::create(path)?;
     file.write_all(bytes)?;
     file.finish()
+}
+
+/// As [`write()`], by [`AtomicFile::finish_unsynced`].
+pub fn write_unsynced(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let mut file = AtomicFile::create(path)?;
+    file.write_all(bytes)?;
+    file.finish_unsynced()
 }
 
 /// As [`write()`], for a file that only its owner may read (mode `0600` on Unix).

@@ -418,7 +418,7 @@ async fn a_damaged_layer_gives_no_facts() {
     assert_eq!(error.kind(), ErrorKind::Failed);
     assert!(error.to_string().contains(&layers[0].descriptor.digest.to_string()), "{error}");
     let record = layers[0].descriptor.digest.hex();
-    assert!(!story.store.root().join("records/facts-1").join(format!("{record}.json")).exists());
+    assert!(!story.store.root().join("records/facts-1").join(&record).exists());
 }
 
 /// Random layers over few names, so that they hide and replace each other often.
