@@ -13,10 +13,11 @@ use bytes::Bytes;
 use divan::Bencher;
 use divan::counter::BytesCount;
 use dockless::event::{Action, Events};
-use dockless::layer::{GzipWriter, Packing, TarWriter, diff_id, pack};
+use dockless::layer::{FileDigests, GzipWriter, Packing, TarWriter, diff_id, pack};
 use dockless::oci::Digest;
 use dockless::plan::{DiskFile, Entry, EntryKind, FileSource, FileStamp, LayerContent, LayerPlan};
 use dockless::store::Store;
+use dockless::sys::SystemClock;
 use tokio_util::sync::CancellationToken;
 
 const MEBIBYTE: usize = 1024 * 1024;
@@ -132,11 +133,17 @@ fn pack_5000_files(bencher: Bencher<'_, '_>, threads: usize) {
             (Store::temporary().unwrap(), Events::none().task(Action::Pack, "bench", None))
         })
         .bench_local_refs(|(store, task)| {
-            pack(
-                &plan,
-                &Packing { project, store, threads, events: &events, task, cancel: &cancel },
-            )
-            .unwrap()
+            let packing = Packing {
+                project,
+                store,
+                digests: &FileDigests::none(project),
+                clock: &SystemClock,
+                threads,
+                events: &events,
+                task,
+                cancel: &cancel,
+            };
+            pack(&plan, &packing).unwrap()
         });
 }
 
@@ -148,9 +155,12 @@ fn diff_id_of_5000_files(bencher: Bencher<'_, '_>) {
     let events = Events::none();
     let task = events.task(Action::Pack, "bench", None);
     let project = Path::new("/");
+    let digests = FileDigests::none(project);
     let packing = Packing {
         project,
         store: &store,
+        digests: &digests,
+        clock: &SystemClock,
         threads: 1,
         events: &events,
         task: &task,
@@ -182,9 +192,12 @@ fn pack_large(folder: &Path) {
     let task = events.task(Action::Pack, "bench", None);
     let cancel = CancellationToken::new();
     let store = Store::temporary().unwrap();
+    let digests = FileDigests::none(folder);
     let packing = Packing {
         project: folder,
         store: &store,
+        digests: &digests,
+        clock: &SystemClock,
         threads,
         events: &events,
         task: &task,

@@ -90,6 +90,14 @@ pub(super) struct ProjectOptions {
     /// the config's tags, and is added to a tag that stands in `--to`
     #[arg(short, long, value_name = "TAG", value_delimiter = ',', env = "DOCKLESS_TAG")]
     pub(super) tag: Vec<String>,
+    /// Pack every layer anew: nothing that is remembered on this machine is used, and nothing of an
+    /// image in a registry
+    #[arg(long, env = "DOCKLESS_NO_CACHE", value_parser = FalseyValueParser::new())]
+    pub(super) no_cache: bool,
+    /// Take over layers of this image where they are the same, before any that stands where the image
+    /// is pushed to; repeat it or separate by commas: the first that fits serves
+    #[arg(long, value_name = "REFERENCE", value_delimiter = ',', env = "DOCKLESS_CACHE_FROM")]
+    pub(super) cache_from: Vec<String>,
     /// Print what would be done, and write nothing outside the cache
     #[arg(long, env = "DOCKLESS_DRY_RUN", value_parser = FalseyValueParser::new())]
     pub(super) dry_run: bool,
@@ -165,6 +173,8 @@ impl ProjectOptions {
             labels: self.label,
             annotations: self.annotation,
             tags: self.tag,
+            is_anew: self.no_cache,
+            cache_from: self.cache_from,
             is_dry_run: self.dry_run,
             network,
         }

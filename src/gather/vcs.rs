@@ -97,6 +97,7 @@ pub async fn vcs_facts(
 #[derive(Debug, Default)]
 struct Known {
     sha: Option<String>,
+    parents: Vec<String>,
     tag: Option<String>,
     branch: Option<String>,
     default_branch: Option<String>,
@@ -122,6 +123,7 @@ impl Known {
         };
         VcsFacts {
             sha: self.sha,
+            parents: self.parents,
             tag: self.tag,
             branch: self.branch,
             is_default_branch,
@@ -151,6 +153,9 @@ async fn ask_git(
     let sha = git.line(&["rev-parse", "--verify", "--quiet", "HEAD^{commit}"]).await;
     let mut known = Known { sha, ..Known::default() };
     if known.sha.is_some() {
+        // The commit as it is stored: in a shallow clone, everything else says that it has no parents.
+        let commit = git.text(&["cat-file", "commit", "HEAD"]).await.unwrap_or_default();
+        known.parents = parents(&commit);
         let tags = ["for-each-ref", "--points-at=HEAD", "--format=%(refname)", "refs/tags"];
         let tags = git.text(&tags).await.unwrap_or_default();
         known.tag = highest(tags.lines().filter_map(|line| line.strip_prefix("refs/tags/")));
@@ -216,6 +221,13 @@ impl Git<'_> {
         );
         false
     }
+}
+
+/// The parents in a stored commit: its head is one line each, up to an empty line.
+fn parents(commit: &str) -> Vec<String> {
+    let head = commit.lines().take_while(|line| !line.is_empty());
+    let is_id = |id: &&str| id.len() >= 40 && id.bytes().all(|byte| byte.is_ascii_hexdigit());
+    head.filter_map(|line| line.strip_prefix("parent ")).filter(is_id).map(str::to_owned).collect()
 }
 
 /// The highest version among the tags; without any, the last by name.

@@ -3,22 +3,23 @@
 use std::collections::BTreeMap;
 
 use super::Image;
-
-/// Names the rules by which the layers were written: only an image with the same ones can be reused
-/// layer by layer, since others would give other digests for the same files.
-pub const WRITER_VERSION_ANNOTATION: &str = "dev.dockless.writer-version";
+use crate::layer::{BASE_LAYERS_ANNOTATION, WRITER_VERSION_ANNOTATION};
 
 /// The digest of the base's manifest, which differs from platform to platform.
 pub(super) const BASE_DIGEST_ANNOTATION: &str = "org.opencontainers.image.base.digest";
 
-/// The annotations of a manifest: those of the plan, and ours, which nobody replaces.
+/// The annotations of a manifest: those of the plan, and ours, which nobody replaces. They say by which
+/// rules our layers were written, and which ones they are: so a later build knows what it may take over.
 pub(super) fn of_manifest(
     planned: &BTreeMap<String, String>,
     writer_version: &str,
+    base_layers: usize,
 ) -> BTreeMap<String, String> {
-    let mut annotations = planned.clone();
-    annotations.insert(WRITER_VERSION_ANNOTATION.to_owned(), writer_version.to_owned());
-    annotations
+    let ours = [
+        (WRITER_VERSION_ANNOTATION.to_owned(), writer_version.to_owned()),
+        (BASE_LAYERS_ANNOTATION.to_owned(), base_layers.to_string()),
+    ];
+    planned.clone().into_iter().chain(ours).collect()
 }
 
 /// The annotations of an index: what all its manifests agree on, and these.
@@ -28,7 +29,7 @@ pub(super) fn of_index(
 ) -> BTreeMap<String, String> {
     let Some((first, rest)) = images.split_first() else { return further };
     let is_shared = |name: &String, value: &String| {
-        name != BASE_DIGEST_ANNOTATION
+        ![BASE_DIGEST_ANNOTATION, BASE_LAYERS_ANNOTATION].contains(&name.as_str())
             && rest.iter().all(|image| image.manifest.value.annotations.get(name) == Some(value))
     };
     let mut annotations = first.manifest.value.annotations.clone();

@@ -90,7 +90,11 @@ pub fn assemble(
     let config = Document::write(edited, MediaType::OciConfig);
     let descriptors = all.iter().map(|layer| layer.descriptor.clone()).collect();
     let manifest = Manifest {
-        annotations: annotate::of_manifest(&plan.settings.annotations, writer_version),
+        annotations: annotate::of_manifest(
+            &plan.settings.annotations,
+            writer_version,
+            base.layers.len(),
+        ),
         ..Manifest::new(config.descriptor.clone(), descriptors)
     };
     Ok(Image {
@@ -250,6 +254,7 @@ pub(super) mod tests {
                 "annotations": {
                     "org.opencontainers.image.base.digest": "of linux/amd64",
                     "org.opencontainers.image.base.name": "python",
+                    "dev.dockless.base-layers": "1",
                     "dev.dockless.writer-version": "1"
                 }
             })
@@ -280,7 +285,7 @@ pub(super) mod tests {
         let image = assemble(&plan("linux/amd64"), &[layer()], "1").unwrap();
         assert_eq!(
             image.manifest.descriptor.digest.to_string(),
-            "sha256:5da088a482eadecf30a86413b78ce1cc3ed339659d5035d98f45bde0b9c3bc4b",
+            "sha256:bf2a271abf7db42e8dcba0d3325aa2551e048761d67fbc067d1d2140a89cac0d",
             "the same inputs give another digest: every user's image changes"
         );
     }

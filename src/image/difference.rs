@@ -2,7 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::annotate::{BASE_DIGEST_ANNOTATION, WRITER_VERSION_ANNOTATION};
+use super::annotate::BASE_DIGEST_ANNOTATION;
+use crate::layer::{BASE_LAYERS_ANNOTATION, WRITER_VERSION_ANNOTATION};
 use crate::oci::{Digest, ImageConfig, Manifest, RunConfig};
 
 /// How `created_by` begins in layers of ours.
@@ -47,7 +48,11 @@ pub fn differences(before: Documents<'_>, after: Documents<'_>) -> Vec<String> {
     if names.remove(WRITER_VERSION_ANNOTATION) {
         found.push("written by another version of dockless".to_owned());
     }
-    names.retain(|name| !name.starts_with("org.opencontainers.image.base."));
+    // Told as a change of the base.
+    let is_of_base = |name: &str| {
+        name.starts_with("org.opencontainers.image.base.") || name == BASE_LAYERS_ANNOTATION
+    };
+    names.retain(|name| !is_of_base(name));
     if !names.is_empty() {
         found.push(format!("annotations changed: {}", list(&names)));
     }

@@ -9,7 +9,6 @@ mod config;
 mod difference;
 mod validate;
 
-pub use annotate::WRITER_VERSION_ANNOTATION;
 pub use assemble::{AssembleError, assemble, base_layers, index};
 pub use difference::{Documents, differences};
 pub use validate::{Violation, Violations, validate};

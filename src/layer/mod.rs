@@ -3,28 +3,43 @@
 //! Blocking and CPU-bound: callers run it on a thread of its own. Start reading at [`pack()`]; the
 //! bytes are decided in `header.rs` and `tar.rs` (tar) and in `compress.rs`, `deflate.rs`
 //! and `probe.rs` (gzip),
-//! which know no files.
+//! which know no files. What need not be packed is found by `recall.rs` (packed here before: `key.rs`,
+//! `file_digests.rs`) and `reuse.rs` (in an image that was pushed before).
 
 mod compress;
 mod deflate;
 mod error;
+mod file_digests;
 mod header;
+mod key;
 mod pack;
 mod probe;
+mod project_file;
+mod recall;
+mod reuse;
 mod tar;
 
 pub use compress::GzipWriter;
 pub use error::{LayerError, PathProblem};
+pub use file_digests::FileDigests;
 pub use pack::{Packing, check, content_bytes, diff_id, pack};
+pub use recall::{Known, recall};
+pub use reuse::{Reuse, Unfit};
 pub use tar::{TarWriter, check_entries};
 
 use crate::oci::{Descriptor, Digest};
-use crate::plan::Origin;
+use crate::plan::{LayerPlan, Origin};
 
 /// Names everything that decides a layer's bytes beside its entries: the rules of our tar and gzip
 /// writers, the compressor and its level. A layer of another version is not reused, since building
 /// it again would give another digest.
 pub const WRITER_VERSION: &str = "tar1-gzip1-zlib_rs0.6.8-level6";
+
+/// The annotation of a manifest that names the [`WRITER_VERSION`] of the layers that are not the base's.
+pub const WRITER_VERSION_ANNOTATION: &str = "dev.dockless.writer-version";
+
+/// The annotation of a manifest that says how many of its layers are the base's.
+pub const BASE_LAYERS_ANNOTATION: &str = "dev.dockless.base-layers";
 
 /// A layer whose blob exists.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -39,4 +54,12 @@ pub struct Layer {
     pub diff_id: Digest,
     /// Where the blob can be fetched.
     pub origin: Origin,
+}
+
+impl Layer {
+    /// The layer of a plan, whose blob is this.
+    pub fn of(plan: &LayerPlan, descriptor: Descriptor, diff_id: Digest, origin: Origin) -> Self {
+        let (name, created_by) = (plan.name.clone(), plan.created_by.clone());
+        Self { name, created_by, descriptor, diff_id, origin }
+    }
 }

@@ -1,11 +1,9 @@
 //! Packing: entries and the project's files become a compressed tar in the store.
 //!
-//! One file is open at a time, and memory does not grow with the data. A file must be what it was
-//! when it was listed, when it is opened and when it has been read: the plan's sizes are in headers
-//! already, and a layer that mixes two states of a file would be worse than none.
+//! One file is open at a time, and memory does not grow with the data. What a layer was made of is
+//! written down by its [`key`], so that the next build of the same finds it.
 
-use std::fs::File;
-use std::io::{self, Read, Write};
+use std::io::{self, Write};
 use std::path::Path;
 
 use tokio_util::sync::CancellationToken;
@@ -13,23 +11,28 @@ use tokio_util::sync::CancellationToken;
 use super::Layer;
 use super::compress::GzipWriter;
 use super::error::LayerError;
+use super::file_digests::FileDigests;
+use super::project_file::{self, Content};
+use super::recall;
 use super::tar::{TarWriter, check_entries};
 use crate::error::{Error, Result};
 use crate::event::{Events, Task};
 use crate::oci::{Descriptor, Digest, Digester, MediaType};
-use crate::plan::{
-    DiskFile, Entry, EntryKind, FileSource, FileStamp, LayerContent, LayerPlan, Origin,
-};
+use crate::plan::{Entry, EntryKind, FileSource, LayerContent, LayerPlan, Origin};
 use crate::store::{Store, StoreError};
-use crate::sys::beneath;
+use crate::sys::Clock;
 
 /// What packing needs beside the plan.
 #[derive(Debug, Clone, Copy)]
 pub struct Packing<'a> {
     /// The project's folder, which the plan's files lie below.
     pub project: &'a Path,
-    /// Where layers go.
+    /// Where layers go, and what is remembered of them.
     pub store: &'a Store,
+    /// What is known of the files' content; grows with every file that is read.
+    pub digests: &'a FileDigests,
+    /// Says when a file was read.
+    pub clock: &'a dyn Clock,
     /// How many threads deflate; the bytes do not depend on it.
     pub threads: usize,
     /// Where warnings go: `sparse-file`.
@@ -56,16 +59,11 @@ pub fn pack(plan: &LayerPlan, packing: &Packing) -> Result<Layer> {
         }
         LayerContent::Pack(entries) => {
             let (descriptor, diff_id) = pack_entries(entries, packing)?;
+            recall::remember(entries, packing, diff_id, Some(&descriptor));
             (descriptor, diff_id, Origin::Store)
         }
     };
-    Ok(Layer {
-        name: plan.name.clone(),
-        created_by: plan.created_by.clone(),
-        descriptor,
-        diff_id,
-        origin,
-    })
+    Ok(Layer::of(plan, descriptor, diff_id, origin))
 }
 
 /// Computes the diff_id that [`pack`] would give: reads the files, compresses and writes nothing.
@@ -82,7 +80,9 @@ pub fn diff_id(plan: &LayerPlan, packing: &Packing) -> Result<Digest> {
             let packing = &Packing { events: &Events::none(), ..*packing };
             let tap = write_tar(entries, packing, io::sink())
                 .map_err(|error| classify(error, packing))?;
-            Ok(tap.digester.finish())
+            let diff_id = tap.digester.finish();
+            recall::remember(entries, packing, diff_id, None);
+            Ok(diff_id)
         }
     }
 }
@@ -132,76 +132,18 @@ fn write_tar<W: Write>(
         match &entry.kind {
             EntryKind::Directory | EntryKind::Symlink(_) => writer.append(entry, io::empty())?,
             EntryKind::File(FileSource::Bytes(bytes)) => {
-                writer.append(entry, Source { inner: bytes.as_ref(), packing })?;
+                writer.append(entry, Content::of(bytes.as_ref(), packing))?;
             }
             EntryKind::File(FileSource::Disk(file)) => {
-                append_file(&mut writer, entry, file, packing)?;
+                project_file::read(file, packing, |content| writer.append(entry, content))?;
             }
         }
     }
     writer.finish()
 }
 
-/// Adds a file of the project, if it is what it was when it was listed.
-fn append_file<W: Write>(
-    writer: &mut TarWriter<W>,
-    entry: &Entry,
-    file: &DiskFile,
-    packing: &Packing,
-) -> Result<(), LayerError> {
-    let path = || file.path.clone();
-    let mut content =
-        beneath::open(packing.project, &file.path).map_err(|source| match source.kind() {
-            io::ErrorKind::NotFound => LayerError::Vanished { path: path() },
-            _ => LayerError::Read { path: path(), source },
-        })?;
-    check_stamp(&content, file)?;
-    warn_about_holes(&content, file, packing.events);
-    writer.append(entry, Source { inner: &mut content, packing }).map_err(|error| match error {
-        // The writer knows the path in the layer; the user knows the one in the project.
-        LayerError::Changed { .. } => LayerError::Changed { path: path() },
-        LayerError::Read { source, .. } => LayerError::Read { path: path(), source },
-        error => error,
-    })?;
-    check_stamp(&content, file)
-}
-
-fn check_stamp(content: &File, file: &DiskFile) -> Result<(), LayerError> {
-    let metadata = content
-        .metadata()
-        .map_err(|source| LayerError::Read { path: file.path.clone(), source })?;
-    if metadata.is_file() && FileStamp::from(&metadata) == file.stamp {
-        Ok(())
-    } else {
-        Err(LayerError::Changed { path: file.path.clone() })
-    }
-}
-
-/// Warns of a file that is mostly holes: a layer has no holes, and neither has what is unpacked.
-#[cfg(unix)]
-fn warn_about_holes(content: &File, file: &DiskFile, events: &Events) {
-    use std::os::unix::fs::MetadataExt as _;
-
-    const MIN_BYTES: u64 = 1024 * 1024;
-    let Ok(metadata) = content.metadata() else { return };
-    let (size, on_disk) = (metadata.len(), metadata.blocks() * 512);
-    // A file system that compresses saves space as well, but hardly seven parts in eight.
-    if size >= MIN_BYTES && on_disk < size / 8 {
-        let path = file.path.escape_debug();
-        let text = format!(
-            "`{path}` is sparse: {on_disk} bytes on this disk, {size} bytes wherever the image is unpacked"
-        );
-        let hint = "exclude the file if the image does not need it".to_owned();
-        events.warn("sparse-file", text, Some(hint));
-    }
-}
-
-/// Elsewhere nothing says how much space a file takes.
-#[cfg(not(unix))]
-fn warn_about_holes(_content: &File, _file: &DiskFile, _events: &Events) {}
-
 /// Says what is behind an error: that the work was cancelled, or what the store knows about it.
-fn classify(error: LayerError, packing: &Packing) -> Error {
+pub(super) fn classify(error: LayerError, packing: &Packing) -> Error {
     if packing.cancel.is_cancelled() {
         return LayerError::Cancelled.into();
     }
@@ -211,23 +153,6 @@ fn classify(error: LayerError, packing: &Packing) -> Error {
             Err(source) => LayerError::Write { source }.into(),
         },
         error => error.into(),
-    }
-}
-
-/// Reads content, reports it to the task, and stops when the work is cancelled.
-struct Source<'a, R> {
-    inner: R,
-    packing: &'a Packing<'a>,
-}
-
-impl<R: Read> Read for Source<'_, R> {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        if self.packing.cancel.is_cancelled() {
-            return Err(io::Error::other("the work was cancelled"));
-        }
-        let count = self.inner.read(buffer)?;
-        self.packing.task.advance(count as u64);
-        Ok(count)
     }
 }
 
@@ -251,7 +176,8 @@ impl<W: Write> Write for Tap<W> {
 
 #[cfg(test)]
 mod tests {
-    use std::fs;
+    use std::fs::{self, File};
+    use std::io::Read as _;
     use std::path::PathBuf;
     use std::time::{Duration, UNIX_EPOCH};
 
@@ -260,11 +186,14 @@ mod tests {
     use super::*;
     use crate::error::ErrorKind;
     use crate::event::{Action, Event};
+    use crate::plan::{DiskFile, FileStamp};
+    use crate::sys::SystemClock;
 
     /// A project with one file, and what it takes to pack it.
     struct Workshop {
         project: tempfile::TempDir,
         store: Store,
+        digests: FileDigests,
         events: Events,
         task: Task,
         cancel: CancellationToken,
@@ -280,7 +209,9 @@ mod tests {
             File::options().write(true).open(&path).unwrap().set_modified(UNIX_EPOCH).unwrap();
             let task = Events::none().task(Action::Pack, "test", None);
             let store = Store::temporary().unwrap();
-            Self { project, store, events: Events::none(), task, cancel: CancellationToken::new() }
+            let digests = FileDigests::none(project.path());
+            let (events, cancel) = (Events::none(), CancellationToken::new());
+            Self { project, store, digests, events, task, cancel }
         }
 
         fn path(&self) -> PathBuf {
@@ -291,6 +222,8 @@ mod tests {
             Packing {
                 project: self.project.path(),
                 store: &self.store,
+                digests: &self.digests,
+                clock: &SystemClock,
                 threads: 2,
                 events: &self.events,
                 task: &self.task,

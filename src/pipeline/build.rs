@@ -3,13 +3,16 @@
 use std::path::PathBuf;
 
 use super::destinations::{Destinations, DestinationsError};
+use super::earlier::{self, EarlierImages};
+use super::layers::Layers;
+use super::produce::{self, Production};
 use super::project::{self, Project};
 use super::tags::{self, TagArguments, Tags};
 use super::{
     BuildRequest, Context, Credentials, PlanSummary, Produced, ProducedImage, ProjectRequest,
     RecordFiles,
 };
-use super::{client, gathering, load, produce, runtime};
+use super::{client, gathering, load, runtime};
 use crate::error::Result;
 use crate::image::Assembly;
 use crate::oci::Repository;
@@ -83,6 +86,7 @@ impl Run<'_> {
         let config = &self.project.config;
         self.destinations.check(&config.platforms)?;
         self.records.check()?;
+        let cache_from = earlier::named(&self.request.cache_from, &context.option_names)?;
         let purpose = client::Purpose {
             network: &self.request.network,
             hosts: &self.destinations.hosts(),
@@ -125,9 +129,28 @@ impl Run<'_> {
             stdout: Output::new(std::io::stdout()),
             whereabouts: Whereabouts::default(),
             existing_tag: self.existing_tag,
+            earlier_tags: (!self.request.is_anew).then(|| {
+                earlier::earlier_tags(inputs.vcs.as_ref(), &|at| self.tags_at(at, context))
+            }),
         };
         let open = self.destinations.open(&tags, &publish_context).await?;
-        let (assembly, published) = produce::produce(config, &plan, &store, &open, context).await?;
+        let earlier = EarlierImages {
+            named: &cache_from,
+            destinations: &open,
+            client: &publish_context.client,
+            store: &store,
+            context,
+        };
+        let (folder, earlier) =
+            (config.source.directory.clone(), (!self.request.is_anew).then_some(earlier));
+        let production = Production {
+            plan: &plan,
+            layers: Layers::open(folder, &store, context, earlier).await,
+            store: &store,
+            destinations: &open,
+            context,
+        };
+        let (assembly, published) = produce::produce(production).await?;
         let has_repositories = !config.publish.repositories.is_empty();
         let image = ProducedImage {
             has_repositories,
@@ -153,6 +176,16 @@ impl Run<'_> {
         let tags = tags::of_config(&self.project.config, vcs, context)?;
         let needs_name = self.is_named && tags.is_empty();
         Ok(if needs_name { vec!["latest".into()] } else { tags })
+    }
+
+    /// What the tags would have been at another commit, as far as they can be told.
+    fn tags_at(&self, facts: &VcsFacts, context: &Context) -> Vec<String> {
+        let specs = match &self.arguments.tags[..] {
+            [] => &self.project.config.publish.tags,
+            given => given,
+        };
+        let tags = specs.iter().map(|spec| tags::quietly(spec, facts, context));
+        tags.flatten().collect()
     }
 
     /// What the image is called where a tag alone is no name: in archives and engines.

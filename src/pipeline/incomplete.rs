@@ -48,6 +48,11 @@ impl Incomplete {
         }
     }
 
+    /// Why it is not where it is not.
+    pub(super) fn failures(&self) -> impl Iterator<Item = &Error> {
+        self.failed.iter().map(|(_, error)| error)
+    }
+
     /// Where the image is not, and why not, as JSON.
     pub fn failed_document(&self) -> Value {
         let failed = |(destination, error): &(String, Error)| {

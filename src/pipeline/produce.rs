@@ -4,20 +4,23 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use futures_util::future;
+use futures_util::{StreamExt as _, future, stream};
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
+use super::layers::Layers;
 use super::{Context, Incomplete};
-use crate::config::Config;
 use crate::error::{Attempting as _, Error, Result};
-use crate::event::{Action, readable_size};
 use crate::image::{self, Assembly, Image};
-use crate::layer::{self, Layer, Packing, WRITER_VERSION};
+use crate::layer::{Layer, WRITER_VERSION};
 use crate::plan::{LayerPlan, Plan};
 use crate::publish::{self, Published, Session};
+use crate::registry;
 use crate::store::Store;
 use crate::sys::blocking;
+
+/// So many layers are made at once: what one waits for the disk, another one computes.
+const MOST_LAYERS_AT_ONCE: usize = 8;
 
 /// Layers on their way to one destination at once.
 const CONCURRENT_LAYERS: usize = 8;
@@ -33,29 +36,58 @@ pub(super) struct OpenDestination {
     pub(super) is_step: bool,
 }
 
+/// What is made of a plan, and where it goes.
+#[derive(Debug)]
+pub(super) struct Production<'a> {
+    pub(super) plan: &'a Plan,
+    pub(super) layers: Layers<'a>,
+    pub(super) store: &'a Store,
+    pub(super) destinations: &'a [OpenDestination],
+    pub(super) context: &'a Context,
+}
+
 /// Packs, assembles and publishes. A destination that fails does not stop the others.
 ///
 /// # Errors
 /// Whatever fails before the image is made; then the failure of the only destination, or an
 /// [`Incomplete`].
-pub(super) async fn produce(
-    config: &Config,
-    plan: &Plan,
-    store: &Store,
-    destinations: &[OpenDestination],
-    context: &Context,
-) -> Result<(Assembly, Vec<Published>)> {
-    let produced = pack_and_publish(config, plan, store, destinations, context).await;
-    abandon_if_failed(produced, destinations).await
+pub(super) async fn produce(mut production: Production<'_>) -> Result<(Assembly, Vec<Published>)> {
+    let mut produced = pack_and_publish(&production).await;
+    if let Err(error) = &produced
+        && production.layers.has_taken_over()
+        && is_about_content(error)
+    {
+        let text =
+            format!("a layer of an earlier image cannot be had, all are packed here: {error}");
+        production.context.events.warn("earlier-image-incomplete", text, None);
+        production.layers.forget_earlier();
+        produced = pack_and_publish(&production).await;
+    }
+    production.layers.remember().await;
+    abandon_if_failed(produced, production.destinations).await
 }
 
-async fn pack_and_publish(
-    config: &Config,
-    plan: &Plan,
-    store: &Store,
-    destinations: &[OpenDestination],
-    context: &Context,
-) -> Result<(Assembly, Vec<Published>)> {
+/// Whether a registry does not have what it should, or has something else.
+fn is_about_content(error: &Error) -> bool {
+    use registry::Error as Fault;
+
+    if let Some(incomplete) = error.downcast_ref::<Incomplete>() {
+        return incomplete.failures().any(is_about_content);
+    }
+    error.downcast_ref::<Fault>().is_some_and(|error| {
+        matches!(
+            error.root(),
+            Fault::NotFound { .. }
+                | Fault::ContentMissing { .. }
+                | Fault::WrongDigest { .. }
+                | Fault::WrongSize { .. }
+                | Fault::Source { .. }
+        )
+    })
+}
+
+async fn pack_and_publish(production: &Production<'_>) -> Result<(Assembly, Vec<Published>)> {
+    let Production { plan, layers, store, destinations, context } = production;
     let mut transfers = Transfers::new(destinations);
     for image in &plan.images {
         for layer in image::base_layers(&image.base)? {
@@ -63,14 +95,17 @@ async fn pack_and_publish(
         }
     }
     let unique = unique_layers(plan);
-    let mut packed: Vec<(&LayerPlan, Layer)> = Vec::with_capacity(unique.len());
-    for layer_plan in unique {
-        let layer = pack(config, layer_plan, store, context).await?;
+    let mut made: Vec<(&LayerPlan, Layer)> = Vec::with_capacity(unique.len());
+    let making = unique.into_iter().map(async |plan| (plan, layers.make(plan).await));
+    let at_once = Context::threads().clamp(2, MOST_LAYERS_AT_ONCE);
+    let mut making = std::pin::pin!(stream::iter(making).buffer_unordered(at_once));
+    while let Some((plan, layer)) = making.next().await {
+        let layer = layer?;
         transfers.start(&layer);
-        packed.push((layer_plan, layer));
+        made.push((plan, layer));
         transfers.check()?;
     }
-    let assembly = assemble(plan, &packed)?;
+    let assembly = assemble(plan, &made)?;
     keep(&assembly, store, context).await;
     check(&assembly, destinations).await?;
     let published = transfers.publish(&assembly, context).await?;
@@ -124,40 +159,13 @@ fn unique_layers(plan: &Plan) -> Vec<&LayerPlan> {
     unique
 }
 
-async fn pack(
-    config: &Config,
-    plan: &LayerPlan,
-    store: &Store,
-    context: &Context,
-) -> Result<Layer> {
-    let (plan, store, context) = (plan.clone(), store.clone(), context.clone());
-    let directory = config.source.directory.clone();
-    blocking(move || {
-        let task = context.events.task(Action::Pack, &plan.name, Some(layer::content_bytes(&plan)));
-        let packing = Packing {
-            project: &directory,
-            store: &store,
-            threads: Context::threads(),
-            events: &context.events,
-            task: &task,
-            cancel: &context.cancel,
-        };
-        let layer =
-            layer::pack(&plan, &packing).attempting(|| format!("pack layer `{}`", plan.name))?;
-        let size = readable_size(layer.descriptor.size);
-        task.about(&layer.descriptor).finish(format!("{size}, {}", layer.descriptor.digest));
-        Ok(layer)
-    })
-    .await
-}
-
-fn assemble(plan: &Plan, packed: &[(&LayerPlan, Layer)]) -> Result<Assembly> {
+fn assemble(plan: &Plan, made: &[(&LayerPlan, Layer)]) -> Result<Assembly> {
     let mut images: Vec<Image> = Vec::with_capacity(plan.images.len());
     for image_plan in &plan.images {
         let layers: Vec<Layer> = image_plan
             .layers
             .iter()
-            .filter_map(|wanted| packed.iter().find(|(plan, _)| *plan == wanted))
+            .filter_map(|wanted| made.iter().find(|(plan, _)| *plan == wanted))
             .map(|(_, layer)| layer.clone())
             .collect();
         images.push(image::assemble(image_plan, &layers, WRITER_VERSION)?);

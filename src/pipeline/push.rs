@@ -104,6 +104,8 @@ fn check_options(project: &ProjectRequest, context: &Context) -> Result<(), Alre
         (!project.platforms.is_empty(), "--platform"),
         (!project.labels.is_empty(), "--label"),
         (!project.annotations.is_empty(), "--annotation"),
+        (project.is_anew, "--no-cache"),
+        (!project.cache_from.is_empty(), "--cache-from"),
     ];
     let Some((_, flag)) = options.into_iter().find(|(is_given, _)| *is_given) else {
         return Ok(());
@@ -159,6 +161,7 @@ fn push_layout(
             stdout: Output::new(std::io::stdout()),
             whereabouts: Whereabouts::default(),
             existing_tag: request.existing_tag,
+            earlier_tags: None,
         };
         let open = destinations.open(&tags, &publish_context).await?;
         let published = produce::copy(&assembly, &store, &open, context).await?;

@@ -27,6 +27,10 @@ pub struct ProjectRequest {
     pub annotations: Vec<(String, String)>,
     /// Tags and full references, instead of the config's tags; empty keeps them.
     pub tags: Vec<String>,
+    /// Whether to make every layer anew, whatever is remembered or stands in a registry.
+    pub is_anew: bool,
+    /// Images whose layers may be taken over, in this order, before those that stand where this one goes.
+    pub cache_from: Vec<String>,
     /// Whether to plan only.
     pub is_dry_run: bool,
     /// How to reach registries.

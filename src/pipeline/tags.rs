@@ -120,6 +120,12 @@ pub(super) fn resolve(
     plan::tags(specs, vcs, &|template| Ok(template.expand(&context.environment)?))
 }
 
+/// The tags that one entry stands for; none where that cannot be told.
+pub(super) fn quietly(spec: &TagSpec, facts: &VcsFacts, context: &Context) -> Vec<String> {
+    let expand = |template: &config::Template| Ok(template.expand(&context.environment)?);
+    plan::tags(std::slice::from_ref(spec), Some(facts), &expand).unwrap_or_default()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -139,6 +139,8 @@ pub enum Origin {
 pub struct VcsFacts {
     /// The full commit id of HEAD.
     pub sha: Option<String>,
+    /// The full commit ids of HEAD's parents, known in a shallow clone too.
+    pub parents: Vec<String>,
     /// The tag that points at HEAD; the highest version when there are several.
     pub tag: Option<String>,
     /// The branch.

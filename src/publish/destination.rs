@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
 
-use super::{PublishError, Published, Whereabouts};
+use super::{Earlier, PublishError, Published, Whereabouts};
 use crate::error::Result;
 use crate::event::Events;
 use crate::image::Assembly;
@@ -96,6 +96,13 @@ pub trait Session: fmt::Debug + Send + Sync {
     /// Brings whatever is missing, and then makes the image visible under its tags, in order.
     async fn finish(&self, assembly: &Assembly) -> Result<Published>;
 
+    /// An image that stands there already and may have layers of the one that is coming: the first of the
+    /// tags it will get, then the others of [`PublishContext::earlier_tags`]. `number` counts those that
+    /// exist; best effort.
+    async fn earlier(&self, _number: usize) -> Option<Earlier> {
+        None
+    }
+
     /// Takes back what was begun, best effort and soon: there will be nothing to finish.
     async fn abandon(&self) {}
 }
@@ -118,6 +125,8 @@ pub struct PublishContext {
     pub whereabouts: Whereabouts,
     /// What happens to tags that exist.
     pub existing_tag: ExistingTag,
+    /// Under which further tags an earlier image may stand; `None` when nobody wants to know.
+    pub earlier_tags: Option<Vec<String>>,
 }
 
 /// A writer that is handed around; locked for each write.

@@ -3,12 +3,14 @@
 //! `destination.rs` is the contract, `destinations/` holds the places. What several of them share
 //! lies beside: `push.rs` (an image on its way to a repository), `contents.rs` (what an image consists of), `folder.rs` (a layout on disk),
 //! `archive.rs` (a layout in a tar), `vouching.rs` and `whereabouts.rs` (what registries are known
-//! to have), `standing.rs` (what a tag would move). `source.rs` is the way back: an image that was built earlier.
+//! to have), `standing.rs` (what a tag would move). `source.rs` and `earlier.rs` are the way back: an image that was built before, in a
+//! layout or in a registry.
 
 mod archive;
 mod contents;
 mod destination;
 pub mod destinations;
+mod earlier;
 mod error;
 mod folder;
 mod once;
@@ -21,6 +23,7 @@ mod whereabouts;
 pub use destination::{
     Destination, DestinationKind, ExistingTag, Output, ParsedDestination, PublishContext, Session,
 };
+pub use earlier::Earlier;
 pub use error::{PublishError, StandingTag};
 pub use source::read_layout;
 pub use vouching::keep_documents;

@@ -17,8 +17,8 @@ use futures_util::{StreamExt as _, TryStreamExt as _, future};
 
 use super::once::Once;
 use super::{
-    ExistingTag, PublishContext, PublishError, Published, Session, StandingTag, contents, standing,
-    vouching,
+    Earlier, ExistingTag, PublishContext, PublishError, Published, Session, StandingTag, contents,
+    standing, vouching,
 };
 use crate::error::{Error, Result};
 use crate::event::{Action, Task, readable_size};
@@ -50,6 +50,9 @@ pub(super) struct Push {
     context: PublishContext,
     /// What the tags were in the beginning, where they were something.
     found: BTreeMap<String, Descriptor>,
+    /// What stands under tags that are not ours to move, in their order; looked up when there is
+    /// nothing under ours.
+    others: Vec<(String, Descriptor)>,
     looked_at: Instant,
     /// What the repository has without being asked.
     vouched: Mutex<BTreeSet<Digest>>,
@@ -112,6 +115,18 @@ impl Session for Push {
         })
     }
 
+    async fn earlier(&self, number: usize) -> Option<Earlier> {
+        let found = self.tags.iter().filter_map(|tag| Some((tag, self.found.get(tag)?)));
+        let others = self.others.iter().map(|(tag, found)| (tag, found));
+        let (tag, top) = found.chain(others).nth(number)?;
+        let reference = self.repository.at_tag(tag);
+        let PublishContext { client, store, events, .. } = &self.context;
+        let earlier = Box::pin(Earlier::read(client, store, &reference, top)).await;
+        earlier
+            .inspect_err(|error| events.detail(format!("`{reference}` cannot be read: {error}")))
+            .ok()
+    }
+
     async fn abandon(&self) {
         self.context.client.cancel_upload(&self.spare).await;
     }
@@ -130,16 +145,35 @@ impl Push {
             tags,
             context: context.clone(),
             found: BTreeMap::new(),
+            others: Vec::new(),
             looked_at: context.client.clock().now(),
             vouched: Mutex::default(),
             confirmed: Once::default(),
             spare: SpareUpload::default(),
         };
         push.found = Box::pin(push.look()).await?;
-        if !push.trust_what_is_known().await? {
+        if push.found.is_empty() {
+            push.others = push.look_further().await;
+        }
+        if !push.trust_what_stands_there().await? {
             push.spare = Box::pin(context.client.begin_upload(repository)).await?;
         }
         Ok(push)
+    }
+
+    /// Asks for images that may be known here, or whose layers may serve again; best effort.
+    async fn look_further(&self) -> Vec<(String, Descriptor)> {
+        let further = self.context.earlier_tags.iter().flatten();
+        let look = async |tag: &String| {
+            let reference = self.repository.at_tag(tag);
+            match self.context.client.look_before_push(&reference).await {
+                Ok(TagLookup::Found(found)) => Some((tag.clone(), found)),
+                Ok(TagLookup::Absent | TagLookup::Unknown(_)) | Err(_) => None,
+            }
+        };
+        let further = further.filter(|tag| !self.tags.contains(tag));
+        let found = future::join_all(further.map(look)).await;
+        found.into_iter().flatten().collect()
     }
 
     /// Asks what the tags are.
@@ -159,10 +193,19 @@ impl Push {
         Ok(found.into_iter().flatten().collect())
     }
 
+    /// As [`Push::trust_what_is_known`], after reading an image that nobody here knows yet.
+    async fn trust_what_stands_there(&self) -> Result<bool> {
+        if self.trust_what_is_known().await? {
+            return Ok(true);
+        }
+        let is_read = self.context.earlier_tags.is_some() && self.earlier(0).await.is_some();
+        Ok(is_read && self.trust_what_is_known().await?)
+    }
+
     /// Takes the tags' word for the images that are known here. Answers whether there was one.
     async fn trust_what_is_known(&self) -> Result<bool> {
         let mut is_known = false;
-        for descriptor in self.found.values() {
+        for descriptor in self.found.values().chain(self.others.iter().map(|(_, found)| found)) {
             let (store, descriptor) = (self.context.store.clone(), descriptor.clone());
             let content = blocking(move || vouching::content_of(&store, &descriptor)).await?;
             if let Some(content) = content {

@@ -63,6 +63,7 @@ impl Story {
             stdout: Output::new(std::io::sink()),
             whereabouts: Whereabouts::default(),
             existing_tag: ExistingTag::Move,
+            earlier_tags: None,
         };
         let tags: Vec<_> = tags.iter().map(|tag| (*tag).to_owned()).collect();
         let session = parse(to).unwrap().open(&context, &tags).await.unwrap();

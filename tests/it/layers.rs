@@ -12,10 +12,11 @@ use std::time::{Duration, SystemTime};
 use bytes::Bytes;
 use dockless::error::{ErrorKind, Result};
 use dockless::event::{Action, Events};
-use dockless::layer::{Layer, Packing, TarWriter, pack};
+use dockless::layer::{FileDigests, Layer, Packing, TarWriter, pack};
 use dockless::oci::{Descriptor, Digest, MediaType};
 use dockless::plan::{DiskFile, Entry, EntryKind, FileSource, FileStamp, LayerContent, LayerPlan};
 use dockless::store::Store;
+use dockless::sys::SystemClock;
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
 use tokio_util::sync::CancellationToken;
@@ -67,8 +68,9 @@ fn pack_from(project: &Path, entries: Vec<Entry>, store: &Store, threads: usize)
     let events = Events::none();
     let task = events.task(Action::Pack, "story", None);
     let cancel = CancellationToken::new();
-    let (events, task, cancel) = (&events, &task, &cancel);
-    pack(&plan, &Packing { project, store, threads, events, task, cancel })
+    let digests = &FileDigests::none(project);
+    let (clock, events, task, cancel) = (&SystemClock, &events, &task, &cancel);
+    pack(&plan, &Packing { project, store, digests, clock, threads, events, task, cancel })
 }
 
 /// Packs entries that need no files, and gives the path of the blob.

@@ -27,6 +27,7 @@ mod push;
 mod push_requests;
 mod registry;
 mod reproducibility;
+mod reuse;
 mod secrets;
 mod support;
 mod vcs;

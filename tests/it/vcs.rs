@@ -130,7 +130,11 @@ async fn the_highest_tag_at_head_counts() {
     repository.git(&["tag", "v1.10.0"]);
     repository.git(&["tag", "--annotate", "--message=x", "v1.9.1"]);
     repository.git(&["config", "column.ui", "always"]);
-    let expected = VcsFacts { tag: Some("v1.10.0".to_owned()), ..repository.expected() };
+    let expected = VcsFacts {
+        tag: Some("v1.10.0".to_owned()),
+        parents: vec![repository.git(&["rev-parse", "HEAD^"])],
+        ..repository.expected()
+    };
     assert_eq!(repository.facts().await, expected);
 }
 

@@ -80,6 +80,7 @@ impl Ground {
             stdout: Output::new(std::io::sink()),
             whereabouts: Whereabouts::default(),
             existing_tag: ExistingTag::default(),
+            earlier_tags: None,
         }
     }
 

@@ -1,0 +1,209 @@
+//! What is known of the content of a project's files without reading them.
+//!
+//! A file counts as unchanged when everything stands that changes with it: path, device, inode, size,
+//! mtime and ctime. Clocks tick: a file that is written twice within one tick, with the same size, looks
+//! the same after as between. So what is remembered beyond this run was read when the last change of
+//! the file lay some seconds back, as git does it for its index ("racy git").
+
+use std::collections::HashMap;
+use std::path::Path;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use serde::{Deserialize, Serialize};
+
+use crate::oci::Digest;
+use crate::plan::{DiskFile, FileStamp};
+use crate::store::Store;
+
+/// The kind of the records; the number goes up when a row changes its meaning.
+const RECORDS: &str = "files-1";
+
+/// How long ago a file's last change must be when it is read: the coarsest clock of a file system (FAT)
+/// ticks every two seconds.
+const SETTLED_SECONDS: i64 = 2;
+
+/// With more files than this, those that the current build does not know are forgotten.
+const MAX_FILES: usize = 500_000;
+
+/// The digests of files' contents, by path and stamp; shared by the threads that pack.
+#[derive(Debug)]
+pub struct FileDigests {
+    /// Names the project's folder.
+    project: Digest,
+    is_new: bool,
+    known: HashMap<String, (FileStamp, Digest)>,
+    learned: Mutex<HashMap<String, Learned>>,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Learned {
+    stamp: FileStamp,
+    digest: Digest,
+    /// Whether the file had been left alone for long enough when it was read.
+    is_settled: bool,
+}
+
+/// A file as it is written down: path, device, inode, size, mtime and ctime in nanoseconds, digest.
+#[derive(Serialize, Deserialize)]
+struct Row(String, u64, u64, u64, i64, i64, Digest);
+
+impl FileDigests {
+    /// Reads what earlier builds of the project in this folder, absolute and without links, found out.
+    pub fn load(store: &Store, project: &Path) -> Self {
+        let mut digests = Self::none(project);
+        if let Some(rows) = store.record::<Vec<Row>>(RECORDS, &digests.project) {
+            digests.is_new = false;
+            digests.known = rows.into_iter().map(Row::read).collect();
+        }
+        digests
+    }
+
+    /// Knows nothing yet.
+    pub fn none(project: &Path) -> Self {
+        let project = Digest::of(project.as_os_str().as_encoded_bytes());
+        Self { project, is_new: true, known: HashMap::new(), learned: Mutex::default() }
+    }
+
+    /// Whether no earlier build of the project is known, so that nothing can come of reading its files.
+    pub fn is_new(&self) -> bool {
+        self.is_new
+    }
+
+    /// The digest of a file's content, when the file is known and unchanged.
+    pub fn get(&self, file: &DiskFile) -> Option<Digest> {
+        if let Some(learned) = self.lock().get(&file.path)
+            && learned.stamp == file.stamp
+        {
+            return Some(learned.digest);
+        }
+        let (stamp, digest) = self.known.get(&file.path)?;
+        (*stamp == file.stamp).then_some(*digest)
+    }
+
+    /// Takes note of a file that was read whole; reading began at `began`, in seconds since 1970.
+    pub fn learn(&self, file: &DiskFile, digest: Digest, began: i64) {
+        let FileStamp { mtime_ns, ctime_ns, .. } = file.stamp;
+        let settled_ns = i128::from(began - SETTLED_SECONDS) * 1_000_000_000;
+        let is_settled = mtime_ns.max(ctime_ns) < settled_ns;
+        let learned = Learned { stamp: file.stamp, digest, is_settled };
+        self.lock().insert(file.path.clone(), learned);
+    }
+
+    /// Writes down what is certain, when there is anything new; best effort.
+    pub fn save(&self, store: &Store) {
+        let learned = self.lock();
+        if learned.is_empty() {
+            return;
+        }
+        let settled = learned.iter().filter(|(_, learned)| learned.is_settled);
+        let mut rows: Vec<Row> = settled
+            .filter_map(|(path, learned)| Row::write(path, &learned.stamp, learned.digest))
+            .collect();
+        if self.known.len() + rows.len() <= MAX_FILES {
+            let others = self.known.iter().filter(|(path, _)| !learned.contains_key(*path));
+            rows.extend(
+                others.filter_map(|(path, (stamp, digest))| Row::write(path, stamp, *digest)),
+            );
+        }
+        rows.sort_unstable_by(|left, right| left.0.cmp(&right.0));
+        store.put_record(RECORDS, &self.project, &rows);
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<String, Learned>> {
+        self.learned.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Row {
+    /// `None` for a file from before or after all that fits.
+    fn write(path: &str, stamp: &FileStamp, digest: Digest) -> Option<Self> {
+        let FileStamp { device, inode, size_bytes, mtime_ns, ctime_ns } = *stamp;
+        let (mtime, ctime) = (i64::try_from(mtime_ns).ok()?, i64::try_from(ctime_ns).ok()?);
+        Some(Self(path.to_owned(), device, inode, size_bytes, mtime, ctime, digest))
+    }
+
+    fn read(self) -> (String, (FileStamp, Digest)) {
+        let Self(path, device, inode, size_bytes, mtime, ctime, digest) = self;
+        let (mtime_ns, ctime_ns) = (i128::from(mtime), i128::from(ctime));
+        (path, (FileStamp { device, inode, size_bytes, mtime_ns, ctime_ns }, digest))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SECOND: i128 = 1_000_000_000;
+
+    fn file(path: &str, stamp: FileStamp) -> DiskFile {
+        DiskFile { path: path.into(), stamp }
+    }
+
+    fn stamp() -> FileStamp {
+        let (mtime_ns, ctime_ns) = (100 * SECOND, 100 * SECOND + 7);
+        FileStamp { device: 1, inode: 2, size_bytes: 3, mtime_ns, ctime_ns }
+    }
+
+    fn reload(digests: &FileDigests, store: &Store, project: &str) -> FileDigests {
+        digests.save(store);
+        FileDigests::load(store, Path::new(project))
+    }
+
+    #[test]
+    fn a_file_is_known_until_anything_of_its_stamp_changes() {
+        let store = Store::temporary().unwrap();
+        let digests = FileDigests::none(Path::new("/p"));
+        let (a, digest) = (file("a", stamp()), Digest::of(b"abc"));
+        assert!(digests.is_new());
+        digests.learn(&a, digest, 1000);
+        assert_eq!(digests.get(&a), Some(digest));
+
+        let loaded = reload(&digests, &store, "/p");
+        assert!(!loaded.is_new());
+        assert_eq!(loaded.get(&a), Some(digest));
+        for other in [
+            FileStamp { device: 9, ..stamp() },
+            FileStamp { inode: 9, ..stamp() },
+            FileStamp { size_bytes: 9, ..stamp() },
+            FileStamp { mtime_ns: 9, ..stamp() },
+            FileStamp { ctime_ns: 9, ..stamp() },
+        ] {
+            assert_eq!(loaded.get(&file("a", other)), None, "{other:?}");
+        }
+        assert_eq!(loaded.get(&file("b", stamp())), None);
+        assert!(FileDigests::load(&store, Path::new("/q")).is_new());
+    }
+
+    #[test]
+    fn what_was_read_right_after_a_change_is_not_remembered() {
+        let store = Store::temporary().unwrap();
+        let digest = Digest::of(b"abc");
+        for (began, is_remembered) in [(100, false), (102, false), (103, true)] {
+            for (mtime_ns, ctime_ns) in [(100 * SECOND, 0), (0, 100 * SECOND)] {
+                let a = file("a", FileStamp { mtime_ns, ctime_ns, ..stamp() });
+                let digests = FileDigests::none(Path::new("/p"));
+                digests.learn(&a, digest, began);
+                assert_eq!(digests.get(&a), Some(digest), "this run has read it");
+                let loaded = reload(&digests, &store, "/p");
+                assert_eq!(loaded.get(&a).is_some(), is_remembered, "{began}");
+            }
+        }
+    }
+
+    #[test]
+    fn what_one_build_does_not_look_at_stays_known() {
+        let store = Store::temporary().unwrap();
+        let (a, b) = (file("a", stamp()), file("b", stamp()));
+        let changed = file("a", FileStamp { size_bytes: 4, ..stamp() });
+        let digests = FileDigests::none(Path::new("/p"));
+        digests.learn(&a, Digest::of(b"a"), 1000);
+        digests.learn(&b, Digest::of(b"b"), 1000);
+        let digests = reload(&digests, &store, "/p");
+        digests.learn(&changed, Digest::of(b"a2"), 1000);
+        let digests = reload(&digests, &store, "/p");
+        assert_eq!(
+            [digests.get(&a), digests.get(&changed), digests.get(&b)],
+            [None, Some(Digest::of(b"a2")), Some(Digest::of(b"b"))]
+        );
+    }
+}

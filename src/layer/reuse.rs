@@ -1,0 +1,187 @@
+//! Layers of an image that was pushed before: what has the same content need not be packed again.
+//!
+//! The diff_id tells that the content is the same. That the blob is the one that packing would give
+//! follows from the writer's version, which the manifest names, and from the layer being one of ours and
+//! not the base's. A registry that lies about it gives an image that runtimes refuse, since they check
+//! the diff_id when they unpack, or one whose layers are compressed otherwise, which `verify` finds.
+
+use std::collections::BTreeMap;
+
+use super::{BASE_LAYERS_ANNOTATION, WRITER_VERSION, WRITER_VERSION_ANNOTATION};
+use crate::oci::{Descriptor, Digest, ImageConfig, Manifest, MediaType};
+use crate::plan::Origin;
+
+/// The layers of earlier images, by what they hold.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Reuse {
+    layers: BTreeMap<Digest, (Descriptor, Origin)>,
+}
+
+/// Why nothing of an image can be taken over.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Unfit {
+    /// Another tool made it.
+    #[error("it was not built by dockless")]
+    Foreign,
+    /// Its layers would be other ones today.
+    #[error("its layers were written as `{}`, this version writes `{WRITER_VERSION}`", found.escape_debug())]
+    OtherWriter {
+        /// What its manifest says.
+        found: String,
+    },
+    /// Nothing tells which layer holds what.
+    #[error("its manifest has {layers} layers, its config {diff_ids} diff_ids")]
+    Layers {
+        /// In the manifest.
+        layers: usize,
+        /// In the config.
+        diff_ids: usize,
+    },
+    /// Nothing tells which layers are ours.
+    #[error("its manifest does not say how many of its {layers} layers are the base's")]
+    BaseLayers {
+        /// In the manifest.
+        layers: usize,
+    },
+    /// It has layers of another kind than its writer makes.
+    #[error("its layer {digest} is of the type `{}`", media_type.as_str().escape_debug())]
+    MediaType {
+        /// The layer.
+        digest: Digest,
+        /// What it says it is.
+        media_type: MediaType,
+    },
+}
+
+impl Reuse {
+    /// Adds the layers of an image that can be fetched at `origin`, less those of its base. Answers
+    /// how many there are.
+    ///
+    /// # Errors
+    ///
+    /// An [`Unfit`]; nothing was added.
+    pub fn add(
+        &mut self,
+        manifest: &Manifest,
+        config: &ImageConfig,
+        origin: &Origin,
+    ) -> Result<usize, Unfit> {
+        match manifest.annotations.get(WRITER_VERSION_ANNOTATION) {
+            None => return Err(Unfit::Foreign),
+            Some(found) if found != WRITER_VERSION => {
+                return Err(Unfit::OtherWriter { found: found.clone() });
+            }
+            Some(_) => {}
+        }
+        let (layers, diff_ids) = (&manifest.layers, &config.rootfs.diff_ids);
+        if layers.len() != diff_ids.len() {
+            return Err(Unfit::Layers { layers: layers.len(), diff_ids: diff_ids.len() });
+        }
+        let of_base = manifest.annotations.get(BASE_LAYERS_ANNOTATION);
+        let of_base = of_base
+            .and_then(|count| count.parse::<usize>().ok())
+            .filter(|count| *count <= layers.len())
+            .ok_or(Unfit::BaseLayers { layers: layers.len() })?;
+        let ours = &layers[of_base..];
+        if let Some(other) = ours.iter().find(|layer| layer.media_type != MediaType::OciLayerGzip) {
+            let (digest, media_type) = (other.digest, other.media_type.clone());
+            return Err(Unfit::MediaType { digest, media_type });
+        }
+        for (layer, diff_id) in ours.iter().zip(&diff_ids[of_base..]) {
+            // What else the descriptor says is not ours to repeat.
+            let blob = Descriptor::new(layer.media_type.clone(), layer.digest, layer.size);
+            self.layers.entry(*diff_id).or_insert_with(|| (blob, origin.clone()));
+        }
+        Ok(ours.len())
+    }
+
+    /// The blob with this content, and where it can be fetched.
+    pub fn find(&self, diff_id: &Digest) -> Option<&(Descriptor, Origin)> {
+        self.layers.get(diff_id)
+    }
+
+    /// Whether there is nothing to take over.
+    pub fn is_empty(&self) -> bool {
+        self.layers.is_empty()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    /// A base layer and one of ours.
+    fn image() -> (Manifest, ImageConfig) {
+        let blob = |bytes: &[u8]| Descriptor::of(MediaType::OciLayerGzip, bytes);
+        let config = Descriptor::of(MediaType::OciConfig, b"{}");
+        let mut manifest = Manifest::new(config, vec![blob(b"base"), blob(b"ours")]);
+        manifest.annotations = [
+            (WRITER_VERSION_ANNOTATION.to_owned(), WRITER_VERSION.to_owned()),
+            (BASE_LAYERS_ANNOTATION.to_owned(), "1".to_owned()),
+        ]
+        .into();
+        let mut config = ImageConfig::scratch(&"linux/amd64".parse().unwrap());
+        config.rootfs.diff_ids = vec![Digest::of(b"base tar"), Digest::of(b"our tar")];
+        (manifest, config)
+    }
+
+    fn origin() -> Origin {
+        Origin::Registry("r.io/a/b".parse().unwrap())
+    }
+
+    #[test]
+    fn our_layers_are_found_by_what_they_hold() {
+        let (mut manifest, config) = image();
+        manifest.layers[1].annotations.insert("a".into(), "b".into());
+        manifest.layers[1].other.insert("urls".into(), json!(["https://x"]));
+        let mut reuse = Reuse::default();
+        assert!(reuse.is_empty());
+        assert_eq!(reuse.add(&manifest, &config, &origin()), Ok(1));
+        let blob = Descriptor::of(MediaType::OciLayerGzip, b"ours");
+        assert_eq!(reuse.find(&Digest::of(b"our tar")), Some(&(blob, origin())));
+        assert_eq!(reuse.find(&Digest::of(b"base tar")), None, "the base's layers are not ours");
+    }
+
+    #[test]
+    fn an_image_that_does_not_say_enough_is_refused() {
+        let refused = |change: &dyn Fn(&mut Manifest, &mut ImageConfig)| {
+            let (mut manifest, mut config) = image();
+            change(&mut manifest, &mut config);
+            let mut reuse = Reuse::default();
+            let error = reuse.add(&manifest, &config, &origin()).unwrap_err();
+            assert!(reuse.is_empty());
+            error.to_string()
+        };
+        let digest = Digest::of(b"ours");
+        let set = |name: &'static str, value: &'static str| {
+            move |manifest: &mut Manifest, _: &mut ImageConfig| {
+                manifest.annotations.insert(name.into(), value.into());
+            }
+        };
+        assert_eq!(
+            refused(&|manifest, _| manifest.annotations.clear()),
+            "it was not built by dockless"
+        );
+        assert_eq!(
+            refused(&set(WRITER_VERSION_ANNOTATION, "tar0")),
+            format!("its layers were written as `tar0`, this version writes `{WRITER_VERSION}`")
+        );
+        assert_eq!(
+            refused(&|_, config| config.rootfs.diff_ids.truncate(1)),
+            "its manifest has 2 layers, its config 1 diff_ids"
+        );
+        let no_count = "its manifest does not say how many of its 2 layers are the base's";
+        assert_eq!(refused(&set(BASE_LAYERS_ANNOTATION, "3")), no_count);
+        assert_eq!(refused(&set(BASE_LAYERS_ANNOTATION, "-1")), no_count);
+        assert_eq!(
+            refused(&|manifest, _| drop(manifest.annotations.remove(BASE_LAYERS_ANNOTATION))),
+            no_count
+        );
+        assert_eq!(
+            refused(&|manifest, _| manifest.layers[1].media_type = MediaType::OciLayer),
+            format!("its layer {digest} is of the type `application/vnd.oci.image.layer.v1.tar`")
+        );
+    }
+}

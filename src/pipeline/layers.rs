@@ -1,0 +1,165 @@
+//! Where the layers of a run come from: this machine's cache, an earlier image, or packing.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use tokio::sync::OnceCell;
+
+use super::Context;
+use super::earlier::EarlierImages;
+use crate::error::{Attempting as _, Result};
+use crate::event::{Action, Task, readable_size};
+use crate::layer::{self, FileDigests, Known, Layer, Packing, Reuse};
+use crate::plan::{LayerContent, LayerPlan, Origin};
+use crate::store::Store;
+use crate::sys::blocking;
+
+/// Makes layers, or finds that they exist.
+#[derive(Debug)]
+pub(super) struct Layers<'a> {
+    /// What packing needs, on a thread of its own.
+    workshop: Arc<Workshop>,
+    /// Where layers may be taken over from; `None` when everything is to be made anew.
+    earlier: Option<EarlierImages<'a>>,
+    /// The earlier images' layers, once they were asked for.
+    reuse: OnceCell<Reuse>,
+    has_taken_over: AtomicBool,
+}
+
+#[derive(Debug)]
+struct Workshop {
+    project: PathBuf,
+    store: Store,
+    digests: FileDigests,
+    context: Context,
+}
+
+impl<'a> Layers<'a> {
+    /// Begins with what is remembered of the project in this folder, unless everything is to be made
+    /// anew.
+    pub(super) async fn open(
+        project: PathBuf,
+        store: &Store,
+        context: &Context,
+        earlier: Option<EarlierImages<'a>>,
+    ) -> Self {
+        let (store, context, is_anew) = (store.clone(), context.clone(), earlier.is_none());
+        let workshop = blocking(move || {
+            let folder = std::fs::canonicalize(&project).unwrap_or_else(|_| project.clone());
+            let digests = if is_anew {
+                FileDigests::none(&folder)
+            } else {
+                FileDigests::load(&store, &folder)
+            };
+            Workshop { project, store, digests, context }
+        });
+        Self {
+            workshop: Arc::new(workshop.await),
+            earlier,
+            reuse: OnceCell::new(),
+            has_taken_over: AtomicBool::new(false),
+        }
+    }
+
+    /// The layer of a plan.
+    pub(super) async fn make(&self, plan: &LayerPlan) -> Result<Layer> {
+        let Workshop { context, .. } = self.workshop.as_ref();
+        let task = context.events.task(Action::Pack, &plan.name, Some(layer::content_bytes(plan)));
+        let (plan, task) = (Arc::new(plan.clone()), Arc::new(task));
+        let found = match (&plan.content, &self.earlier) {
+            (LayerContent::Pack(_), Some(_)) => self.find(&plan, &task).await?,
+            _ => None,
+        };
+        let is_found = found.is_some();
+        let layer = match found {
+            Some(layer) => layer,
+            None => self.work(&plan, &task, layer::pack).await?,
+        };
+        let task = Arc::into_inner(task).expect("the work is done").about(&layer.descriptor);
+        let size = readable_size(layer.descriptor.size);
+        let result = format!("{size}, {}", layer.descriptor.digest);
+        match &layer.origin {
+            Origin::Registry(from) => task.skip(format!("taken over from {from}: {result}")),
+            _ if is_found => task.skip(result),
+            _ => task.finish(result),
+        }
+        Ok(layer)
+    }
+
+    /// The layer, when it exists in the store or in an earlier image.
+    async fn find(&self, plan: &Arc<LayerPlan>, task: &Arc<Task>) -> Result<Option<Layer>> {
+        let known = self.work(plan, task, layer::recall).await?;
+        if let Some(Known { diff_id, blob: Some(blob) }) = &known
+            && self.workshop.store.has(blob)
+        {
+            return Ok(Some(Layer::of(plan, blob.clone(), *diff_id, Origin::Store)));
+        }
+        let reuse = self.reuse().await;
+        if reuse.is_empty() {
+            return Ok(None);
+        }
+        let (diff_id, made_here) = match known {
+            Some(Known { diff_id, blob }) => (diff_id, blob),
+            None => (self.work(plan, task, layer::diff_id).await?, None),
+        };
+        let Some((blob, origin)) = reuse.find(&diff_id) else { return Ok(None) };
+        // What was made here is what packing gives: another blob is none that may be taken.
+        if made_here.is_some_and(|made_here| made_here != *blob) {
+            return Ok(None);
+        }
+        self.has_taken_over.store(true, Ordering::Relaxed);
+        Ok(Some(Layer::of(plan, blob.clone(), diff_id, origin.clone())))
+    }
+
+    async fn reuse(&self) -> &Reuse {
+        let find = async || match &self.earlier {
+            Some(earlier) => Box::pin(earlier.layers()).await,
+            None => Reuse::default(),
+        };
+        self.reuse.get_or_init(find).await
+    }
+
+    /// Does something with a plan on a thread that may block.
+    async fn work<T: Send + 'static>(
+        &self,
+        plan: &Arc<LayerPlan>,
+        task: &Arc<Task>,
+        work: fn(&LayerPlan, &Packing) -> Result<T>,
+    ) -> Result<T> {
+        let (workshop, plan) = (self.workshop.clone(), plan.clone());
+        let task = task.clone();
+        blocking(move || {
+            task.restart_at(0);
+            let Workshop { project, store, digests, context } = workshop.as_ref();
+            let packing = Packing {
+                project,
+                store,
+                digests,
+                clock: context.clock.as_ref(),
+                threads: Context::threads(),
+                events: &context.events,
+                task: &task,
+                cancel: &context.cancel,
+            };
+            work(&plan, &packing).attempting(|| format!("pack layer `{}`", plan.name))
+        })
+        .await
+    }
+
+    /// Whether a layer was taken over from an earlier image.
+    pub(super) fn has_taken_over(&self) -> bool {
+        self.has_taken_over.load(Ordering::Relaxed)
+    }
+
+    /// Takes nothing over any more.
+    pub(super) fn forget_earlier(&mut self) {
+        self.earlier = None;
+    }
+
+    /// Writes down what was found out about the files.
+    pub(super) async fn remember(&self) {
+        let workshop = self.workshop.clone();
+        blocking(move || workshop.digests.save(&workshop.store)).await;
+    }
+}
