@@ -11,6 +11,7 @@ use super::earlier::EarlierImages;
 use crate::error::{Attempting as _, Result};
 use crate::event::{Action, Task, readable_size};
 use crate::layer::{self, FileDigests, Known, Layer, Packing, Reuse};
+use crate::oci::Descriptor;
 use crate::plan::{LayerContent, LayerPlan, Origin};
 use crate::store::Store;
 use crate::sys::blocking;
@@ -20,11 +21,14 @@ use crate::sys::blocking;
 pub(super) struct Layers<'a> {
     /// What packing needs, on a thread of its own.
     workshop: Arc<Workshop>,
+    /// Whether layers are copied out of the store, beside being sent to registries.
+    is_copied: bool,
     /// Where layers may be taken over from; `None` when everything is to be made anew.
     earlier: Option<EarlierImages<'a>>,
     /// The earlier images' layers, once they were asked for.
     reuse: OnceCell<Reuse>,
-    has_taken_over: AtomicBool,
+    /// Whether a layer was found and not packed.
+    has_found: AtomicBool,
 }
 
 #[derive(Debug)]
@@ -45,6 +49,8 @@ impl<'a> Layers<'a> {
         earlier: Option<EarlierImages<'a>>,
     ) -> Self {
         let (store, context, is_anew) = (store.clone(), context.clone(), earlier.is_none());
+        let places = earlier.iter().flat_map(|earlier| earlier.destinations);
+        let is_copied = places.into_iter().any(|place| !place.is_remote);
         let workshop = blocking(move || {
             let folder = std::fs::canonicalize(&project).unwrap_or_else(|_| project.clone());
             let digests = if is_anew {
@@ -56,9 +62,10 @@ impl<'a> Layers<'a> {
         });
         Self {
             workshop: Arc::new(workshop.await),
+            is_copied,
             earlier,
             reuse: OnceCell::new(),
-            has_taken_over: AtomicBool::new(false),
+            has_found: AtomicBool::new(false),
         }
     }
 
@@ -91,8 +98,9 @@ impl<'a> Layers<'a> {
     async fn find(&self, plan: &Arc<LayerPlan>, task: &Arc<Task>) -> Result<Option<Layer>> {
         let known = self.work(plan, task, layer::recall).await?;
         if let Some(Known { diff_id, blob: Some(blob) }) = &known
-            && self.workshop.store.has(blob)
+            && self.has_whole(blob).await?
         {
+            self.has_found.store(true, Ordering::Relaxed);
             return Ok(Some(Layer::of(plan, blob.clone(), *diff_id, Origin::Store)));
         }
         let reuse = self.reuse().await;
@@ -108,8 +116,20 @@ impl<'a> Layers<'a> {
         if made_here.is_some_and(|made_here| made_here != *blob) {
             return Ok(None);
         }
-        self.has_taken_over.store(true, Ordering::Relaxed);
+        self.has_found.store(true, Ordering::Relaxed);
         Ok(Some(Layer::of(plan, blob.clone(), diff_id, origin.clone())))
+    }
+
+    /// Whether the store has a blob. Where it is going to be copied, it is read now: what is damaged is
+    /// packed again before a destination has seen anything of it. A registry may have it already; what is
+    /// sent there is read on the way.
+    async fn has_whole(&self, blob: &Descriptor) -> Result<bool> {
+        let (workshop, blob, is_copied) = (self.workshop.clone(), blob.clone(), self.is_copied);
+        blocking(move || {
+            let store = &workshop.store;
+            if is_copied { store.verify(&blob) } else { Ok(store.has(&blob)) }
+        })
+        .await
     }
 
     async fn reuse(&self) -> &Reuse {
@@ -147,13 +167,13 @@ impl<'a> Layers<'a> {
         .await
     }
 
-    /// Whether a layer was taken over from an earlier image.
-    pub(super) fn has_taken_over(&self) -> bool {
-        self.has_taken_over.load(Ordering::Relaxed)
+    /// Whether a layer was found and not packed.
+    pub(super) fn has_found(&self) -> bool {
+        self.has_found.load(Ordering::Relaxed)
     }
 
-    /// Takes nothing over any more.
-    pub(super) fn forget_earlier(&mut self) {
+    /// Looks for nothing any more: every layer is packed.
+    pub(super) fn pack_all(&mut self) {
         self.earlier = None;
     }
 

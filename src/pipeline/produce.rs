@@ -54,13 +54,13 @@ pub(super) struct Production<'a> {
 pub(super) async fn produce(mut production: Production<'_>) -> Result<(Assembly, Vec<Published>)> {
     let mut produced = pack_and_publish(&production).await;
     if let Err(error) = &produced
-        && production.layers.has_taken_over()
+        && production.layers.has_found()
         && is_about_content(error)
     {
         let text =
-            format!("a layer of an earlier image cannot be had, all are packed here: {error}");
-        production.context.events.warn("earlier-image-incomplete", text, None);
-        production.layers.forget_earlier();
+            format!("a layer that was made earlier cannot be had, all are packed again: {error}");
+        production.context.events.warn("earlier-layer-lost", text, None);
+        production.layers.pack_all();
         produced = pack_and_publish(&production).await;
     }
     production.layers.remember().await;

@@ -235,7 +235,10 @@ impl Push {
     async fn bring_layer(&self, layer: &Layer) -> Result<()> {
         let (source, other) = match &layer.origin {
             Origin::Store => {
-                (BlobSource::File(self.context.store.blob_path(&layer.descriptor.digest)), None)
+                let (store, digest) = (&self.context.store, &layer.descriptor.digest);
+                let path = store.blob_path(digest);
+                let is_new = store.has_written(digest);
+                (if is_new { BlobSource::File(path) } else { BlobSource::Unverified(path) }, None)
             }
             Origin::Layout(path) => {
                 let path = Store::read_only(path).blob_path(&layer.descriptor.digest);

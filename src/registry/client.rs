@@ -64,8 +64,10 @@ pub struct FetchedManifest {
 /// Where the bytes of an upload come from; it is opened again for every try.
 #[derive(Debug, Clone)]
 pub enum BlobSource {
-    /// A file.
+    /// A file that is known to be what the descriptor says.
     File(PathBuf),
+    /// A file that was hashed some time ago: it is hashed again before it is sent.
+    Unverified(PathBuf),
     /// Bytes.
     Bytes(Bytes),
     /// Another repository: streamed from registry to registry, never to disk.

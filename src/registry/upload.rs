@@ -16,7 +16,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use futures_util::StreamExt as _;
 use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderValue};
-use tokio::io::AsyncReadExt as _;
+use tokio::io::{AsyncReadExt as _, AsyncSeekExt as _};
 use tokio_util::io::ReaderStream;
 
 use super::download::Download;
@@ -28,7 +28,7 @@ use super::session::{self, Begun, OpenUpload, SpareUpload};
 use super::transport::{Body, Call, Content, ContentStream, Transport};
 use super::{BlobOutcome, BlobSource};
 use crate::event::Task;
-use crate::oci::{Descriptor, Repository};
+use crate::oci::{Descriptor, Digest, Digester, Repository};
 
 /// How much is read from a file at once.
 const READ_BYTES: usize = 256 * 1024;
@@ -233,10 +233,14 @@ impl Content for BlobContent<'_> {
                 let chunks: Vec<_> = chunks(bytes).map(Ok).collect();
                 Ok(futures_util::stream::iter(chunks).boxed())
             }
-            BlobSource::File(path) => {
-                let file = tokio::fs::File::open(path).await.map_err(unreadable)?;
+            BlobSource::File(path) | BlobSource::Unverified(path) => {
+                let mut file = tokio::fs::File::open(path).await.map_err(unreadable)?;
                 let length = file.metadata().await.map_err(unreadable)?.len();
                 check_size(length, size).map_err(unreadable)?;
+                if matches!(self.upload.source, BlobSource::Unverified(_)) {
+                    let expected = &self.upload.descriptor.digest;
+                    check_digest(&mut file, expected).await.map_err(unreadable)?;
+                }
                 Ok(ReaderStream::with_capacity(file.take(size), READ_BYTES).boxed())
             }
             BlobSource::Registry(from) => {
@@ -262,6 +266,22 @@ fn check_size(actual: u64, expected: u64) -> io::Result<()> {
         return Ok(());
     }
     Err(io::Error::other(format!("it has {actual} bytes and had {expected} when it was hashed")))
+}
+
+/// A file that has rotted since it was hashed is noticed likewise; the file stands at its beginning again.
+async fn check_digest(file: &mut tokio::fs::File, expected: &Digest) -> io::Result<()> {
+    let mut digester = Digester::default();
+    let mut buffer = vec![0; READ_BYTES];
+    loop {
+        match file.read(&mut buffer).await? {
+            0 => break,
+            count => digester.update(&buffer[..count]),
+        }
+    }
+    if digester.finish() != *expected {
+        return Err(io::Error::other("it is not what it was when it was hashed"));
+    }
+    file.rewind().await.map(drop)
 }
 
 /// Cuts bytes into pieces, so that progress can be seen.

@@ -1,6 +1,7 @@
 //! Writing one blob.
 
 use std::io::{self, Write};
+use std::sync::PoisonError;
 
 use tempfile::NamedTempFile;
 
@@ -54,6 +55,7 @@ impl BlobWriter {
         // Hashing a blob is faster than syncing one, and it heals what a bad disk did.
         let descriptor = Descriptor::new(MediaType::parse(""), digest, size_bytes);
         if matches!(store.verify(&descriptor), Ok(true)) {
+            note(&store, digest);
             return Ok((digest, size_bytes));
         }
         let folder = store.blob_folder();
@@ -62,7 +64,10 @@ impl BlobWriter {
             sync_directory(&folder)
         });
         match placed {
-            Ok(()) => Ok((digest, size_bytes)),
+            Ok(()) => {
+                note(&store, digest);
+                Ok((digest, size_bytes))
+            }
             Err(source) => Err(cannot_write(&store, size_bytes, source).into()),
         }
     }
@@ -93,6 +98,10 @@ impl BlobWriter {
         self.digester.update(bytes);
         Ok(())
     }
+}
+
+fn note(store: &Store, digest: Digest) {
+    store.written.lock().unwrap_or_else(PoisonError::into_inner).insert(digest);
 }
 
 fn cannot_write(store: &Store, needed_bytes: u64, source: io::Error) -> StoreError {

@@ -21,10 +21,11 @@ mod record;
 pub use blob_writer::BlobWriter;
 pub use error::StoreError;
 
+use std::collections::BTreeSet;
 use std::fs::{self, File};
 use std::io::{self, Read as _, Seek as _};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
@@ -50,6 +51,8 @@ pub struct Store {
     /// Whether the user named this very folder for an image, so that no other would do.
     is_output: bool,
     events: Events,
+    /// What this process has written.
+    written: Arc<Mutex<BTreeSet<Digest>>>,
 }
 
 #[derive(Debug, Clone)]
@@ -86,7 +89,8 @@ impl Store {
 
     fn open_as(root: &Path, is_output: bool) -> Result<Self> {
         let (root, access, events) = (root.to_owned(), Access::Full, Events::none());
-        let store = Self { root, access, is_output, events };
+        let written = Arc::default();
+        let store = Self { root, access, is_output, events, written };
         store.prepare().map_err(|source| StoreError::Unusable {
             path: store.root.clone(),
             is_output,
@@ -105,7 +109,8 @@ impl Store {
         let folder = tempfile::Builder::new().prefix("dockless-").tempdir().map_err(unusable)?;
         let root = folder.path().to_owned();
         let access = Access::Temporary(Arc::new(folder));
-        let store = Self { root, access, is_output, events: Events::none() };
+        let (events, written) = (Events::none(), Arc::default());
+        let store = Self { root, access, is_output, events, written };
         store.prepare().map_err(unusable)?;
         Ok(store)
     }
@@ -114,7 +119,7 @@ impl Store {
     /// nothing in it is made, swept or removed. Writing to it is an error.
     pub fn read_only(root: &Path) -> Self {
         let (root, access, events) = (root.to_owned(), Access::ReadOnly, Events::none());
-        Self { root, access, is_output: false, events }
+        Self { root, access, is_output: false, events, written: Arc::default() }
     }
 
     /// Sends the warnings about damaged blobs (`damaged-blob`) there.
@@ -142,6 +147,11 @@ impl Store {
     pub fn has(&self, descriptor: &Descriptor) -> bool {
         fs::metadata(self.blob_path(&descriptor.digest))
             .is_ok_and(|metadata| metadata.is_file() && metadata.len() == descriptor.size)
+    }
+
+    /// Whether this process has written the blob or found it whole: it had no time to rot.
+    pub fn has_written(&self, digest: &Digest) -> bool {
+        self.written.lock().unwrap_or_else(PoisonError::into_inner).contains(digest)
     }
 
     /// Opens a blob whose size is right; `None` when it is not there.
