@@ -150,24 +150,28 @@ async fn ask_git(
     if inside.stdout.trim_ascii() != b"true" {
         return Err(VcsUnknown { reason: "it is in no working tree".to_owned(), cure: None });
     }
-    let sha = git.line(&["rev-parse", "--verify", "--quiet", "HEAD^{commit}"]).await;
+    // None of the questions waits for the answer to another: starting a program takes longer than it.
+    let (sha, commit, tags, is_dirty, branch, default, url) = tokio::join!(
+        git.line(&["rev-parse", "--verify", "--quiet", "HEAD^{commit}"]),
+        // The commit as it is stored: in a shallow clone, everything else says that it has no parents.
+        git.text(&["cat-file", "commit", "HEAD"]),
+        git.text(&["for-each-ref", "--points-at=HEAD", "--format=%(refname)", "refs/tags"]),
+        git.is_dirty(events),
+        git.line(&["symbolic-ref", "--quiet", "HEAD"]),
+        git.line(&["symbolic-ref", "--quiet", "refs/remotes/origin/HEAD"]),
+        git.line(&["config", "--get", "remote.origin.url"]),
+    );
     let mut known = Known { sha, ..Known::default() };
     if known.sha.is_some() {
-        // The commit as it is stored: in a shallow clone, everything else says that it has no parents.
-        let commit = git.text(&["cat-file", "commit", "HEAD"]).await.unwrap_or_default();
-        known.parents = parents(&commit);
-        let tags = ["for-each-ref", "--points-at=HEAD", "--format=%(refname)", "refs/tags"];
-        let tags = git.text(&tags).await.unwrap_or_default();
+        known.parents = parents(&commit.unwrap_or_default());
+        let tags = tags.unwrap_or_default();
         known.tag = highest(tags.lines().filter_map(|line| line.strip_prefix("refs/tags/")));
-        known.is_dirty = git.is_dirty(events).await;
+        known.is_dirty = is_dirty;
     }
     let below =
         |prefix: &'static str| move |line: String| Some(line.strip_prefix(prefix)?.to_owned());
-    let branch = git.line(&["symbolic-ref", "--quiet", "HEAD"]).await;
     known.branch = branch.and_then(below("refs/heads/"));
-    let default = git.line(&["symbolic-ref", "--quiet", "refs/remotes/origin/HEAD"]).await;
     known.default_branch = default.and_then(below("refs/remotes/origin/"));
-    let url = git.line(&["config", "--get", "remote.origin.url"]).await;
     known.source_url = url.and_then(|url| source_url::normalise(&url));
     Ok(known)
 }

@@ -2,7 +2,9 @@
 
 use std::path::PathBuf;
 
-use super::destinations::{Destinations, DestinationsError};
+use futures_util::future;
+
+use super::destinations::{Destinations, DestinationsError, Opened};
 use super::earlier::{self, EarlierImages};
 use super::layers::Layers;
 use super::produce::{self, Production};
@@ -104,15 +106,40 @@ impl Run<'_> {
             .chain([store.root().to_owned()])
             .collect();
 
+        let folder = gathering::open_folder(&self.project, &outputs, context)?;
+        // Git is quick, and tags are made of what it says: so destinations are asked while files are listed.
+        let vcs = gathering::vcs_facts(&folder, context).await;
+        let tags = self.tags(vcs.as_ref(), context).map_err(|error| self.project.locate(error));
+        let publish_context = PublishContext {
+            store: store.clone(),
+            client: client.clone(),
+            events: context.events.clone(),
+            name: self.image_name(),
+            stdout: Output::new(std::io::stdout()),
+            whereabouts: Whereabouts::default(),
+            existing_tag: self.existing_tag,
+            earlier_tags: (!self.request.is_anew)
+                .then(|| earlier::earlier_tags(vcs.as_ref(), &|at| self.tags_at(at, context))),
+        };
+        let opening = async {
+            match &tags {
+                Ok(tags) if !self.request.is_dry_run => {
+                    self.destinations.open(tags, &publish_context).await
+                }
+                _ => Opened::default(),
+            }
+        };
         let gathering =
-            gathering::Gathering { context, client: &client, store: &store, outputs: &outputs };
-        let inputs = Box::pin(gathering::gather(&self.project, gathering)).await?;
+            gathering::Gathering { context, client: &client, store: &store, folder, vcs };
+        let gathering = gathering::gather(&self.project, gathering);
+        let (inputs, opened) =
+            Box::pin(future::try_join(gathering, async { Ok(opening.await) })).await?;
         let plan = plan::plan(config, &self.project.sources, &inputs)
             .map_err(|error| self.project.locate(error.into()))?;
         for (code, text, hint) in plan::warnings(&self.project.sources, &inputs) {
             context.events.warn(code, text, hint);
         }
-        let tags = self.tags(&inputs, context).map_err(|error| self.project.locate(error))?;
+        let tags = tags?;
         if self.request.is_dry_run {
             self.destinations.note_unasked(&context.events);
             return Ok(Produced::Planned(Box::new(PlanSummary::new(
@@ -121,23 +148,11 @@ impl Run<'_> {
             ))));
         }
 
-        let publish_context = PublishContext {
-            store: store.clone(),
-            client,
-            events: context.events.clone(),
-            name: self.image_name(),
-            stdout: Output::new(std::io::stdout()),
-            whereabouts: Whereabouts::default(),
-            existing_tag: self.existing_tag,
-            earlier_tags: (!self.request.is_anew).then(|| {
-                earlier::earlier_tags(inputs.vcs.as_ref(), &|at| self.tags_at(at, context))
-            }),
-        };
-        let open = self.destinations.open(&tags, &publish_context).await?;
+        let open = opened.prove().await?;
         let earlier = EarlierImages {
             named: &cache_from,
             destinations: &open,
-            client: &publish_context.client,
+            client: &client,
             store: &store,
             context,
         };
@@ -160,8 +175,7 @@ impl Run<'_> {
     }
 
     /// The tags of `-t`, and those for destinations without any.
-    fn tags(&self, inputs: &plan::Inputs, context: &Context) -> Result<Tags> {
-        let vcs = inputs.vcs.as_ref();
+    fn tags(&self, vcs: Option<&VcsFacts>, context: &Context) -> Result<Tags> {
         let given = tags::resolve(&self.arguments.tags, vcs, context)?;
         let fallback =
             if given.is_empty() { self.fallback_tags(vcs, context)? } else { Vec::new() };

@@ -9,7 +9,7 @@ use futures_util::future;
 use super::Incomplete;
 use super::produce::{OpenDestination, abandon_if_failed};
 use super::tags::Tags;
-use crate::error::{Classified, ErrorKind, Result};
+use crate::error::{Classified, Error, ErrorKind, Result};
 use crate::event::Events;
 use crate::oci::{Platform, Reference};
 use crate::publish::{Destination, PublishContext, PublishError, destinations};
@@ -191,19 +191,15 @@ impl Destinations {
         self.wanted.iter().map(|wanted| (wanted.name(), wanted.tags(tags))).collect()
     }
 
-    /// Opens all of them at once, which asks each whether it takes an image. When some do not,
-    /// nothing is sent anywhere, and all of them are reported.
-    pub(super) async fn open(
-        &self,
-        tags: &Tags,
-        context: &PublishContext,
-    ) -> Result<Vec<OpenDestination>> {
+    /// Opens all of them at once: looks, and touches nothing.
+    pub(super) async fn open(&self, tags: &Tags, context: &PublishContext) -> Opened {
         let open = async |wanted: &Wanted| {
             let mut context = context.clone();
             if wanted.stands_for.is_some() {
                 context.events = Events::none();
             }
-            let session = wanted.destination.open(&context, &wanted.tags(tags)).await?;
+            let session = wanted.destination.open(&context, &wanted.tags(tags)).await;
+            let session = session.map_err(|error| (wanted.name(), error))?;
             Ok(OpenDestination {
                 name: wanted.name(),
                 session: Arc::from(session),
@@ -211,15 +207,31 @@ impl Destinations {
                 is_step: wanted.stands_for.is_some(),
             })
         };
-        let (mut opened, mut refused) = (Vec::new(), Vec::new());
-        let results = future::join_all(self.wanted.iter().map(open)).await;
-        for (wanted, result) in self.wanted.iter().zip(results) {
+        Opened(future::join_all(self.wanted.iter().map(open)).await)
+    }
+}
+
+/// The destinations of a run, and why some of them are not open.
+#[derive(Debug, Default)]
+pub(super) struct Opened(Vec<Result<OpenDestination, (String, Error)>>);
+
+impl Opened {
+    /// The open ones, once each has proved that it takes an image. When some do not, nothing is sent
+    /// anywhere, and all of them are reported.
+    pub(super) async fn prove(self) -> Result<Vec<OpenDestination>> {
+        let (total, mut opened, mut refused) = (self.0.len(), Vec::new(), Vec::new());
+        let prove = async |place: Result<OpenDestination, (String, Error)>| {
+            let place = place?;
+            let proved = place.session.prove().await.map_err(|error| (place.name.clone(), error));
+            proved.map(|()| place)
+        };
+        for result in future::join_all(self.0.into_iter().map(prove)).await {
             match result {
                 Ok(destination) => opened.push(destination),
-                Err(error) => refused.push((wanted.name(), error)),
+                Err(error) => refused.push(error),
             }
         }
-        let agreed = Incomplete::unless_all_agree(refused, self.wanted.len());
+        let agreed = Incomplete::unless_all_agree(refused, total);
         abandon_if_failed(agreed, &opened).await?;
         Ok(opened)
     }

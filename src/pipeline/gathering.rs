@@ -1,4 +1,4 @@
-//! Gathers everything planning needs, all of it at the same time: files, bases, git facts.
+//! Gathers everything planning needs, as much as possible at the same time: files, bases, git facts.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -29,25 +29,35 @@ impl Classified for SurroundingsError {
 }
 
 /// What gathering needs beside the project.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub(super) struct Gathering<'a> {
     pub(super) context: &'a Context,
     pub(super) client: &'a Client,
     pub(super) store: &'a Store,
-    /// What this command writes: never listed as part of the project.
-    pub(super) outputs: &'a [PathBuf],
+    /// The project's folder.
+    pub(super) folder: Arc<gather::Project>,
+    pub(super) vcs: Option<VcsFacts>,
 }
 
-/// Lists the files, resolves the bases, asks git; then reads what the layers must respect of the
-/// bases' file systems.
+/// Opens the project's folder; `outputs` are what this command writes: never listed as part of it.
+pub(super) fn open_folder(
+    project: &Project,
+    outputs: &[PathBuf],
+    context: &Context,
+) -> Result<Arc<gather::Project>> {
+    let path = project.config.source.directory.clone();
+    gather::Project::open(&path, context.environment.home().as_deref(), outputs)
+        .map(Arc::new)
+        .map_err(|source| SurroundingsError::Folder { path, source }.into())
+}
+
+/// Lists the files and resolves the bases; then reads what the layers must respect of the bases' file
+/// systems.
 pub(super) async fn gather(project: &Project, gathering: Gathering<'_>) -> Result<Inputs> {
-    let Gathering { context, client, store, outputs } = gathering;
+    let Gathering { context, client, store, folder, vcs } = gathering;
     let events = &context.events;
     let directory = &project.config.source.directory;
     let source_date_epoch = source_date_epoch(context)?;
-    let folder = gather::Project::open(directory, context.environment.home().as_deref(), outputs)
-        .map_err(|source| SurroundingsError::Folder { path: directory.clone(), source })?;
-    let folder = Arc::new(folder);
 
     let needs = plan::needs(&project.sources);
     let listing = async {
@@ -59,13 +69,11 @@ pub(super) async fn gather(project: &Project, gathering: Gathering<'_>) -> Resul
     let base_context =
         base::BaseContext { client, project: directory, events, builtin: builtin_base };
     let bases = base::resolve(&project.config.base, &project.config.platforms, base_context);
-    let vcs = async { Ok(vcs_facts(&folder, context).await) };
-    let asking = async { tokio::try_join!(bases, vcs) };
-    tokio::pin!(listing, asking);
+    tokio::pin!(listing, bases);
     // Both at once; when both fail, the user's own mistake is reported, not the network's.
-    let ((trees, files), (mut bases, vcs)) = tokio::select! {
-        listed = &mut listing => (listed?, asking.await?),
-        asked = &mut asking => (listing.await?, asked?),
+    let ((trees, files), mut bases) = tokio::select! {
+        listed = &mut listing => (listed?, bases.await?),
+        resolved = &mut bases => (listing.await?, resolved?),
     };
 
     if !project.sources.is_empty() {
@@ -86,7 +94,8 @@ fn builtin_base(name: &str, platform: &Platform) -> Option<base::BuiltinBase> {
     Some(base::BuiltinBase { config, root: builtin.root })
 }
 
-async fn vcs_facts(folder: &gather::Project, context: &Context) -> Option<VcsFacts> {
+/// Asks git, or the CI's variables.
+pub(super) async fn vcs_facts(folder: &gather::Project, context: &Context) -> Option<VcsFacts> {
     let Context { environment, commands, events, .. } = context;
     match gather::vcs_facts(folder, environment, commands.as_ref(), events).await {
         Ok(facts) => {

@@ -163,7 +163,7 @@ fn push_layout(
             existing_tag: request.existing_tag,
             earlier_tags: None,
         };
-        let open = destinations.open(&tags, &publish_context).await?;
+        let open = destinations.open(&tags, &publish_context).await.prove().await?;
         let published = produce::copy(&assembly, &store, &open, context).await?;
         let image = produced_image(path, &assembly, published);
         Ok(Produced::Image(Box::new(image)))

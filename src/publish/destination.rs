@@ -48,7 +48,8 @@ pub trait Destination: fmt::Debug + Send + Sync {
     }
 
     /// Begins to publish one image under these tags. A destination that was written with a tag or
-    /// name of its own goes by that alone.
+    /// name of its own goes by that alone. It looks and touches nothing: nobody knows yet whether there
+    /// will be an image.
     ///
     /// # Errors
     ///
@@ -77,6 +78,15 @@ pub trait Session: fmt::Debug + Send + Sync {
     /// before [`Session::check`].
     fn awaits_image(&self) -> bool {
         false
+    }
+
+    /// Proves, now that there will be an image, that it may go there. Called once, before any layer.
+    ///
+    /// # Errors
+    ///
+    /// What the destination has against it.
+    async fn prove(&self) -> Result<()> {
+        Ok(())
     }
 
     /// Brings a layer there, as soon as it exists. Several may be on their way at once, and the

@@ -3,9 +3,9 @@
 //! Blobs first, manifests of an index next, the tag last: whoever can see the image can pull it.
 //!
 //! The first requests ask what the tags are. One that points at an image that is known here says that
-//! its content is there; without such a tag something will be sent, and an upload is begun at once, to
-//! prove that one may. So a push that changes nothing costs one request per tag, and any other one
-//! none that it would not need anyway.
+//! its content is there; without such a tag something will be sent, and an upload is begun before
+//! anything is packed, to prove that one may. So a push that changes nothing costs one request per tag,
+//! and any other one hardly any that it would not need anyway.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -14,6 +14,7 @@ use std::time::{Duration, Instant};
 use async_trait::async_trait;
 use bytes::Bytes;
 use futures_util::{StreamExt as _, TryStreamExt as _, future};
+use tokio::sync::OnceCell;
 
 use super::once::Once;
 use super::{
@@ -56,14 +57,25 @@ pub(super) struct Push {
     looked_at: Instant,
     /// What the repository has without being asked.
     vouched: Mutex<BTreeSet<Digest>>,
+    /// Whether a tag vouches for what it points at.
+    is_vouched: bool,
     confirmed: Once,
-    spare: SpareUpload,
+    /// The upload that proved the right to push.
+    spare: OnceCell<SpareUpload>,
 }
 
 #[async_trait]
 impl Session for Push {
     fn awaits_image(&self) -> bool {
         self.context.existing_tag == ExistingTag::Fail && !self.found.is_empty()
+    }
+
+    async fn prove(&self) -> Result<()> {
+        if !self.is_vouched {
+            let begin = || Box::pin(self.context.client.begin_upload(&self.repository));
+            self.spare.get_or_try_init(begin).await?;
+        }
+        Ok(())
     }
 
     async fn add_layer(&self, layer: &Layer) -> Result<()> {
@@ -128,13 +140,14 @@ impl Session for Push {
     }
 
     async fn abandon(&self) {
-        self.context.client.cancel_upload(&self.spare).await;
+        if let Some(spare) = self.spare.get() {
+            self.context.client.cancel_upload(spare).await;
+        }
     }
 }
 
 impl Push {
-    /// Asks what the tags are, and proves the right to push where something will be sent: credentials
-    /// that are missing or wrong come out here, before anything is packed.
+    /// Asks what the tags are, and reads what stands under one of them when nobody here knows it.
     pub(super) async fn begin(
         repository: &Repository,
         tags: Vec<String>,
@@ -149,15 +162,14 @@ impl Push {
             looked_at: context.client.clock().now(),
             vouched: Mutex::default(),
             confirmed: Once::default(),
-            spare: SpareUpload::default(),
+            is_vouched: false,
+            spare: OnceCell::new(),
         };
         push.found = Box::pin(push.look()).await?;
         if push.found.is_empty() {
             push.others = push.look_further().await;
         }
-        if !push.trust_what_stands_there().await? {
-            push.spare = Box::pin(context.client.begin_upload(repository)).await?;
-        }
+        push.is_vouched = push.trust_what_stands_there().await?;
         Ok(push)
     }
 
@@ -273,7 +285,7 @@ impl Push {
             let PublishContext { client, whereabouts, .. } = &self.context;
             let bring = async |other: Option<&Repository>| {
                 let mount_from = other.or(origin);
-                let (repository, spare) = (&self.repository, Some(&self.spare));
+                let (repository, spare) = (&self.repository, self.spare.get());
                 let push = BlobPush { repository, descriptor, source, mount_from, spare };
                 match Box::pin(client.push_blob(push, &task)).await? {
                     BlobOutcome::Present => Ok(Some("is there".to_owned())),
