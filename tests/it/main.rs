@@ -28,5 +28,6 @@ mod push_requests;
 mod registry;
 mod reproducibility;
 mod secrets;
+mod split;
 mod support;
 mod vcs;
