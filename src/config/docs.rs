@@ -61,7 +61,9 @@ pub fn reference_markdown(layer_kinds: &[LayerDocs]) -> String {
     page.add(table(root()));
     page.add_nested(3, root());
     page.add("## Layers");
-    page.add("One layer per entry of `layers`, the lowest first.");
+    page.add(
+        "One layer per entry of `layers`, the lowest first; a large one can become several: see `split`.",
+    );
     for kind in layer_kinds {
         page.add(format!("### Kind `{}`", kind.name));
         page.add(kind.summary);
@@ -338,7 +340,8 @@ mod tests {
         assert_eq!(
             &page[start..end],
             "## Layers\n\n\
-             One layer per entry of `layers`, the lowest first.\n\n\
+             One layer per entry of `layers`, the lowest first; a large one can become several: see \
+             `split`.\n\n\
              ### Kind `files`\n\n\
              Copies files.\n\n\
              ```yaml\nkind: files\ncopy: [src]\n```\n\n\

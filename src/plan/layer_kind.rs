@@ -34,6 +34,11 @@ pub trait LayerSource: fmt::Debug + Send + Sync {
     /// The entries, in any order. Parents need not be among them.
     fn content(&self, inputs: &Inputs, platform: &Platform) -> Result<Vec<Draft>, PlanError>;
 
+    /// Whether it becomes several layers where it is large.
+    fn is_split(&self) -> bool {
+        false
+    }
+
     /// What a person should know, for instance a pattern that matches nothing: code, text, hint.
     fn warnings(&self, _inputs: &Inputs) -> Vec<(&'static str, String, Option<String>)> {
         Vec::new()

@@ -1,7 +1,7 @@
 //! Stage 2: a [`Config`](crate::config::Config) and gathered [`Inputs`] become a [`Plan`]. Pure, all of it.
 //!
 //! Start reading at [`Plan`]; `layer_kind.rs` is the contract of what can stand in `layers:`,
-//! `root.rs` is what our layers must respect of the base's file system.
+//! `root.rs` is what our layers must respect of the base's file system, `split.rs` how large layers are cut.
 
 mod attributes;
 mod builtin_base;
@@ -16,6 +16,7 @@ pub mod pattern;
 mod planner;
 mod rendering;
 mod root;
+mod split;
 mod summary;
 mod tags;
 #[cfg(test)]

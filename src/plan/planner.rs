@@ -2,9 +2,10 @@
 
 use super::labels::{annotations, labels};
 use super::layer_kinds::LAYER_KINDS;
+use super::split::{BUDGET, WholeLayer, split};
 use super::{
-    BaseImage, ImagePlan, ImageSettings, Inputs, LayerContent, LayerPlan, LayerSource, Need, Plan,
-    PlanError, RootTree, builtin_base,
+    BaseImage, ImagePlan, ImageSettings, Inputs, LayerPlan, LayerSource, Need, Plan, PlanError,
+    RootTree, builtin_base,
 };
 use crate::config::schema::{check, hint_for};
 use crate::config::{Base, Config, LayerSpec, Position, Problem, Problems};
@@ -89,7 +90,8 @@ pub fn warnings(
 
 /// Plans one image per platform. `sources` are those of [`sources`], without problems.
 ///
-/// A layer that adds nothing is left out: its source has warned of it.
+/// A layer that adds nothing is left out: its source has warned of it. A large one becomes several
+/// (see `split.rs`).
 ///
 /// # Errors
 /// When a source refuses what was gathered, when a layer contradicts itself or the base, when there
@@ -134,6 +136,7 @@ fn layers(
         Base::Builtin(name) => builtin_base(name).map(|base| base.layers).unwrap_or_default(),
         _ => Vec::new(),
     };
+    let mut wholes = Vec::new();
     for (spec, source) in config.layers.iter().zip(sources) {
         let drafts = source.content(inputs, platform)?;
         let entries = root.ground(drafts, config.mtime).map_err(|error| PlanError {
@@ -142,14 +145,12 @@ fn layers(
             message: error.to_string(),
         })?;
         if !entries.is_empty() {
-            let name = source.describe();
-            layers.push(LayerPlan {
-                created_by: format!("dockless: {name}"),
-                name,
-                content: LayerContent::Pack(entries),
-            });
+            let (name, is_split) = (source.describe(), source.is_split());
+            wholes.push(WholeLayer { name, entries, is_split });
         }
     }
+    let room = BUDGET.min(MAX_LAYERS.saturating_sub(base.layers.len()));
+    layers.extend(split(wholes, room.saturating_sub(layers.len())));
     let total = base.layers.len() + layers.len();
     if total > MAX_LAYERS {
         let message = format!(
@@ -191,7 +192,8 @@ mod tests {
     use crate::oci::{Descriptor, Digest, Document, Manifest, MediaType};
     use crate::plan::testing::{base, config, found, line};
     use crate::plan::{
-        BaseLayer, Origin, RootNode, RootTree, Tree, TreeEntry, VcsFacts, builtin_base,
+        BaseLayer, LayerContent, Origin, RootNode, RootTree, Tree, TreeEntry, VcsFacts,
+        builtin_base,
     };
 
     fn planned(config: &Config, inputs: &Inputs) -> Result<Plan, PlanError> {

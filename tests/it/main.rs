@@ -29,5 +29,6 @@ mod registry;
 mod reproducibility;
 mod reuse;
 mod secrets;
+mod split;
 mod support;
 mod vcs;

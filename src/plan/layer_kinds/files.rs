@@ -46,6 +46,13 @@ static SHAPE: Shape = Shape {
             Kind::List(&Kind::Shape(&DIRECTORY)),
             "Folders to make, or to give another mode or owner than the base does.",
         ),
+        Field::optional(
+            "split",
+            Kind::Choice(&["auto", "off"]),
+            "`auto` turns a layer of 16 MiB or more into several, by size and path, so that a changed \
+             file packs and uploads at most about an eighth of a large tree; `off` always makes \
+             one. `auto` without it.",
+        ),
     ],
 };
 
@@ -127,6 +134,7 @@ struct FilesLayer {
     copies: Vec<Copy>,
     directories: Vec<Draft>,
     mtime: i64,
+    is_split: bool,
 }
 
 /// One source of one item of `copy`.
@@ -167,6 +175,7 @@ fn parse(
         copies: copies?.into_iter().flatten().collect(),
         directories: directories.into_iter().collect::<Option<_>>()?,
         mtime: config.mtime,
+        is_split: settings.get_text("split") != Some("off"),
     }))
 }
 
@@ -287,6 +296,10 @@ impl LayerSource for FilesLayer {
             drafts.extend(tree.entries.iter().map(|found| copy.draft(found, self.mtime)));
         }
         Ok(drafts)
+    }
+
+    fn is_split(&self) -> bool {
+        self.is_split
     }
 
     fn warnings(&self, inputs: &Inputs) -> Vec<(&'static str, String, Option<String>)> {
