@@ -7,14 +7,12 @@
 
 #![expect(clippy::disallowed_methods, reason = "a bench drives the real machine")]
 #![expect(clippy::print_stdout, reason = "a bench prints its figures")]
-#![expect(
-    clippy::cast_precision_loss,
-    clippy::cast_possible_truncation,
-    reason = "figures for people need no more digits"
-)]
+#![expect(clippy::cast_precision_loss, reason = "figures for people need no more digits")]
 
 #[path = "support/registry.rs"]
 mod registry;
+#[path = "support/tree.rs"]
+mod tree;
 
 use std::fs::{self, File};
 use std::io::Write as _;
@@ -31,7 +29,8 @@ const LARGE_FILE_BYTES: u64 = 2_000_000_000;
 fn main() {
     let folder = tempfile::tempdir().expect("a temporary folder can be made");
     let root = folder.path();
-    generate(&root.join("tree"));
+    tree::generate(&root.join("tree/src"), FILES, FILE_BYTES);
+    write_config(&root.join("tree"), "src");
     generate_large(&root.join("large"));
     let registry = Registry::start(root);
     let to = format!("127.0.0.1:{}/bench/tree", registry.port);
@@ -89,31 +88,6 @@ sys.exit(code)";
             peak / 1000,
         );
     }
-}
-
-/// Writes the tree: the same bytes in every run.
-fn generate(root: &Path) {
-    let mut random = fastrand::Rng::with_seed(1);
-    let words: Vec<String> =
-        (0..2_000).map(|_| (0..random.usize(2..9)).map(|_| random.lowercase()).collect()).collect();
-    for number in 0..FILES {
-        let is_text = number % 4 != 3;
-        let folder = root.join(format!("src/d{}", number % 50));
-        fs::create_dir_all(&folder).expect("the folder can be made");
-        let path = folder.join(format!("f{number}.{}", if is_text { "txt" } else { "bin" }));
-        let mut content = Vec::with_capacity(FILE_BYTES as usize);
-        while (content.len() as u64) < FILE_BYTES {
-            if is_text {
-                content.extend_from_slice(words[random.usize(..words.len())].as_bytes());
-                content.push(b' ');
-            } else {
-                content.push(random.u8(..));
-            }
-        }
-        content.truncate(FILE_BYTES as usize);
-        fs::write(path, content).expect("the file can be written");
-    }
-    write_config(root, "src");
 }
 
 /// Writes the project with one large file: a pattern every megabyte, holes between.
