@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use serde::{Deserialize, Serialize};
 
-use super::members::{Member, MemberKind};
+use crate::archive::{Member, MemberKind};
 use crate::plan::RootNode;
 
 /// Marks a path of a lower layer as removed (image-spec, layer.md, "Whiteouts").

@@ -1,4 +1,4 @@
-//! The members of a tar archive as a stranger wrote it: names, kinds, modes, owners.
+//! The members of a tar archive as a stranger wrote it.
 //!
 //! The fields of a header are decoded by the crate `tar`. The walk from header to header is ours:
 //! the crate reads extended headers of any size into memory, takes a newline in a binary attribute
@@ -8,25 +8,30 @@ use std::io::{self, Read};
 
 use tar::{EntryType, Header};
 
-use super::error::ScanError;
+use super::error::ArchiveError;
 use super::limits::Limits;
 
 const BLOCK_BYTES: u64 = 512;
 
 /// One member, as its headers describe it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Member {
-    pub(super) path: Vec<u8>,
-    pub(super) kind: MemberKind,
+pub struct Member {
+    /// As written: a folder's may end in `/`.
+    pub path: Vec<u8>,
+    /// What it is.
+    pub kind: MemberKind,
     /// Permission bits.
-    pub(super) mode: u32,
-    pub(super) uid: u64,
-    pub(super) gid: u64,
+    pub mode: u32,
+    /// The user that owns it.
+    pub uid: u64,
+    /// The group that owns it.
+    pub gid: u64,
 }
 
-/// What a member is, as far as facts go.
+/// What a member is.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum MemberKind {
+pub enum MemberKind {
+    /// A folder.
     Directory,
     /// With its target.
     Symlink(Vec<u8>),
@@ -38,7 +43,7 @@ pub(super) enum MemberKind {
 
 impl Member {
     /// The size of its path and its target.
-    pub(super) fn name_bytes(&self) -> u64 {
+    fn name_bytes(&self) -> u64 {
         let target = match &self.kind {
             MemberKind::Symlink(target) | MemberKind::HardLink(target) => target.len(),
             MemberKind::Directory | MemberKind::Other => 0,
@@ -48,11 +53,16 @@ impl Member {
 }
 
 /// Reads the members of a tar archive one by one, skipping their content.
-pub(super) struct Members<R> {
+#[derive(Debug)]
+pub struct Members<R> {
     reader: R,
     limits: Limits,
     /// What is left of the previous member, padding included.
     unread_bytes: u64,
+    /// The members so far.
+    entries: u64,
+    /// The bytes of their names.
+    name_bytes: u64,
 }
 
 /// What extended headers say about the member behind them.
@@ -66,17 +76,23 @@ struct Extensions {
 }
 
 impl<R: Read> Members<R> {
-    pub(super) fn new(reader: R, limits: Limits) -> Self {
-        Self { reader, limits, unread_bytes: 0 }
+    /// Begins at the first header.
+    pub fn new(reader: R, limits: Limits) -> Self {
+        Self { reader, limits, unread_bytes: 0, entries: 0, name_bytes: 0 }
     }
 
     /// What is read from, wherever it stands.
-    pub(super) fn into_inner(self) -> R {
+    pub fn into_inner(self) -> R {
         self.reader
     }
 
     /// The next member; `None` at the end of the archive.
-    pub(super) fn next(&mut self) -> Result<Option<Member>, ScanError> {
+    ///
+    /// # Errors
+    ///
+    /// [`ArchiveError`] when it cannot be read, is no tar archive, or passes a limit.
+    #[expect(clippy::should_implement_trait, reason = "an iterator has no errors of its own")]
+    pub fn next(&mut self) -> Result<Option<Member>, ArchiveError> {
         let mut extensions = Extensions::default();
         loop {
             let Some(header) = self.header()? else { return Ok(None) };
@@ -97,20 +113,35 @@ impl<R: Read> Members<R> {
                 EntryType::XGlobalHeader => self.unread_bytes = padded(size)?,
                 // Docker, containerd and podman all refuse it.
                 EntryType::GNUSparse => {
-                    return Err(ScanError::Malformed(
+                    return Err(ArchiveError::Malformed(
                         "it holds a sparse file, which no runtime unpacks",
                     ));
                 }
                 _ => {
                     self.unread_bytes = if has_content(kind) { padded(size)? } else { 0 };
-                    return member(&header, extensions).map(Some);
+                    let member = member(&header, extensions)?;
+                    self.count(&member)?;
+                    return Ok(Some(member));
                 }
             }
         }
     }
 
+    fn count(&mut self, member: &Member) -> Result<(), ArchiveError> {
+        let Limits { entries, name_bytes, .. } = self.limits;
+        self.entries += 1;
+        self.name_bytes += member.name_bytes();
+        if self.entries > entries {
+            return Err(ArchiveError::TooLarge(format!("{entries} entries")));
+        }
+        if self.name_bytes > name_bytes {
+            return Err(ArchiveError::TooLarge(format!("{name_bytes} bytes of names")));
+        }
+        Ok(())
+    }
+
     /// The next header that is not all zeros; the first that is ends the archive.
-    fn header(&mut self) -> Result<Option<Header>, ScanError> {
+    fn header(&mut self) -> Result<Option<Header>, ArchiveError> {
         let unread_bytes = std::mem::take(&mut self.unread_bytes);
         let skipped = io::copy(&mut (&mut self.reader).take(unread_bytes), &mut io::sink())?;
         if skipped < unread_bytes {
@@ -129,16 +160,16 @@ impl<R: Read> Members<R> {
             return Ok(None);
         }
         if !is_sum_right(&header) {
-            return Err(ScanError::Malformed("it is no tar archive"));
+            return Err(ArchiveError::Malformed("it is no tar archive"));
         }
         Ok(Some(header))
     }
 
     /// The content of an extended header.
-    fn content(&mut self, size: u64) -> Result<Vec<u8>, ScanError> {
+    fn content(&mut self, size: u64) -> Result<Vec<u8>, ArchiveError> {
         if size > self.limits.extension_bytes {
             let limit = self.limits.extension_bytes;
-            return Err(ScanError::TooLarge(format!("{limit} bytes in an extended header")));
+            return Err(ArchiveError::TooLarge(format!("{limit} bytes in an extended header")));
         }
         let mut bytes = Vec::new();
         (&mut self.reader).take(size).read_to_end(&mut bytes)?;
@@ -150,9 +181,10 @@ impl<R: Read> Members<R> {
     }
 }
 
-const CUT: ScanError = ScanError::Malformed("its tar archive is cut off");
-const MALFORMED_NUMBER: ScanError = ScanError::Malformed("a number in a tar header is malformed");
-const MALFORMED_PAX: ScanError = ScanError::Malformed("a PAX header is malformed");
+const CUT: ArchiveError = ArchiveError::Malformed("its tar archive is cut off");
+const MALFORMED_NUMBER: ArchiveError =
+    ArchiveError::Malformed("a number in a tar header is malformed");
+const MALFORMED_PAX: ArchiveError = ArchiveError::Malformed("a PAX header is malformed");
 
 fn is_extension(kind: EntryType) -> bool {
     matches!(
@@ -178,7 +210,7 @@ fn has_content(kind: EntryType) -> bool {
     )
 }
 
-fn padded(size: u64) -> Result<u64, ScanError> {
+fn padded(size: u64) -> Result<u64, ArchiveError> {
     size.checked_next_multiple_of(BLOCK_BYTES).ok_or(MALFORMED_NUMBER)
 }
 
@@ -198,7 +230,7 @@ fn is_sum_right(header: &Header) -> bool {
     header.cksum().is_ok_and(|sum| [unsigned, signed].contains(&i64::from(sum)))
 }
 
-fn member(header: &Header, extensions: Extensions) -> Result<Member, ScanError> {
+fn member(header: &Header, extensions: Extensions) -> Result<Member, ArchiveError> {
     let path = extensions.path.unwrap_or_else(|| header.path_bytes().into_owned());
     let link = extensions
         .link
@@ -223,7 +255,7 @@ fn member(header: &Header, extensions: Extensions) -> Result<Member, ScanError> 
 
 impl Extensions {
     /// Reads PAX records: `length key=value\n`, where the length alone says where a record ends.
-    fn add_pax(&mut self, mut records: &[u8]) -> Result<(), ScanError> {
+    fn add_pax(&mut self, mut records: &[u8]) -> Result<(), ArchiveError> {
         while !records.is_empty() {
             let space = records.iter().position(|byte| *byte == b' ').ok_or(MALFORMED_PAX)?;
             let length = number(&records[..space]).ok_or(MALFORMED_PAX)?;
