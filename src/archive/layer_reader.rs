@@ -61,14 +61,18 @@ impl<R: Read> LayerReader<R> {
         Ok(Self { unpacker, unpacked_bytes: 0, limits })
     }
 
-    /// How many bytes of the blob have been read so far.
-    fn packed_bytes(&self) -> u64 {
+    /// Why the blob could not be read on, when it was the blob and not what is in it.
+    pub fn failure(&self) -> Option<&io::Error> {
+        self.tap().failure.as_ref()
+    }
+
+    fn tap(&self) -> &Tap<R> {
         let packed = match &self.unpacker {
             Unpacker::Plain(packed) => packed,
             Unpacker::Gzip(decoder) => decoder.get_ref(),
             Unpacker::Zstd(decoder) => decoder.get_ref(),
         };
-        packed.get_ref().size_bytes
+        packed.get_ref()
     }
 
     /// Reads the rest of the blob without unpacking it, and says what the blob was.
@@ -91,7 +95,7 @@ impl<R: Read> LayerReader<R> {
         if self.unpacked_bytes > unpacked_bytes {
             return Err(ArchiveError::TooLarge(format!("{unpacked_bytes} bytes unpacked")));
         }
-        let most = self.packed_bytes().saturating_mul(ratio).max(ratio_from_bytes);
+        let most = self.tap().size_bytes.saturating_mul(ratio).max(ratio_from_bytes);
         if self.unpacked_bytes > most {
             return Err(ArchiveError::TooLarge(format!(
                 "{ratio} bytes unpacked for each packed one"

@@ -7,7 +7,8 @@ pub struct Limits {
     pub entries: u64,
     /// Bytes of all names and link targets together.
     pub name_bytes: u64,
-    /// Bytes of one extended header (PAX, GNU long name); Go's reader has the same limit.
+    /// Bytes of the extended headers of one entry (PAX, GNU long name); Go's reader has the same limit for
+    /// each of them.
     pub extension_bytes: u64,
     /// Bytes of the unpacked tar.
     pub unpacked_bytes: u64,

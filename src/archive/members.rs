@@ -4,12 +4,14 @@
 //! the crate reads extended headers of any size into memory, takes a newline in a binary attribute
 //! for the end of a PAX record, and then misses the name or the size behind it.
 
+use std::collections::BTreeMap;
 use std::io::{self, Read};
 
 use tar::{EntryType, Header};
 
 use super::error::ArchiveError;
 use super::limits::Limits;
+use crate::oci::{Digest, Digester};
 
 const BLOCK_BYTES: u64 = 512;
 
@@ -26,6 +28,14 @@ pub struct Member {
     pub uid: u64,
     /// The group that owns it.
     pub gid: u64,
+    /// When its content was changed: seconds since 1970, with a fraction where one is written.
+    pub mtime: String,
+    /// The size of its content.
+    pub size_bytes: u64,
+    /// What else extended headers say, such as `SCHILY.xattr.security.capability`.
+    pub attributes: BTreeMap<Vec<u8>, Vec<u8>>,
+    /// The digest of all its headers, which say more than what is told here: names of owners.
+    pub headers: Digest,
 }
 
 /// What a member is.
@@ -37,8 +47,10 @@ pub enum MemberKind {
     Symlink(Vec<u8>),
     /// With the path of the member it is another name of.
     HardLink(Vec<u8>),
-    /// A file, a device, a FIFO.
-    Other,
+    /// A file.
+    File,
+    /// A device, a FIFO, or something that nobody knows: its type flag.
+    Other(u8),
 }
 
 impl Member {
@@ -46,7 +58,7 @@ impl Member {
     fn name_bytes(&self) -> u64 {
         let target = match &self.kind {
             MemberKind::Symlink(target) | MemberKind::HardLink(target) => target.len(),
-            MemberKind::Directory | MemberKind::Other => 0,
+            MemberKind::Directory | MemberKind::File | MemberKind::Other(_) => 0,
         };
         (self.path.len() + target) as u64
     }
@@ -59,6 +71,12 @@ pub struct Members<R> {
     limits: Limits,
     /// What is left of the previous member, padding included.
     unread_bytes: u64,
+    /// What is left of its content.
+    content_bytes: u64,
+    /// Of the headers of the next member.
+    headers: Digester,
+    /// The size of its extended headers.
+    extension_bytes: u64,
     /// The members so far.
     entries: u64,
     /// The bytes of their names.
@@ -73,12 +91,23 @@ struct Extensions {
     size: Option<u64>,
     uid: Option<u64>,
     gid: Option<u64>,
+    mtime: Option<Vec<u8>>,
+    further: BTreeMap<Vec<u8>, Vec<u8>>,
 }
 
 impl<R: Read> Members<R> {
     /// Begins at the first header.
     pub fn new(reader: R, limits: Limits) -> Self {
-        Self { reader, limits, unread_bytes: 0, entries: 0, name_bytes: 0 }
+        Self {
+            reader,
+            limits,
+            unread_bytes: 0,
+            content_bytes: 0,
+            headers: Digester::default(),
+            extension_bytes: 0,
+            entries: 0,
+            name_bytes: 0,
+        }
     }
 
     /// What is read from, wherever it stands.
@@ -94,6 +123,7 @@ impl<R: Read> Members<R> {
     #[expect(clippy::should_implement_trait, reason = "an iterator has no errors of its own")]
     pub fn next(&mut self) -> Result<Option<Member>, ArchiveError> {
         let mut extensions = Extensions::default();
+        self.extension_bytes = 0;
         loop {
             let Some(header) = self.header()? else { return Ok(None) };
             let kind = header.entry_type();
@@ -118,13 +148,31 @@ impl<R: Read> Members<R> {
                     ));
                 }
                 _ => {
-                    self.unread_bytes = if has_content(kind) { padded(size)? } else { 0 };
-                    let member = member(&header, extensions)?;
+                    let size = if has_content(kind) { size } else { 0 };
+                    (self.content_bytes, self.unread_bytes) = (size, padded(size)?);
+                    let headers = std::mem::take(&mut self.headers).finish();
+                    let member = member(&header, extensions, size, headers)?;
                     self.count(&member)?;
                     return Ok(Some(member));
                 }
             }
         }
+    }
+
+    /// Reads the content of the member that came last, in pieces; 0 at its end.
+    ///
+    /// # Errors
+    ///
+    /// [`ArchiveError`] when it cannot be read, or the archive ends in the middle of it.
+    pub fn read_content(&mut self, buffer: &mut [u8]) -> Result<usize, ArchiveError> {
+        let most = usize::try_from(self.content_bytes).unwrap_or(usize::MAX).min(buffer.len());
+        self.reader.read_exact(&mut buffer[..most]).map_err(|error| match error.kind() {
+            io::ErrorKind::UnexpectedEof => CUT,
+            _ => error.into(),
+        })?;
+        self.content_bytes -= most as u64;
+        self.unread_bytes -= most as u64;
+        Ok(most)
     }
 
     fn count(&mut self, member: &Member) -> Result<(), ArchiveError> {
@@ -143,6 +191,7 @@ impl<R: Read> Members<R> {
     /// The next header that is not all zeros; the first that is ends the archive.
     fn header(&mut self) -> Result<Option<Header>, ArchiveError> {
         let unread_bytes = std::mem::take(&mut self.unread_bytes);
+        self.content_bytes = 0;
         let skipped = io::copy(&mut (&mut self.reader).take(unread_bytes), &mut io::sink())?;
         if skipped < unread_bytes {
             return Err(CUT);
@@ -162,20 +211,23 @@ impl<R: Read> Members<R> {
         if !is_sum_right(&header) {
             return Err(ArchiveError::Malformed("it is no tar archive"));
         }
+        self.headers.update(&bytes);
         Ok(Some(header))
     }
 
     /// The content of an extended header.
     fn content(&mut self, size: u64) -> Result<Vec<u8>, ArchiveError> {
-        if size > self.limits.extension_bytes {
+        self.extension_bytes = self.extension_bytes.saturating_add(size);
+        if self.extension_bytes > self.limits.extension_bytes {
             let limit = self.limits.extension_bytes;
-            return Err(ArchiveError::TooLarge(format!("{limit} bytes in an extended header")));
+            return Err(ArchiveError::TooLarge(format!("{limit} bytes in extended headers")));
         }
         let mut bytes = Vec::new();
         (&mut self.reader).take(size).read_to_end(&mut bytes)?;
         if (bytes.len() as u64) < size {
             return Err(CUT);
         }
+        self.headers.update(&bytes);
         self.unread_bytes = padded(size)? - size;
         Ok(bytes)
     }
@@ -230,7 +282,12 @@ fn is_sum_right(header: &Header) -> bool {
     header.cksum().is_ok_and(|sum| [unsigned, signed].contains(&i64::from(sum)))
 }
 
-fn member(header: &Header, extensions: Extensions) -> Result<Member, ArchiveError> {
+fn member(
+    header: &Header,
+    extensions: Extensions,
+    size_bytes: u64,
+    headers: Digest,
+) -> Result<Member, ArchiveError> {
     let path = extensions.path.unwrap_or_else(|| header.path_bytes().into_owned());
     let link = extensions
         .link
@@ -242,7 +299,13 @@ fn member(header: &Header, extensions: Extensions) -> Result<Member, ArchiveErro
         EntryType::Link => MemberKind::HardLink(link),
         // Before POSIX there was no type for folders.
         EntryType::Regular if path.ends_with(b"/") => MemberKind::Directory,
-        _ => MemberKind::Other,
+        EntryType::Regular | EntryType::Continuous => MemberKind::File,
+        other => MemberKind::Other(other.as_byte()),
+    };
+    let mtime = match extensions.mtime {
+        Some(text) => String::from_utf8_lossy(&text).into_owned(),
+        // No time is no reason to refuse a layer: who only asks for owners does not need it.
+        None => header.mtime().map_or_else(|_| "malformed".to_owned(), |time| time.to_string()),
     };
     Ok(Member {
         path,
@@ -250,6 +313,10 @@ fn member(header: &Header, extensions: Extensions) -> Result<Member, ArchiveErro
         mode: header.mode().map_err(|_| MALFORMED_NUMBER)? & 0o7777,
         uid: extensions.uid.map_or_else(|| header.uid(), Ok).map_err(|_| MALFORMED_NUMBER)?,
         gid: extensions.gid.map_or_else(|| header.gid(), Ok).map_err(|_| MALFORMED_NUMBER)?,
+        mtime,
+        size_bytes,
+        attributes: extensions.further,
+        headers,
     })
 }
 
@@ -271,7 +338,10 @@ impl Extensions {
                 b"size" => self.size = parsed()?,
                 b"uid" => self.uid = parsed()?,
                 b"gid" => self.gid = parsed()?,
-                _ => {}
+                b"mtime" => self.mtime = Some(value.to_vec()),
+                _ => {
+                    self.further.insert(key.to_vec(), value.to_vec());
+                }
             }
             records = &records[length..];
         }

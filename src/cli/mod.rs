@@ -15,6 +15,7 @@ mod push;
 mod reference;
 mod render;
 mod schema;
+mod verify;
 
 use std::ffi::OsString;
 use std::io::IsTerminal as _;
@@ -47,6 +48,7 @@ enum Command {
     Build(build::Build),
     Push(push::Push),
     Check(check::Check),
+    Verify(verify::Verify),
     Login(login::Login),
     Logout(logout::Logout),
     Schema(schema::Schema),
@@ -143,6 +145,7 @@ fn run(command: Command, edge: &Edge) -> Result<()> {
         Command::Build(build) => build.run(edge),
         Command::Push(push) => push.run(edge),
         Command::Check(check) => check.run(edge),
+        Command::Verify(verify) => verify.run(edge),
         Command::Login(login) => login.run(edge),
         Command::Logout(logout) => logout.run(edge),
         Command::Schema(schema) => schema.run(edge),

@@ -9,7 +9,10 @@ use super::Image;
 pub const WRITER_VERSION_ANNOTATION: &str = "dev.dockless.writer-version";
 
 /// The digest of the base's manifest, which differs from platform to platform.
-pub(super) const BASE_DIGEST_ANNOTATION: &str = "org.opencontainers.image.base.digest";
+pub const BASE_DIGEST_ANNOTATION: &str = "org.opencontainers.image.base.digest";
+
+/// How the base is asked for again.
+pub const BASE_NAME_ANNOTATION: &str = "org.opencontainers.image.base.name";
 
 /// The annotations of a manifest: those of the plan, and ours, which nobody replaces.
 pub(super) fn of_manifest(

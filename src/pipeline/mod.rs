@@ -22,6 +22,7 @@ mod runtime;
 mod schema;
 mod summary;
 mod tags;
+mod verify;
 
 pub use build::build;
 pub use check::{CheckReport, CheckRequest, check};
@@ -36,5 +37,6 @@ pub use request::{
 };
 pub use schema::{config_reference, schema};
 pub use summary::PlanSummary;
+pub use verify::{VerifyReport, VerifyRequest, verify};
 
 pub use crate::registry::{ClientCertificate, Secret};

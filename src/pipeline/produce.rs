@@ -77,6 +77,23 @@ async fn pack_and_publish(
     Ok((assembly, published))
 }
 
+/// Packs every layer into this store and assembles the image, which goes nowhere.
+///
+/// # Errors
+/// Whatever fails before the image is made.
+pub(super) async fn build(
+    config: &Config,
+    plan: &Plan,
+    store: &Store,
+    context: &Context,
+) -> Result<Assembly> {
+    let mut packed = Vec::new();
+    for layer_plan in unique_layers(plan) {
+        packed.push((layer_plan, pack(config, layer_plan, store, context).await?));
+    }
+    assemble(plan, &packed)
+}
+
 /// Makes an assembly that exists already visible at every destination.
 ///
 /// # Errors

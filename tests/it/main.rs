@@ -30,3 +30,4 @@ mod reproducibility;
 mod secrets;
 mod support;
 mod vcs;
+mod verify;
