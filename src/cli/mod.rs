@@ -4,6 +4,7 @@
 
 mod blame;
 mod build;
+mod cache;
 mod check;
 mod login;
 mod logout;
@@ -51,6 +52,7 @@ enum Command {
     Verify(verify::Verify),
     Login(login::Login),
     Logout(logout::Logout),
+    Cache(cache::Cache),
     Schema(schema::Schema),
 }
 
@@ -148,6 +150,7 @@ fn run(command: Command, edge: &Edge) -> Result<()> {
         Command::Verify(verify) => verify.run(edge),
         Command::Login(login) => login.run(edge),
         Command::Logout(logout) => logout.run(edge),
+        Command::Cache(cache) => cache.run(edge),
         Command::Schema(schema) => schema.run(edge),
     }
 }

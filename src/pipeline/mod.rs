@@ -4,6 +4,7 @@
 //! blocking meets async (`runtime.rs`), and the only one that knows every stage.
 
 mod build;
+mod cache;
 mod check;
 mod client;
 mod context;
@@ -25,6 +26,7 @@ mod tags;
 mod verify;
 
 pub use build::build;
+pub use cache::{CacheReport, PruneReport, PruneRequest, cache_info, cache_prune};
 pub use check::{CheckReport, CheckRequest, check};
 pub use context::Context;
 pub use incomplete::Incomplete;

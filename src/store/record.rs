@@ -25,7 +25,9 @@ struct Sealed {
 impl Store {
     /// Reads the record `key` of a kind (`facts`, `layers`); anything unreadable is `None`.
     pub fn record<T: DeserializeOwned>(&self, kind: &str, key: &Digest) -> Option<T> {
-        let bytes = fs::read(self.record_path(kind, key)).ok()?;
+        let path = self.record_path(kind, key);
+        let bytes = fs::read(&path).ok()?;
+        self.mark_used(&path);
         let sealed: Sealed = serde_json::from_slice(&bytes).ok()?;
         if Digest::of(&canonical_json(&sealed.record)) != sealed.digest {
             return None;
