@@ -2,7 +2,7 @@
 //!
 //! The modules in the order in which data flows through them: `config` → `plan` (fed by `gather`) →
 //! `layer` → `image` → `publish`, composed by `pipeline`, with `cli` as the one edge; `oci`, `sys`,
-//! `store` and `registry` are the foundations. The library is internal: it makes no promise of
+//! `store`, `archive` and `registry` are the foundations. The library is internal: it makes no promise of
 //! compatibility between versions.
 
 #![cfg_attr(test, expect(clippy::disallowed_methods, reason = "tests prepare the real machine"))]
@@ -23,6 +23,7 @@ pub mod image;
 
 pub mod publish;
 
+pub mod archive;
 pub mod oci;
 pub mod registry;
 pub mod store;

@@ -13,7 +13,11 @@ use crate::pipeline::OptionNames;
 /// The options of the command that was chosen whose values are a variable's.
 pub(super) fn option_names(definition: &Command, matches: &ArgMatches) -> OptionNames {
     let Some((name, matches)) = matches.subcommand() else { return OptionNames::default() };
-    let arguments = definition.find_subcommand(name).into_iter().flat_map(Command::get_arguments);
+    let Some(command) = definition.find_subcommand(name) else { return OptionNames::default() };
+    if matches.subcommand().is_some() {
+        return option_names(command, matches);
+    }
+    let arguments = command.get_arguments();
     let is_from_variable = |argument: &Arg| {
         matches.value_source(argument.get_id().as_str()) == Some(ValueSource::EnvVariable)
     };
@@ -36,8 +40,9 @@ pub(super) fn blame(
     }
     if let Some(ContextValue::String(option)) = error.get(ContextKind::InvalidArg) {
         let words: Vec<_> = words.iter().filter_map(|word| word.to_str()).collect();
-        let command = words.iter().find_map(|word| definition.find_subcommand(word));
-        let arguments = command.into_iter().flat_map(Command::get_arguments);
+        let below =
+            |command, word: &&str| Command::find_subcommand(command, word).unwrap_or(command);
+        let arguments = words.iter().fold(definition, below).get_arguments();
         let argument = arguments.into_iter().find(|argument| argument.to_string() == *option);
         if let Some(argument) = argument.filter(|argument| !is_written(argument, &words))
             && let Some(variable) = variable(argument)

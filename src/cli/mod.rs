@@ -4,6 +4,7 @@
 
 mod blame;
 mod build;
+mod cache;
 mod check;
 mod login;
 mod logout;
@@ -15,6 +16,7 @@ mod push;
 mod reference;
 mod render;
 mod schema;
+mod verify;
 
 use std::ffi::OsString;
 use std::io::IsTerminal as _;
@@ -47,8 +49,10 @@ enum Command {
     Build(build::Build),
     Push(push::Push),
     Check(check::Check),
+    Verify(verify::Verify),
     Login(login::Login),
     Logout(logout::Logout),
+    Cache(cache::Cache),
     Schema(schema::Schema),
 }
 
@@ -143,8 +147,10 @@ fn run(command: Command, edge: &Edge) -> Result<()> {
         Command::Build(build) => build.run(edge),
         Command::Push(push) => push.run(edge),
         Command::Check(check) => check.run(edge),
+        Command::Verify(verify) => verify.run(edge),
         Command::Login(login) => login.run(edge),
         Command::Logout(logout) => logout.run(edge),
+        Command::Cache(cache) => cache.run(edge),
         Command::Schema(schema) => schema.run(edge),
     }
 }

@@ -147,14 +147,18 @@ fn prefix(text: &str) -> Option<String> {
     repository.to_string().strip_suffix("/x").map(str::to_owned)
 }
 
+/// Reads a time with units, or whole seconds.
+pub(super) fn read_duration(text: &str) -> Option<Duration> {
+    let seconds = text.parse().ok().map(Duration::from_secs);
+    seconds.or_else(|| text.parse::<SignedDuration>().ok()?.try_into().ok())
+}
+
 /// More is a mistake, and more than clocks count.
 const LONGEST: Duration = Duration::from_hours(7 * 24);
 
 /// Reads `90s`, `5m`, `1h30m`, or whole seconds; nothing is no time, and a week is enough.
 fn parse_duration(text: &str) -> Result<Duration, String> {
-    let seconds = text.parse().ok().map(Duration::from_secs);
-    let units = || text.parse::<SignedDuration>().ok()?.try_into().ok();
-    match seconds.or_else(units) {
+    match read_duration(text) {
         Some(duration) if duration > LONGEST => Err("a command gets 168h at most".into()),
         Some(duration) if duration.as_secs() > 0 => Ok(duration),
         _ => Err("expected a time such as `90s`, `5m` or `1h30m`, or whole seconds".into()),

@@ -54,10 +54,10 @@ pub(super) struct OutputOptions {
     pub(super) json: bool,
 }
 
-/// Which project, and what of its config is overridden.
+/// What of a project's config is overridden, as far as it decides the image.
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Project")]
-pub(super) struct ProjectOptions {
+pub(super) struct ImageOptions {
     /// Read this file instead of looking for `dockless.yaml` or `agent.yaml`
     #[arg(short, long, value_name = "FILE", env = "DOCKLESS_FILE")]
     pub(super) file: Option<PathBuf>,
@@ -85,6 +85,14 @@ pub(super) struct ProjectOptions {
         env = "DOCKLESS_ANNOTATION"
     )]
     pub(super) annotation: Vec<(String, String)>,
+}
+
+/// Which project, and what of its config is overridden.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Project")]
+pub(super) struct ProjectOptions {
+    #[command(flatten)]
+    image: ImageOptions,
     /// A tag, a strategy (`git_sha`, `git_tag`, `latest`, `semver`, `sha`), a template such as
     /// `{{ git.sha7 }}`, or a full reference with its host; repeat it or separate by commas. Replaces
     /// the config's tags, and is added to a tag that stands in `--to`
@@ -162,8 +170,8 @@ pub(super) struct RecordOptions {
     pub(super) metadata_file: Option<PathBuf>,
 }
 
-impl ProjectOptions {
-    /// The request for a project at this path.
+impl ImageOptions {
+    /// The request for the image of a project at this path.
     pub(super) fn request(self, path: PathBuf, network: NetworkRequest) -> ProjectRequest {
         ProjectRequest {
             path,
@@ -172,11 +180,22 @@ impl ProjectOptions {
             platforms: self.platform,
             labels: self.label,
             annotations: self.annotation,
+            network,
+            ..ProjectRequest::default()
+        }
+    }
+}
+
+impl ProjectOptions {
+    /// The request for a project at this path.
+    pub(super) fn request(self, path: PathBuf, network: NetworkRequest) -> ProjectRequest {
+        let request = self.image.request(path, network);
+        ProjectRequest {
             tags: self.tag,
             is_anew: self.no_cache,
             cache_from: self.cache_from,
             is_dry_run: self.dry_run,
-            network,
+            ..request
         }
     }
 }

@@ -11,20 +11,29 @@ pub fn reference() -> String {
     let mut definition = Arguments::command();
     definition.build();
     let mut page = String::new();
-    for command in definition.get_subcommands().filter(|command| command.get_name() != "help") {
-        section(&mut page, command);
-    }
+    sections(&mut page, &definition, "dockless");
     page
 }
 
-fn section(page: &mut String, command: &clap::Command) {
+/// A section for each command below this one, or for those below them.
+fn sections(page: &mut String, parent: &clap::Command, name: &str) {
+    for command in parent.get_subcommands().filter(|command| command.get_name() != "help") {
+        let name = format!("{name} {}", command.get_name());
+        if command.has_subcommands() {
+            sections(page, command, &name);
+        } else {
+            section(page, command, &name);
+        }
+    }
+}
+
+fn section(page: &mut String, command: &clap::Command, name: &str) {
     let usage = command.clone().render_usage().to_string();
     let usage = usage.strip_prefix("Usage: ").unwrap_or(&usage);
     let about = command.get_long_about().or(command.get_about()).map(ToString::to_string);
     let _ = write!(
         page,
-        "\n## dockless {}\n\n{}\n\n```console\n$ {usage}\n```\n",
-        command.get_name(),
+        "\n## {name}\n\n{}\n\n```console\n$ {usage}\n```\n",
         about.unwrap_or_default(),
     );
     let mut heading = None;

@@ -1,15 +1,11 @@
 //! What our layers must respect of the base's file system, read from its layers.
 //!
 //! A layer is streamed through memory once, never to disk, and what was found is kept in the store
-//! under the layer's digest. `layer_reader.rs` unpacks, `members.rs` reads the tar,
-//! `layer_index.rs` says what a member means, `merge.rs` puts the layers on each other. The first
-//! two face bytes of strangers: see `limits.rs`.
+//! under the layer's digest. [`archive`](crate::archive) unpacks it and reads the tar, `layer_index.rs`
+//! says what a member means, `merge.rs` puts the layers on each other.
 
 mod error;
 mod layer_index;
-mod layer_reader;
-mod limits;
-mod members;
 mod merge;
 
 use std::io::{self, Read};
@@ -19,6 +15,7 @@ use tokio_util::sync::CancellationToken;
 
 pub use error::FactsError;
 
+use crate::archive::{ArchiveError, LayerReader, Limits, Members};
 use crate::error::Result;
 use crate::event::{Action, Events, Task};
 use crate::oci::Descriptor;
@@ -26,11 +23,7 @@ use crate::plan::{BaseLayer, Origin, RootTree};
 use crate::registry::Client;
 use crate::store::Store;
 use crate::sys::{BlockingReader, blocking};
-use error::ScanError;
 use layer_index::LayerIndex;
-use layer_reader::LayerReader;
-use limits::Limits;
-use members::Members;
 
 /// The kind of the records in the store. Its number goes up when an index changes its meaning.
 const RECORD_KIND: &str = "facts-1";
@@ -123,7 +116,7 @@ fn scan(
     let reader =
         LayerReader::try_new(blob, limits).map_err(|source| FactsError::Read { layer, source })?;
     let mut members = Members::new(reader, limits);
-    let result = index(&mut members, limits);
+    let result = index(&mut members);
     let packed = members.into_inner().finish();
     if let Some(source) = packed.failure {
         return Err(FactsError::Read { layer, source });
@@ -139,18 +132,9 @@ fn scan(
     result.map_err(|error| FactsError::Unusable { layer, reason: error.to_string() })
 }
 
-fn index<R: Read>(members: &mut Members<R>, limits: Limits) -> Result<LayerIndex, ScanError> {
+fn index<R: Read>(members: &mut Members<R>) -> Result<LayerIndex, ArchiveError> {
     let mut index = LayerIndex::default();
-    let (mut entries, mut name_bytes) = (0, 0);
     while let Some(member) = members.next()? {
-        entries += 1;
-        name_bytes += member.name_bytes();
-        if entries > limits.entries {
-            return Err(ScanError::TooLarge(format!("{} entries", limits.entries)));
-        }
-        if name_bytes > limits.name_bytes {
-            return Err(ScanError::TooLarge(format!("{} bytes of names", limits.name_bytes)));
-        }
         index.add(member);
     }
     Ok(index)

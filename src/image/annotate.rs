@@ -6,7 +6,10 @@ use super::Image;
 use crate::layer::{BASE_LAYERS_ANNOTATION, WRITER_VERSION_ANNOTATION};
 
 /// The digest of the base's manifest, which differs from platform to platform.
-pub(super) const BASE_DIGEST_ANNOTATION: &str = "org.opencontainers.image.base.digest";
+pub const BASE_DIGEST_ANNOTATION: &str = "org.opencontainers.image.base.digest";
+
+/// How the base is asked for again.
+pub const BASE_NAME_ANNOTATION: &str = "org.opencontainers.image.base.name";
 
 /// The annotations of a manifest: those of the plan, and ours, which nobody replaces. They say by which
 /// rules our layers were written, and which ones they are: so a later build knows what it may take over.

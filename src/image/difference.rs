@@ -2,6 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use serde_json::Value;
+
 use super::annotate::BASE_DIGEST_ANNOTATION;
 use crate::layer::{BASE_LAYERS_ANNOTATION, WRITER_VERSION_ANNOTATION};
 use crate::oci::{Digest, ImageConfig, Manifest, RunConfig};
@@ -10,6 +12,10 @@ use crate::oci::{Digest, ImageConfig, Manifest, RunConfig};
 const OURS: &str = "dockless: ";
 /// The most that is shown of a text from an image, in characters.
 const MAX_SHOWN_CHARACTERS: usize = 60;
+/// The most names of labels, variables or annotations that are told.
+const MAX_NAMES: usize = 16;
+/// The most members of a document that are named.
+const MAX_MEMBERS: usize = 8;
 
 /// The documents of one image.
 #[derive(Debug, Clone, Copy)]
@@ -30,15 +36,74 @@ struct Told {
 /// What changed from one image to another, one phrase each; values of variables are not told.
 pub fn differences(before: Documents<'_>, after: Documents<'_>) -> Vec<String> {
     let mut found = Vec::new();
-    let (old, new) = (before.config.platform(), after.config.platform());
-    if old != new {
-        let (old, new) = (shown(&old.to_string()), shown(&new.to_string()));
-        found.push(format!("platform changed from {old} to {new}"));
-    }
+    found.extend(platform(before.config, after.config));
     let base = base(before.manifest, after.manifest);
     let has_base_moved = base.is_some();
     found.extend(base);
     layers(before, after, has_base_moved, &mut found);
+    found.extend(settings_and_annotations(before, after));
+    if found.is_empty() {
+        found.push("the content is the same, the documents are written in another way".to_owned());
+    }
+    found
+}
+
+/// As [`differences`], without what is said of layers; nothing when nothing else is told.
+pub fn differences_beside_layers(before: Documents<'_>, after: Documents<'_>) -> Vec<String> {
+    let mut found = Vec::new();
+    found.extend(platform(before.config, after.config));
+    found.extend(base(before.manifest, after.manifest));
+    found.extend(settings_and_annotations(before, after));
+    found
+}
+
+/// Where two JSON documents differ, as JSON pointers, at most eight; their values are not told.
+pub fn differing_members(before: &Value, after: &Value) -> Vec<String> {
+    let mut found = Vec::new();
+    collect_differing(before, after, "", &mut found);
+    found.truncate(MAX_MEMBERS);
+    found
+}
+
+fn collect_differing(before: &Value, after: &Value, place: &str, found: &mut Vec<String>) {
+    if before == after || found.len() >= MAX_MEMBERS {
+        return;
+    }
+    let mut below = |name: &str, old: Option<&Value>, new: Option<&Value>| {
+        let place = format!("{place}/{}", shown(name));
+        match (old, new) {
+            (Some(old), Some(new)) => collect_differing(old, new, &place, found),
+            _ => found.push(place),
+        }
+    };
+    match (before, after) {
+        (Value::Object(old), Value::Object(new)) => {
+            let names: BTreeSet<_> = old.keys().chain(new.keys()).collect();
+            names.into_iter().filter(|name| old.get(*name) != new.get(*name)).for_each(|name| {
+                below(name, old.get(name), new.get(name));
+            });
+        }
+        (Value::Array(old), Value::Array(new)) => {
+            for place in 0..old.len().max(new.len()) {
+                if old.get(place) != new.get(place) {
+                    below(&place.to_string(), old.get(place), new.get(place));
+                }
+            }
+        }
+        _ => found.push(if place.is_empty() { "/".to_owned() } else { place.to_owned() }),
+    }
+}
+
+fn platform(before: &ImageConfig, after: &ImageConfig) -> Option<String> {
+    let (old, new) = (before.platform(), after.platform());
+    (old != new).then(|| {
+        let (old, new) = (shown(&old.to_string()), shown(&new.to_string()));
+        format!("platform changed from {old} to {new}")
+    })
+}
+
+fn settings_and_annotations(before: Documents<'_>, after: Documents<'_>) -> Vec<String> {
+    let mut found = Vec::new();
     let settings = settings(before.config, after.config);
     if !settings.is_empty() {
         found.push(format!("config changed: {}", settings.join(", ")));
@@ -55,9 +120,6 @@ pub fn differences(before: Documents<'_>, after: Documents<'_>) -> Vec<String> {
     names.retain(|name| !is_of_base(name));
     if !names.is_empty() {
         found.push(format!("annotations changed: {}", list(&names)));
-    }
-    if found.is_empty() {
-        found.push("the content is the same, the documents are written in another way".to_owned());
     }
     found
 }
@@ -168,7 +230,11 @@ fn changed(old: &BTreeMap<String, String>, new: &BTreeMap<String, String>) -> BT
 }
 
 fn list(names: &BTreeSet<String>) -> String {
-    names.iter().map(|name| shown(name)).collect::<Vec<_>>().join(", ")
+    let mut list: Vec<_> = names.iter().take(MAX_NAMES).map(|name| shown(name)).collect();
+    if names.len() > MAX_NAMES {
+        list.push(format!("and {} more", names.len() - MAX_NAMES));
+    }
+    list.join(", ")
 }
 
 /// A text from an image: on one line, without what steers a terminal, not too long.
@@ -187,6 +253,8 @@ fn shown(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
     use crate::oci::{Descriptor, History, MediaType, Platform};
 
@@ -287,6 +355,29 @@ mod tests {
                 )
             };
             assert_eq!(documents(&after), expected, "case {number}");
+        }
+    }
+
+    #[test]
+    fn a_long_list_is_cut() {
+        let names = |count: u32| (0..count).map(|number| format!("{number:02}")).collect();
+        assert!(list(&names(16)).ends_with(", 15"));
+        assert!(list(&names(18)).ends_with(", 15, and 2 more"));
+    }
+
+    #[test]
+    fn members_that_differ_are_named_by_their_place() {
+        let many: Vec<_> = (0..20).collect();
+        for (before, after, expected) in [
+            (json!({"a": 1}), json!({"a": 1}), vec![]),
+            (json!({"a": {"b": [1, 2]}}), json!({"a": {"b": [1, 3]}}), vec!["/a/b/1"]),
+            (json!({"a": 1, "b": 2}), json!({"b": 2, "c": 3}), vec!["/a", "/c"]),
+            (json!([1]), json!([1, 2]), vec!["/1"]),
+            (json!([]), json!({}), vec!["/"]),
+            (json!({"\u{1b}": 1}), json!({}), vec!["/\\u{1b}"]),
+            (json!(many), json!([]), vec!["/0", "/1", "/2", "/3", "/4", "/5", "/6", "/7"]),
+        ] {
+            assert_eq!(differing_members(&before, &after), expected);
         }
     }
 }

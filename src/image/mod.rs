@@ -9,8 +9,9 @@ mod config;
 mod difference;
 mod validate;
 
+pub use annotate::{BASE_DIGEST_ANNOTATION, BASE_NAME_ANNOTATION};
 pub use assemble::{AssembleError, assemble, base_layers, index};
-pub use difference::{Documents, differences};
+pub use difference::{Documents, differences, differences_beside_layers, differing_members};
 pub use validate::{Violation, Violations, validate};
 
 use crate::layer::Layer;

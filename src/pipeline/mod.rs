@@ -4,6 +4,7 @@
 //! blocking meets async (`runtime.rs`), and the only one that knows every stage.
 
 mod build;
+mod cache;
 mod check;
 mod client;
 mod context;
@@ -24,8 +25,10 @@ mod runtime;
 mod schema;
 mod summary;
 mod tags;
+mod verify;
 
 pub use build::build;
+pub use cache::{CacheReport, PruneReport, PruneRequest, cache_info, cache_prune};
 pub use check::{CheckReport, CheckRequest, check};
 pub use context::Context;
 pub use incomplete::Incomplete;
@@ -38,5 +41,6 @@ pub use request::{
 };
 pub use schema::{config_reference, schema};
 pub use summary::PlanSummary;
+pub use verify::{VerifyReport, VerifyRequest, verify};
 
 pub use crate::registry::{ClientCertificate, Secret};

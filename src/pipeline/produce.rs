@@ -112,6 +112,18 @@ async fn pack_and_publish(production: &Production<'_>) -> Result<(Assembly, Vec<
     Ok((assembly, published))
 }
 
+/// Packs every layer into this store and assembles the image, which goes nowhere.
+///
+/// # Errors
+/// Whatever fails before the image is made.
+pub(super) async fn build(plan: &Plan, layers: &Layers<'_>) -> Result<Assembly> {
+    let mut made = Vec::new();
+    for layer_plan in unique_layers(plan) {
+        made.push((layer_plan, layers.make(layer_plan).await?));
+    }
+    assemble(plan, &made)
+}
+
 /// Makes an assembly that exists already visible at every destination.
 ///
 /// # Errors

@@ -172,7 +172,7 @@ fn show_layer(layer: &LayerSummary, formatter: &mut fmt::Formatter<'_>) -> fmt::
 }
 
 /// The text without what moves the cursor or begins a line; quotes stay as they are.
-fn one_line(text: &str) -> String {
+pub(super) fn one_line(text: &str) -> String {
     let mut line = String::new();
     for character in text.chars() {
         if character.is_control() {

@@ -8,6 +8,7 @@
 //! and any other one hardly any that it would not need anyway.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::io;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -262,7 +263,9 @@ impl Push {
                 (BlobSource::Registry(origin.clone()), is_near.then_some(origin))
             }
         };
-        self.bring(&layer.descriptor, &layer.name, &source, other).await
+        let brought = self.bring(&layer.descriptor, &layer.name, &source, other).await;
+        brought
+            .map_err(|error| if is_missing(&error) { gone(layer).unwrap_or(error) } else { error })
     }
 
     /// Makes sure that the repository has a blob.
@@ -438,4 +441,20 @@ fn end(task: Task, outcome: ManifestOutcome, descriptor: &Descriptor) {
         ManifestOutcome::Unchanged => task.skip("unchanged"),
         ManifestOutcome::Put => task.finish(descriptor.digest.to_string()),
     }
+}
+
+/// Whether what was to be sent is not where it was.
+fn is_missing(error: &Error) -> bool {
+    let cause = error.downcast_ref().map(registry::Error::root);
+    matches!(cause, Some(registry::Error::Source { source, .. }) if source.kind() == io::ErrorKind::NotFound)
+}
+
+/// Says that a layer was removed from here since it was packed or read.
+fn gone(layer: &Layer) -> Option<Error> {
+    let place = match &layer.origin {
+        Origin::Store => "the cache".to_owned(),
+        Origin::Layout(path) => format!("`{}`", path.display()),
+        Origin::Registry(_) => return None,
+    };
+    Some(PublishError::MissingBlob { digest: layer.descriptor.digest, place }.into())
 }

@@ -257,7 +257,8 @@ impl Layout {
         LayoutError::InvalidDocument { path: self.path.clone(), source }
     }
 
-    fn missing(&self, descriptor: &Descriptor) -> LayoutError {
+    /// Says that a blob is not there.
+    pub fn missing(&self, descriptor: &Descriptor) -> LayoutError {
         LayoutError::MissingBlob { path: self.path.clone(), digest: descriptor.digest }
     }
 

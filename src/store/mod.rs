@@ -10,16 +10,23 @@
 //!   are used ([`Store::read`], [`Store::verify`], or the receiver of an upload). A damaged blob
 //!   is removed with a warning, and whoever needs it makes it again.
 //!
+//! When a file of the cache was used last stands in its time of modification: `usage.rs` writes it down,
+//! `prune.rs` removes what was not used for longest.
+//!
 //! The sync is not skipped for the cache: a blob is written only when it is new, and to find out
 //! whether a blob survived a crash without one, every use would have to hash it.
 
 mod blob_writer;
 mod error;
 pub mod layout;
+mod prune;
 mod record;
+mod usage;
 
 pub use blob_writer::BlobWriter;
 pub use error::StoreError;
+pub use prune::{PrunePolicy, Pruned, prune};
+pub use usage::{CacheFile, CacheFileKind, Tally, Usage, cache_files};
 
 use std::collections::BTreeSet;
 use std::fs::{self, File};
@@ -173,6 +180,7 @@ impl Store {
             self.evict(&descriptor.digest, "its size is wrong");
             return Ok(None);
         }
+        self.mark_used(&path);
         Ok(Some(file))
     }
 

@@ -18,7 +18,9 @@ use crate::sys::atomic_file;
 impl Store {
     /// Reads the record `key` of a kind (`facts`, `layers`); anything unreadable is `None`.
     pub fn record<T: DeserializeOwned>(&self, kind: &str, key: &Digest) -> Option<T> {
-        let sealed = fs::read(self.record_path(kind, key)).ok()?;
+        let path = self.record_path(kind, key);
+        let sealed = fs::read(&path).ok()?;
+        self.mark_used(&path);
         let end = sealed.iter().position(|byte| *byte == b'\n')?;
         let (seal, record) = (&sealed[..end], &sealed[end + 1..]);
         if seal != Digest::of(record).to_string().as_bytes() {

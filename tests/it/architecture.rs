@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 const ALLOWED: &[(&str, &[&str])] = &[
     ("error", &[]),
     ("oci", &["error"]),
+    ("archive", &["oci"]),
     ("sys", &["error"]),
     ("event", &["oci", "sys"]),
     ("store", &["oci", "sys", "error", "event"]),
@@ -15,22 +16,22 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("config", &["error", "oci"]),
     ("config/load", &["error", "oci", "sys", "config"]),
     ("plan", &["config", "oci", "error"]),
-    ("gather", &["config", "plan", "oci", "store", "registry", "event", "error", "sys"]),
+    ("gather", &["config", "plan", "archive", "oci", "store", "registry", "event", "error", "sys"]),
     ("layer", &["plan", "oci", "store", "event", "error", "sys"]),
     ("image", &["plan", "layer", "oci", "error", "config"]),
     ("publish", &["plan", "layer", "image", "oci", "store", "registry", "event", "error", "sys"]),
     (
         "pipeline",
         &[
-            "config", "plan", "gather", "layer", "image", "publish", "oci", "store", "registry",
-            "event", "error", "sys",
+            "config", "plan", "gather", "layer", "image", "publish", "archive", "oci", "store",
+            "registry", "event", "error", "sys",
         ],
     ),
     ("cli", &["pipeline", "config", "plan", "publish", "event", "error", "oci", "sys"]),
 ];
 
 /// Stages that know no async.
-const BLOCKING: &[&str] = &["config", "plan", "layer", "image", "oci"];
+const BLOCKING: &[&str] = &["config", "plan", "layer", "image", "archive", "oci"];
 
 #[test]
 fn modules_import_only_what_the_table_allows() {

@@ -551,6 +551,23 @@ async fn a_damaged_blob_of_the_cache_goes_nowhere() {
     assert_eq!(fs::read_dir(story.path()).unwrap().count(), 0);
 }
 
+/// Somebody cleaned up the cache in between.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_blob_that_is_gone_from_the_cache_is_named() {
+    let (story, registry) = (Story::new(), Registry::start());
+    let hello = hello(&story.context.store);
+    let digest = &hello.images[0].layers[0].descriptor.digest;
+    fs::remove_file(story.context.store.blob_path(digest)).unwrap();
+    let to_registry = format!("{}/a/b", registry.host());
+    for to in [to_registry, story.local("oci", "out"), story.local("oci-archive", "a.tar")] {
+        let error = story.try_publish(&to, &hello, &[]).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Failed, "{error}");
+        let expected = format!("blob `{digest}` is gone from the cache, or damaged");
+        assert!(error.lines().contains(&expected), "{to}: {error}");
+        assert_eq!(error.hints(), ["build the image again"], "{to}");
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn an_archive_replaces_a_file_and_never_a_folder() {
     let story = Story::new();

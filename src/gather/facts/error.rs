@@ -62,31 +62,3 @@ impl Classified for FactsError {
         matches!(self, Self::Read { .. } | Self::Damaged { .. })
     }
 }
-
-/// What stops the scan of a layer.
-#[derive(Debug, thiserror::Error)]
-pub(super) enum ScanError {
-    /// The reader or the decompressor failed.
-    #[error("it cannot be unpacked: {0}")]
-    Io(io::Error),
-    /// This is no tar archive.
-    #[error("{0}")]
-    Malformed(&'static str),
-    /// It is larger than any honest layer.
-    #[error("it has more than {0}")]
-    TooLarge(String),
-}
-
-impl From<io::Error> for ScanError {
-    /// Takes out what [`ScanError::into_io`] put in.
-    fn from(error: io::Error) -> Self {
-        error.downcast::<Self>().unwrap_or_else(Self::Io)
-    }
-}
-
-impl ScanError {
-    /// Carries the error through a [`Read`](io::Read).
-    pub(super) fn into_io(self) -> io::Error {
-        io::Error::new(io::ErrorKind::InvalidData, self)
-    }
-}

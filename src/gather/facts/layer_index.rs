@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use serde::{Deserialize, Serialize};
 
-use super::members::{Member, MemberKind};
+use crate::archive::{Member, MemberKind};
 use crate::plan::RootNode;
 
 /// Marks a path of a lower layer as removed (image-spec, layer.md, "Whiteouts").
@@ -62,7 +62,7 @@ impl LayerIndex {
                     _ => RootNode::File,
                 }
             }
-            MemberKind::Other => RootNode::File,
+            MemberKind::File | MemberKind::Other(_) => RootNode::File,
         };
         self.insert(path, node);
     }
@@ -222,18 +222,33 @@ impl From<Record> for LayerIndex {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::oci::Digest;
 
     const FOLDER: MemberKind = MemberKind::Directory;
-    const FILE: MemberKind = MemberKind::Other;
+    const FILE: MemberKind = MemberKind::File;
 
     fn link(target: &str) -> MemberKind {
         MemberKind::Symlink(target.into())
     }
 
+    fn member(path: Vec<u8>, kind: MemberKind, mode: u32) -> Member {
+        Member {
+            path,
+            kind,
+            mode,
+            uid: 0,
+            gid: 0,
+            mtime: "0".into(),
+            size_bytes: 0,
+            attributes: BTreeMap::new(),
+            headers: Digest::of(b""),
+        }
+    }
+
     fn index<const N: usize>(members: [(&str, MemberKind); N]) -> LayerIndex {
         let mut index = LayerIndex::default();
         for (path, kind) in members {
-            index.add(Member { path: path.into(), kind, mode: 0o755, uid: 0, gid: 0 });
+            index.add(member(path.into(), kind, 0o755));
         }
         index
     }
@@ -289,7 +304,17 @@ mod tests {
         ] {
             let mut index = LayerIndex::default();
             for (path, kind) in members {
-                index.add(Member { path: path.into(), kind, mode: 0o755, uid: 0, gid: 0 });
+                index.add(Member {
+                    path: path.into(),
+                    kind,
+                    mode: 0o755,
+                    uid: 0,
+                    gid: 0,
+                    mtime: "0".into(),
+                    size_bytes: 0,
+                    attributes: BTreeMap::new(),
+                    headers: Digest::of(b""),
+                });
             }
             assert_eq!(show(&index), expected);
         }
@@ -329,7 +354,7 @@ mod tests {
     fn names_that_are_not_utf_8_are_left_out() {
         let mut index = LayerIndex::default();
         let path = b"caf\xe9".to_vec();
-        index.add(Member { path, kind: FILE, mode: 0, uid: 0, gid: 0 });
+        index.add(member(path, FILE, 0));
         assert_eq!(index, LayerIndex::default());
     }
 

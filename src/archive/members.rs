@@ -1,58 +1,86 @@
-//! The members of a tar archive as a stranger wrote it: names, kinds, modes, owners.
+//! The members of a tar archive as a stranger wrote it.
 //!
 //! The fields of a header are decoded by the crate `tar`. The walk from header to header is ours:
 //! the crate reads extended headers of any size into memory, takes a newline in a binary attribute
 //! for the end of a PAX record, and then misses the name or the size behind it.
 
+use std::collections::BTreeMap;
 use std::io::{self, Read};
 
 use tar::{EntryType, Header};
 
-use super::error::ScanError;
+use super::error::ArchiveError;
 use super::limits::Limits;
+use crate::oci::{Digest, Digester};
 
 const BLOCK_BYTES: u64 = 512;
 
 /// One member, as its headers describe it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Member {
-    pub(super) path: Vec<u8>,
-    pub(super) kind: MemberKind,
+pub struct Member {
+    /// As written: a folder's may end in `/`.
+    pub path: Vec<u8>,
+    /// What it is.
+    pub kind: MemberKind,
     /// Permission bits.
-    pub(super) mode: u32,
-    pub(super) uid: u64,
-    pub(super) gid: u64,
+    pub mode: u32,
+    /// The user that owns it.
+    pub uid: u64,
+    /// The group that owns it.
+    pub gid: u64,
+    /// When its content was changed: seconds since 1970, with a fraction where one is written.
+    pub mtime: String,
+    /// The size of its content.
+    pub size_bytes: u64,
+    /// What else extended headers say, such as `SCHILY.xattr.security.capability`.
+    pub attributes: BTreeMap<Vec<u8>, Vec<u8>>,
+    /// The digest of all its headers, which say more than what is told here: names of owners.
+    pub headers: Digest,
 }
 
-/// What a member is, as far as facts go.
+/// What a member is.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum MemberKind {
+pub enum MemberKind {
+    /// A folder.
     Directory,
     /// With its target.
     Symlink(Vec<u8>),
     /// With the path of the member it is another name of.
     HardLink(Vec<u8>),
-    /// A file, a device, a FIFO.
-    Other,
+    /// A file.
+    File,
+    /// A device, a FIFO, or something that nobody knows: its type flag.
+    Other(u8),
 }
 
 impl Member {
     /// The size of its path and its target.
-    pub(super) fn name_bytes(&self) -> u64 {
+    fn name_bytes(&self) -> u64 {
         let target = match &self.kind {
             MemberKind::Symlink(target) | MemberKind::HardLink(target) => target.len(),
-            MemberKind::Directory | MemberKind::Other => 0,
+            MemberKind::Directory | MemberKind::File | MemberKind::Other(_) => 0,
         };
         (self.path.len() + target) as u64
     }
 }
 
 /// Reads the members of a tar archive one by one, skipping their content.
-pub(super) struct Members<R> {
+#[derive(Debug)]
+pub struct Members<R> {
     reader: R,
     limits: Limits,
     /// What is left of the previous member, padding included.
     unread_bytes: u64,
+    /// What is left of its content.
+    content_bytes: u64,
+    /// Of the headers of the next member.
+    headers: Digester,
+    /// The size of its extended headers.
+    extension_bytes: u64,
+    /// The members so far.
+    entries: u64,
+    /// The bytes of their names.
+    name_bytes: u64,
 }
 
 /// What extended headers say about the member behind them.
@@ -63,21 +91,39 @@ struct Extensions {
     size: Option<u64>,
     uid: Option<u64>,
     gid: Option<u64>,
+    mtime: Option<Vec<u8>>,
+    further: BTreeMap<Vec<u8>, Vec<u8>>,
 }
 
 impl<R: Read> Members<R> {
-    pub(super) fn new(reader: R, limits: Limits) -> Self {
-        Self { reader, limits, unread_bytes: 0 }
+    /// Begins at the first header.
+    pub fn new(reader: R, limits: Limits) -> Self {
+        Self {
+            reader,
+            limits,
+            unread_bytes: 0,
+            content_bytes: 0,
+            headers: Digester::default(),
+            extension_bytes: 0,
+            entries: 0,
+            name_bytes: 0,
+        }
     }
 
     /// What is read from, wherever it stands.
-    pub(super) fn into_inner(self) -> R {
+    pub fn into_inner(self) -> R {
         self.reader
     }
 
     /// The next member; `None` at the end of the archive.
-    pub(super) fn next(&mut self) -> Result<Option<Member>, ScanError> {
+    ///
+    /// # Errors
+    ///
+    /// [`ArchiveError`] when it cannot be read, is no tar archive, or passes a limit.
+    #[expect(clippy::should_implement_trait, reason = "an iterator has no errors of its own")]
+    pub fn next(&mut self) -> Result<Option<Member>, ArchiveError> {
         let mut extensions = Extensions::default();
+        self.extension_bytes = 0;
         loop {
             let Some(header) = self.header()? else { return Ok(None) };
             let kind = header.entry_type();
@@ -97,21 +143,55 @@ impl<R: Read> Members<R> {
                 EntryType::XGlobalHeader => self.unread_bytes = padded(size)?,
                 // Docker, containerd and podman all refuse it.
                 EntryType::GNUSparse => {
-                    return Err(ScanError::Malformed(
+                    return Err(ArchiveError::Malformed(
                         "it holds a sparse file, which no runtime unpacks",
                     ));
                 }
                 _ => {
-                    self.unread_bytes = if has_content(kind) { padded(size)? } else { 0 };
-                    return member(&header, extensions).map(Some);
+                    let size = if has_content(kind) { size } else { 0 };
+                    (self.content_bytes, self.unread_bytes) = (size, padded(size)?);
+                    let headers = std::mem::take(&mut self.headers).finish();
+                    let member = member(&header, extensions, size, headers)?;
+                    self.count(&member)?;
+                    return Ok(Some(member));
                 }
             }
         }
     }
 
+    /// Reads the content of the member that came last, in pieces; 0 at its end.
+    ///
+    /// # Errors
+    ///
+    /// [`ArchiveError`] when it cannot be read, or the archive ends in the middle of it.
+    pub fn read_content(&mut self, buffer: &mut [u8]) -> Result<usize, ArchiveError> {
+        let most = usize::try_from(self.content_bytes).unwrap_or(usize::MAX).min(buffer.len());
+        self.reader.read_exact(&mut buffer[..most]).map_err(|error| match error.kind() {
+            io::ErrorKind::UnexpectedEof => CUT,
+            _ => error.into(),
+        })?;
+        self.content_bytes -= most as u64;
+        self.unread_bytes -= most as u64;
+        Ok(most)
+    }
+
+    fn count(&mut self, member: &Member) -> Result<(), ArchiveError> {
+        let Limits { entries, name_bytes, .. } = self.limits;
+        self.entries += 1;
+        self.name_bytes += member.name_bytes();
+        if self.entries > entries {
+            return Err(ArchiveError::TooLarge(format!("{entries} entries")));
+        }
+        if self.name_bytes > name_bytes {
+            return Err(ArchiveError::TooLarge(format!("{name_bytes} bytes of names")));
+        }
+        Ok(())
+    }
+
     /// The next header that is not all zeros; the first that is ends the archive.
-    fn header(&mut self) -> Result<Option<Header>, ScanError> {
+    fn header(&mut self) -> Result<Option<Header>, ArchiveError> {
         let unread_bytes = std::mem::take(&mut self.unread_bytes);
+        self.content_bytes = 0;
         let skipped = io::copy(&mut (&mut self.reader).take(unread_bytes), &mut io::sink())?;
         if skipped < unread_bytes {
             return Err(CUT);
@@ -129,30 +209,34 @@ impl<R: Read> Members<R> {
             return Ok(None);
         }
         if !is_sum_right(&header) {
-            return Err(ScanError::Malformed("it is no tar archive"));
+            return Err(ArchiveError::Malformed("it is no tar archive"));
         }
+        self.headers.update(&bytes);
         Ok(Some(header))
     }
 
     /// The content of an extended header.
-    fn content(&mut self, size: u64) -> Result<Vec<u8>, ScanError> {
-        if size > self.limits.extension_bytes {
+    fn content(&mut self, size: u64) -> Result<Vec<u8>, ArchiveError> {
+        self.extension_bytes = self.extension_bytes.saturating_add(size);
+        if self.extension_bytes > self.limits.extension_bytes {
             let limit = self.limits.extension_bytes;
-            return Err(ScanError::TooLarge(format!("{limit} bytes in an extended header")));
+            return Err(ArchiveError::TooLarge(format!("{limit} bytes in extended headers")));
         }
         let mut bytes = Vec::new();
         (&mut self.reader).take(size).read_to_end(&mut bytes)?;
         if (bytes.len() as u64) < size {
             return Err(CUT);
         }
+        self.headers.update(&bytes);
         self.unread_bytes = padded(size)? - size;
         Ok(bytes)
     }
 }
 
-const CUT: ScanError = ScanError::Malformed("its tar archive is cut off");
-const MALFORMED_NUMBER: ScanError = ScanError::Malformed("a number in a tar header is malformed");
-const MALFORMED_PAX: ScanError = ScanError::Malformed("a PAX header is malformed");
+const CUT: ArchiveError = ArchiveError::Malformed("its tar archive is cut off");
+const MALFORMED_NUMBER: ArchiveError =
+    ArchiveError::Malformed("a number in a tar header is malformed");
+const MALFORMED_PAX: ArchiveError = ArchiveError::Malformed("a PAX header is malformed");
 
 fn is_extension(kind: EntryType) -> bool {
     matches!(
@@ -178,7 +262,7 @@ fn has_content(kind: EntryType) -> bool {
     )
 }
 
-fn padded(size: u64) -> Result<u64, ScanError> {
+fn padded(size: u64) -> Result<u64, ArchiveError> {
     size.checked_next_multiple_of(BLOCK_BYTES).ok_or(MALFORMED_NUMBER)
 }
 
@@ -198,7 +282,12 @@ fn is_sum_right(header: &Header) -> bool {
     header.cksum().is_ok_and(|sum| [unsigned, signed].contains(&i64::from(sum)))
 }
 
-fn member(header: &Header, extensions: Extensions) -> Result<Member, ScanError> {
+fn member(
+    header: &Header,
+    extensions: Extensions,
+    size_bytes: u64,
+    headers: Digest,
+) -> Result<Member, ArchiveError> {
     let path = extensions.path.unwrap_or_else(|| header.path_bytes().into_owned());
     let link = extensions
         .link
@@ -210,7 +299,13 @@ fn member(header: &Header, extensions: Extensions) -> Result<Member, ScanError> 
         EntryType::Link => MemberKind::HardLink(link),
         // Before POSIX there was no type for folders.
         EntryType::Regular if path.ends_with(b"/") => MemberKind::Directory,
-        _ => MemberKind::Other,
+        EntryType::Regular | EntryType::Continuous => MemberKind::File,
+        other => MemberKind::Other(other.as_byte()),
+    };
+    let mtime = match extensions.mtime {
+        Some(text) => String::from_utf8_lossy(&text).into_owned(),
+        // No time is no reason to refuse a layer: who only asks for owners does not need it.
+        None => header.mtime().map_or_else(|_| "malformed".to_owned(), |time| time.to_string()),
     };
     Ok(Member {
         path,
@@ -218,12 +313,16 @@ fn member(header: &Header, extensions: Extensions) -> Result<Member, ScanError> 
         mode: header.mode().map_err(|_| MALFORMED_NUMBER)? & 0o7777,
         uid: extensions.uid.map_or_else(|| header.uid(), Ok).map_err(|_| MALFORMED_NUMBER)?,
         gid: extensions.gid.map_or_else(|| header.gid(), Ok).map_err(|_| MALFORMED_NUMBER)?,
+        mtime,
+        size_bytes,
+        attributes: extensions.further,
+        headers,
     })
 }
 
 impl Extensions {
     /// Reads PAX records: `length key=value\n`, where the length alone says where a record ends.
-    fn add_pax(&mut self, mut records: &[u8]) -> Result<(), ScanError> {
+    fn add_pax(&mut self, mut records: &[u8]) -> Result<(), ArchiveError> {
         while !records.is_empty() {
             let space = records.iter().position(|byte| *byte == b' ').ok_or(MALFORMED_PAX)?;
             let length = number(&records[..space]).ok_or(MALFORMED_PAX)?;
@@ -239,7 +338,10 @@ impl Extensions {
                 b"size" => self.size = parsed()?,
                 b"uid" => self.uid = parsed()?,
                 b"gid" => self.gid = parsed()?,
-                _ => {}
+                b"mtime" => self.mtime = Some(value.to_vec()),
+                _ => {
+                    self.further.insert(key.to_vec(), value.to_vec());
+                }
             }
             records = &records[length..];
         }

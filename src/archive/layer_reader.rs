@@ -4,7 +4,7 @@ use std::io::{self, BufReader, Chain, Cursor, Read};
 
 use flate2::bufread::MultiGzDecoder;
 
-use super::error::ScanError;
+use super::error::ArchiveError;
 use super::limits::Limits;
 use crate::oci::{Digest, Digester};
 
@@ -14,7 +14,8 @@ const MAX_ZSTD_WINDOW_LOG: u32 = 27;
 /// Reads the unpacked bytes of a blob.
 ///
 /// The content says how it is packed, as for containerd and Docker: media types are often wrong.
-pub(super) struct LayerReader<R: Read> {
+#[expect(missing_debug_implementations, reason = "decompressors have none")]
+pub struct LayerReader<R: Read> {
     unpacker: Unpacker<R>,
     unpacked_bytes: u64,
     limits: Limits,
@@ -30,18 +31,18 @@ enum Unpacker<R: Read> {
 
 /// What passed through a [`LayerReader`] on the packed side.
 #[derive(Debug)]
-pub(super) struct Packed {
+pub struct Packed {
     /// The digest of the blob.
-    pub(super) digest: Digest,
+    pub digest: Digest,
     /// Its size.
-    pub(super) size_bytes: u64,
+    pub size_bytes: u64,
     /// Why the blob could not be read to its end.
-    pub(super) failure: Option<io::Error>,
+    pub failure: Option<io::Error>,
 }
 
 impl<R: Read> LayerReader<R> {
     /// Looks at the first bytes and chooses how to unpack them.
-    pub(super) fn try_new(mut blob: R, limits: Limits) -> io::Result<Self> {
+    pub fn try_new(mut blob: R, limits: Limits) -> io::Result<Self> {
         let mut magic = Vec::with_capacity(4);
         let failure = (&mut blob).take(4).read_to_end(&mut magic).err();
         let blob = Cursor::new(magic.clone()).chain(blob);
@@ -60,18 +61,22 @@ impl<R: Read> LayerReader<R> {
         Ok(Self { unpacker, unpacked_bytes: 0, limits })
     }
 
-    /// How many bytes of the blob have been read so far.
-    fn packed_bytes(&self) -> u64 {
+    /// Why the blob could not be read on, when it was the blob and not what is in it.
+    pub fn failure(&self) -> Option<&io::Error> {
+        self.tap().failure.as_ref()
+    }
+
+    fn tap(&self) -> &Tap<R> {
         let packed = match &self.unpacker {
             Unpacker::Plain(packed) => packed,
             Unpacker::Gzip(decoder) => decoder.get_ref(),
             Unpacker::Zstd(decoder) => decoder.get_ref(),
         };
-        packed.get_ref().size_bytes
+        packed.get_ref()
     }
 
     /// Reads the rest of the blob without unpacking it, and says what the blob was.
-    pub(super) fn finish(self) -> Packed {
+    pub fn finish(self) -> Packed {
         let mut packed = match self.unpacker {
             Unpacker::Plain(packed) => packed,
             Unpacker::Gzip(decoder) => decoder.into_inner(),
@@ -85,14 +90,16 @@ impl<R: Read> LayerReader<R> {
         Packed { digest: digester.finish(), size_bytes, failure }
     }
 
-    fn check(&self) -> Result<(), ScanError> {
+    fn check(&self) -> Result<(), ArchiveError> {
         let Limits { unpacked_bytes, ratio, ratio_from_bytes, .. } = self.limits;
         if self.unpacked_bytes > unpacked_bytes {
-            return Err(ScanError::TooLarge(format!("{unpacked_bytes} bytes unpacked")));
+            return Err(ArchiveError::TooLarge(format!("{unpacked_bytes} bytes unpacked")));
         }
-        let most = self.packed_bytes().saturating_mul(ratio).max(ratio_from_bytes);
+        let most = self.tap().size_bytes.saturating_mul(ratio).max(ratio_from_bytes);
         if self.unpacked_bytes > most {
-            return Err(ScanError::TooLarge(format!("{ratio} bytes unpacked for each packed one")));
+            return Err(ArchiveError::TooLarge(format!(
+                "{ratio} bytes unpacked for each packed one"
+            )));
         }
         Ok(())
     }
@@ -106,7 +113,7 @@ impl<R: Read> Read for LayerReader<R> {
             Unpacker::Zstd(decoder) => decoder.read(buffer),
         }?;
         self.unpacked_bytes += count as u64;
-        self.check().map_err(ScanError::into_io)?;
+        self.check().map_err(ArchiveError::into_io)?;
         Ok(count)
     }
 }
@@ -152,10 +159,10 @@ mod tests {
         encoder.finish().unwrap()
     }
 
-    fn unpack(blob: &[u8], limits: Limits) -> (Result<Vec<u8>, ScanError>, Packed) {
+    fn unpack(blob: &[u8], limits: Limits) -> (Result<Vec<u8>, ArchiveError>, Packed) {
         let mut reader = LayerReader::try_new(blob, limits).unwrap();
         let mut bytes = Vec::new();
-        let result = reader.read_to_end(&mut bytes).map(|_| bytes).map_err(ScanError::from);
+        let result = reader.read_to_end(&mut bytes).map(|_| bytes).map_err(ArchiveError::from);
         (result, reader.finish())
     }
 
@@ -222,7 +229,7 @@ mod tests {
         assert_eq!(reader.finish().failure.unwrap().to_string(), "reset by peer");
 
         let (result, packed) = unpack(&blob, Limits::GENEROUS);
-        assert!(matches!(result, Err(ScanError::Io(_))));
+        assert!(matches!(result, Err(ArchiveError::Io(_))));
         assert!(packed.failure.is_none());
     }
 }

@@ -1,0 +1,46 @@
+//! `dockless verify`.
+
+use std::path::PathBuf;
+
+use clap::Args;
+
+use super::Edge;
+use super::network::NetworkOptions;
+use super::options::{CredentialOptions, ImageOptions};
+use crate::error::Result;
+use crate::pipeline::{self, VerifyRequest};
+
+/// Build a project from nothing, and tell whether that is the image in a registry
+///
+/// Uses no cache and no layer of an earlier image, and writes nothing. Prints the image by its digest, or,
+/// with exit code 1, what is different: first the layer, the file in it and which field of that, then the
+/// config. Layers of the base are compared by their digests.
+#[derive(Debug, Args)]
+pub(super) struct Verify {
+    /// The image: a reference with a tag (`latest` without one) or a digest, or `oci:DIR`
+    #[arg(value_name = "REFERENCE")]
+    reference: String,
+    /// The project: a folder or a config file
+    #[arg(default_value = ".", env = "DOCKLESS_PATH")]
+    path: PathBuf,
+    #[command(flatten)]
+    image: ImageOptions,
+    #[command(flatten)]
+    credentials: CredentialOptions,
+    #[command(flatten)]
+    network: NetworkOptions,
+}
+
+impl Verify {
+    pub(super) fn run(self, edge: &Edge) -> Result<()> {
+        let request = VerifyRequest {
+            reference: self.reference,
+            project: self.image.request(self.path, self.network.request()),
+            credentials: self.credentials.read()?,
+        };
+        let report = pipeline::verify(&request, &edge.context)?;
+        let lines = report.lines();
+        edge.output.result(&report.document(), lines.iter().map(String::as_str))?;
+        report.into_result()
+    }
+}

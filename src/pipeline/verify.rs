@@ -1,0 +1,80 @@
+//! `dockless verify`: config → inputs → plan → layers → image, and whether that is the image in a registry.
+//!
+//! It trusts nothing that was made before: no cache, no layer of an earlier image. Everything is
+//! packed into a store that goes with the command. `subject.rs` is the image that is looked at,
+//! `comparison.rs` compares documents, `layers.rs` the layers, `report.rs` says what came of it.
+
+mod comparison;
+mod hints;
+mod layers;
+mod report;
+mod subject;
+
+use std::path::PathBuf;
+
+use super::layers::Layers;
+use super::{Context, Credentials, ProjectRequest};
+use super::{client, gathering, produce, project, runtime};
+use crate::error::{Attempting as _, Result};
+use crate::plan;
+use crate::store::Store;
+use comparison::Comparison;
+pub use report::VerifyReport;
+use subject::{Subject, Target};
+
+/// `dockless verify`.
+#[derive(Debug, Clone, Default)]
+pub struct VerifyRequest {
+    /// The image: a reference, or `oci:DIR`.
+    pub reference: String,
+    /// The project it should come from.
+    pub project: ProjectRequest,
+    /// Credentials for the image's registry.
+    pub credentials: Option<Credentials>,
+}
+
+/// Builds a project from nothing and compares the image with one that exists. Whether they are equal is in
+/// the report.
+///
+/// # Errors
+/// The project cannot be built, or the image cannot be fetched.
+pub fn verify(request: &VerifyRequest, context: &Context) -> Result<VerifyReport> {
+    let target: Target = request.reference.parse()?;
+    let project = project::load(&request.project, context)?;
+    let config = &project.config;
+    let purpose = client::Purpose {
+        network: &request.project.network,
+        hosts: &target.hosts(),
+        credentials: request.credentials.as_ref(),
+        publish: Some(&config.publish),
+    };
+    let client = client::client(context, &purpose)?;
+    runtime::run(context, request.project.network.timeout, async {
+        let subject = Box::pin(Subject::fetch(&target, &client))
+            .await
+            .attempting(|| format!("fetch `{target}`"))?;
+        let store = Store::temporary()?.with_events(&context.events);
+        // As when it was built: a cache inside the project is no part of it.
+        let outputs: Vec<PathBuf> = context.environment.cache_dir().into_iter().collect();
+        let folder = gathering::open_folder(&project, &outputs, context)?;
+        let vcs = gathering::vcs_facts(&folder, context).await;
+        let gathering =
+            gathering::Gathering { context, client: &client, store: &store, folder, vcs };
+        let inputs = Box::pin(gathering::gather(&project, gathering)).await?;
+        let plan = plan::plan(config, &project.sources, &inputs)
+            .map_err(|error| project.locate(error.into()))?;
+        // Nothing earlier to look at: everything is packed.
+        let layers = Layers::open(config.source.directory.clone(), &store, context, None).await;
+        let assembly = Box::pin(produce::build(&plan, &layers)).await?;
+        let comparison = Comparison {
+            subject: &subject,
+            assembly: &assembly,
+            plan: &plan,
+            has_chosen_platforms: !request.project.platforms.is_empty(),
+            is_dirty: inputs.vcs.as_ref().is_some_and(|vcs| vcs.is_dirty),
+            store: &store,
+            context,
+        };
+        Box::pin(comparison.run()).await
+    })
+}
