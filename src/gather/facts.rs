@@ -18,7 +18,7 @@ pub use error::FactsError;
 use crate::archive::{ArchiveError, LayerReader, Limits, Members};
 use crate::error::Result;
 use crate::event::{Action, Events, Task};
-use crate::oci::Descriptor;
+use crate::oci::{Descriptor, Digest};
 use crate::plan::{BaseLayer, Origin, RootTree};
 use crate::registry::Client;
 use crate::store::Store;
@@ -53,6 +53,11 @@ pub async fn root_tree(layers: &[BaseLayer], context: FactsContext<'_>) -> Resul
     let indexes: Vec<LayerIndex> =
         futures_util::stream::iter(indexes).buffered(CONCURRENT_LAYERS).try_collect().await?;
     Ok(blocking(move || merge::merge(&indexes)).await)
+}
+
+/// Whether layers with these digests have been read on this machine. Blocking.
+pub fn are_known(layers: &[Digest], store: &Store) -> bool {
+    layers.iter().all(|layer| store.has_record(RECORD_KIND, layer))
 }
 
 async fn layer_index(layer: &BaseLayer, context: FactsContext<'_>) -> Result<LayerIndex> {

@@ -4,12 +4,17 @@ use std::collections::BTreeMap;
 
 use super::Image;
 use crate::layer::{BASE_LAYERS_ANNOTATION, WRITER_VERSION_ANNOTATION};
+use crate::plan::BASE_FILES_ANNOTATION;
 
 /// The digest of the base's manifest, which differs from platform to platform.
 pub const BASE_DIGEST_ANNOTATION: &str = "org.opencontainers.image.base.digest";
 
 /// How the base is asked for again.
 pub const BASE_NAME_ANNOTATION: &str = "org.opencontainers.image.base.name";
+
+/// What is said of one platform's manifest alone.
+const OF_ONE_PLATFORM: [&str; 3] =
+    [BASE_DIGEST_ANNOTATION, BASE_LAYERS_ANNOTATION, BASE_FILES_ANNOTATION];
 
 /// The annotations of a manifest: those of the plan, and ours, which nobody replaces. They say by which
 /// rules our layers were written, and which ones they are: so a later build knows what it may take over.
@@ -32,7 +37,7 @@ pub(super) fn of_index(
 ) -> BTreeMap<String, String> {
     let Some((first, rest)) = images.split_first() else { return further };
     let is_shared = |name: &String, value: &String| {
-        ![BASE_DIGEST_ANNOTATION, BASE_LAYERS_ANNOTATION].contains(&name.as_str())
+        !OF_ONE_PLATFORM.contains(&name.as_str())
             && rest.iter().all(|image| image.manifest.value.annotations.get(name) == Some(value))
     };
     let mut annotations = first.manifest.value.annotations.clone();

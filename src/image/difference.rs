@@ -7,6 +7,7 @@ use serde_json::Value;
 use super::annotate::BASE_DIGEST_ANNOTATION;
 use crate::layer::{BASE_LAYERS_ANNOTATION, WRITER_VERSION_ANNOTATION};
 use crate::oci::{Digest, ImageConfig, Manifest, RunConfig};
+use crate::plan::BASE_FILES_ANNOTATION;
 
 /// How `created_by` begins in layers of ours.
 const OURS: &str = "dockless: ";
@@ -115,7 +116,8 @@ fn settings_and_annotations(before: Documents<'_>, after: Documents<'_>) -> Vec<
     }
     // Told as a change of the base.
     let is_of_base = |name: &str| {
-        name.starts_with("org.opencontainers.image.base.") || name == BASE_LAYERS_ANNOTATION
+        name.starts_with("org.opencontainers.image.base.")
+            || [BASE_LAYERS_ANNOTATION, BASE_FILES_ANNOTATION].contains(&name)
     };
     names.retain(|name| !is_of_base(name));
     if !names.is_empty() {

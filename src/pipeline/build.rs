@@ -14,11 +14,11 @@ use super::{
     BuildRequest, Context, Credentials, PlanSummary, Produced, ProducedImage, ProjectRequest,
     RecordFiles,
 };
-use super::{client, gathering, load, runtime};
+use super::{base_files, client, gathering, load, planning, runtime};
 use crate::error::Result;
 use crate::image::Assembly;
 use crate::oci::Repository;
-use crate::plan::{self, VcsFacts};
+use crate::plan::VcsFacts;
 use crate::publish::{ExistingTag, Output, PublishContext, Published, Whereabouts};
 
 /// Builds the image of a project.
@@ -131,14 +131,21 @@ impl Run<'_> {
         };
         let gathering =
             gathering::Gathering { context, client: &client, store: &store, folder, vcs };
-        let gathering = gathering::gather(&self.project, gathering);
-        let (inputs, opened) =
-            Box::pin(future::try_join(gathering, async { Ok(opening.await) })).await?;
-        let plan = plan::plan(config, &self.project.sources, &inputs)
-            .map_err(|error| self.project.locate(error.into()))?;
-        for (code, text, hint) in plan::warnings(&self.project.sources, &inputs) {
-            context.events.warn(code, text, hint);
-        }
+        let looking = async {
+            let (bases, opened) = future::join(gathering.bases(&self.project), opening).await;
+            let mut bases = bases?;
+            let sessions = opened.sessions();
+            let earlier = (!self.request.is_anew).then(|| {
+                EarlierImages::new(cache_from, sessions, &client, &store, &context.events)
+            });
+            if !self.project.sources.is_empty() {
+                base_files::find(&mut bases, &gathering, earlier.as_ref()).await?;
+            }
+            Ok((bases, opened, earlier))
+        };
+        let (files, (bases, opened, earlier)) =
+            Box::pin(planning::both(gathering.files(&self.project), looking)).await?;
+        let plan = planning::plan(&self.project, files, bases, &gathering).await?;
         let tags = tags?;
         if self.request.is_dry_run {
             self.destinations.note_unasked(&context.events);
@@ -149,18 +156,11 @@ impl Run<'_> {
         }
 
         let open = opened.prove().await?;
-        let earlier = EarlierImages {
-            named: &cache_from,
-            destinations: &open,
-            client: &client,
-            store: &store,
-            context,
-        };
-        let (folder, earlier) =
-            (config.source.directory.clone(), (!self.request.is_anew).then_some(earlier));
+        let is_copied = open.iter().any(|destination| !destination.is_remote);
+        let folder = config.source.directory.clone();
         let production = Production {
             plan: &plan,
-            layers: Layers::open(folder, &store, context, earlier).await,
+            layers: Layers::open(folder, &store, context, is_copied, earlier).await,
             store: &store,
             destinations: &open,
             context,

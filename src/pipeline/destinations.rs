@@ -12,7 +12,7 @@ use super::tags::Tags;
 use crate::error::{Classified, Error, ErrorKind, Result};
 use crate::event::Events;
 use crate::oci::{Platform, Reference};
-use crate::publish::{Destination, PublishContext, PublishError, destinations};
+use crate::publish::{Destination, PublishContext, PublishError, Session, destinations};
 
 /// The destinations of a run, before anything is known of the image.
 #[derive(Debug, Default)]
@@ -216,6 +216,11 @@ impl Destinations {
 pub(super) struct Opened(Vec<Result<OpenDestination, (String, Error)>>);
 
 impl Opened {
+    /// The sessions of those that are open.
+    pub(super) fn sessions(&self) -> Vec<Arc<dyn Session>> {
+        self.0.iter().flatten().map(|destination| destination.session.clone()).collect()
+    }
+
     /// The open ones, once each has proved that it takes an image. When some do not, nothing is sent
     /// anywhere, and all of them are reported.
     pub(super) async fn prove(self) -> Result<Vec<OpenDestination>> {

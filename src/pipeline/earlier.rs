@@ -1,78 +1,116 @@
 //! Images that were pushed before, whose layers may serve again.
 
-use super::produce::OpenDestination;
-use super::{Context, OptionNames};
+use std::sync::Arc;
+
+use tokio::sync::OnceCell;
+
+use super::OptionNames;
 use crate::error::{Attempting as _, Classified, ErrorKind, Result};
+use crate::event::Events;
 use crate::layer::{Reuse, Unfit};
 use crate::oci::{InvalidReference, Reference};
 use crate::plan::{Origin, VcsFacts};
-use crate::publish::Earlier;
+use crate::publish::{Earlier, Session};
 use crate::registry::Client;
 use crate::store::Store;
 
 /// How many commits before HEAD are looked for: a merge has two parents, hardly ever more.
 const MAX_PARENTS: usize = 4;
 
-/// Where earlier images are looked for.
+/// Images that were pushed before, looked for when somebody asks.
 #[derive(Debug)]
-pub(super) struct EarlierImages<'a> {
+pub(super) struct EarlierImages {
     /// What `--cache-from` names: asked first, and when one of them fits, nothing else is.
-    pub(super) named: &'a [Reference],
+    named: Vec<Reference>,
     /// Each may have an earlier image of its own.
-    pub(super) destinations: &'a [OpenDestination],
-    pub(super) client: &'a Client,
-    pub(super) store: &'a Store,
-    pub(super) context: &'a Context,
+    sessions: Vec<Arc<dyn Session>>,
+    client: Client,
+    store: Store,
+    events: Events,
+    found: OnceCell<Vec<Earlier>>,
 }
 
-impl EarlierImages<'_> {
-    /// The layers that may be taken over, of the first image that fits; best effort.
+impl EarlierImages {
+    /// Those that are named, or stand where the new one goes.
+    pub(super) fn new(
+        named: Vec<Reference>,
+        sessions: Vec<Arc<dyn Session>>,
+        client: &Client,
+        store: &Store,
+        events: &Events,
+    ) -> Self {
+        let (client, store, events) = (client.clone(), store.clone(), events.clone());
+        Self { named, sessions, client, store, events, found: OnceCell::new() }
+    }
+
+    /// The first image that fits of those that are named; else the first one for each destination. Best
+    /// effort.
+    pub(super) async fn all(&self) -> &[Earlier] {
+        self.found.get_or_init(|| Box::pin(self.find())).await
+    }
+
+    /// The layers that may be taken over.
     pub(super) async fn layers(&self) -> Reuse {
         let mut reuse = Reuse::default();
-        for reference in self.named {
-            let found = Box::pin(Earlier::find(self.client, self.store, reference)).await;
+        for earlier in self.all().await {
+            // Each was tried when it was found.
+            let _ = add(earlier, &mut reuse);
+        }
+        reuse
+    }
+
+    async fn find(&self) -> Vec<Earlier> {
+        for reference in &self.named {
             let warn = |reason: String| {
                 let text = format!("nothing is taken over from `{reference}`: {reason}");
-                self.context.events.warn("cache-from", text, None);
+                self.events.warn("cache-from", text, None);
             };
-            match found {
-                Ok(Some(earlier)) => match self.take_over(&earlier, &mut reuse) {
-                    Ok(()) => return reuse,
+            match Box::pin(Earlier::find(&self.client, &self.store, reference)).await {
+                Ok(Some(earlier)) => match self.accept(&earlier) {
+                    Ok(()) => return vec![earlier],
                     Err(unfit) => warn(unfit.to_string()),
                 },
                 Ok(None) => warn("it does not exist".to_owned()),
                 Err(error) => warn(error.to_string()),
             }
         }
-        for destination in self.destinations {
+        let mut found = Vec::new();
+        for session in &self.sessions {
             let mut number = 0;
-            while let Some(earlier) = destination.session.earlier(number).await {
-                match self.take_over(&earlier, &mut reuse) {
-                    Ok(()) => break,
+            while let Some(earlier) = session.earlier(number).await {
+                match self.accept(&earlier) {
+                    Ok(()) => {
+                        found.push(earlier);
+                        break;
+                    }
                     Err(unfit) => {
                         let reference = earlier.reference;
                         let text = format!("nothing is taken over from `{reference}`: {unfit}");
-                        self.context.events.detail(text);
+                        self.events.detail(text);
                     }
                 }
                 number += 1;
             }
         }
-        reuse
+        found
     }
 
-    /// Adds the layers of an image, all platforms of it, and says so.
-    fn take_over(&self, earlier: &Earlier, reuse: &mut Reuse) -> Result<(), Unfit> {
-        let origin = Origin::Registry(earlier.reference.repository.clone());
-        let mut found = reuse.clone();
-        for (manifest, config) in &earlier.images {
-            found.add(manifest, config, &origin)?;
-        }
-        *reuse = found;
+    /// Whether all platforms of an image fit; says so when they do.
+    fn accept(&self, earlier: &Earlier) -> Result<(), Unfit> {
+        add(earlier, &mut Reuse::default())?;
         let reference = &earlier.reference;
-        self.context.events.note(format!("layers of `{reference}` are taken over where they fit"));
+        self.events.note(format!("layers of `{reference}` are taken over where they fit"));
         Ok(())
     }
+}
+
+/// Adds the layers of all platforms of an image.
+fn add(earlier: &Earlier, reuse: &mut Reuse) -> Result<(), Unfit> {
+    let origin = Origin::Registry(earlier.reference.repository.clone());
+    earlier
+        .images
+        .iter()
+        .try_for_each(|(manifest, config)| reuse.add(manifest, config, &origin).map(drop))
 }
 
 /// The tags under which an earlier image of the project may stand beside those that it will get: what

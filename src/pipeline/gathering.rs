@@ -1,14 +1,18 @@
 //! Gathers everything planning needs, as much as possible at the same time: files, bases, git facts.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use bytes::Bytes;
+
 use super::Context;
+use super::base_files::Bases;
 use super::project::Project;
-use crate::error::{Attempting as _, Classified, ErrorKind, Result};
-use crate::gather::{self, base, facts};
+use crate::error::{Classified, ErrorKind, Result};
+use crate::gather::{self, base};
 use crate::oci::{ImageConfig, Platform};
-use crate::plan::{self, Inputs, VcsFacts};
+use crate::plan::{self, Inputs, Tree, TreeNeed, VcsFacts};
 use crate::registry::Client;
 use crate::store::Store;
 use crate::sys::blocking;
@@ -51,40 +55,36 @@ pub(super) fn open_folder(
         .map_err(|source| SurroundingsError::Folder { path, source }.into())
 }
 
-/// Lists the files and resolves the bases; then reads what the layers must respect of the bases' file
-/// systems.
-pub(super) async fn gather(project: &Project, gathering: Gathering<'_>) -> Result<Inputs> {
-    let Gathering { context, client, store, folder, vcs } = gathering;
-    let events = &context.events;
-    let directory = &project.config.source.directory;
-    let source_date_epoch = source_date_epoch(context)?;
+/// The project's files, listed or read.
+pub(super) type Files = (BTreeMap<TreeNeed, Tree>, BTreeMap<String, Bytes>);
 
-    let needs = plan::needs(&project.sources);
-    let listing = async {
-        let (folder, events) = (folder.clone(), events.clone());
+impl Gathering<'_> {
+    /// Lists and reads the project's files.
+    pub(super) async fn files(&self, project: &Project) -> Result<Files> {
+        let needs = plan::needs(&project.sources);
+        let (folder, events) = (self.folder.clone(), self.context.events.clone());
         blocking(move || gather::gather_files(&needs, &folder, &events))
             .await
             .map_err(|error| project.locate(error))
-    };
-    let base_context =
-        base::BaseContext { client, project: directory, events, builtin: builtin_base };
-    let bases = base::resolve(&project.config.base, &project.config.platforms, base_context);
-    tokio::pin!(listing, bases);
-    // Both at once; when both fail, the user's own mistake is reported, not the network's.
-    let ((trees, files), mut bases) = tokio::select! {
-        listed = &mut listing => (listed?, bases.await?),
-        resolved = &mut bases => (listing.await?, resolved?),
-    };
-
-    if !project.sources.is_empty() {
-        for image in bases.values_mut().filter(|image| !image.layers.is_empty()) {
-            let facts_context = facts::FactsContext { client, store, events };
-            image.root = facts::root_tree(&image.layers, facts_context)
-                .await
-                .attempting(|| format!("read the file system of base `{}`", image.name))?;
-        }
     }
-    Ok(Inputs { trees, files, bases, vcs, source_date_epoch })
+
+    /// Resolves the bases, without what is in them.
+    pub(super) async fn bases(&self, project: &Project) -> Result<Bases> {
+        let config = &project.config;
+        let context = base::BaseContext {
+            client: self.client,
+            project: &config.source.directory,
+            events: &self.context.events,
+            builtin: builtin_base,
+        };
+        base::resolve(&config.base, &config.platforms, context).await
+    }
+
+    /// What is gathered, as the planner wants it.
+    pub(super) fn inputs(&self, (trees, files): Files, bases: Bases) -> Result<Inputs> {
+        let source_date_epoch = source_date_epoch(self.context)?;
+        Ok(Inputs { trees, files, bases, vcs: self.vcs.clone(), source_date_epoch })
+    }
 }
 
 /// An embedded base as a base like any other.

@@ -18,13 +18,13 @@ use crate::sys::blocking;
 
 /// Makes layers, or finds that they exist.
 #[derive(Debug)]
-pub(super) struct Layers<'a> {
+pub(super) struct Layers {
     /// What packing needs, on a thread of its own.
     workshop: Arc<Workshop>,
     /// Whether layers are copied out of the store, beside being sent to registries.
     is_copied: bool,
     /// Where layers may be taken over from; `None` when everything is to be made anew.
-    earlier: Option<EarlierImages<'a>>,
+    earlier: Option<EarlierImages>,
     /// The earlier images' layers, once they were asked for.
     reuse: OnceCell<Reuse>,
     /// Whether a layer was found and not packed.
@@ -39,18 +39,17 @@ struct Workshop {
     context: Context,
 }
 
-impl<'a> Layers<'a> {
+impl Layers {
     /// Begins with what is remembered of the project in this folder, unless everything is to be made
-    /// anew.
+    /// anew. `is_copied` says whether layers are copied out of the store, beside being sent to registries.
     pub(super) async fn open(
         project: PathBuf,
         store: &Store,
         context: &Context,
-        earlier: Option<EarlierImages<'a>>,
+        is_copied: bool,
+        earlier: Option<EarlierImages>,
     ) -> Self {
         let (store, context, is_anew) = (store.clone(), context.clone(), earlier.is_none());
-        let places = earlier.iter().flat_map(|earlier| earlier.destinations);
-        let is_copied = places.into_iter().any(|place| !place.is_remote);
         let workshop = blocking(move || {
             let folder = std::fs::canonicalize(&project).unwrap_or_else(|_| project.clone());
             let digests = if is_anew {
@@ -127,7 +126,7 @@ impl<'a> Layers<'a> {
         let (workshop, blob, is_copied) = (self.workshop.clone(), blob.clone(), self.is_copied);
         blocking(move || {
             let store = &workshop.store;
-            if is_copied { store.verify(&blob) } else { Ok(store.has(&blob)) }
+            if is_copied { store.verify(&blob) } else { Ok(store.open_blob(&blob)?.is_some()) }
         })
         .await
     }

@@ -3,6 +3,7 @@
 //! `config` → `gather` → `plan` → `layer` → `image` → `publish`. This is the only place where
 //! blocking meets async (`runtime.rs`), and the only one that knows every stage.
 
+mod base_files;
 mod build;
 mod cache;
 mod check;
@@ -16,6 +17,7 @@ mod layers;
 mod load;
 mod login;
 mod option_names;
+mod planning;
 mod produce;
 mod project;
 mod push;

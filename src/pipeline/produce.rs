@@ -40,7 +40,7 @@ pub(super) struct OpenDestination {
 #[derive(Debug)]
 pub(super) struct Production<'a> {
     pub(super) plan: &'a Plan,
-    pub(super) layers: Layers<'a>,
+    pub(super) layers: Layers,
     pub(super) store: &'a Store,
     pub(super) destinations: &'a [OpenDestination],
     pub(super) context: &'a Context,
@@ -116,7 +116,7 @@ async fn pack_and_publish(production: &Production<'_>) -> Result<(Assembly, Vec<
 ///
 /// # Errors
 /// Whatever fails before the image is made.
-pub(super) async fn build(plan: &Plan, layers: &Layers<'_>) -> Result<Assembly> {
+pub(super) async fn build(plan: &Plan, layers: &Layers) -> Result<Assembly> {
     let mut made = Vec::new();
     for layer_plan in unique_layers(plan) {
         made.push((layer_plan, layers.make(layer_plan).await?));

@@ -14,9 +14,8 @@ use std::path::PathBuf;
 
 use super::layers::Layers;
 use super::{Context, Credentials, ProjectRequest};
-use super::{client, gathering, produce, project, runtime};
+use super::{base_files, client, gathering, planning, produce, project, runtime};
 use crate::error::{Attempting as _, Result};
-use crate::plan;
 use crate::store::Store;
 use comparison::Comparison;
 pub use report::VerifyReport;
@@ -58,20 +57,25 @@ pub fn verify(request: &VerifyRequest, context: &Context) -> Result<VerifyReport
         let outputs: Vec<PathBuf> = context.environment.cache_dir().into_iter().collect();
         let folder = gathering::open_folder(&project, &outputs, context)?;
         let vcs = gathering::vcs_facts(&folder, context).await;
+        let is_dirty = vcs.as_ref().is_some_and(|vcs| vcs.is_dirty);
         let gathering =
             gathering::Gathering { context, client: &client, store: &store, folder, vcs };
-        let inputs = Box::pin(gathering::gather(&project, gathering)).await?;
-        let plan = plan::plan(config, &project.sources, &inputs)
-            .map_err(|error| project.locate(error.into()))?;
+        let bases = async {
+            let mut bases = gathering.bases(&project).await?;
+            base_files::find(&mut bases, &gathering, None).await.map(|()| bases)
+        };
+        let (files, bases) = Box::pin(planning::both(gathering.files(&project), bases)).await?;
+        let plan = planning::plan(&project, files, bases, &gathering).await?;
         // Nothing earlier to look at: everything is packed.
-        let layers = Layers::open(config.source.directory.clone(), &store, context, None).await;
+        let layers =
+            Layers::open(config.source.directory.clone(), &store, context, false, None).await;
         let assembly = Box::pin(produce::build(&plan, &layers)).await?;
         let comparison = Comparison {
             subject: &subject,
             assembly: &assembly,
             plan: &plan,
             has_chosen_platforms: !request.project.platforms.is_empty(),
-            is_dirty: inputs.vcs.as_ref().is_some_and(|vcs| vcs.is_dirty),
+            is_dirty,
             store: &store,
             context,
         };

@@ -3,8 +3,9 @@
 use std::collections::BTreeMap;
 
 use super::tags::version_of;
-use super::{BaseImage, Inputs};
+use super::{BASE_FILES_ANNOTATION, BaseImage, Inputs};
 use crate::config::Config;
+use crate::oci::Digest;
 
 /// Names what the image does not bake and a container of it must be given, joined by commas.
 pub const REQUIRED_ENV_LABEL: &str = "dev.dockless.required-env";
@@ -31,17 +32,23 @@ pub(super) fn labels(config: &Config, inputs: &Inputs, created: &str) -> BTreeMa
     labels
 }
 
-/// Annotations: the base's name and digest (image-spec, annotations.md), then the user's.
+/// Annotations: the base's name and digest (image-spec, annotations.md), then the user's, and what the
+/// plan asked of the base's file system, so that the next build need not read the base.
 ///
 /// The digest is that of the platform's manifest, also when the base is an index: an index changes
 /// whenever any of its platforms does.
 pub(super) fn annotations(config: &Config, base: &BaseImage) -> BTreeMap<String, String> {
-    let digest = base.manifest.as_ref().map(|manifest| manifest.descriptor.digest.to_string());
-    let base = [("name", base.canonical_name.clone()), ("digest", digest)];
-    let mut annotations: BTreeMap<_, _> = base
+    let digest = base.manifest.as_ref().map(|manifest| manifest.descriptor.digest);
+    let named =
+        [("name", base.canonical_name.clone()), ("digest", digest.as_ref().map(Digest::to_string))];
+    let mut annotations: BTreeMap<_, _> = named
         .into_iter()
         .filter_map(|(name, value)| Some((format!("org.opencontainers.image.base.{name}"), value?)))
         .collect();
     annotations.extend(config.annotations.clone());
+    let files = digest.and_then(|digest| base.root.excerpt().to_annotation(digest));
+    if let Some(files) = files.filter(|_| base.root.was_asked()) {
+        annotations.insert(BASE_FILES_ANNOTATION.to_owned(), files);
+    }
     annotations
 }

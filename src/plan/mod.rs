@@ -16,6 +16,7 @@ pub mod pattern;
 mod planner;
 mod rendering;
 mod root;
+mod root_excerpt;
 mod split;
 mod summary;
 mod tags;
@@ -33,6 +34,7 @@ pub use labels::REQUIRED_ENV_LABEL;
 pub use layer_kind::{LayerKind, LayerSource, PlanError};
 pub use planner::{MAX_LAYERS, needs, plan, sources, warnings};
 pub use root::{RootNode, RootTree};
+pub use root_excerpt::{BASE_FILES_ANNOTATION, RootExcerpt};
 pub use summary::{EntrySummary, ImageSummary, LayerSummary, PlanSummary};
 pub use tags::{tag_warnings, tags};
 

@@ -5,17 +5,24 @@
 //! that is a symbolic link in the base replaces the link. So every parent is written out as the
 //! base has it, and no path leads through a link. `ground.rs` does both for a whole layer.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use super::GroundError;
+use super::root_excerpt::Lookups;
 
 /// How many links a path may lead through: the number at which Linux gives up.
 const MAX_LINKS: usize = 40;
 
 /// The folders, links and files of a root file system, as far as they matter to us.
+///
+/// It may be known in part: what is asked of it beyond that is taken for absent, and noted.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct RootTree {
-    nodes: BTreeMap<String, RootNode>,
+    pub(super) nodes: BTreeMap<String, RootNode>,
+    /// The folders whose content is known; `None` when all of them are.
+    pub(super) known: Option<BTreeSet<String>>,
+    /// What was asked of this tree and of its copies.
+    pub(super) lookups: Lookups,
 }
 
 /// What stands at a path.
@@ -48,12 +55,20 @@ pub(super) enum FinalLink {
 impl RootTree {
     /// Puts a node at a path (parts joined by `/`, no `/` at either end).
     pub fn insert(&mut self, path: impl Into<String>, node: RootNode) {
-        self.nodes.insert(path.into(), node);
+        let path = path.into();
+        let is_new = !self.nodes.contains_key(&path) && self.covers(&path);
+        if let Some(known) = self.known.as_mut().filter(|_| is_new) {
+            // Nothing but ours will be in it.
+            known.insert(path.clone());
+        }
+        self.nodes.insert(path, node);
     }
 
     /// What stands at a path.
     pub fn get(&self, path: &str) -> Option<&RootNode> {
-        self.nodes.get(path)
+        let node = self.nodes.get(path);
+        self.lookups.note(path, node.is_some() || self.covers(path));
+        node
     }
 
     /// Where a path really leads: links in it are followed inside the root, as a container would.

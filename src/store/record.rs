@@ -29,6 +29,11 @@ impl Store {
         serde_json::from_slice(record).ok()
     }
 
+    /// Whether there is a record `key` of a kind, readable or not.
+    pub fn has_record(&self, kind: &str, key: &Digest) -> bool {
+        self.record_path(kind, key).is_file()
+    }
+
     /// Writes a record; best effort, since a record can be made again.
     pub fn put_record<T: Serialize>(&self, kind: &str, key: &Digest, record: &T) {
         if matches!(self.access, Access::ReadOnly) {

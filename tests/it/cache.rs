@@ -46,6 +46,7 @@ fn info_counts_what_is_there() {
         blobs(&sandbox).iter().map(|path| fs::metadata(path).unwrap().len()).sum();
     let temporary = sandbox.cache().join("blobs/sha256/.dockless-x.tmp");
     fs::write(temporary, "half").unwrap();
+    fs::remove_dir_all(sandbox.cache().join("records")).unwrap();
     let records = sandbox.cache().join("records/files-1");
     fs::create_dir_all(&records).unwrap();
     fs::write(records.join("p"), "binary").unwrap();

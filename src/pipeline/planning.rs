@@ -1,0 +1,45 @@
+//! From a project to its plan: everything is gathered at the same time, and of a base's file system only
+//! what the plan asks about.
+
+use super::base_files::{self, Bases};
+use super::gathering::{Files, Gathering};
+use super::project::Project;
+use crate::error::Result;
+use crate::plan::{self, Plan};
+
+/// Plans what was gathered, and warns of what a person should know. Bases of which too little is known
+/// are read.
+///
+/// # Errors
+/// The user's mistakes, with their places; the network's.
+pub(super) async fn plan(
+    project: &Project,
+    files: Files,
+    bases: Bases,
+    gathering: &Gathering<'_>,
+) -> Result<Plan> {
+    let mut inputs = gathering.inputs(files, bases)?;
+    let mut plan = plan::plan(&project.config, &project.sources, &inputs);
+    if inputs.bases.values().any(|base| !base.root.is_sufficient()) {
+        base_files::read(&mut inputs.bases, gathering).await?;
+        plan = plan::plan(&project.config, &project.sources, &inputs);
+    }
+    let plan = plan.map_err(|error| project.locate(error.into()))?;
+    for (code, text, hint) in plan::warnings(&project.sources, &inputs) {
+        gathering.context.events.warn(code, text, hint);
+    }
+    base_files::remember(&plan, gathering).await;
+    Ok(plan)
+}
+
+/// Both at once; when both fail, the first one's error counts: the user's own mistake, not the network's.
+pub(super) async fn both<A, B>(
+    first: impl Future<Output = Result<A>>,
+    second: impl Future<Output = Result<B>>,
+) -> Result<(A, B)> {
+    tokio::pin!(first, second);
+    tokio::select! {
+        first = &mut first => Ok((first?, second.await?)),
+        second = &mut second => Ok((first.await?, second?)),
+    }
+}
