@@ -276,8 +276,8 @@ mod tests {
         assert_eq!(
             (super::super::WRITER_VERSION, Digest::of(&output).to_string().as_str()),
             (
-                "tar1-gzip1-zlib_rs0.6.8-level6",
-                "sha256:7db183dc5b18878044d5a243a66847d6ee65ba8aa247f5d5e40677d52f356907"
+                "tar1-gzip2-zlib_rs0.6.8-level2",
+                "sha256:ae00d3c783083f2279cccf7a69ede116c7a9eacda9b1eb58dd41f314975aa12a"
             )
         );
         assert_eq!(gzip(b"", 1, 1), [&HEADER[..], &[3, 0], &[0; 8]].concat());

@@ -24,7 +24,7 @@ use crate::plan::Origin;
 /// Names everything that decides a layer's bytes beside its entries: the rules of our tar and gzip
 /// writers, the compressor and its level. A layer of another version is not reused, since building
 /// it again would give another digest.
-pub const WRITER_VERSION: &str = "tar1-gzip1-zlib_rs0.6.8-level6";
+pub const WRITER_VERSION: &str = "tar1-gzip2-zlib_rs0.6.8-level2";
 
 /// A layer whose blob exists.
 #[derive(Debug, Clone, PartialEq, Eq)]

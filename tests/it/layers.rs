@@ -422,7 +422,7 @@ fn the_same_files_give_the_same_layer_everywhere() {
     // What a clean build gives with this version of the writer.
     assert_eq!(
         expected.descriptor.digest.to_string(),
-        "sha256:8ac37aad350dc12f25cbd3db4907e343b05d50fe1830ee7b5aeed044800b00f8"
+        "sha256:d2c274a4ab6ebd1897e8703f2ded1e7b9a51dfdb692dbae73b6157cbf14532e6"
     );
 }
 
