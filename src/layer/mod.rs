@@ -1,30 +1,30 @@
 //! Stage 3: a [`LayerPlan`](crate::plan::LayerPlan) becomes a [`Layer`]: tar, compressed, in the store.
 //!
 //! Blocking and CPU-bound: callers run it on a thread of its own. Start reading at [`pack()`]; the
-//! bytes are decided in `header.rs` and `tar.rs` (tar) and in `compress.rs`, `deflate.rs`
-//! and `probe.rs` (gzip),
-//! which know no files.
+//! bytes are decided in `header.rs` and `tar.rs` (tar), in `gzip.rs`, `deflate.rs` and `probe.rs` (gzip)
+//! and in `zstd.rs`, which know no files.
 
 mod compress;
+mod compressors;
 mod deflate;
 mod error;
+mod gzip;
 mod header;
 mod pack;
 mod probe;
 mod tar;
+mod zstd;
 
-pub use compress::GzipWriter;
+pub use compress::writer_version;
+pub use compressors::Compressors;
 pub use error::{LayerError, PathProblem};
+pub use gzip::GzipWriter;
 pub use pack::{Packing, check, content_bytes, diff_id, pack};
 pub use tar::{TarWriter, check_entries};
+pub use zstd::ZstdWriter;
 
 use crate::oci::{Descriptor, Digest};
 use crate::plan::Origin;
-
-/// Names everything that decides a layer's bytes beside its entries: the rules of our tar and gzip
-/// writers, the compressor and its level. A layer of another version is not reused, since building
-/// it again would give another digest.
-pub const WRITER_VERSION: &str = "tar1-gzip2-zlib_rs0.6.8-level2";
 
 /// A layer whose blob exists.
 #[derive(Debug, Clone, PartialEq, Eq)]

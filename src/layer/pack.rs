@@ -11,14 +11,16 @@ use std::path::Path;
 use tokio_util::sync::CancellationToken;
 
 use super::Layer;
-use super::compress::GzipWriter;
+use super::compress::{CompressingWriter, media_type};
+use super::compressors::Compressors;
 use super::error::LayerError;
 use super::tar::{TarWriter, check_entries};
 use crate::error::{Error, Result};
 use crate::event::{Events, Task};
-use crate::oci::{Descriptor, Digest, Digester, MediaType};
+use crate::oci::{Descriptor, Digest, Digester};
 use crate::plan::{
-    DiskFile, Entry, EntryKind, FileSource, FileStamp, LayerContent, LayerPlan, Origin,
+    DiskFile, Entry, EntryKind, FileSource, FileStamp, LayerCompression, LayerContent, LayerPlan,
+    Origin,
 };
 use crate::store::{Store, StoreError};
 use crate::sys::beneath;
@@ -30,8 +32,10 @@ pub struct Packing<'a> {
     pub project: &'a Path,
     /// Where layers go.
     pub store: &'a Store,
-    /// How many threads deflate; the bytes do not depend on it.
-    pub threads: usize,
+    /// How layers are compressed.
+    pub compression: LayerCompression,
+    /// Who does it, for all layers of a run; the bytes do not depend on how many they are.
+    pub compressors: &'a Compressors,
     /// Where warnings go: `sparse-file`.
     pub events: &'a Events,
     /// Is told of every byte of files' content.
@@ -40,7 +44,7 @@ pub struct Packing<'a> {
     pub cancel: &'a CancellationToken,
 }
 
-/// Makes a layer: one pass over the files gives tar, diff_id, gzip and digest.
+/// Makes a layer: one pass over the files gives tar, diff_id, blob and digest.
 ///
 /// A layer that exists already passes through. Blocking: run it on a thread of its own.
 ///
@@ -111,15 +115,17 @@ pub fn content_bytes(plan: &LayerPlan) -> u64 {
 }
 
 fn pack_entries(entries: &[Entry], packing: &Packing) -> Result<(Descriptor, Digest)> {
-    let gzip = GzipWriter::new(packing.store.writer()?, packing.threads);
-    let (blob, diff_id) = write_tar(entries, packing, gzip)
+    let blob = packing.store.writer()?;
+    let (blob, diff_id) = CompressingWriter::new(blob, packing.compression, packing.compressors)
+        .map_err(|source| LayerError::Write { source })
+        .and_then(|writer| write_tar(entries, packing, writer))
         .and_then(|tap| {
             let blob = tap.inner.finish().map_err(|source| LayerError::Write { source })?;
             Ok((blob, tap.digester.finish()))
         })
         .map_err(|error| classify(error, packing))?;
     let (digest, size_bytes) = blob.finish()?;
-    Ok((Descriptor::new(MediaType::OciLayerGzip, digest, size_bytes), diff_id))
+    Ok((Descriptor::new(media_type(packing.compression), digest, size_bytes), diff_id))
 }
 
 fn write_tar<W: Write>(
@@ -260,11 +266,13 @@ mod tests {
     use super::*;
     use crate::error::ErrorKind;
     use crate::event::{Action, Event};
+    use crate::oci::MediaType;
 
     /// A project with one file, and what it takes to pack it.
     struct Workshop {
         project: tempfile::TempDir,
         store: Store,
+        compressors: Compressors,
         events: Events,
         task: Task,
         cancel: CancellationToken,
@@ -280,7 +288,9 @@ mod tests {
             File::options().write(true).open(&path).unwrap().set_modified(UNIX_EPOCH).unwrap();
             let task = Events::none().task(Action::Pack, "test", None);
             let store = Store::temporary().unwrap();
-            Self { project, store, events: Events::none(), task, cancel: CancellationToken::new() }
+            let (compressors, events) = (Compressors::new(2), Events::none());
+            let cancel = CancellationToken::new();
+            Self { project, store, compressors, events, task, cancel }
         }
 
         fn path(&self) -> PathBuf {
@@ -291,7 +301,8 @@ mod tests {
             Packing {
                 project: self.project.path(),
                 store: &self.store,
-                threads: 2,
+                compression: LayerCompression::Gzip,
+                compressors: &self.compressors,
                 events: &self.events,
                 task: &self.task,
                 cancel: &self.cancel,
@@ -352,6 +363,39 @@ mod tests {
             }
         );
         assert_eq!(diff_id(&plan, &workshop.packing()).unwrap(), layer.diff_id);
+        assert_eq!(workshop.leftovers(), 1);
+    }
+
+    #[test]
+    fn the_compression_shows_in_the_blob_alone() {
+        let workshop = Workshop::with_file(&b"content\n".repeat(500_000));
+        let plan = workshop.plan();
+        let gzip = pack(&plan, &workshop.packing()).unwrap();
+        let compression = LayerCompression::Zstd;
+        let packing = Packing { compression, ..workshop.packing() };
+        let zstd = pack(&plan, &packing).unwrap();
+
+        let blob = workshop.store.read(&zstd.descriptor).unwrap().unwrap();
+        assert_eq!(zstd.descriptor, Descriptor::of(MediaType::OciLayerZstd, &blob));
+        let tar = ::zstd::decode_all(&blob[..]).unwrap();
+        assert_eq!(Digest::of(&tar), gzip.diff_id);
+        assert_eq!(Layer { descriptor: gzip.descriptor.clone(), ..zstd }, gzip);
+    }
+
+    /// Several layers are packed at once: what one waits for never depends on another.
+    #[test]
+    fn layers_that_share_their_threads_are_what_they_are_alone() {
+        let workshop = Workshop::with_file(&b"some text\n".repeat(1_000_000));
+        let alone = pack(&workshop.plan(), &workshop.packing()).unwrap();
+        let together = std::thread::scope(|scope| {
+            let packing = || {
+                let task = Events::none().task(Action::Pack, "test", None);
+                pack(&workshop.plan(), &Packing { task: &task, ..workshop.packing() }).unwrap()
+            };
+            let running: Vec<_> = (0..8).map(|_| scope.spawn(packing)).collect();
+            running.into_iter().map(|thread| thread.join().unwrap()).collect::<Vec<_>>()
+        });
+        assert_eq!(together, vec![alone; 8]);
         assert_eq!(workshop.leftovers(), 1);
     }
 

@@ -81,7 +81,7 @@ impl Run<'_> {
     /// The flow.
     pub(super) async fn produce(&self, context: &Context) -> Result<Produced> {
         let config = &self.project.config;
-        self.destinations.check(&config.platforms)?;
+        self.destinations.check(&config.platforms, config.compression)?;
         self.records.check()?;
         let purpose = client::Purpose {
             network: &self.request.network,

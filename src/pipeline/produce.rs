@@ -13,7 +13,7 @@ use crate::config::Config;
 use crate::error::{Attempting as _, Error, Result};
 use crate::event::{Action, readable_size};
 use crate::image::{self, Assembly, Image};
-use crate::layer::{self, Layer, Packing, WRITER_VERSION};
+use crate::layer::{self, Layer, Packing};
 use crate::plan::{LayerPlan, Plan};
 use crate::publish::{self, Published, Session};
 use crate::store::Store;
@@ -131,13 +131,14 @@ async fn pack(
     context: &Context,
 ) -> Result<Layer> {
     let (plan, store, context) = (plan.clone(), store.clone(), context.clone());
-    let directory = config.source.directory.clone();
+    let (directory, compression) = (config.source.directory.clone(), config.compression);
     blocking(move || {
         let task = context.events.task(Action::Pack, &plan.name, Some(layer::content_bytes(&plan)));
         let packing = Packing {
             project: &directory,
             store: &store,
-            threads: Context::threads(),
+            compression,
+            compressors: &context.compressors,
             events: &context.events,
             task: &task,
             cancel: &context.cancel,
@@ -160,7 +161,7 @@ fn assemble(plan: &Plan, packed: &[(&LayerPlan, Layer)]) -> Result<Assembly> {
             .filter_map(|wanted| packed.iter().find(|(plan, _)| *plan == wanted))
             .map(|(_, layer)| layer.clone())
             .collect();
-        images.push(image::assemble(image_plan, &layers, WRITER_VERSION)?);
+        images.push(image::assemble(image_plan, &layers, layer::writer_version(plan.compression))?);
     }
     let annotations = plan.images.first().map(|image| image.settings.annotations.clone());
     let assembly = image::index(images, annotations.unwrap_or_default());

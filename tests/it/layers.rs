@@ -12,9 +12,11 @@ use std::time::{Duration, SystemTime};
 use bytes::Bytes;
 use dockless::error::{ErrorKind, Result};
 use dockless::event::{Action, Events};
-use dockless::layer::{Layer, Packing, TarWriter, pack};
+use dockless::layer::{Compressors, Layer, Packing, TarWriter, pack};
 use dockless::oci::{Descriptor, Digest, MediaType};
-use dockless::plan::{DiskFile, Entry, EntryKind, FileSource, FileStamp, LayerContent, LayerPlan};
+use dockless::plan::{
+    DiskFile, Entry, EntryKind, FileSource, FileStamp, LayerCompression, LayerContent, LayerPlan,
+};
 use dockless::store::Store;
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
@@ -68,7 +70,8 @@ fn pack_from(project: &Path, entries: Vec<Entry>, store: &Store, threads: usize)
     let task = events.task(Action::Pack, "story", None);
     let cancel = CancellationToken::new();
     let (events, task, cancel) = (&events, &task, &cancel);
-    pack(&plan, &Packing { project, store, threads, events, task, cancel })
+    let (compression, compressors) = (LayerCompression::Gzip, &Compressors::new(threads));
+    pack(&plan, &Packing { project, store, compression, compressors, events, task, cancel })
 }
 
 /// Packs entries that need no files, and gives the path of the blob.

@@ -11,6 +11,7 @@ mod bad_input;
 mod base;
 mod build;
 mod check;
+mod compression;
 mod config;
 mod docs;
 mod endings;
