@@ -46,7 +46,7 @@ pub(super) struct Deflated {
 /// Deflates one block after the other.
 #[derive(Debug, Default)]
 pub(super) struct Deflater {
-    /// Of the same size for every run, so that it cannot show in the bytes.
+    /// Of the same size for every run, so that it cannot show in the bytes; zeroed once.
     scratch: Vec<u8>,
 }
 
@@ -79,14 +79,16 @@ impl Deflater {
             compressor.set_dictionary(dictionary).expect("raw deflate takes a dictionary");
         }
         let flush = if is_last { FlushCompress::Finish } else { FlushCompress::Sync };
-        self.scratch.clear();
-        self.scratch.reserve_exact(OUTPUT_BYTES);
+        if self.scratch.is_empty() {
+            self.scratch = vec![0; OUTPUT_BYTES];
+        }
         compressor
-            .compress_vec(bytes, &mut self.scratch, flush)
+            .compress(bytes, &mut self.scratch, flush)
             .expect("a fresh compressor is in no bad state");
+        let length = usize::try_from(compressor.total_out()).expect("it is within the scratch");
         // Room that is left over says that everything has been written.
-        assert!(self.scratch.len() < OUTPUT_BYTES, "deflate grows its input by less than 1/128");
-        &self.scratch
+        assert!(length < OUTPUT_BYTES, "deflate grows its input by less than 1/128");
+        &self.scratch[..length]
     }
 }
 
