@@ -1,6 +1,6 @@
 //! How fast a layer is made, part by part: `cargo bench --bench layers`.
 //!
-//! `tar`, `gzip` and `sha256` work in memory; `pack` does all of it at once into a store, and
+//! `tar`, `gzip`, `zstd` and `sha256` work in memory; `pack` does all of it at once into a store, and
 //! `memory` packs one file of 2 GB in a process of its own and prints what it needed at most.
 #![expect(clippy::unwrap_used, reason = "a bench panics when it cannot go on")]
 #![expect(clippy::disallowed_methods, reason = "a bench drives the real machine")]
@@ -8,14 +8,19 @@
 use std::hint::black_box;
 use std::io::{self, Write as _};
 use std::path::Path;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use bytes::Bytes;
 use divan::Bencher;
 use divan::counter::BytesCount;
 use dockless::event::{Action, Events};
-use dockless::layer::{FileDigests, GzipWriter, Packing, TarWriter, diff_id, pack};
+use dockless::layer::{
+    Compressors, FileDigests, GzipWriter, Packing, TarWriter, ZstdWriter, diff_id, pack,
+};
 use dockless::oci::Digest;
-use dockless::plan::{DiskFile, Entry, EntryKind, FileSource, FileStamp, LayerContent, LayerPlan};
+use dockless::plan::{
+    DiskFile, Entry, EntryKind, FileSource, FileStamp, LayerCompression, LayerContent, LayerPlan,
+};
 use dockless::store::Store;
 use dockless::sys::SystemClock;
 use tokio_util::sync::CancellationToken;
@@ -96,9 +101,9 @@ fn tar(bencher: Bencher<'_, '_>) {
 
 #[divan::bench(args = [1, 2], sample_count = 5)]
 fn gzip(bencher: Bencher<'_, '_>, threads: usize) {
-    let content = content(100_000_000);
+    let (content, compressors) = (content(100_000_000), Compressors::new(threads));
     bencher.counter(BytesCount::of_slice(&content)).bench_local(|| {
-        let mut writer = GzipWriter::new(io::sink(), threads);
+        let mut writer = GzipWriter::new(io::sink(), &compressors);
         writer.write_all(&content).unwrap();
         writer.finish().unwrap()
     });
@@ -109,9 +114,20 @@ fn gzip(bencher: Bencher<'_, '_>, threads: usize) {
 fn gzip_of_noise(bencher: Bencher<'_, '_>, threads: usize) {
     let mut random = fastrand::Rng::with_seed(1);
     let noise: Vec<u8> = std::iter::repeat_with(|| random.u8(..)).take(100 * MEBIBYTE).collect();
+    let compressors = Compressors::new(threads);
     bencher.counter(BytesCount::of_slice(&noise)).bench_local(|| {
-        let mut writer = GzipWriter::new(io::sink(), threads);
+        let mut writer = GzipWriter::new(io::sink(), &compressors);
         writer.write_all(&noise).unwrap();
+        writer.finish().unwrap()
+    });
+}
+
+#[divan::bench(args = [1, 2], sample_count = 5)]
+fn zstd(bencher: Bencher<'_, '_>, threads: usize) {
+    let (content, compressors) = (content(100_000_000), Compressors::new(threads));
+    bencher.counter(BytesCount::of_slice(&content)).bench_local(|| {
+        let mut writer = ZstdWriter::new(io::sink(), &compressors).unwrap();
+        writer.write_all(&content).unwrap();
         writer.finish().unwrap()
     });
 }
@@ -125,50 +141,72 @@ fn sha256(bencher: Bencher<'_, '_>) {
 #[divan::bench(args = [1, 2], sample_count = 3)]
 fn pack_5000_files(bencher: Bencher<'_, '_>, threads: usize) {
     let plan = plan(entries());
-    let (events, cancel) = (Events::none(), CancellationToken::new());
-    let project = Path::new("/");
+    let compressors = Compressors::new(threads);
     bencher
         .counter(BytesCount::new(200_000_000_usize))
-        .with_inputs(|| {
-            (Store::temporary().unwrap(), Events::none().task(Action::Pack, "bench", None))
-        })
-        .bench_local_refs(|(store, task)| {
-            let packing = Packing {
-                project,
-                store,
-                digests: &FileDigests::none(project),
-                clock: &SystemClock,
-                threads,
-                events: &events,
-                task,
-                cancel: &cancel,
-            };
-            pack(&plan, &packing).unwrap()
+        .with_inputs(|| Store::temporary().unwrap())
+        .bench_local_refs(|store| {
+            with_packing(Path::new("/"), store, &compressors, |packing| {
+                pack(&plan, packing).unwrap()
+            })
+        });
+}
+
+/// As many layers, of 10 MB, as the same files make, four at a time.
+#[divan::bench(args = [1, 2], sample_count = 3)]
+fn pack_20_layers(bencher: Bencher<'_, '_>, threads: usize) {
+    let plans: Vec<_> = entries().chunks(250).map(|entries| plan(entries.to_vec())).collect();
+    let compressors = Compressors::new(threads);
+    bencher
+        .counter(BytesCount::new(200_000_000_usize))
+        .with_inputs(|| Store::temporary().unwrap())
+        .bench_local_refs(|store| {
+            let next = AtomicUsize::new(0);
+            std::thread::scope(|scope| {
+                for _ in 0..4 {
+                    scope.spawn(|| {
+                        while let Some(plan) = plans.get(next.fetch_add(1, Ordering::Relaxed)) {
+                            with_packing(Path::new("/"), store, &compressors, |packing| {
+                                pack(plan, packing).unwrap()
+                            });
+                        }
+                    });
+                }
+            });
         });
 }
 
 #[divan::bench(sample_count = 3)]
 fn diff_id_of_5000_files(bencher: Bencher<'_, '_>) {
     let plan = plan(entries());
-    let cancel = CancellationToken::new();
-    let store = Store::temporary().unwrap();
-    let events = Events::none();
+    let (store, compressors) = (Store::temporary().unwrap(), Compressors::new(1));
+    bencher.counter(BytesCount::new(200_000_000_usize)).bench_local(|| {
+        with_packing(Path::new("/"), &store, &compressors, |packing| {
+            diff_id(&plan, packing).unwrap()
+        })
+    });
+}
+
+/// Calls this with what packing needs.
+fn with_packing<T>(
+    project: &Path,
+    store: &Store,
+    compressors: &Compressors,
+    pack: impl FnOnce(&Packing) -> T,
+) -> T {
+    let (events, cancel) = (Events::none(), CancellationToken::new());
     let task = events.task(Action::Pack, "bench", None);
-    let project = Path::new("/");
-    let digests = FileDigests::none(project);
-    let packing = Packing {
+    pack(&Packing {
         project,
-        store: &store,
-        digests: &digests,
+        store,
+        digests: &FileDigests::none(project),
         clock: &SystemClock,
-        threads: 1,
+        compression: LayerCompression::Gzip,
+        compressors,
         events: &events,
         task: &task,
         cancel: &cancel,
-    };
-    bencher
-        .counter(BytesCount::new(200_000_000_usize))
-        .bench_local(|| diff_id(&plan, &packing).unwrap());
+    })
 }
 
 #[expect(clippy::print_stdout, reason = "a bench prints its result")]
@@ -188,22 +226,8 @@ fn pack_large(folder: &Path) {
     let source = FileSource::Disk(DiskFile { path: "large".into(), stamp });
     let plan = plan(vec![file("large".into(), source)]);
     let threads = std::thread::available_parallelism().map_or(1, usize::from);
-    let events = Events::none();
-    let task = events.task(Action::Pack, "bench", None);
-    let cancel = CancellationToken::new();
-    let store = Store::temporary().unwrap();
-    let digests = FileDigests::none(folder);
-    let packing = Packing {
-        project: folder,
-        store: &store,
-        digests: &digests,
-        clock: &SystemClock,
-        threads,
-        events: &events,
-        task: &task,
-        cancel: &cancel,
-    };
-    pack(&plan, &packing).unwrap();
+    let (store, compressors) = (Store::temporary().unwrap(), Compressors::new(threads));
+    with_packing(folder, &store, &compressors, |packing| pack(&plan, packing).unwrap());
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
     let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
     println!("{}", peak.map_or("an unknown amount", str::trim));

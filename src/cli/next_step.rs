@@ -51,6 +51,9 @@ fn push_project(project: &ProjectRequest, has_repositories: bool) -> String {
         let platforms: Vec<_> = project.platforms.iter().map(ToString::to_string).collect();
         words.push(format!("--platform {}", platforms.join(",")));
     }
+    if let Some(compression) = project.compression {
+        words.push(format!("--compression {compression}"));
+    }
     for (option, pairs) in [("--label", &project.labels), ("--annotation", &project.annotations)] {
         for (name, value) in pairs {
             words.push(format!("{option} {}", quoted(&format!("{name}={value}"))));
@@ -90,6 +93,7 @@ mod tests {
             file: Some("other.yaml".into()),
             base: Some("scratch".into()),
             platforms: vec![crate::oci::Platform::linux_amd64()],
+            compression: Some(crate::config::LayerCompression::Zstd),
             labels: vec![("a".into(), "b c".into())],
             tags: vec!["v1".into()],
             ..project("my agent")
@@ -105,7 +109,7 @@ mod tests {
                 true,
                 Some(
                     "dockless push 'my agent' -f other.yaml --base scratch --platform linux/amd64 \
-                     --label 'a=b c' -t v1",
+                     --compression zstd --label 'a=b c' -t v1",
                 ),
             ),
             (&named, &[], false, Some("dockless push -t r.io/x/y:v1")),

@@ -7,6 +7,7 @@ use clap::builder::FalseyValueParser;
 use clap::{ArgAction, Args, ValueEnum};
 
 use super::render::Progress;
+use crate::config::LayerCompression;
 use crate::error::{Classified, ErrorKind, Result};
 use crate::oci::Platform;
 use crate::pipeline::{Credentials, NetworkRequest, ProjectRequest, RecordFiles, Secret};
@@ -67,6 +68,10 @@ pub(super) struct ImageOptions {
     /// Build for these platforms instead of the config's, such as `linux/amd64,linux/arm64`
     #[arg(long, value_name = "OS/ARCH", value_delimiter = ',', env = "DOCKLESS_PLATFORM")]
     pub(super) platform: Vec<Platform>,
+    /// Compress our layers with gzip, which every engine reads, or with zstd, which is smaller and
+    /// faster; without it, what the config says
+    #[arg(long, value_name = "HOW", value_enum, env = "DOCKLESS_COMPRESSION")]
+    compression: Option<CompressionOption>,
     /// Add a label to the image config; repeat it for several, or write one per line
     #[arg(
         long,
@@ -124,6 +129,24 @@ pub(super) struct CredentialOptions {
     pub(super) password_stdin: bool,
 }
 
+/// The values of `--compression`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum CompressionOption {
+    /// The default
+    Gzip,
+    /// For registries, layouts and `oci-archive:`; `docker load` of older engines cannot read it
+    Zstd,
+}
+
+impl From<CompressionOption> for LayerCompression {
+    fn from(option: CompressionOption) -> Self {
+        match option {
+            CompressionOption::Gzip => Self::Gzip,
+            CompressionOption::Zstd => Self::Zstd,
+        }
+    }
+}
+
 /// What happens to what is there already.
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Where it goes")]
@@ -178,6 +201,7 @@ impl ImageOptions {
             file: self.file,
             base: self.base,
             platforms: self.platform,
+            compression: self.compression.map(LayerCompression::from),
             labels: self.label,
             annotations: self.annotation,
             network,

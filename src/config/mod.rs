@@ -4,6 +4,7 @@
 //! refused. Start reading at [`Config`], then `format.rs`.
 
 mod base;
+mod compression;
 mod docs;
 mod format;
 pub mod formats;
@@ -23,6 +24,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 pub use base::{BUILTIN_BASE_NAMES, Base, InvalidBase};
+pub use compression::LayerCompression;
 pub use docs::{LayerDocs, json_schema, reference_markdown};
 pub use format::{ConfigFormat, Import, ParseContext};
 pub use health::{Health, HealthCheck};
@@ -48,6 +50,8 @@ pub struct Config {
     pub platforms: Vec<Platform>,
     /// The layers in the user's order; only their kinds know their settings.
     pub layers: Vec<LayerSpec>,
+    /// How our layers are compressed.
+    pub compression: LayerCompression,
     /// How a container of the image is run.
     pub run: RunSettings,
     /// Labels of the image config that the user set.
@@ -119,6 +123,7 @@ impl Config {
             base: Base::Scratch,
             platforms: vec![Platform::linux_amd64()],
             layers: Vec::new(),
+            compression: LayerCompression::default(),
             run: RunSettings::default(),
             labels: BTreeMap::new(),
             annotations: BTreeMap::new(),

@@ -1,15 +1,16 @@
 //! Stage 3: a [`LayerPlan`](crate::plan::LayerPlan) becomes a [`Layer`]: tar, compressed, in the store.
 //!
 //! Blocking and CPU-bound: callers run it on a thread of its own. Start reading at [`pack()`]; the
-//! bytes are decided in `header.rs` and `tar.rs` (tar) and in `compress.rs`, `deflate.rs`
-//! and `probe.rs` (gzip),
-//! which know no files. What need not be packed is found by `recall.rs` (packed here before: `key.rs`,
-//! `file_digests.rs`) and `reuse.rs` (in an image that was pushed before).
+//! bytes are decided in `header.rs` and `tar.rs` (tar), in `gzip.rs`, `deflate.rs` and `probe.rs` (gzip)
+//! and in `zstd.rs`, which know no files. What need not be packed is found by `recall.rs` (packed here
+//! before: `key.rs`, `file_digests.rs`) and `reuse.rs` (in an image that was pushed before).
 
 mod compress;
+mod compressors;
 mod deflate;
 mod error;
 mod file_digests;
+mod gzip;
 mod header;
 mod key;
 mod pack;
@@ -18,24 +19,23 @@ mod project_file;
 mod recall;
 mod reuse;
 mod tar;
+mod zstd;
 
-pub use compress::GzipWriter;
+pub use compress::writer_version;
+pub use compressors::Compressors;
 pub use error::{LayerError, PathProblem};
 pub use file_digests::FileDigests;
+pub use gzip::GzipWriter;
 pub use pack::{Packing, check, content_bytes, diff_id, pack};
 pub use recall::{Known, recall};
 pub use reuse::{Reuse, Unfit};
 pub use tar::{TarWriter, check_entries};
+pub use zstd::ZstdWriter;
 
 use crate::oci::{Descriptor, Digest};
 use crate::plan::{LayerPlan, Origin};
 
-/// Names everything that decides a layer's bytes beside its entries: the rules of our tar and gzip
-/// writers, the compressor and its level. A layer of another version is not reused, since building
-/// it again would give another digest.
-pub const WRITER_VERSION: &str = "tar1-gzip1-zlib_rs0.6.8-level6";
-
-/// The annotation of a manifest that names the [`WRITER_VERSION`] of the layers that are not the base's.
+/// The annotation of a manifest that names the [`writer_version`] of the layers that are not the base's.
 pub const WRITER_VERSION_ANNOTATION: &str = "dev.dockless.writer-version";
 
 /// The annotation of a manifest that says how many of its layers are the base's.

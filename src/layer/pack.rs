@@ -9,7 +9,8 @@ use std::path::Path;
 use tokio_util::sync::CancellationToken;
 
 use super::Layer;
-use super::compress::GzipWriter;
+use super::compress::{CompressingWriter, media_type};
+use super::compressors::Compressors;
 use super::error::LayerError;
 use super::file_digests::FileDigests;
 use super::project_file::{self, Content};
@@ -17,8 +18,10 @@ use super::recall;
 use super::tar::{TarWriter, check_entries};
 use crate::error::{Error, Result};
 use crate::event::{Events, Task};
-use crate::oci::{Descriptor, Digest, Digester, MediaType};
-use crate::plan::{Entry, EntryKind, FileSource, LayerContent, LayerPlan, Origin};
+use crate::oci::{Descriptor, Digest, Digester};
+use crate::plan::{
+    Entry, EntryKind, FileSource, LayerCompression, LayerContent, LayerPlan, Origin,
+};
 use crate::store::{Store, StoreError};
 use crate::sys::Clock;
 
@@ -33,8 +36,10 @@ pub struct Packing<'a> {
     pub digests: &'a FileDigests,
     /// Says when a file was read.
     pub clock: &'a dyn Clock,
-    /// How many threads deflate; the bytes do not depend on it.
-    pub threads: usize,
+    /// How layers are compressed.
+    pub compression: LayerCompression,
+    /// Who does it, for all layers of a run; the bytes do not depend on how many they are.
+    pub compressors: &'a Compressors,
     /// Where warnings go: `sparse-file`.
     pub events: &'a Events,
     /// Is told of every byte of files' content.
@@ -43,7 +48,7 @@ pub struct Packing<'a> {
     pub cancel: &'a CancellationToken,
 }
 
-/// Makes a layer: one pass over the files gives tar, diff_id, gzip and digest.
+/// Makes a layer: one pass over the files gives tar, diff_id, blob and digest.
 ///
 /// A layer that exists already passes through. Blocking: run it on a thread of its own.
 ///
@@ -111,15 +116,17 @@ pub fn content_bytes(plan: &LayerPlan) -> u64 {
 }
 
 fn pack_entries(entries: &[Entry], packing: &Packing) -> Result<(Descriptor, Digest)> {
-    let gzip = GzipWriter::new(packing.store.writer()?, packing.threads);
-    let (blob, diff_id) = write_tar(entries, packing, gzip)
+    let blob = packing.store.writer()?;
+    let (blob, diff_id) = CompressingWriter::new(blob, packing.compression, packing.compressors)
+        .map_err(|source| LayerError::Write { source })
+        .and_then(|writer| write_tar(entries, packing, writer))
         .and_then(|tap| {
             let blob = tap.inner.finish().map_err(|source| LayerError::Write { source })?;
             Ok((blob, tap.digester.finish()))
         })
         .map_err(|error| classify(error, packing))?;
     let (digest, size_bytes) = blob.finish()?;
-    Ok((Descriptor::new(MediaType::OciLayerGzip, digest, size_bytes), diff_id))
+    Ok((Descriptor::new(media_type(packing.compression), digest, size_bytes), diff_id))
 }
 
 fn write_tar<W: Write>(
@@ -186,6 +193,7 @@ mod tests {
     use super::*;
     use crate::error::ErrorKind;
     use crate::event::{Action, Event};
+    use crate::oci::MediaType;
     use crate::plan::{DiskFile, FileStamp};
     use crate::sys::SystemClock;
 
@@ -194,6 +202,7 @@ mod tests {
         project: tempfile::TempDir,
         store: Store,
         digests: FileDigests,
+        compressors: Compressors,
         events: Events,
         task: Task,
         cancel: CancellationToken,
@@ -210,8 +219,9 @@ mod tests {
             let task = Events::none().task(Action::Pack, "test", None);
             let store = Store::temporary().unwrap();
             let digests = FileDigests::none(project.path());
-            let (events, cancel) = (Events::none(), CancellationToken::new());
-            Self { project, store, digests, events, task, cancel }
+            let (compressors, events) = (Compressors::new(2), Events::none());
+            let cancel = CancellationToken::new();
+            Self { project, store, digests, compressors, events, task, cancel }
         }
 
         fn path(&self) -> PathBuf {
@@ -224,7 +234,8 @@ mod tests {
                 store: &self.store,
                 digests: &self.digests,
                 clock: &SystemClock,
-                threads: 2,
+                compression: LayerCompression::Gzip,
+                compressors: &self.compressors,
                 events: &self.events,
                 task: &self.task,
                 cancel: &self.cancel,
@@ -285,6 +296,39 @@ mod tests {
             }
         );
         assert_eq!(diff_id(&plan, &workshop.packing()).unwrap(), layer.diff_id);
+        assert_eq!(workshop.leftovers(), 1);
+    }
+
+    #[test]
+    fn the_compression_shows_in_the_blob_alone() {
+        let workshop = Workshop::with_file(&b"content\n".repeat(500_000));
+        let plan = workshop.plan();
+        let gzip = pack(&plan, &workshop.packing()).unwrap();
+        let compression = LayerCompression::Zstd;
+        let packing = Packing { compression, ..workshop.packing() };
+        let zstd = pack(&plan, &packing).unwrap();
+
+        let blob = workshop.store.read(&zstd.descriptor).unwrap().unwrap();
+        assert_eq!(zstd.descriptor, Descriptor::of(MediaType::OciLayerZstd, &blob));
+        let tar = ::zstd::decode_all(&blob[..]).unwrap();
+        assert_eq!(Digest::of(&tar), gzip.diff_id);
+        assert_eq!(Layer { descriptor: gzip.descriptor.clone(), ..zstd }, gzip);
+    }
+
+    /// Several layers are packed at once: what one waits for never depends on another.
+    #[test]
+    fn layers_that_share_their_threads_are_what_they_are_alone() {
+        let workshop = Workshop::with_file(&b"some text\n".repeat(1_000_000));
+        let alone = pack(&workshop.plan(), &workshop.packing()).unwrap();
+        let together = std::thread::scope(|scope| {
+            let packing = || {
+                let task = Events::none().task(Action::Pack, "test", None);
+                pack(&workshop.plan(), &Packing { task: &task, ..workshop.packing() }).unwrap()
+            };
+            let running: Vec<_> = (0..8).map(|_| scope.spawn(packing)).collect();
+            running.into_iter().map(|thread| thread.join().unwrap()).collect::<Vec<_>>()
+        });
+        assert_eq!(together, vec![alone; 8]);
         assert_eq!(workshop.leftovers(), 1);
     }
 

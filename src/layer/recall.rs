@@ -4,7 +4,7 @@ use std::io::{self, Read as _};
 
 use serde::{Deserialize, Serialize};
 
-use super::WRITER_VERSION;
+use super::compress::writer_version;
 use super::key::key;
 use super::pack::{Packing, check, classify};
 use super::project_file;
@@ -56,7 +56,7 @@ pub fn recall(plan: &LayerPlan, packing: &Packing) -> Result<Option<Known>> {
             project_file::read(file, packing, hash).map_err(|error| classify(error, packing))?;
         }
     }
-    let key = key(entries, packing.digests, WRITER_VERSION);
+    let key = key(entries, packing.digests, writer_version(packing.compression));
     Ok(key.and_then(|key| packing.store.record(RECORDS, &key)))
 }
 
@@ -67,7 +67,7 @@ pub(super) fn remember(
     diff_id: Digest,
     blob: Option<&Descriptor>,
 ) {
-    if let Some(key) = key(entries, packing.digests, WRITER_VERSION) {
+    if let Some(key) = key(entries, packing.digests, writer_version(packing.compression)) {
         let known = Known { diff_id, blob: blob.cloned() };
         packing.store.put_record(RECORDS, &key, &known);
     }
@@ -81,8 +81,8 @@ mod tests {
 
     use super::*;
     use crate::event::{Action, Events};
-    use crate::layer::{FileDigests, diff_id, pack};
-    use crate::plan::{DiskFile, FileStamp};
+    use crate::layer::{Compressors, FileDigests, diff_id, pack};
+    use crate::plan::{DiskFile, FileStamp, LayerCompression};
     use crate::store::Store;
     use crate::sys::ManualClock;
 
@@ -114,12 +114,14 @@ mod tests {
         let (store, clock, cancel) =
             (Store::temporary().unwrap(), later(), CancellationToken::new());
         let (events, task) = (Events::none(), Events::none().task(Action::Pack, "test", None));
+        let compressors = Compressors::new(1);
         let packing = |digests| Packing {
             project: project.path(),
             store: &store,
             digests,
             clock: &clock,
-            threads: 1,
+            compression: LayerCompression::Gzip,
+            compressors: &compressors,
             events: &events,
             task: &task,
             cancel: &cancel,

@@ -7,13 +7,15 @@
 
 use std::collections::BTreeMap;
 
-use super::{BASE_LAYERS_ANNOTATION, WRITER_VERSION, WRITER_VERSION_ANNOTATION};
+use super::compress::{media_type, writer_version};
+use super::{BASE_LAYERS_ANNOTATION, WRITER_VERSION_ANNOTATION};
 use crate::oci::{Descriptor, Digest, ImageConfig, Manifest, MediaType};
-use crate::plan::Origin;
+use crate::plan::{LayerCompression, Origin};
 
 /// The layers of earlier images, by what they hold.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Reuse {
+    compression: LayerCompression,
     layers: BTreeMap<Digest, (Descriptor, Origin)>,
 }
 
@@ -24,10 +26,12 @@ pub enum Unfit {
     #[error("it was not built by dockless")]
     Foreign,
     /// Its layers would be other ones today.
-    #[error("its layers were written as `{}`, this version writes `{WRITER_VERSION}`", found.escape_debug())]
+    #[error("its layers were written as `{}`, not as `{wanted}`", found.escape_debug())]
     OtherWriter {
         /// What its manifest says.
         found: String,
+        /// What layers are written as now.
+        wanted: &'static str,
     },
     /// Nothing tells which layer holds what.
     #[error("its manifest has {layers} layers, its config {diff_ids} diff_ids")]
@@ -54,6 +58,11 @@ pub enum Unfit {
 }
 
 impl Reuse {
+    /// Nothing yet, for layers that would be compressed so.
+    pub fn new(compression: LayerCompression) -> Self {
+        Self { compression, layers: BTreeMap::new() }
+    }
+
     /// Adds the layers of an image that can be fetched at `origin`, less those of its base. Answers
     /// how many there are.
     ///
@@ -66,10 +75,11 @@ impl Reuse {
         config: &ImageConfig,
         origin: &Origin,
     ) -> Result<usize, Unfit> {
+        let wanted = writer_version(self.compression);
         match manifest.annotations.get(WRITER_VERSION_ANNOTATION) {
             None => return Err(Unfit::Foreign),
-            Some(found) if found != WRITER_VERSION => {
-                return Err(Unfit::OtherWriter { found: found.clone() });
+            Some(found) if found != wanted => {
+                return Err(Unfit::OtherWriter { found: found.clone(), wanted });
             }
             Some(_) => {}
         }
@@ -83,7 +93,8 @@ impl Reuse {
             .filter(|count| *count <= layers.len())
             .ok_or(Unfit::BaseLayers { layers: layers.len() })?;
         let ours = &layers[of_base..];
-        if let Some(other) = ours.iter().find(|layer| layer.media_type != MediaType::OciLayerGzip) {
+        let media_type = media_type(self.compression);
+        if let Some(other) = ours.iter().find(|layer| layer.media_type != media_type) {
             let (digest, media_type) = (other.digest, other.media_type.clone());
             return Err(Unfit::MediaType { digest, media_type });
         }
@@ -118,7 +129,10 @@ mod tests {
         let config = Descriptor::of(MediaType::OciConfig, b"{}");
         let mut manifest = Manifest::new(config, vec![blob(b"base"), blob(b"ours")]);
         manifest.annotations = [
-            (WRITER_VERSION_ANNOTATION.to_owned(), WRITER_VERSION.to_owned()),
+            (
+                WRITER_VERSION_ANNOTATION.to_owned(),
+                writer_version(LayerCompression::Gzip).to_owned(),
+            ),
             (BASE_LAYERS_ANNOTATION.to_owned(), "1".to_owned()),
         ]
         .into();
@@ -136,7 +150,7 @@ mod tests {
         let (mut manifest, config) = image();
         manifest.layers[1].annotations.insert("a".into(), "b".into());
         manifest.layers[1].other.insert("urls".into(), json!(["https://x"]));
-        let mut reuse = Reuse::default();
+        let mut reuse = Reuse::new(LayerCompression::Gzip);
         assert!(reuse.is_empty());
         assert_eq!(reuse.add(&manifest, &config, &origin()), Ok(1));
         let blob = Descriptor::of(MediaType::OciLayerGzip, b"ours");
@@ -145,16 +159,28 @@ mod tests {
     }
 
     #[test]
+    fn an_image_of_another_compression_is_refused() {
+        let (manifest, config) = image();
+        let error =
+            Reuse::new(LayerCompression::Zstd).add(&manifest, &config, &origin()).unwrap_err();
+        let [gzip, zstd] = [LayerCompression::Gzip, LayerCompression::Zstd].map(writer_version);
+        assert_eq!(
+            error.to_string(),
+            format!("its layers were written as `{gzip}`, not as `{zstd}`")
+        );
+    }
+
+    #[test]
     fn an_image_that_does_not_say_enough_is_refused() {
         let refused = |change: &dyn Fn(&mut Manifest, &mut ImageConfig)| {
             let (mut manifest, mut config) = image();
             change(&mut manifest, &mut config);
-            let mut reuse = Reuse::default();
+            let mut reuse = Reuse::new(LayerCompression::Gzip);
             let error = reuse.add(&manifest, &config, &origin()).unwrap_err();
             assert!(reuse.is_empty());
             error.to_string()
         };
-        let digest = Digest::of(b"ours");
+        let (digest, written) = (Digest::of(b"ours"), writer_version(LayerCompression::Gzip));
         let set = |name: &'static str, value: &'static str| {
             move |manifest: &mut Manifest, _: &mut ImageConfig| {
                 manifest.annotations.insert(name.into(), value.into());
@@ -166,7 +192,7 @@ mod tests {
         );
         assert_eq!(
             refused(&set(WRITER_VERSION_ANNOTATION, "tar0")),
-            format!("its layers were written as `tar0`, this version writes `{WRITER_VERSION}`")
+            format!("its layers were written as `tar0`, not as `{written}`")
         );
         assert_eq!(
             refused(&|_, config| config.rootfs.diff_ids.truncate(1)),

@@ -86,7 +86,7 @@ impl Run<'_> {
     /// The flow.
     pub(super) async fn produce(&self, context: &Context) -> Result<Produced> {
         let config = &self.project.config;
-        self.destinations.check(&config.platforms)?;
+        self.destinations.check(&config.platforms, config.compression)?;
         self.records.check()?;
         let cache_from = earlier::named(&self.request.cache_from, &context.option_names)?;
         let purpose = client::Purpose {
@@ -136,7 +136,14 @@ impl Run<'_> {
             let mut bases = bases?;
             let sessions = opened.sessions();
             let earlier = (!self.request.is_anew).then(|| {
-                EarlierImages::new(cache_from, sessions, &client, &store, &context.events)
+                EarlierImages::new(
+                    cache_from,
+                    sessions,
+                    config.compression,
+                    &client,
+                    &store,
+                    &context.events,
+                )
             });
             if !self.project.sources.is_empty() {
                 base_files::find(&mut bases, &gathering, earlier.as_ref()).await?;
@@ -157,10 +164,9 @@ impl Run<'_> {
 
         let open = opened.prove().await?;
         let is_copied = open.iter().any(|destination| !destination.is_remote);
-        let folder = config.source.directory.clone();
         let production = Production {
             plan: &plan,
-            layers: Layers::open(folder, &store, context, is_copied, earlier).await,
+            layers: Layers::open(config, &store, context, is_copied, earlier).await,
             store: &store,
             destinations: &open,
             context,

@@ -7,6 +7,7 @@ use tokio_util::task::TaskTracker;
 
 use super::OptionNames;
 use crate::event::Events;
+use crate::layer::Compressors;
 use crate::store::Store;
 use crate::sys::command::{Commands, SystemCommands};
 use crate::sys::{Clock, Environment, SystemClock};
@@ -24,6 +25,8 @@ pub struct Context {
     pub clock: Arc<dyn Clock>,
     /// Other programs.
     pub commands: Arc<dyn Commands>,
+    /// The threads that compress layers.
+    pub compressors: Compressors,
     /// Set when the run was interrupted: blocking work looks at it.
     pub cancel: CancellationToken,
     /// Runs what is left to do at registries when a run has ended early.
@@ -39,6 +42,7 @@ impl Context {
             events,
             clock: Arc::new(SystemClock),
             commands: Arc::new(SystemCommands),
+            compressors: Compressors::new(Self::threads()),
             cancel: CancellationToken::new(),
             cleanup: TaskTracker::new(),
         }

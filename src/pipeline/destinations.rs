@@ -9,6 +9,7 @@ use futures_util::future;
 use super::Incomplete;
 use super::produce::{OpenDestination, abandon_if_failed};
 use super::tags::Tags;
+use crate::config::LayerCompression;
 use crate::error::{Classified, Error, ErrorKind, Result};
 use crate::event::Events;
 use crate::oci::{Platform, Reference};
@@ -178,10 +179,15 @@ impl Destinations {
         Some(reference.repository.to_string())
     }
 
-    /// Refuses what cannot take an image of these platforms, before anything is built.
-    pub(super) fn check(&self, platforms: &[Platform]) -> Result<()> {
+    /// Refuses what cannot take an image of these platforms with such layers, before anything is
+    /// built.
+    pub(super) fn check(
+        &self,
+        platforms: &[Platform],
+        compression: LayerCompression,
+    ) -> Result<()> {
         for wanted in &self.wanted {
-            wanted.destination.check(platforms)?;
+            wanted.destination.check(platforms, compression)?;
         }
         Ok(())
     }

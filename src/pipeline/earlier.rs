@@ -9,7 +9,7 @@ use crate::error::{Attempting as _, Classified, ErrorKind, Result};
 use crate::event::Events;
 use crate::layer::{Reuse, Unfit};
 use crate::oci::{InvalidReference, Reference};
-use crate::plan::{Origin, VcsFacts};
+use crate::plan::{LayerCompression, Origin, VcsFacts};
 use crate::publish::{Earlier, Session};
 use crate::registry::Client;
 use crate::store::Store;
@@ -24,6 +24,7 @@ pub(super) struct EarlierImages {
     named: Vec<Reference>,
     /// Each may have an earlier image of its own.
     sessions: Vec<Arc<dyn Session>>,
+    compression: LayerCompression,
     client: Client,
     store: Store,
     events: Events,
@@ -31,16 +32,17 @@ pub(super) struct EarlierImages {
 }
 
 impl EarlierImages {
-    /// Those that are named, or stand where the new one goes.
+    /// Those that are named, or stand where the new one goes, for layers that are compressed so.
     pub(super) fn new(
         named: Vec<Reference>,
         sessions: Vec<Arc<dyn Session>>,
+        compression: LayerCompression,
         client: &Client,
         store: &Store,
         events: &Events,
     ) -> Self {
         let (client, store, events) = (client.clone(), store.clone(), events.clone());
-        Self { named, sessions, client, store, events, found: OnceCell::new() }
+        Self { named, sessions, compression, client, store, events, found: OnceCell::new() }
     }
 
     /// The first image that fits of those that are named; else the first one for each destination. Best
@@ -51,7 +53,7 @@ impl EarlierImages {
 
     /// The layers that may be taken over.
     pub(super) async fn layers(&self) -> Reuse {
-        let mut reuse = Reuse::default();
+        let mut reuse = Reuse::new(self.compression);
         for earlier in self.all().await {
             // Each was tried when it was found.
             let _ = add(earlier, &mut reuse);
@@ -97,7 +99,7 @@ impl EarlierImages {
 
     /// Whether all platforms of an image fit; says so when they do.
     fn accept(&self, earlier: &Earlier) -> Result<(), Unfit> {
-        add(earlier, &mut Reuse::default())?;
+        add(earlier, &mut Reuse::new(self.compression))?;
         let reference = &earlier.reference;
         self.events.note(format!("layers of `{reference}` are taken over where they fit"));
         Ok(())

@@ -8,11 +8,12 @@ use tokio::sync::OnceCell;
 
 use super::Context;
 use super::earlier::EarlierImages;
+use crate::config::Config;
 use crate::error::{Attempting as _, Result};
 use crate::event::{Action, Task, readable_size};
 use crate::layer::{self, FileDigests, Known, Layer, Packing, Reuse};
 use crate::oci::Descriptor;
-use crate::plan::{LayerContent, LayerPlan, Origin};
+use crate::plan::{LayerCompression, LayerContent, LayerPlan, Origin};
 use crate::store::Store;
 use crate::sys::blocking;
 
@@ -36,20 +37,22 @@ struct Workshop {
     project: PathBuf,
     store: Store,
     digests: FileDigests,
+    compression: LayerCompression,
     context: Context,
 }
 
 impl Layers {
-    /// Begins with what is remembered of the project in this folder, unless everything is to be made
+    /// Begins with what is remembered of the project's folder, unless everything is to be made
     /// anew. `is_copied` says whether layers are copied out of the store, beside being sent to registries.
     pub(super) async fn open(
-        project: PathBuf,
+        config: &Config,
         store: &Store,
         context: &Context,
         is_copied: bool,
         earlier: Option<EarlierImages>,
     ) -> Self {
         let (store, context, is_anew) = (store.clone(), context.clone(), earlier.is_none());
+        let (project, compression) = (config.source.directory.clone(), config.compression);
         let workshop = blocking(move || {
             let folder = std::fs::canonicalize(&project).unwrap_or_else(|_| project.clone());
             let digests = if is_anew {
@@ -57,7 +60,7 @@ impl Layers {
             } else {
                 FileDigests::load(&store, &folder)
             };
-            Workshop { project, store, digests, context }
+            Workshop { project, store, digests, compression, context }
         });
         Self {
             workshop: Arc::new(workshop.await),
@@ -134,7 +137,7 @@ impl Layers {
     async fn reuse(&self) -> &Reuse {
         let find = async || match &self.earlier {
             Some(earlier) => Box::pin(earlier.layers()).await,
-            None => Reuse::default(),
+            None => Reuse::new(self.workshop.compression),
         };
         self.reuse.get_or_init(find).await
     }
@@ -150,13 +153,14 @@ impl Layers {
         let task = task.clone();
         blocking(move || {
             task.restart_at(0);
-            let Workshop { project, store, digests, context } = workshop.as_ref();
+            let Workshop { project, store, digests, compression, context } = workshop.as_ref();
             let packing = Packing {
                 project,
                 store,
                 digests,
                 clock: context.clock.as_ref(),
-                threads: Context::threads(),
+                compression: *compression,
+                compressors: &context.compressors,
                 events: &context.events,
                 task: &task,
                 cancel: &context.cancel,

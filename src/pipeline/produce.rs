@@ -12,7 +12,7 @@ use super::layers::Layers;
 use super::{Context, Incomplete};
 use crate::error::{Attempting as _, Error, Result};
 use crate::image::{self, Assembly, Image};
-use crate::layer::{Layer, WRITER_VERSION};
+use crate::layer::{self, Layer};
 use crate::plan::{LayerPlan, Plan};
 use crate::publish::{self, Published, Session};
 use crate::registry;
@@ -180,7 +180,7 @@ fn assemble(plan: &Plan, made: &[(&LayerPlan, Layer)]) -> Result<Assembly> {
             .filter_map(|wanted| made.iter().find(|(plan, _)| *plan == wanted))
             .map(|(_, layer)| layer.clone())
             .collect();
-        images.push(image::assemble(image_plan, &layers, WRITER_VERSION)?);
+        images.push(image::assemble(image_plan, &layers, layer::writer_version(plan.compression))?);
     }
     let annotations = plan.images.first().map(|image| image.settings.annotations.clone());
     let assembly = image::index(images, annotations.unwrap_or_default());

@@ -80,6 +80,7 @@ pub(super) fn load(request: &ProjectRequest, context: &Context) -> Result<Projec
         config.platforms.clone_from(&request.platforms);
         config.platforms.dedup();
     }
+    config.compression = request.compression.unwrap_or(config.compression);
     config.labels.extend(request.labels.iter().cloned());
     config.annotations.extend(request.annotations.iter().cloned());
     let sources = plan::sources(&config, &mut problems);

@@ -6,8 +6,10 @@ use super::project;
 use super::tags::{self, TagArguments, Tags};
 use super::{Context, PlanSummary, Produced, ProjectRequest, PushRequest};
 use super::{client, produce, runtime};
-use crate::config::{Base, Config};
+use crate::config::{Base, Config, LayerCompression};
 use crate::error::{Attempting as _, Classified, ErrorKind, Result};
+use crate::image::Assembly;
+use crate::oci::Compression;
 use crate::publish::{Output, PublishContext, Whereabouts, read_layout};
 use crate::sys::blocking;
 
@@ -102,6 +104,7 @@ fn check_options(project: &ProjectRequest, context: &Context) -> Result<(), Alre
         (project.file.is_some(), "--file"),
         (project.base.is_some(), "--base"),
         (!project.platforms.is_empty(), "--platform"),
+        (project.compression.is_some(), "--compression"),
         (!project.labels.is_empty(), "--label"),
         (!project.annotations.is_empty(), "--annotation"),
         (project.is_anew, "--no-cache"),
@@ -113,6 +116,14 @@ fn check_options(project: &ProjectRequest, context: &Context) -> Result<(), Alre
     let variable = context.option_names.variable(flag);
     let option = variable.unwrap_or(flag).to_owned();
     Err(AlreadyBuilt { option, is_variable: variable.is_some() })
+}
+
+/// How the layers of an image are compressed: the one that fewer readers know, where they differ.
+fn compression(assembly: &Assembly) -> LayerCompression {
+    let mut layers = assembly.images.iter().flat_map(|image| &image.layers);
+    let is_zstd = layers
+        .any(|layer| layer.descriptor.media_type.layer_compression() == Some(Compression::Zstd));
+    if is_zstd { LayerCompression::Zstd } else { LayerCompression::Gzip }
 }
 
 fn push_layout(
@@ -144,7 +155,7 @@ fn push_layout(
             .attempting(|| format!("read the image in `{path}`"))?;
         let platforms: Vec<_> =
             assembly.images.iter().map(|image| image.platform.clone()).collect();
-        destinations.check(&platforms)?;
+        destinations.check(&platforms, compression(&assembly))?;
         if request.project.is_dry_run {
             destinations.note_unasked(&context.events);
             let described = destinations.describe(&tags);

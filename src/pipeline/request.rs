@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
+use crate::config::LayerCompression;
 use crate::oci::{Descriptor, Digest, Platform};
 use crate::publish::{ExistingTag, Published};
 use crate::registry::{ClientCertificate, RegistryMap, Secret};
@@ -21,6 +22,8 @@ pub struct ProjectRequest {
     pub base: Option<String>,
     /// The platforms, instead of the config's; empty keeps them.
     pub platforms: Vec<Platform>,
+    /// How layers are compressed, instead of the config's way.
+    pub compression: Option<LayerCompression>,
     /// Labels on top of the config's.
     pub labels: Vec<(String, String)>,
     /// Annotations on top of the config's.

@@ -109,7 +109,7 @@ fn show_plan(
         }
         match plan.images.first().filter(|first| number > 0 && first.layers == image.layers) {
             Some(first) => writeln!(formatter, "  the same layers as {}", first.platform)?,
-            None => show_layers(image, formatter)?,
+            None => show_layers(image, plan.compression, formatter)?,
         }
     }
     // They are the same for every platform.
@@ -119,13 +119,18 @@ fn show_plan(
     Ok(())
 }
 
-fn show_layers(image: &ImageSummary, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+fn show_layers(
+    image: &ImageSummary,
+    compression: &str,
+    formatter: &mut fmt::Formatter<'_>,
+) -> fmt::Result {
     for layer in &image.layers {
         show_layer(layer, formatter)?;
     }
     let size_bytes = image.layers.iter().map(|layer| layer.size_bytes).sum();
     let layers = counted(image.layers.len(), "layer", "layers");
-    writeln!(formatter, "  {layers} of our own, {} before compression", readable_size(size_bytes))
+    let size = readable_size(size_bytes);
+    writeln!(formatter, "  {layers} of our own, {size} before compression ({compression})")
 }
 
 /// How a container is run, as far as the config says it. Values of variables stay out of logs.

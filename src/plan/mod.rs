@@ -40,8 +40,8 @@ pub use tags::{tag_warnings, tags};
 
 use std::collections::BTreeMap;
 
-/// What an image says of running a container is what the config says.
-pub use crate::config::{Health, HealthCheck, RunSettings};
+/// What an image says of running a container is what the config says, as is how layers are compressed.
+pub use crate::config::{Health, HealthCheck, LayerCompression, RunSettings};
 use crate::oci::{Descriptor, Digest, Platform};
 
 /// Everything that will be done, as data: what `--dry-run` prints.
@@ -49,6 +49,8 @@ use crate::oci::{Descriptor, Digest, Platform};
 pub struct Plan {
     /// The project's name.
     pub name: String,
+    /// How the layers that are packed are compressed.
+    pub compression: LayerCompression,
     /// One image per platform, in the user's order.
     pub images: Vec<ImagePlan>,
 }

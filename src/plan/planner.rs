@@ -120,7 +120,7 @@ pub fn plan(
         })
     };
     let images = config.platforms.iter().map(image).collect::<Result<_, _>>()?;
-    Ok(Plan { name: config.name.clone(), images })
+    Ok(Plan { name: config.name.clone(), compression: config.compression, images })
 }
 
 fn layers(
@@ -326,6 +326,7 @@ mod tests {
             serde_json::to_value(summary).unwrap(),
             json!({
                 "name": "agent",
+                "compression": "gzip",
                 "images": [{
                     "platform": "linux/amd64", "base": "python", "base_digest": base_digest,
                     "base_layers": 0, "created": "2023-11-14T22:13:20Z",

@@ -11,6 +11,8 @@ use super::{Entry, EntryKind, ImagePlan, LayerContent, LayerPlan, Plan};
 pub struct PlanSummary {
     /// The project's name.
     pub name: String,
+    /// How the layers that are packed are compressed.
+    pub compression: &'static str,
     /// One image per platform.
     pub images: Vec<ImageSummary>,
 }
@@ -75,6 +77,7 @@ impl Plan {
     pub fn describe(&self) -> PlanSummary {
         PlanSummary {
             name: self.name.clone(),
+            compression: self.compression.as_str(),
             images: self.images.iter().map(ImagePlan::describe).collect(),
         }
     }

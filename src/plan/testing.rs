@@ -7,8 +7,8 @@ use super::{
     TreeEntry, TreeEntryKind, sources,
 };
 use crate::config::{
-    Base, Config, ConfigSource, Key, LayerSpec, Node, Position, Problems, PublishSettings,
-    RunSettings, Value,
+    Base, Config, ConfigSource, Key, LayerCompression, LayerSpec, Node, Position, Problems,
+    PublishSettings, RunSettings, Value,
 };
 use crate::oci::{Document, ImageConfig, MediaType, Platform};
 
@@ -52,6 +52,7 @@ pub(super) fn config(layers: &[&str]) -> Config {
         base: Base::Scratch,
         platforms: vec![Platform::linux_amd64()],
         layers: layers.iter().map(layer).collect(),
+        compression: LayerCompression::default(),
         run: RunSettings::default(),
         labels: BTreeMap::new(),
         annotations: BTreeMap::new(),

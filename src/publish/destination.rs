@@ -12,6 +12,7 @@ use crate::event::Events;
 use crate::image::Assembly;
 use crate::layer::Layer;
 use crate::oci::Platform;
+use crate::plan::LayerCompression;
 use crate::registry::Client;
 use crate::store::Store;
 
@@ -42,8 +43,13 @@ pub trait Destination: fmt::Debug + Send + Sync {
     /// For people: `oci:out`, `ghcr.io/acme/agent`.
     fn describe(&self) -> String;
 
-    /// Makes sure, before anything is built, that an image of these platforms can go there.
-    fn check(&self, _platforms: &[Platform]) -> Result<(), PublishError> {
+    /// Makes sure, before anything is built, that an image of these platforms can go there, with
+    /// layers that are compressed so.
+    fn check(
+        &self,
+        _platforms: &[Platform],
+        _compression: LayerCompression,
+    ) -> Result<(), PublishError> {
         Ok(())
     }
 

@@ -77,6 +77,11 @@ pub enum PublishError {
         /// Those of the image.
         platforms: Vec<Platform>,
     },
+    /// The engines that read the format may be too old for it.
+    #[error(
+        "layers in a docker-archive cannot be compressed with zstd: `docker load` before Docker 23 does not read them"
+    )]
+    ZstdInDockerArchive,
     /// The image that a layout holds cannot be published as it is.
     #[error("the image in `{}` cannot be published: {reason}", path.display())]
     UnusableImage {
@@ -170,6 +175,9 @@ impl Classified for PublishError {
                 vec![format!(
                     "choose one, for instance with `--platform {first}`, or write an `oci-archive:`"
                 )]
+            }
+            Self::ZstdInDockerArchive => {
+                vec!["take gzip here (`--compression gzip`), or write an `oci-archive:`".into()]
             }
             Self::TagsExist { .. } => vec![
                 "push under another tag, or let it move by leaving out `--existing-tag fail`"

@@ -12,6 +12,7 @@ mod base;
 mod build;
 mod cache;
 mod check;
+mod compression;
 mod config;
 mod docs;
 mod endings;

@@ -5,7 +5,8 @@ use std::process::{Command, Stdio};
 use std::{fs, io::Write as _};
 
 use dockless::config::{
-    Base, Config, ConfigSource, LayerSpec, Node, Position, Problems, PublishSettings, RunSettings,
+    Base, Config, ConfigSource, LayerCompression, LayerSpec, Node, Position, Problems,
+    PublishSettings, RunSettings,
 };
 use dockless::image::{assemble, index, validate};
 use dockless::layer::Layer;
@@ -28,6 +29,7 @@ fn config(settings: &[(&str, &str)], run: RunSettings) -> Config {
             kind_position: here.clone(),
             settings: Node::mapping(members, &here),
         }],
+        compression: LayerCompression::default(),
         run,
         labels: BTreeMap::new(),
         annotations: BTreeMap::new(),

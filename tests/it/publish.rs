@@ -12,7 +12,7 @@ use dockless::error::ErrorKind;
 use dockless::event::{Action, Event, Events, Outcome, readable_size};
 use dockless::image::Assembly;
 use dockless::oci::{Descriptor, Digest, Platform};
-use dockless::plan::Origin;
+use dockless::plan::{LayerCompression, Origin};
 use dockless::publish::destinations::parse;
 use dockless::publish::{ExistingTag, Output, PublishContext, Published, Whereabouts, read_layout};
 use dockless::store::Store;
@@ -578,7 +578,10 @@ async fn an_archive_replaces_a_file_and_never_a_folder() {
         let to = story.local("oci-archive", name);
         let message =
             format!("cannot write an archive to `{}`: {reason}", story.path().join(name).display());
-        assert_eq!(parse(&to).unwrap().check(&[]).unwrap_err().to_string(), message);
+        assert_eq!(
+            parse(&to).unwrap().check(&[], LayerCompression::Gzip).unwrap_err().to_string(),
+            message
+        );
         let error = story.try_publish(&to, &hello, &[]).await.unwrap_err();
         assert_eq!((error.kind(), error.to_string()), (ErrorKind::Usage, message));
     }

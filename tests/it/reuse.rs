@@ -6,8 +6,9 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::process::Command;
 use std::time::{Duration, UNIX_EPOCH};
 
-use dockless::layer::WRITER_VERSION;
+use dockless::layer::writer_version;
 use dockless::oci::Digest;
+use dockless::plan::LayerCompression;
 use serde_json::Value;
 
 use crate::support::cli::{Outcome, Sandbox};
@@ -214,7 +215,7 @@ fn an_image_that_is_none_of_ours_gives_nothing() {
     story.sandbox.succeed(["push", "p", "--to", &to, "-t", "v1"]);
     let ours = story.manifest("a/b", "v1");
     let writer = "dev.dockless.writer-version";
-    assert_eq!(ours["annotations"][writer], WRITER_VERSION);
+    assert_eq!(ours["annotations"][writer], writer_version(LayerCompression::Gzip));
     assert_eq!(ours["annotations"]["dev.dockless.base-layers"], "0");
     let refused = |change: &dyn Fn(&mut Value), reason: &str| {
         let mut manifest = ours.clone();

@@ -15,7 +15,7 @@ use crate::archive::{ArchiveError, CompareError, Difference, LayerReader, Limits
 use crate::error::{Classified, ErrorKind, Result};
 use crate::event::{Action, Task};
 use crate::image::Image;
-use crate::layer::{Layer, WRITER_VERSION, WRITER_VERSION_ANNOTATION};
+use crate::layer::{Layer, WRITER_VERSION_ANNOTATION};
 use crate::oci::{Descriptor, ImageConfig, Manifest};
 use crate::pipeline::Context;
 use crate::store::Store;
@@ -197,8 +197,9 @@ impl Layers<'_> {
 
     /// Two blobs of one content.
     fn recompressed(&self) -> String {
+        let written = &self.image.manifest.value.annotations[WRITER_VERSION_ANNOTATION];
         match self.manifest.annotations.get(WRITER_VERSION_ANNOTATION) {
-            Some(version) if version == WRITER_VERSION => format!(
+            Some(version) if version == written => format!(
                 "has the same content, compressed in another way than by {version}, which the image \
                  names: it was not made by dockless from this content"
             ),
@@ -207,7 +208,7 @@ impl Layers<'_> {
                 let version: String = version.chars().take(64).collect();
                 format!(
                     "has the same content, compressed in another way: the image names the writer \
-                     `{}`, here it is `{WRITER_VERSION}`",
+                     `{}`, here it is `{written}`",
                     version.escape_debug()
                 )
             }

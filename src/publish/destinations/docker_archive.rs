@@ -14,6 +14,7 @@ use crate::error::Result;
 use crate::image::{Assembly, Image};
 use crate::layer::Layer;
 use crate::oci::{Platform, Reference, canonical_json};
+use crate::plan::LayerCompression;
 use crate::publish::archive::{self, Archive, Place, blob_path};
 use crate::publish::contents::{self, Contents};
 use crate::publish::{
@@ -70,7 +71,14 @@ impl Destination for DockerArchive {
         format!("docker-archive:{}", self.place)
     }
 
-    fn check(&self, platforms: &[Platform]) -> Result<(), PublishError> {
+    fn check(
+        &self,
+        platforms: &[Platform],
+        compression: LayerCompression,
+    ) -> Result<(), PublishError> {
+        if compression == LayerCompression::Zstd {
+            return Err(PublishError::ZstdInDockerArchive);
+        }
         if platforms.len() > 1 {
             return Err(PublishError::SeveralPlatforms { platforms: platforms.to_vec() });
         }
@@ -176,7 +184,7 @@ mod tests {
         use crate::error::Classified as _;
         let archive = DockerArchive { place: Place::Stdout };
         let platforms = [Platform::linux_amd64(), Platform::new("linux", "arm64", None)];
-        let error = archive.check(&platforms).unwrap_err();
+        let error = archive.check(&platforms, LayerCompression::Gzip).unwrap_err();
         assert_eq!(
             error.to_string(),
             "a docker-archive holds an image of one platform, not of linux/amd64, linux/arm64"
@@ -185,6 +193,6 @@ mod tests {
             error.hints(),
             ["choose one, for instance with `--platform linux/amd64`, or write an `oci-archive:`"]
         );
-        archive.check(&platforms[..1]).unwrap();
+        archive.check(&platforms[..1], LayerCompression::Gzip).unwrap();
     }
 }

@@ -11,6 +11,7 @@ use crate::event::{Action, readable_size};
 use crate::image::Assembly;
 use crate::layer::Layer;
 use crate::oci::Platform;
+use crate::plan::LayerCompression;
 use crate::publish::contents::{self, Contents, Counted};
 use crate::publish::folder::LayoutFolder;
 use crate::publish::once::Once;
@@ -91,7 +92,7 @@ impl Destination for Folder {
         }
     }
 
-    fn check(&self, _platforms: &[Platform]) -> Result<(), PublishError> {
+    fn check(&self, _: &[Platform], _: LayerCompression) -> Result<(), PublishError> {
         LayoutFolder::check(&self.path)
     }
 

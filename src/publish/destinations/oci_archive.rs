@@ -8,6 +8,7 @@ use crate::error::Result;
 use crate::image::Assembly;
 use crate::layer::Layer;
 use crate::oci::Platform;
+use crate::plan::LayerCompression;
 use crate::publish::archive::{self, Archive, Place};
 use crate::publish::contents::{self, Contents};
 use crate::publish::{
@@ -52,7 +53,7 @@ impl Destination for OciArchive {
         format!("oci-archive:{}", self.place)
     }
 
-    fn check(&self, _platforms: &[Platform]) -> Result<(), PublishError> {
+    fn check(&self, _: &[Platform], _: LayerCompression) -> Result<(), PublishError> {
         self.place.check()
     }
 

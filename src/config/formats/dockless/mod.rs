@@ -10,7 +10,8 @@ use crate::config::publish::{env_prefix, repositories, tags};
 use crate::config::schema::{self, Shape};
 use crate::config::validate::{self, absolute_path, labels, port, shown, signal, user, words};
 use crate::config::{
-    Base, Config, ConfigFormat, Import, LayerSpec, Node, ParseContext, ParsedFile, Problems, Value,
+    Base, Config, ConfigFormat, Import, LayerCompression, LayerSpec, Node, ParseContext,
+    ParsedFile, Problems, Value,
 };
 use crate::oci::Platform;
 
@@ -138,6 +139,9 @@ fn read_image(root: &Node, config: &mut Config, problems: &mut Problems) {
     }
     if let Some(layers) = root.get("layers") {
         config.layers.extend(layers.items().iter().filter_map(|node| layer(node, problems)));
+    }
+    if let Some(compression) = root.get_text("compression").and_then(LayerCompression::parse) {
+        config.compression = compression;
     }
     if let Some(node) = root.get("labels") {
         config.labels.extend(labels(node, "labels", problems));
@@ -396,7 +400,7 @@ x-anything: ignored
         let text = "name: x\nbase: oci:out:v1\nplatform: linux/arm64\ncmd: [a, '']\n\
                     entrypoint: []\nvolumes: /data/\nports: [8080, 8080/tcp, 53/udp]\n\
                     stop_signal: 15\nannotations: {a: 1}\nmtime: 86400\nvcs_labels: off\n\
-                    credentials_env_prefix: GHCR\nimage: ${HOST}/x\ntags: v1\nuser:\n";
+                    credentials_env_prefix: GHCR\nimage: ${HOST}/x\ntags: v1\ncompression: zstd\nuser:\n";
         let (config, problems) = read("dockless", text, BTreeMap::new());
         assert_eq!(problems, [""; 0]);
         assert_eq!(
@@ -405,6 +409,7 @@ x-anything: ignored
                 name: "x".into(),
                 base: Base::Layout { path: "out".into(), selector: Some("v1".into()) },
                 platforms: vec![Platform::new("linux", "arm64", None)],
+                compression: LayerCompression::Zstd,
                 run: RunSettings {
                     entrypoint: Some(vec![]),
                     cmd: Some(vec!["a".into(), String::new()]),

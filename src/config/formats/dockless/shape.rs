@@ -1,5 +1,6 @@
 //! The members of a `dockless.yaml`.
 
+use crate::config::LayerCompression;
 use crate::config::health::HEALTH;
 use crate::config::publish::TAG;
 use crate::config::schema::{Field, Kind, Shape};
@@ -45,6 +46,12 @@ pub(super) static ROOT: Shape = Shape {
             "layers",
             Kind::Layers,
             "What is put on the base, lowest first: one layer per entry.",
+        ),
+        Field::optional(
+            "compression",
+            Kind::Choice(LayerCompression::NAMES),
+            "How our layers are compressed; `gzip` when absent. `zstd` is smaller and faster, and older \
+             engines cannot read it. `--compression` overrides it.",
         ),
         Field::optional(
             "user",
