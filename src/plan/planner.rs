@@ -337,6 +337,9 @@ mod tests {
                     "annotations": {
                         "org.opencontainers.image.base.name": "docker.io/library/python:latest",
                         "org.opencontainers.image.base.digest": base_digest,
+                        "dev.dockless.base-files": format!(
+                            r#"{{"base":"{base_digest}","folders":["","app"],"directories":[["app",493,1000,1000]],"links":[],"files":[]}}"#
+                        ),
                         "team": "search"
                     },
                     "layers": [

@@ -170,7 +170,7 @@ mod tests {
         let key = Digest::of(b"key");
         store.put_record("facts", &key, &"fact");
         let blob = Descriptor::of(MediaType::OciLayer, b"blob");
-        let record = folder.path().join("records/facts").join(format!("{}.json", key.hex()));
+        let record = folder.path().join("records/facts").join(key.hex());
         let paths = [store.blob_path(&digest), record];
         let modified = |path: &PathBuf| fs::metadata(path).unwrap().modified().unwrap();
         let set = |time| {

@@ -301,6 +301,55 @@ fn the_same_machine_packs_what_has_changed() {
     rebuilt("no blobs", vec![("one", PACKED), ("two", PACKED)]);
 }
 
+/// What a plan asks of a base's files is remembered, here and in the image.
+#[test]
+fn a_base_is_read_once_on_any_machine() {
+    let story = Story::new();
+    story.sandbox.write(
+        "base/dockless.yaml",
+        "name: base\nbase: scratch\nlayers:\n\
+         - {kind: files, copy: [{src: etc, dest: /etc}], directories: [{path: /srv/one, mode: '0700', owner: '5:6'}]}\n",
+    );
+    story.sandbox.write("base/etc/passwd", "root:x:0:0");
+    let base = format!("{}:1", story.at("base"));
+    story.sandbox.succeed(["push", "base", "-t", &base]);
+
+    let to = story.at("a/b");
+    let push = ["push", "p", "--base", &base, "--to", &to, "-t", "v1"];
+    let inspected = |outcome: &Outcome| {
+        assert_eq!(outcome.code, 0, "{outcome:#?}");
+        outcome.stderr.matches("inspected").count()
+    };
+    let digest = |outcome: &Outcome| outcome.stdout.trim().rsplit_once('@').unwrap().1.to_owned();
+    let clean = || story.fresh(&["build", "p", "--base", &base, "--no-cache"]).stdout;
+    let first = story.sandbox.run(push);
+    assert_eq!((inspected(&first), digest(&first)), (1, clean().trim().to_owned()));
+    let told = &story.manifest("a/b", "v1")["annotations"]["dev.dockless.base-files"];
+    let told: Value = serde_json::from_str(told.as_str().unwrap()).unwrap();
+    assert_eq!(told["folders"], serde_json::json!(["", "srv", "srv/one"]));
+    assert_eq!(inspected(&story.sandbox.run(push)), 0);
+    let again = story.fresh(&push);
+    assert_eq!((inspected(&again), digest(&again)), (0, digest(&first)));
+    // A file where nobody has looked yet.
+    story.sandbox.write(
+        "p/dockless.yaml",
+        "name: p\nbase: builtin:static\nlayers:\n\
+         - {kind: files, copy: [{src: one, dest: /etc/one}]}\n",
+    );
+    let moved = story.fresh(&push);
+    assert_eq!((inspected(&moved), digest(&moved)), (1, clean().trim().to_owned()));
+    // Forged for another base, it is worth nothing.
+    let mut forged = story.manifest("a/b", "v1");
+    let lie = format!(
+        r#"{{"base":"{}","folders":["","etc"],"directories":[["etc",511,1,1]],"links":[],"files":[]}}"#,
+        Digest::of(b"another base")
+    );
+    forged["annotations"]["dev.dockless.base-files"] = lie.into();
+    story.put_manifest("a/b", "v1", &forged);
+    let pushed = story.fresh(&push);
+    assert_eq!((inspected(&pushed), digest(&pushed)), (1, clean().trim().to_owned()));
+}
+
 /// Blobs of the right size and with other bytes, as a bad disk leaves them.
 #[test]
 fn a_layer_that_has_rotted_in_the_cache_is_packed_again() {
