@@ -5,10 +5,10 @@ use std::sync::Arc;
 
 use super::Context;
 use super::project::Project;
-use crate::error::{Attempting as _, Classified, ErrorKind, Result};
+use crate::error::{Attempting as _, Classified, Error, ErrorKind, Result};
 use crate::gather::{self, base, facts};
 use crate::oci::{ImageConfig, Platform};
-use crate::plan::{self, Inputs, VcsFacts};
+use crate::plan::{self, BaseImage, Inputs, VcsFacts};
 use crate::registry::Client;
 use crate::store::Store;
 use crate::sys::blocking;
@@ -51,7 +51,7 @@ pub(super) fn open_folder(
         .map_err(|source| SurroundingsError::Folder { path, source }.into())
 }
 
-/// Lists the files and resolves the bases; then reads what the layers must respect of the bases' file
+/// Lists the files; beside that, resolves the bases and reads what the layers must respect of their file
 /// systems.
 pub(super) async fn gather(project: &Project, gathering: Gathering<'_>) -> Result<Inputs> {
     let Gathering { context, client, store, folder, vcs } = gathering;
@@ -68,22 +68,24 @@ pub(super) async fn gather(project: &Project, gathering: Gathering<'_>) -> Resul
     };
     let base_context =
         base::BaseContext { client, project: directory, events, builtin: builtin_base };
-    let bases = base::resolve(&project.config.base, &project.config.platforms, base_context);
-    tokio::pin!(listing, bases);
-    // Both at once; when both fail, the user's own mistake is reported, not the network's.
-    let ((trees, files), mut bases) = tokio::select! {
-        listed = &mut listing => (listed?, bases.await?),
-        resolved = &mut bases => (listing.await?, resolved?),
-    };
-
-    if !project.sources.is_empty() {
-        for image in bases.values_mut().filter(|image| !image.layers.is_empty()) {
+    let bases = async {
+        let (config, is_bare) = (&project.config, project.sources.is_empty());
+        let mut bases = base::resolve(&config.base, &config.platforms, base_context).await?;
+        let has_layers = |image: &&mut BaseImage| !is_bare && !image.layers.is_empty();
+        for image in bases.values_mut().filter(has_layers) {
             let facts_context = facts::FactsContext { client, store, events };
             image.root = facts::root_tree(&image.layers, facts_context)
                 .await
                 .attempting(|| format!("read the file system of base `{}`", image.name))?;
         }
-    }
+        Ok::<_, Error>(bases)
+    };
+    tokio::pin!(listing, bases);
+    // Both at once; when both fail, the user's own mistake is reported, not the network's.
+    let ((trees, files), bases) = tokio::select! {
+        listed = &mut listing => (listed?, bases.await?),
+        resolved = &mut bases => (listing.await?, resolved?),
+    };
     Ok(Inputs { trees, files, bases, vcs, source_date_epoch })
 }
 
