@@ -11,13 +11,21 @@ use crate::oci::{Digest, Digester};
 /// zstd frames may ask for windows of up to 2 GiB; 128 MiB is what its command line grants.
 const MAX_ZSTD_WINDOW_LOG: u32 = 27;
 
+/// The packed bytes that are held at once.
+const PACKED_BYTES: usize = 64 * 1024;
+
+/// The unpacked bytes that are held at once: decompressors are slow where their output ends.
+const UNPACKED_BYTES: usize = 128 * 1024;
+
 /// Reads the unpacked bytes of a blob.
 ///
 /// The content says how it is packed, as for containerd and Docker: media types are often wrong.
 #[expect(missing_debug_implementations, reason = "decompressors have none")]
-pub struct LayerReader<R: Read> {
+pub struct LayerReader<R: Read>(BufReader<Unpacked<R>>);
+
+struct Unpacked<R: Read> {
     unpacker: Unpacker<R>,
-    unpacked_bytes: u64,
+    size_bytes: u64,
     limits: Limits,
 }
 
@@ -32,8 +40,8 @@ enum Unpacker<R: Read> {
 /// What passed through a [`LayerReader`] on the packed side.
 #[derive(Debug)]
 pub struct Packed {
-    /// The digest of the blob.
-    pub digest: Digest,
+    /// The digest of the blob, unless its source vouches for it.
+    pub digest: Option<Digest>,
     /// Its size.
     pub size_bytes: u64,
     /// Why the blob could not be read to its end.
@@ -42,12 +50,22 @@ pub struct Packed {
 
 impl<R: Read> LayerReader<R> {
     /// Looks at the first bytes and chooses how to unpack them.
-    pub fn try_new(mut blob: R, limits: Limits) -> io::Result<Self> {
+    pub fn try_new(blob: R, limits: Limits) -> io::Result<Self> {
+        Self::open(blob, limits, Some(Digester::default()))
+    }
+
+    /// As [`LayerReader::try_new`], for a source that fails when the blob is not the promised one: it is
+    /// not hashed a second time.
+    pub fn try_verified(blob: R, limits: Limits) -> io::Result<Self> {
+        Self::open(blob, limits, None)
+    }
+
+    fn open(mut blob: R, limits: Limits, digester: Option<Digester>) -> io::Result<Self> {
         let mut magic = Vec::with_capacity(4);
         let failure = (&mut blob).take(4).read_to_end(&mut magic).err();
         let blob = Cursor::new(magic.clone()).chain(blob);
-        let tap = Tap { blob, digester: Digester::default(), size_bytes: 0, failure };
-        let packed = BufReader::with_capacity(64 * 1024, tap);
+        let tap = Tap { blob, digester, size_bytes: 0, failure };
+        let packed = BufReader::with_capacity(PACKED_BYTES, tap);
         let unpacker = match magic[..] {
             [0x1f, 0x8b, ..] => Unpacker::Gzip(MultiGzDecoder::new(packed)),
             // A frame, or one of the sixteen kinds of skippable frames.
@@ -58,26 +76,18 @@ impl<R: Read> LayerReader<R> {
             }
             _ => Unpacker::Plain(packed),
         };
-        Ok(Self { unpacker, unpacked_bytes: 0, limits })
+        let unpacked = Unpacked { unpacker, size_bytes: 0, limits };
+        Ok(Self(BufReader::with_capacity(UNPACKED_BYTES, unpacked)))
     }
 
     /// Why the blob could not be read on, when it was the blob and not what is in it.
     pub fn failure(&self) -> Option<&io::Error> {
-        self.tap().failure.as_ref()
-    }
-
-    fn tap(&self) -> &Tap<R> {
-        let packed = match &self.unpacker {
-            Unpacker::Plain(packed) => packed,
-            Unpacker::Gzip(decoder) => decoder.get_ref(),
-            Unpacker::Zstd(decoder) => decoder.get_ref(),
-        };
-        packed.get_ref()
+        self.0.get_ref().tap().failure.as_ref()
     }
 
     /// Reads the rest of the blob without unpacking it, and says what the blob was.
     pub fn finish(self) -> Packed {
-        let mut packed = match self.unpacker {
+        let mut packed = match self.0.into_inner().unpacker {
             Unpacker::Plain(packed) => packed,
             Unpacker::Gzip(decoder) => decoder.into_inner(),
             Unpacker::Zstd(decoder) => decoder.finish(),
@@ -87,16 +97,33 @@ impl<R: Read> LayerReader<R> {
             let _ = io::copy(&mut packed, &mut io::sink());
         }
         let Tap { digester, size_bytes, failure, .. } = packed.into_inner();
-        Packed { digest: digester.finish(), size_bytes, failure }
+        Packed { digest: digester.map(Digester::finish), size_bytes, failure }
+    }
+}
+
+impl<R: Read> Read for LayerReader<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        self.0.read(buffer)
+    }
+}
+
+impl<R: Read> Unpacked<R> {
+    fn tap(&self) -> &Tap<R> {
+        let packed = match &self.unpacker {
+            Unpacker::Plain(packed) => packed,
+            Unpacker::Gzip(decoder) => decoder.get_ref(),
+            Unpacker::Zstd(decoder) => decoder.get_ref(),
+        };
+        packed.get_ref()
     }
 
     fn check(&self) -> Result<(), ArchiveError> {
         let Limits { unpacked_bytes, ratio, ratio_from_bytes, .. } = self.limits;
-        if self.unpacked_bytes > unpacked_bytes {
+        if self.size_bytes > unpacked_bytes {
             return Err(ArchiveError::TooLarge(format!("{unpacked_bytes} bytes unpacked")));
         }
         let most = self.tap().size_bytes.saturating_mul(ratio).max(ratio_from_bytes);
-        if self.unpacked_bytes > most {
+        if self.size_bytes > most {
             return Err(ArchiveError::TooLarge(format!(
                 "{ratio} bytes unpacked for each packed one"
             )));
@@ -105,14 +132,14 @@ impl<R: Read> LayerReader<R> {
     }
 }
 
-impl<R: Read> Read for LayerReader<R> {
+impl<R: Read> Read for Unpacked<R> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let count = match &mut self.unpacker {
             Unpacker::Plain(packed) => packed.read(buffer),
             Unpacker::Gzip(decoder) => decoder.read(buffer),
             Unpacker::Zstd(decoder) => decoder.read(buffer),
         }?;
-        self.unpacked_bytes += count as u64;
+        self.size_bytes += count as u64;
         self.check().map_err(ArchiveError::into_io)?;
         Ok(count)
     }
@@ -122,7 +149,7 @@ impl<R: Read> Read for LayerReader<R> {
 /// tell it from damaged data.
 struct Tap<R> {
     blob: Chain<Cursor<Vec<u8>>, R>,
-    digester: Digester,
+    digester: Option<Digester>,
     size_bytes: u64,
     failure: Option<io::Error>,
 }
@@ -134,7 +161,9 @@ impl<R: Read> Read for Tap<R> {
         }
         match self.blob.read(buffer) {
             Ok(count) => {
-                self.digester.update(&buffer[..count]);
+                if let Some(digester) = &mut self.digester {
+                    digester.update(&buffer[..count]);
+                }
                 self.size_bytes += count as u64;
                 Ok(count)
             }
@@ -179,7 +208,10 @@ mod tests {
         for blob in [&b"one two"[..], &gzip(b"one two"), &members, &zstd, &frames] {
             let (bytes, packed) = unpack(blob, Limits::GENEROUS);
             assert_eq!(bytes.unwrap(), b"one two");
-            assert_eq!((packed.digest, packed.size_bytes), (Digest::of(blob), blob.len() as u64));
+            assert_eq!(
+                (packed.digest, packed.size_bytes),
+                (Some(Digest::of(blob)), blob.len() as u64)
+            );
         }
         assert_eq!(unpack(b"", Limits::GENEROUS).0.unwrap(), b"");
     }
@@ -190,7 +222,10 @@ mod tests {
         let mut reader = LayerReader::try_new(&blob[..], Limits::GENEROUS).unwrap();
         reader.read_exact(&mut [0; 3]).unwrap();
         let packed = reader.finish();
-        assert_eq!((packed.digest, packed.size_bytes), (Digest::of(&blob), blob.len() as u64));
+        assert_eq!(
+            (packed.digest, packed.size_bytes),
+            (Some(Digest::of(&blob)), blob.len() as u64)
+        );
     }
 
     #[test]

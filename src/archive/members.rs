@@ -15,6 +15,9 @@ use crate::oci::{Digest, Digester};
 
 const BLOCK_BYTES: u64 = 512;
 
+/// So much of what nobody asks for is read at once.
+const SKIPPED_BYTES: usize = 128 * 1024;
+
 /// One member, as its headers describe it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Member {
@@ -81,6 +84,8 @@ pub struct Members<R> {
     entries: u64,
     /// The bytes of their names.
     name_bytes: u64,
+    /// Where bytes go that nobody asks for.
+    skipped: Box<[u8]>,
 }
 
 /// What extended headers say about the member behind them.
@@ -107,6 +112,7 @@ impl<R: Read> Members<R> {
             extension_bytes: 0,
             entries: 0,
             name_bytes: 0,
+            skipped: vec![0; SKIPPED_BYTES].into(),
         }
     }
 
@@ -188,14 +194,25 @@ impl<R: Read> Members<R> {
         Ok(())
     }
 
+    /// Passes over what is left of the previous member.
+    fn skip(&mut self) -> Result<(), ArchiveError> {
+        self.content_bytes = 0;
+        while self.unread_bytes > 0 {
+            let wanted = usize::try_from(self.unread_bytes).unwrap_or(usize::MAX);
+            let most = wanted.min(SKIPPED_BYTES);
+            match self.reader.read(&mut self.skipped[..most]) {
+                Ok(0) => return Err(CUT),
+                Ok(count) => self.unread_bytes -= count as u64,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Ok(())
+    }
+
     /// The next header that is not all zeros; the first that is ends the archive.
     fn header(&mut self) -> Result<Option<Header>, ArchiveError> {
-        let unread_bytes = std::mem::take(&mut self.unread_bytes);
-        self.content_bytes = 0;
-        let skipped = io::copy(&mut (&mut self.reader).take(unread_bytes), &mut io::sink())?;
-        if skipped < unread_bytes {
-            return Err(CUT);
-        }
+        self.skip()?;
         let mut header = Header::new_old();
         let mut block = (&mut self.reader).take(BLOCK_BYTES);
         let mut bytes = Vec::with_capacity(512);

@@ -8,6 +8,8 @@ mod error;
 mod layer_index;
 mod merge;
 
+use std::cmp::Reverse;
+use std::collections::BTreeMap;
 use std::io::{self, Read};
 
 use futures_util::{StreamExt as _, TryStreamExt as _};
@@ -16,7 +18,7 @@ use tokio_util::sync::CancellationToken;
 pub use error::FactsError;
 
 use crate::archive::{ArchiveError, LayerReader, Limits, Members};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::event::{Action, Events, Task};
 use crate::oci::{Descriptor, Digest};
 use crate::plan::{BaseLayer, Origin, RootTree};
@@ -27,9 +29,6 @@ use layer_index::LayerIndex;
 
 /// The kind of the records in the store. Its number goes up when an index changes its meaning.
 const RECORD_KIND: &str = "facts-1";
-
-/// Layers that are read at the same time: unpacking keeps a core busy each.
-const CONCURRENT_LAYERS: usize = 2;
 
 /// What reading facts needs.
 #[derive(Debug, Clone, Copy)]
@@ -44,15 +43,22 @@ pub struct FactsContext<'a> {
 
 /// Reads the file system that these layers make, lowest first.
 ///
+/// Unpacking a layer keeps a core busy: as many are read at a time as there are cores, and the largest
+/// first, or it would be read alone in the end.
+///
 /// # Errors
 ///
 /// [`FactsError`] for a layer that cannot be read, is damaged, or is none; the client's error when
 /// its registry fails.
 pub async fn root_tree(layers: &[BaseLayer], context: FactsContext<'_>) -> Result<RootTree> {
-    let indexes: Vec<_> = layers.iter().map(|layer| layer_index(layer, context)).collect();
-    let indexes: Vec<LayerIndex> =
-        futures_util::stream::iter(indexes).buffered(CONCURRENT_LAYERS).try_collect().await?;
-    Ok(blocking(move || merge::merge(&indexes)).await)
+    let mut largest_first: Vec<_> = layers.iter().enumerate().collect();
+    largest_first.sort_by_key(|(_, layer)| Reverse(layer.descriptor.size));
+    let read = async |(place, layer)| Ok::<_, Error>((place, layer_index(layer, context).await?));
+    let reads: Vec<_> = largest_first.into_iter().map(read).collect();
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    let indexes: BTreeMap<usize, LayerIndex> =
+        futures_util::stream::iter(reads).buffer_unordered(cores).try_collect().await?;
+    Ok(blocking(move || merge::merge(indexes.values())).await)
 }
 
 /// Whether layers with these digests have been read on this machine. Blocking.
@@ -78,7 +84,9 @@ async fn layer_index(layer: &BaseLayer, context: FactsContext<'_>) -> Result<Lay
     let _cancelled_on_drop = cancel.clone().drop_guard();
     let store = context.store.clone();
     let index = blocking(move || {
-        let index = scan(Watched { blob, task: &task, cancel }, &descriptor, Limits::GENEROUS)?;
+        let Blob { bytes, is_verified } = blob;
+        let bytes = Watched { bytes, task: &task, cancel };
+        let index = scan(bytes, is_verified, &descriptor, Limits::GENEROUS)?;
         store.put_record(RECORD_KIND, &digest, &index);
         task.finish(format!("{} paths", index.nodes.len()));
         Ok::<_, FactsError>(index)
@@ -87,18 +95,26 @@ async fn layer_index(layer: &BaseLayer, context: FactsContext<'_>) -> Result<Lay
     Ok(index)
 }
 
-async fn open(layer: &BaseLayer, context: FactsContext<'_>) -> Result<Box<dyn Read + Send>> {
+/// The bytes of a layer.
+struct Blob {
+    bytes: Box<dyn Read + Send>,
+    /// Whether they fail when they are not the promised ones.
+    is_verified: bool,
+}
+
+async fn open(layer: &BaseLayer, context: FactsContext<'_>) -> Result<Blob> {
     let descriptor = layer.descriptor.clone();
     let store = match &layer.origin {
         Origin::Registry(repository) => {
             let blob = context.client.open_blob(repository, &descriptor).await?;
-            return Ok(Box::new(BlockingReader::spawn(blob)));
+            let bytes = Box::new(BlockingReader::spawn(blob));
+            return Ok(Blob { bytes, is_verified: true });
         }
         Origin::Store => context.store.clone(),
         Origin::Layout(path) => Store::read_only(path),
     };
     match blocking(move || store.open_blob(&descriptor)).await? {
-        Some(file) => Ok(Box::new(file)),
+        Some(file) => Ok(Blob { bytes: Box::new(file), is_verified: false }),
         None => Err(FactsError::Read {
             layer: layer.descriptor.digest,
             source: io::Error::from(io::ErrorKind::NotFound),
@@ -111,26 +127,33 @@ async fn open(layer: &BaseLayer, context: FactsContext<'_>) -> Result<Box<dyn Re
 ///
 /// A blob that is not is reported as such, whatever its bytes led to.
 fn scan(
-    blob: impl Read,
+    bytes: impl Read,
+    is_verified: bool,
     descriptor: &Descriptor,
     limits: Limits,
 ) -> Result<LayerIndex, FactsError> {
     let layer = descriptor.digest;
     // One byte more shows that the blob is too long.
-    let blob = blob.take(descriptor.size.saturating_add(1));
-    let reader =
-        LayerReader::try_new(blob, limits).map_err(|source| FactsError::Read { layer, source })?;
+    let bytes = bytes.take(descriptor.size.saturating_add(1));
+    let reader = if is_verified {
+        LayerReader::try_verified(bytes, limits)
+    } else {
+        LayerReader::try_new(bytes, limits)
+    };
+    let reader = reader.map_err(|source| FactsError::Read { layer, source })?;
     let mut members = Members::new(reader, limits);
     let result = index(&mut members);
     let packed = members.into_inner().finish();
     if let Some(source) = packed.failure {
         return Err(FactsError::Read { layer, source });
     }
-    if (packed.digest, packed.size_bytes) != (layer, descriptor.size) {
+    if let Some(actual) = packed.digest
+        && (actual, packed.size_bytes) != (layer, descriptor.size)
+    {
         return Err(FactsError::Damaged {
             expected: layer,
             expected_bytes: descriptor.size,
-            actual: packed.digest,
+            actual,
             actual_bytes: packed.size_bytes,
         });
     }
@@ -147,7 +170,7 @@ fn index<R: Read>(members: &mut Members<R>) -> Result<LayerIndex, ArchiveError> 
 
 /// Tells a task of what is read, and ends when nobody waits for it any more.
 struct Watched<'a, R> {
-    blob: R,
+    bytes: R,
     task: &'a Task,
     cancel: CancellationToken,
 }
@@ -157,7 +180,7 @@ impl<R: Read> Read for Watched<'_, R> {
         if self.cancel.is_cancelled() {
             return Err(io::Error::other("nobody waits for it any more"));
         }
-        let count = self.blob.read(buffer)?;
+        let count = self.bytes.read(buffer)?;
         self.task.advance(count as u64);
         Ok(count)
     }

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 
 use super::earlier::EarlierImages;
 use super::gathering::Gathering;
+use super::project::Project;
 use crate::error::{Attempting as _, Result};
 use crate::gather::facts::{self, FactsContext};
 use crate::oci::{Digest, Platform};
@@ -17,12 +18,17 @@ const RECORDS: &str = "base-files-1";
 /// The bases of a run, one per platform.
 pub(super) type Bases = BTreeMap<Platform, BaseImage>;
 
-/// Finds out what is in the bases, with as little as it takes.
+/// Finds out what is in the bases, with as little as it takes; nothing where nothing is put on them.
+/// Without `earlier`, nobody's word counts.
 pub(super) async fn find(
     bases: &mut Bases,
+    project: &Project,
     gathering: &Gathering<'_>,
     earlier: Option<&EarlierImages>,
 ) -> Result<()> {
+    if project.sources.is_empty() {
+        return Ok(());
+    }
     for base in bases.values_mut().filter(|base| !base.layers.is_empty()) {
         let excerpt = match (earlier, digest_of(base)) {
             (Some(earlier), Some(digest)) => recall(base, digest, gathering, earlier).await,

@@ -145,9 +145,7 @@ impl Run<'_> {
                     &context.events,
                 )
             });
-            if !self.project.sources.is_empty() {
-                base_files::find(&mut bases, &gathering, earlier.as_ref()).await?;
-            }
+            base_files::find(&mut bases, &self.project, &gathering, earlier.as_ref()).await?;
             Ok((bases, opened, earlier))
         };
         let (files, (bases, opened, earlier)) =

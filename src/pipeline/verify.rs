@@ -62,7 +62,7 @@ pub fn verify(request: &VerifyRequest, context: &Context) -> Result<VerifyReport
             gathering::Gathering { context, client: &client, store: &store, folder, vcs };
         let bases = async {
             let mut bases = gathering.bases(&project).await?;
-            base_files::find(&mut bases, &gathering, None).await.map(|()| bases)
+            base_files::find(&mut bases, &project, &gathering, None).await.map(|()| bases)
         };
         let (files, bases) = Box::pin(planning::both(gathering.files(&project), bases)).await?;
         let plan = planning::plan(&project, files, bases, &gathering).await?;

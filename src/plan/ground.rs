@@ -1,6 +1,7 @@
 //! Puts the drafts of one layer on the ground they will stand on: the base and our lower layers.
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry as Slot;
 
 use super::root::FinalLink;
 use super::{Draft, Entry, EntryKind, Existing, FileSource, RootNode, RootTree};
@@ -84,14 +85,16 @@ impl RootTree {
     /// different things of one path, or when a path leads nowhere. The tree is unchanged then.
     pub fn ground(&mut self, drafts: Vec<Draft>, mtime: i64) -> Result<Vec<Entry>, GroundError> {
         let mut layer: BTreeMap<String, Draft> = BTreeMap::new();
+        let mut way = Way::default();
         for draft in drafts {
-            let draft = self.place(draft)?;
-            let path = draft.entry.path.clone();
-            let draft = match layer.remove(&path) {
-                Some(other) => merge(other, draft)?,
-                None => draft,
-            };
-            layer.insert(path, draft);
+            let draft = self.place(draft, &mut way)?;
+            match layer.entry(draft.entry.path.clone()) {
+                Slot::Vacant(slot) => drop(slot.insert(draft)),
+                Slot::Occupied(mut slot) => {
+                    let other = slot.get().clone();
+                    slot.insert(merge(other, draft)?);
+                }
+            }
         }
         add_parents(&mut layer, mtime)?;
         layer.remove("");
@@ -103,10 +106,13 @@ impl RootTree {
     }
 
     /// Gives a draft the path that its own leads to, and checks it against what stands there.
-    fn place(&self, mut draft: Draft) -> Result<Draft, GroundError> {
+    fn place(&self, mut draft: Draft, way: &mut Way) -> Result<Draft, GroundError> {
         let is_directory = draft.entry.kind == EntryKind::Directory;
-        let last = if is_directory { FinalLink::Followed } else { FinalLink::Kept };
-        let path = self.resolve(&draft.entry.path, last)?;
+        let path = if is_directory {
+            self.resolve(&draft.entry.path, FinalLink::Followed)?
+        } else {
+            way.lead(self, &draft.entry.path)?
+        };
         let over_directory =
             |path: String| GroundError::OverDirectory { by: what(&draft.entry), path };
         match self.get(&path) {
@@ -139,11 +145,43 @@ impl RootTree {
     }
 }
 
+/// The folder that was resolved last: most drafts come one folder after the other.
+#[derive(Default)]
+struct Way {
+    /// As drafts spell it, with a `/` behind it; empty before the first.
+    written: String,
+    /// Where it leads, with a `/` behind it.
+    resolved: String,
+}
+
+impl Way {
+    /// As [`RootTree::resolve`] without following a link at the end.
+    fn lead(&mut self, root: &RootTree, path: &str) -> Result<String, GroundError> {
+        let (folder, name) = path.split_at(path.rfind('/').map_or(0, |end| end + 1));
+        if folder.is_empty() || matches!(name, "" | "." | "..") {
+            return root.resolve(path, FinalLink::Kept);
+        }
+        if folder == self.written {
+            return Ok([self.resolved.as_str(), name].concat());
+        }
+        let resolved = root.resolve(path, FinalLink::Kept)?;
+        folder.clone_into(&mut self.written);
+        resolved[..resolved.len() - name.len()].clone_into(&mut self.resolved);
+        Ok(resolved)
+    }
+}
+
 /// Adds every parent that the layer does not have itself.
 fn add_parents(layer: &mut BTreeMap<String, Draft>, mtime: i64) -> Result<(), GroundError> {
     let mut missing: BTreeMap<String, Draft> = BTreeMap::new();
+    let mut before = "";
     for path in layer.keys() {
-        for parent in ancestors(path) {
+        // Those of the path before are there.
+        let is_new = |parent: &&str| {
+            let rest = before.strip_prefix(parent);
+            !rest.is_some_and(|rest| rest.starts_with('/'))
+        };
+        for parent in ancestors(path).filter(is_new) {
             match layer.get(parent) {
                 Some(draft) if draft.entry.kind == EntryKind::Directory => {}
                 Some(draft) => {
@@ -158,6 +196,7 @@ fn add_parents(layer: &mut BTreeMap<String, Draft>, mtime: i64) -> Result<(), Gr
                 }
             }
         }
+        before = path;
     }
     layer.append(&mut missing);
     Ok(())

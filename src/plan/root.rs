@@ -5,7 +5,7 @@
 //! that is a symbolic link in the base replaces the link. So every parent is written out as the
 //! base has it, and no path leads through a link. `ground.rs` does both for a whole layer.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::GroundError;
 use super::root_excerpt::Lookups;
@@ -78,48 +78,47 @@ impl RootTree {
     /// # Errors
     /// When the path leads through a file, or through more than 40 links.
     pub(super) fn resolve(&self, path: &str, last: FinalLink) -> Result<String, GroundError> {
-        let mut resolved: Vec<String> = Vec::new();
-        let mut rest: VecDeque<String> = parts(path).collect();
+        let mut resolved = String::with_capacity(path.len());
+        // The next part is the last.
+        let mut rest: Vec<&str> = parts(path).rev().collect();
         let mut links = 0;
-        while let Some(part) = rest.pop_front() {
+        while let Some(part) = rest.pop() {
+            let folder_bytes = resolved.len();
             if part == ".." {
                 // The root is its own parent.
-                resolved.pop();
+                resolved.truncate(resolved.rfind('/').unwrap_or(0));
                 continue;
             }
-            resolved.push(part);
+            if folder_bytes > 0 {
+                resolved.push('/');
+            }
+            resolved.push_str(part);
             let is_last = rest.is_empty();
             if is_last && last == FinalLink::Kept {
                 break;
             }
-            let here = resolved.join("/");
-            match self.get(&here) {
+            match self.get(&resolved) {
                 Some(RootNode::Symlink(target)) => {
                     links += 1;
                     if links > MAX_LINKS {
                         return Err(GroundError::LinkLoop { path: path.to_owned() });
                     }
-                    resolved.pop();
-                    if target.starts_with('/') {
-                        resolved.clear();
-                    }
-                    for part in parts(target).rev() {
-                        rest.push_front(part);
-                    }
+                    resolved.truncate(if target.starts_with('/') { 0 } else { folder_bytes });
+                    rest.extend(parts(target).rev());
                 }
                 Some(RootNode::File) if !is_last => {
-                    return Err(GroundError::BelowFile { path: path.to_owned(), file: here });
+                    return Err(GroundError::BelowFile { path: path.to_owned(), file: resolved });
                 }
                 _ => {}
             }
         }
-        Ok(resolved.join("/"))
+        Ok(resolved)
     }
 }
 
 /// The parts of a path that mean something; `..` stays.
-fn parts(path: &str) -> impl DoubleEndedIterator<Item = String> {
-    path.split('/').filter(|part| !matches!(*part, "" | ".")).map(str::to_owned)
+fn parts(path: &str) -> impl DoubleEndedIterator<Item = &str> {
+    path.split('/').filter(|part| !matches!(*part, "" | "."))
 }
 
 #[cfg(test)]

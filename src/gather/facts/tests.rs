@@ -48,7 +48,7 @@ fn run(program: &str, arguments: &[&str], folder: &Path) -> Vec<u8> {
 }
 
 fn read(blob: &[u8], limits: Limits) -> Result<LayerIndex, FactsError> {
-    scan(blob, &Descriptor::of(MediaType::OciLayerGzip, blob), limits)
+    scan(blob, false, &Descriptor::of(MediaType::OciLayerGzip, blob), limits)
 }
 
 fn directory(mode: u32, uid: u64) -> RootNode {
@@ -215,7 +215,7 @@ fn a_damaged_blob_is_reported_as_damaged_whatever_it_holds() {
         (&longer, blob.len() as u64 + 1),
         (&[], 0),
     ] {
-        match scan(actual, &promised, Limits::GENEROUS) {
+        match scan(actual, false, &promised, Limits::GENEROUS) {
             Err(FactsError::Damaged { expected, actual_bytes: read, .. }) => {
                 assert_eq!((expected, read), (promised.digest, actual_bytes));
             }
@@ -225,15 +225,34 @@ fn a_damaged_blob_is_reported_as_damaged_whatever_it_holds() {
 }
 
 #[test]
+fn a_source_that_fails_behind_the_archive_gives_no_facts() {
+    struct Wrong;
+    impl Read for Wrong {
+        fn read(&mut self, _: &mut [u8]) -> io::Result<usize> {
+            Err(io::Error::other("its digest is wrong"))
+        }
+    }
+    let blob = [&tar(&[("a", b'0', 0, b"")])[..], &[0; 1024]].concat();
+    let descriptor = Descriptor::of(MediaType::OciLayer, &blob);
+    assert!(scan(&blob[..], true, &descriptor, Limits::GENEROUS).is_ok());
+    match scan((&blob[..]).chain(Wrong), true, &descriptor, Limits::GENEROUS) {
+        Err(FactsError::Read { source, .. }) => {
+            assert_eq!(source.to_string(), "its digest is wrong");
+        }
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
 fn reading_ends_when_nobody_waits_for_it() {
     let blob = tar(&[("a", b'0', 0, b"")]);
     let descriptor = Descriptor::of(MediaType::OciLayer, &blob);
     let task = Events::none().task(Action::Inspect, "layer", None);
     let cancel = CancellationToken::new();
-    let watched = || Watched { blob: &blob[..], task: &task, cancel: cancel.clone() };
-    assert!(scan(watched(), &descriptor, Limits::GENEROUS).is_ok());
+    let watched = || Watched { bytes: &blob[..], task: &task, cancel: cancel.clone() };
+    assert!(scan(watched(), false, &descriptor, Limits::GENEROUS).is_ok());
     cancel.cancel();
-    match scan(watched(), &descriptor, Limits::GENEROUS) {
+    match scan(watched(), false, &descriptor, Limits::GENEROUS) {
         Err(FactsError::Read { source, .. }) => {
             assert_eq!(source.to_string(), "nobody waits for it any more");
         }
