@@ -52,7 +52,7 @@ async fn read_all(
     gathering: &Gathering<'_>,
     is_wanted: impl Fn(&BaseImage) -> bool,
 ) -> Result<()> {
-    let Gathering { client, store, context, .. } = *gathering;
+    let Gathering { client, store, context, .. } = gathering;
     let facts_context = FactsContext { client, store, events: &context.events };
     for base in bases.values_mut() {
         if !base.layers.is_empty() && is_wanted(base) {

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use tokio::sync::OnceCell;
 
 use super::OptionNames;
+use super::gathering::Gathering;
 use crate::error::{Attempting as _, Classified, ErrorKind, Result};
 use crate::event::Events;
 use crate::layer::{Reuse, Unfit};
@@ -37,11 +38,10 @@ impl EarlierImages {
         named: Vec<Reference>,
         sessions: Vec<Arc<dyn Session>>,
         compression: LayerCompression,
-        client: &Client,
-        store: &Store,
-        events: &Events,
+        gathering: &Gathering<'_>,
     ) -> Self {
-        let (client, store, events) = (client.clone(), store.clone(), events.clone());
+        let (client, store) = (gathering.client.clone(), gathering.store.clone());
+        let events = gathering.context.events.clone();
         Self { named, sessions, compression, client, store, events, found: OnceCell::new() }
     }
 

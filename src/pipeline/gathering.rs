@@ -36,8 +36,8 @@ impl Classified for SurroundingsError {
 #[derive(Debug, Clone)]
 pub(super) struct Gathering<'a> {
     pub(super) context: &'a Context,
-    pub(super) client: &'a Client,
-    pub(super) store: &'a Store,
+    pub(super) client: Client,
+    pub(super) store: Store,
     /// The project's folder.
     pub(super) folder: Arc<gather::Project>,
     pub(super) vcs: Option<VcsFacts>,
@@ -72,7 +72,7 @@ impl Gathering<'_> {
     pub(super) async fn bases(&self, project: &Project) -> Result<Bases> {
         let config = &project.config;
         let context = base::BaseContext {
-            client: self.client,
+            client: &self.client,
             project: &config.source.directory,
             events: &self.context.events,
             builtin: builtin_base,

@@ -23,6 +23,7 @@ mod project;
 mod push;
 mod records;
 mod request;
+mod run;
 mod runtime;
 mod schema;
 mod summary;

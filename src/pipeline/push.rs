@@ -1,8 +1,8 @@
 //! `dockless push`: the same flow into registries, or a layout that was built earlier.
 
-use super::build::{Run, produced_image};
 use super::destinations::{Destinations, DestinationsError};
 use super::project;
+use super::run::{Run, produced_image};
 use super::tags::{self, TagArguments, Tags};
 use super::{Context, PlanSummary, Produced, ProjectRequest, PushRequest};
 use super::{client, produce, runtime};

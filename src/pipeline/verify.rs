@@ -58,8 +58,9 @@ pub fn verify(request: &VerifyRequest, context: &Context) -> Result<VerifyReport
         let folder = gathering::open_folder(&project, &outputs, context)?;
         let vcs = gathering::vcs_facts(&folder, context).await;
         let is_dirty = vcs.as_ref().is_some_and(|vcs| vcs.is_dirty);
-        let gathering =
-            gathering::Gathering { context, client: &client, store: &store, folder, vcs };
+        let (client, store) = (client.clone(), store.clone());
+        let gathering = gathering::Gathering { context, client, store, folder, vcs };
+        let store = &gathering.store;
         let bases = async {
             let mut bases = gathering.bases(&project).await?;
             base_files::find(&mut bases, &project, &gathering, None).await.map(|()| bases)
@@ -67,7 +68,7 @@ pub fn verify(request: &VerifyRequest, context: &Context) -> Result<VerifyReport
         let (files, bases) = Box::pin(planning::both(gathering.files(&project), bases)).await?;
         let plan = planning::plan(&project, files, bases, &gathering).await?;
         // Nothing earlier to look at: everything is packed.
-        let layers = Layers::open(config, &store, context, false, None).await;
+        let layers = Layers::open(config, store, context, false, None).await;
         let assembly = Box::pin(produce::build(&plan, &layers)).await?;
         let comparison = Comparison {
             subject: &subject,
@@ -75,7 +76,7 @@ pub fn verify(request: &VerifyRequest, context: &Context) -> Result<VerifyReport
             plan: &plan,
             has_chosen_platforms: !request.project.platforms.is_empty(),
             is_dirty,
-            store: &store,
+            store,
             context,
         };
         Box::pin(comparison.run()).await

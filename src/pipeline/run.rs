@@ -1,0 +1,202 @@
+//! One run of the flow: config → inputs → plan → layers → image → destinations.
+
+use std::path::PathBuf;
+
+use futures_util::future;
+
+use super::destinations::{Destinations, Opened};
+use super::earlier::{self, EarlierImages};
+use super::gathering::{self, Gathering};
+use super::layers::Layers;
+use super::produce::{self, Production};
+use super::project::Project;
+use super::tags::{self, TagArguments, Tags};
+use super::{
+    Context, Credentials, PlanSummary, Produced, ProducedImage, ProjectRequest, RecordFiles,
+};
+use super::{base_files, client, planning};
+use crate::error::Result;
+use crate::image::Assembly;
+use crate::oci::Repository;
+use crate::plan::{Plan, VcsFacts};
+use crate::publish::{ExistingTag, Output, PublishContext, Published, Whereabouts};
+
+/// One run of the flow for a project, wherever the image goes.
+#[derive(Debug)]
+pub(super) struct Run<'a> {
+    pub(super) request: &'a ProjectRequest,
+    pub(super) credentials: Option<&'a Credentials>,
+    pub(super) records: &'a RecordFiles,
+    pub(super) existing_tag: ExistingTag,
+    pub(super) project: Project,
+    pub(super) arguments: TagArguments,
+    pub(super) destinations: Destinations,
+    /// Whether the image needs a name even where nothing is pushed.
+    pub(super) is_named: bool,
+}
+
+/// What is known of a run before anything is made.
+struct Prospect {
+    plan: Plan,
+    tags: Tags,
+    opened: Opened,
+    earlier: Option<EarlierImages>,
+}
+
+impl Run<'_> {
+    /// The flow: gathered and planned, then made and published.
+    pub(super) async fn produce(&self, context: &Context) -> Result<Produced> {
+        let config = &self.project.config;
+        self.destinations.check(&config.platforms, config.compression)?;
+        self.records.check()?;
+        let gathering = self.begin(context).await?;
+        let Prospect { plan, tags, opened, earlier } = self.plan(&gathering).await?;
+        if self.request.is_dry_run {
+            self.destinations.note_unasked(&context.events);
+            let described = self.destinations.describe(&tags);
+            return Ok(Produced::Planned(Box::new(PlanSummary::new(&plan, described))));
+        }
+        let open = opened.prove().await?;
+        let is_copied = open.iter().any(|destination| !destination.is_remote);
+        let production = Production {
+            plan: &plan,
+            layers: Layers::open(config, &gathering.store, context, is_copied, earlier).await,
+            store: &gathering.store,
+            destinations: &open,
+            context,
+        };
+        let (assembly, published) = produce::produce(production).await?;
+        let image = ProducedImage {
+            has_repositories: !config.publish.repositories.is_empty(),
+            ..produced_image(&config.name, &assembly, published)
+        };
+        Ok(Produced::Image(Box::new(image)))
+    }
+
+    /// What gathering needs: a client, the cache, the project's folder, and what git says of it.
+    async fn begin<'a>(&self, context: &'a Context) -> Result<Gathering<'a>> {
+        let purpose = client::Purpose {
+            network: &self.request.network,
+            hosts: &self.destinations.hosts(),
+            credentials: self.credentials,
+            publish: Some(&self.project.config.publish),
+        };
+        let client = client::client(context, &purpose)?;
+        let store = context.store()?;
+        let outputs = self.destinations.paths().chain(self.records.paths()).cloned();
+        // A cache inside the project, as some CI systems want it, is no part of the project either.
+        let outputs: Vec<PathBuf> = outputs.chain([store.root().to_owned()]).collect();
+        let folder = gathering::open_folder(&self.project, &outputs, context)?;
+        let vcs = gathering::vcs_facts(&folder, context).await;
+        Ok(Gathering { context, client, store, folder, vcs })
+    }
+
+    /// The plan, and the destinations looked at meanwhile: their tags are made of what git says, which
+    /// is known before the files are listed.
+    async fn plan(&self, gathering: &Gathering<'_>) -> Result<Prospect> {
+        let Gathering { context, vcs, .. } = gathering;
+        let named = earlier::named(&self.request.cache_from, &context.option_names)?;
+        let tags = self.tags(vcs.as_ref(), context).map_err(|error| self.project.locate(error));
+        let publish_context = self.publish_context(gathering);
+        let opening = async {
+            match &tags {
+                Ok(tags) if !self.request.is_dry_run => {
+                    self.destinations.open(tags, &publish_context).await
+                }
+                _ => Opened::default(),
+            }
+        };
+        let looking = async {
+            let (bases, opened) = future::join(gathering.bases(&self.project), opening).await;
+            let mut bases = bases?;
+            let compression = self.project.config.compression;
+            let earlier = (!self.request.is_anew)
+                .then(|| EarlierImages::new(named, opened.sessions(), compression, gathering));
+            base_files::find(&mut bases, &self.project, gathering, earlier.as_ref()).await?;
+            Ok((bases, opened, earlier))
+        };
+        let listing = gathering.files(&self.project);
+        let (files, (bases, opened, earlier)) = Box::pin(planning::both(listing, looking)).await?;
+        let plan = planning::plan(&self.project, files, bases, gathering).await?;
+        Ok(Prospect { plan, tags: tags?, opened, earlier })
+    }
+
+    fn publish_context(&self, gathering: &Gathering<'_>) -> PublishContext {
+        let Gathering { context, client, store, vcs, .. } = gathering;
+        let earlier_tags = || earlier::earlier_tags(vcs.as_ref(), &|at| self.tags_at(at, context));
+        PublishContext {
+            store: store.clone(),
+            client: client.clone(),
+            events: context.events.clone(),
+            name: self.image_name(),
+            stdout: Output::new(std::io::stdout()),
+            whereabouts: Whereabouts::default(),
+            existing_tag: self.existing_tag,
+            earlier_tags: (!self.request.is_anew).then(earlier_tags),
+        }
+    }
+
+    /// The tags of `-t`, and those for destinations without any.
+    fn tags(&self, vcs: Option<&VcsFacts>, context: &Context) -> Result<Tags> {
+        let given = tags::resolve(&self.arguments.tags, vcs, context)?;
+        let fallback =
+            if given.is_empty() { self.fallback_tags(vcs, context)? } else { Vec::new() };
+        Ok(Tags { given, fallback })
+    }
+
+    fn fallback_tags(&self, vcs: Option<&VcsFacts>, context: &Context) -> Result<Vec<String>> {
+        let named = self.arguments.references.first().and_then(|reference| reference.tag.clone());
+        if self.destinations.is_empty() || !self.arguments.references.is_empty() {
+            return Ok(named.into_iter().collect());
+        }
+        let tags = tags::of_config(&self.project.config, vcs, context)?;
+        let needs_name = self.is_named && tags.is_empty();
+        Ok(if needs_name { vec!["latest".into()] } else { tags })
+    }
+
+    /// What the tags would have been at another commit, as far as they can be told.
+    fn tags_at(&self, facts: &VcsFacts, context: &Context) -> Vec<String> {
+        let specs = match &self.arguments.tags[..] {
+            [] => &self.project.config.publish.tags,
+            given => given,
+        };
+        let tags = specs.iter().map(|spec| tags::quietly(spec, facts, context));
+        tags.flatten().collect()
+    }
+
+    /// What the image is called where a tag alone is no name: in archives and engines.
+    fn image_name(&self) -> String {
+        let named = self.arguments.references.first();
+        let named = named.map(|reference| display_name(&reference.repository));
+        named
+            .or_else(|| self.destinations.first_repository())
+            .unwrap_or_else(|| self.project.config.name.clone())
+    }
+}
+
+/// A repository as docker shows it: without the parts that it adds by itself.
+fn display_name(repository: &Repository) -> String {
+    let name = repository.to_string();
+    let short = name.strip_prefix("docker.io/library/").or_else(|| name.strip_prefix("docker.io/"));
+    short.unwrap_or(&name).to_owned()
+}
+
+/// The answer about an assembly that was published.
+pub(super) fn produced_image(
+    name: &str,
+    assembly: &Assembly,
+    published: Vec<Published>,
+) -> ProducedImage {
+    let config_digest = match (&assembly.index, &assembly.images[..]) {
+        (None, [image]) => Some(image.config.descriptor.digest),
+        _ => None,
+    };
+    ProducedImage {
+        name: name.to_owned(),
+        descriptor: assembly.descriptor().clone(),
+        config_digest,
+        platforms: assembly.images.iter().map(|image| image.platform.clone()).collect(),
+        published,
+        has_repositories: false,
+    }
+}
