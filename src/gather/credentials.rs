@@ -36,7 +36,7 @@ pub(super) fn is_credential(path: &str) -> bool {
     let name = parts.next().unwrap_or_default();
     let mut folders = parts;
     let extension = name.rsplit('.').next().unwrap_or_default();
-    let is_sample = SAMPLES.iter().any(|end| name.ends_with(&format!(".{end}")));
+    let is_sample = || SAMPLES.contains(&extension);
     let is_environment = name == ".env" || name.starts_with(".env.");
     let is_key = ["id_rsa", "id_dsa", "id_ecdsa", "id_ed25519"]
         .iter()
@@ -48,7 +48,7 @@ pub(super) fn is_credential(path: &str) -> bool {
     let extensions = || name.split('.').skip(1);
     let has_extension = extensions().last().is_some_and(|end| EXTENSIONS.contains(&end))
         || extensions().any(|part| part == "tfstate");
-    (is_environment && !is_sample)
+    (is_environment && !is_sample())
         || NAMES.contains(&name)
         || is_key
         || is_json

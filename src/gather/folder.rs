@@ -4,17 +4,31 @@
 //! meantime is noticed and never followed (L17, L21). Elsewhere the path is looked at first.
 
 use std::ffi::{OsStr, OsString};
-use std::fs::File;
+use std::fs::{File, Metadata};
 use std::io;
 use std::path::Path;
+
+/// A name in a folder.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Name {
+    /// The name.
+    pub(super) text: OsString,
+    /// Whether the folder says that it stands for a regular file. Not all file systems say so.
+    pub(super) is_file: bool,
+}
 
 /// What a name stands for, the link itself when it is one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Look {
     /// What it is.
     pub(super) kind: LookKind,
-    /// Its permission bits (`0o7777`).
+    /// Its permission bits (`0o7777`); those of a file are known when it is open.
     pub(super) mode: u32,
+}
+
+impl Look {
+    /// A file of which only its folder was asked.
+    pub(super) const FILE: Self = Self { kind: LookKind::File, mode: 0 };
 }
 
 /// What a name can stand for.
@@ -31,20 +45,21 @@ pub(super) enum LookKind {
 }
 
 #[cfg(unix)]
-pub(super) use unix::Folder;
+pub(super) use unix::{Folder, mode_of};
 
 #[cfg(not(unix))]
-pub(super) use portable::Folder;
+pub(super) use portable::{Folder, mode_of};
 
 #[cfg(unix)]
 mod unix {
     use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
+    use std::os::unix::fs::MetadataExt as _;
 
     use rustix::fs::{
         AtFlags, Dir, FileType, Mode, OFlags, Stat, fstat, openat, readlinkat, statat,
     };
 
-    use super::{File, Look, LookKind, OsStr, OsString, Path, io};
+    use super::{File, Look, LookKind, Metadata, Name, OsStr, OsString, Path, io};
     use crate::sys::beneath;
 
     /// An open folder.
@@ -58,14 +73,16 @@ mod unix {
         }
 
         /// The names in it, in no order.
-        pub(in super::super) fn names(&self) -> io::Result<Vec<OsString>> {
+        pub(in super::super) fn names(&self) -> io::Result<Vec<Name>> {
             let mut names = Vec::new();
             // Not `read_from`: it opens the folder anew, which takes the right to search it.
             for entry in Dir::new(self.0.try_clone()?)? {
                 let entry = entry?;
                 let name = entry.file_name().to_bytes();
                 if name != b"." && name != b".." {
-                    names.push(OsStr::from_bytes(name).to_owned());
+                    let text = OsStr::from_bytes(name).to_owned();
+                    let is_file = entry.file_type() == FileType::RegularFile;
+                    names.push(Name { text, is_file });
                 }
             }
             Ok(names)
@@ -93,6 +110,11 @@ mod unix {
         }
     }
 
+    /// The permission bits of an open file.
+    pub(in super::super) fn mode_of(metadata: &Metadata) -> u32 {
+        metadata.mode() & 0o7777
+    }
+
     fn look(stat: &Stat) -> Look {
         let kind = match FileType::from_raw_mode(stat.st_mode) {
             FileType::Directory => LookKind::Directory,
@@ -116,7 +138,7 @@ mod portable {
     use std::fs;
     use std::path::PathBuf;
 
-    use super::{File, Look, LookKind, OsStr, OsString, Path, io};
+    use super::{File, Look, LookKind, Metadata, Name, OsStr, OsString, Path, io};
 
     /// A folder, by its path.
     #[derive(Debug)]
@@ -136,8 +158,12 @@ mod portable {
         }
 
         /// See the Unix version.
-        pub(in super::super) fn names(&self) -> io::Result<Vec<OsString>> {
-            fs::read_dir(&self.0)?.map(|entry| Ok(entry?.file_name())).collect()
+        pub(in super::super) fn names(&self) -> io::Result<Vec<Name>> {
+            let name = |entry: fs::DirEntry| Name {
+                is_file: entry.file_type().is_ok_and(|kind| kind.is_file()),
+                text: entry.file_name(),
+            };
+            fs::read_dir(&self.0)?.map(|entry| Ok(name(entry?))).collect()
         }
 
         /// See the Unix version.
@@ -165,7 +191,12 @@ mod portable {
         }
     }
 
-    fn look(metadata: &fs::Metadata) -> Look {
+    /// See the Unix version.
+    pub(in super::super) fn mode_of(_metadata: &Metadata) -> u32 {
+        0o644
+    }
+
+    fn look(metadata: &Metadata) -> Look {
         let (kind, mode) = match metadata.file_type() {
             kind if kind.is_symlink() => (LookKind::Symlink, 0o777),
             kind if kind.is_dir() => (LookKind::Directory, 0o755),

@@ -166,11 +166,8 @@ pub(super) fn parts(path: &str) -> impl Iterator<Item = &str> {
 
 /// Joins two paths, either of which may be empty.
 pub(super) fn join(folder: &str, name: &str) -> String {
-    if folder.is_empty() || name.is_empty() {
-        format!("{folder}{name}")
-    } else {
-        format!("{folder}/{name}")
-    }
+    let between = if folder.is_empty() || name.is_empty() { "" } else { "/" };
+    [folder, between, name].concat()
 }
 
 fn prepend(rest: &mut VecDeque<String>, path: &str) {
@@ -226,7 +223,7 @@ fn missing(folder: &Folder, path: &[String], part: &str, link: Option<&String>) 
         return FaultCause::LinkBroken { target: target.clone() };
     }
     let names = folder.names().unwrap_or_default();
-    let names = names.iter().filter_map(|name| name.to_str());
+    let names = names.iter().filter_map(|name| name.text.to_str());
     let similar = names
         .map(|name| (strsim::damerau_levenshtein(&part.to_lowercase(), &name.to_lowercase()), name))
         .filter(|(distance, name)| {

@@ -50,7 +50,7 @@ impl Remarks {
         if is_credential(path) {
             self.credentials.add(|| format!("`{}`", path.escape_debug()));
         }
-        if has_capability(file) {
+        if has_capability(file, metadata) {
             self.capabilities.add(|| format!("`{}`", path.escape_debug()));
         }
         if is_sparse(metadata) {
@@ -173,13 +173,18 @@ fn ascii(name: &str) -> String {
 }
 
 #[cfg(target_os = "linux")]
-fn has_capability(file: &std::fs::File) -> bool {
+fn has_capability(file: &std::fs::File, metadata: &Metadata) -> bool {
+    use std::os::unix::fs::PermissionsExt as _;
+    // Capabilities are for what runs, and to ask costs as much as to open the file.
+    if metadata.permissions().mode() & 0o111 == 0 {
+        return false;
+    }
     // A file system without attributes is one without capabilities.
     rustix::fs::fgetxattr_query(file, "security.capability").is_ok_and(|size_bytes| size_bytes > 0)
 }
 
 #[cfg(not(target_os = "linux"))]
-fn has_capability(_file: &std::fs::File) -> bool {
+fn has_capability(_file: &std::fs::File, _metadata: &Metadata) -> bool {
     false
 }
 

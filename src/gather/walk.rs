@@ -11,7 +11,7 @@ use std::rc::Rc;
 
 use super::error::FaultCause;
 use super::filter::{Filter, Judgement};
-use super::folder::{Folder, Look, LookKind};
+use super::folder::{Folder, Look, LookKind, Name, mode_of};
 use super::project::{Place, Project, is_version_control, join, name_of, parts};
 use super::remarks::Remarks;
 use crate::plan::pattern::PatternUse;
@@ -162,14 +162,15 @@ impl<'a> Walk<'a> {
         let mut kept = Vec::new();
         for name in names {
             if self.visit(&opened, folder, &name) {
-                kept.push(name.to_string_lossy().into_owned());
+                kept.push(name.text.to_string_lossy().into_owned());
             }
         }
         self.found.remarks.names(&join(&self.source, &folder.path), &kept);
     }
 
     /// Looks at one name of a folder, and says whether it is wanted.
-    fn visit(&mut self, opened: &Folder, folder: &PendingFolder, name: &OsStr) -> bool {
+    fn visit(&mut self, opened: &Folder, folder: &PendingFolder, name: &Name) -> bool {
+        let Name { text: name, is_file } = name;
         let text = name.to_string_lossy();
         let (path, real) = (join(&folder.path, &text), join(&folder.real, &text));
         self.see(&path);
@@ -181,7 +182,8 @@ impl<'a> Walk<'a> {
         let in_project = join(&self.source, &path);
         let judgement = folder.judgement.below(self.filter, &path, &in_project);
         let (is_wanted, is_open) = self.filter.decide(&judgement, &path, &in_project);
-        let look = match opened.look(name) {
+        // What a file is besides is asked when it is open.
+        let look = match if *is_file { Ok(Look::FILE) } else { opened.look(name) } {
             Ok(look) => look,
             Err(error) => {
                 if is_wanted {
@@ -304,13 +306,13 @@ impl<'a> Walk<'a> {
     }
 
     fn add_file(&mut self, candidate: Candidate, file: &File) {
-        let Candidate { path, real, look, .. } = candidate;
+        let Candidate { path, real, .. } = candidate;
         match file.metadata() {
             Ok(metadata) if metadata.is_file() => {
                 self.found.remarks.file(&join(&self.source, &path), file, &metadata);
                 let stamp = FileStamp::from(&metadata);
                 let kind = TreeEntryKind::File(DiskFile { path: real, stamp });
-                self.found.entries.push(TreeEntry { path, kind, mode: look.mode });
+                self.found.entries.push(TreeEntry { path, kind, mode: mode_of(&metadata) });
             }
             Ok(_) => self.fault(&path, FaultCause::Changed),
             Err(error) => self.fault(&path, FaultCause::of_io(&error)),
@@ -341,7 +343,8 @@ impl<'a> Walk<'a> {
             }
         }
         self.found.entries.extend(parents);
-        self.found.entries.sort_unstable_by(|left, right| left.path.cmp(&right.path));
+        // Folders are sorted already: a stable sort only merges them.
+        self.found.entries.sort_by(|left, right| left.path.cmp(&right.path));
     }
 
     fn is_left_out(&self, name: &str, real: &str) -> bool {
