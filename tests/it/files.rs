@@ -657,6 +657,7 @@ fn a_capability_is_dropped_with_a_warning() {
     capability[..4].copy_from_slice(&0x0200_0001_u32.to_le_bytes());
     capability[4..8].copy_from_slice(&(1_u32 << 13).to_le_bytes());
     let file = story.path("src/ping");
+    fs::set_permissions(&file, fs::Permissions::from_mode(0o755)).unwrap();
     setxattr(&file, "security.capability", &capability, XattrFlags::empty())
         .expect("giving a file a capability takes CAP_SETFCAP");
     setxattr(story.path("src/plain"), "user.note", b"x", XattrFlags::empty())
