@@ -103,12 +103,13 @@ pub(super) struct ProjectOptions {
     /// the config's tags, and is added to a tag that stands in `--to`
     #[arg(short, long, value_name = "TAG", value_delimiter = ',', env = "DOCKLESS_TAG")]
     pub(super) tag: Vec<String>,
-    /// Pack every layer anew: nothing that is remembered on this machine is used, and nothing of an
-    /// image in a registry
+    /// Pack every layer anew and ask for every blob: no layer that was made before is used, on this
+    /// machine or in a registry, and no tag vouches for its content
     #[arg(long, env = "DOCKLESS_NO_CACHE", value_parser = FalseyValueParser::new())]
     pub(super) no_cache: bool,
-    /// Take over layers of this image where they are the same, before any that stands where the image
-    /// is pushed to; repeat it or separate by commas: the first that fits serves
+    /// Take over layers of this image where they are the same, instead of one that stands where the image
+    /// is pushed to; repeat it or separate by commas: the first that exists and was written by this
+    /// version serves, alone
     #[arg(long, value_name = "REFERENCE", value_delimiter = ',', env = "DOCKLESS_CACHE_FROM")]
     pub(super) cache_from: Vec<String>,
     /// Print what would be done, and write nothing outside the cache

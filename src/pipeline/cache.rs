@@ -120,17 +120,24 @@ impl CacheReport {
 impl PruneReport {
     /// The report for people.
     pub fn line(&self) -> String {
-        let Pruned { removed, left } = &self.pruned;
+        let Pruned { removed, left, in_use } = &self.pruned;
         let records: u64 = removed.records.values().map(|tally| tally.files).sum();
         let (removes, is) =
             if self.is_dry_run { ("would remove", "would be") } else { ("removed", "is") };
-        format!(
+        let line = format!(
             "{removes} {} (blobs: {}, records: {records}, temporary files: {}); {} {is} left",
             readable_size(removed.total().size_bytes),
             removed.blobs.files,
             removed.temporary.files,
             readable_size(left.total().size_bytes),
-        )
+        );
+        let in_use = in_use.total();
+        if in_use.files == 0 {
+            return line;
+        }
+        let size = readable_size(in_use.size_bytes);
+        let reason = "used within the last hour (`--all` removes that, too)";
+        format!("{line}, {size} of it because it was {reason}")
     }
 
     /// The report as one JSON document.
@@ -140,6 +147,7 @@ impl PruneReport {
             "is_dry_run": self.is_dry_run,
             "removed": usage_document(&self.pruned.removed),
             "left": usage_document(&self.pruned.left),
+            "in_use": usage_document(&self.pruned.in_use),
         })
     }
 }

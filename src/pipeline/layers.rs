@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use tokio::sync::OnceCell;
 
@@ -28,8 +28,15 @@ pub(super) struct Layers {
     earlier: Option<EarlierImages>,
     /// The earlier images' layers, once they were asked for.
     reuse: OnceCell<Reuse>,
-    /// Whether a layer was found and not packed.
-    has_found: AtomicBool,
+    /// How many layers came about in which way.
+    tally: Tally,
+}
+
+#[derive(Debug, Default)]
+struct Tally {
+    packed: AtomicUsize,
+    unchanged: AtomicUsize,
+    taken_over: AtomicUsize,
 }
 
 #[derive(Debug)]
@@ -67,7 +74,7 @@ impl Layers {
             is_copied,
             earlier,
             reuse: OnceCell::new(),
-            has_found: AtomicBool::new(false),
+            tally: Tally::default(),
         }
     }
 
@@ -88,11 +95,22 @@ impl Layers {
         let task = Arc::into_inner(task).expect("the work is done").about(&layer.descriptor);
         let size = readable_size(layer.descriptor.size);
         let result = format!("{size}, {}", layer.descriptor.digest);
-        match &layer.origin {
-            Origin::Registry(from) => task.skip(format!("taken over from {from}: {result}")),
-            _ if is_found => task.skip(result),
-            _ => task.finish(result),
-        }
+        let Tally { packed, unchanged, taken_over } = &self.tally;
+        let count = match &layer.origin {
+            Origin::Registry(from) => {
+                task.skip(format!("taken over from {from}: {result}"));
+                taken_over
+            }
+            _ if is_found => {
+                task.skip(result);
+                unchanged
+            }
+            _ => {
+                task.finish(result);
+                packed
+            }
+        };
+        count.fetch_add(1, Ordering::Relaxed);
         Ok(layer)
     }
 
@@ -102,7 +120,6 @@ impl Layers {
         if let Some(Known { diff_id, blob: Some(blob) }) = &known
             && self.has_whole(blob).await?
         {
-            self.has_found.store(true, Ordering::Relaxed);
             return Ok(Some(Layer::of(plan, blob.clone(), *diff_id, Origin::Store)));
         }
         let reuse = self.reuse().await;
@@ -118,7 +135,6 @@ impl Layers {
         if made_here.is_some_and(|made_here| made_here != *blob) {
             return Ok(None);
         }
-        self.has_found.store(true, Ordering::Relaxed);
         Ok(Some(Layer::of(plan, blob.clone(), diff_id, origin.clone())))
     }
 
@@ -172,7 +188,20 @@ impl Layers {
 
     /// Whether a layer was found and not packed.
     pub(super) fn has_found(&self) -> bool {
-        self.has_found.load(Ordering::Relaxed)
+        let Tally { unchanged, taken_over, .. } = &self.tally;
+        unchanged.load(Ordering::Relaxed) + taken_over.load(Ordering::Relaxed) > 0
+    }
+
+    /// Says how many layers were found, if any were.
+    pub(super) fn tell(&self) {
+        let Tally { packed, unchanged, taken_over } = &self.tally;
+        if self.has_found() {
+            let counts = [(packed, "packed"), (unchanged, "unchanged"), (taken_over, "taken over")];
+            let counts = counts.map(|(count, how)| (count.load(Ordering::Relaxed), how));
+            let counts = counts.iter().filter(|(count, _)| *count > 0);
+            let counts: Vec<_> = counts.map(|(count, how)| format!("{count} {how}")).collect();
+            self.workshop.context.events.note(format!("layers: {}", counts.join(", ")));
+        }
     }
 
     /// Looks for nothing any more: every layer is packed.

@@ -57,8 +57,9 @@ pub(super) async fn produce(mut production: Production<'_>) -> Result<(Assembly,
         && production.layers.has_found()
         && is_about_content(error)
     {
-        let text =
-            format!("a layer that was made earlier cannot be had, all are packed again: {error}");
+        let text = format!(
+            "a layer that was made earlier is gone or damaged, all are packed again: {error}"
+        );
         production.context.events.warn("earlier-layer-lost", text, None);
         production.layers.pack_all();
         produced = pack_and_publish(&production).await;
@@ -105,6 +106,7 @@ async fn pack_and_publish(production: &Production<'_>) -> Result<(Assembly, Vec<
         made.push((plan, layer));
         transfers.check()?;
     }
+    layers.tell();
     let assembly = assemble(plan, &made)?;
     keep(&assembly, store, context).await;
     check(&assembly, destinations).await?;

@@ -172,6 +172,7 @@ fn push_layout(
             stdout: Output::new(std::io::stdout()),
             whereabouts: Whereabouts::default(),
             existing_tag: request.existing_tag,
+            takes_tags_word: true,
             earlier_tags: None,
         };
         let open = destinations.open(&tags, &publish_context).await.prove().await?;

@@ -132,6 +132,7 @@ impl Run<'_> {
             stdout: Output::new(std::io::stdout()),
             whereabouts: Whereabouts::default(),
             existing_tag: self.existing_tag,
+            takes_tags_word: !self.request.is_anew,
             earlier_tags: (!self.request.is_anew).then(earlier_tags),
         }
     }

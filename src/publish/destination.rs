@@ -141,6 +141,8 @@ pub struct PublishContext {
     pub whereabouts: Whereabouts,
     /// What happens to tags that exist.
     pub existing_tag: ExistingTag,
+    /// Whether a tag vouches for the content of what it points at; otherwise each blob is asked for.
+    pub takes_tags_word: bool,
     /// Under which further tags an earlier image may stand; `None` when nobody wants to know.
     pub earlier_tags: Option<Vec<String>>,
 }

@@ -29,6 +29,8 @@ pub struct Pruned {
     pub removed: Usage,
     /// What is there still.
     pub left: Usage,
+    /// What of that would have gone, had it not been used within the last hour.
+    pub in_use: Usage,
 }
 
 /// Removes files from the cache in this folder, or only says which ones would be. Temporary files go when
@@ -43,13 +45,15 @@ pub fn prune(
     now: SystemTime,
     is_dry_run: bool,
 ) -> Result<Pruned> {
-    let (mut removed, mut left) = chosen(cache_files(root)?, policy, now);
+    let Chosen { mut removed, mut left, in_use } = chosen(cache_files(root)?, policy, now);
     if !is_dry_run {
         let (gone, stays) = removed.into_iter().partition(remove);
         removed = gone;
         left.extend::<Vec<_>>(stays);
     }
-    Ok(Pruned { removed: Usage::of(&removed), left: Usage::of(&left) })
+    left.extend_from_slice(&in_use);
+    let (removed, left) = (Usage::of(&removed), Usage::of(&left));
+    Ok(Pruned { removed, left, in_use: Usage::of(&in_use) })
 }
 
 /// Removes a file, unless it was used since it was listed.
@@ -58,31 +62,41 @@ fn remove(file: &CacheFile) -> bool {
     used.is_ok_and(|used| used == file.used) && fs::remove_file(&file.path).is_ok()
 }
 
-/// Parts files in those that go and those that stay.
-fn chosen(
-    mut files: Vec<CacheFile>,
-    policy: PrunePolicy,
-    now: SystemTime,
-) -> (Vec<CacheFile>, Vec<CacheFile>) {
+/// The files of a cache, by what becomes of them.
+#[derive(Debug, Default)]
+struct Chosen {
+    removed: Vec<CacheFile>,
+    left: Vec<CacheFile>,
+    /// Stays as well, but only because it is in use.
+    in_use: Vec<CacheFile>,
+}
+
+/// Parts the files that go from those that stay.
+fn chosen(mut files: Vec<CacheFile>, policy: PrunePolicy, now: SystemTime) -> Chosen {
     let PrunePolicy { older_than, max_bytes, is_all } = policy;
     files.sort_by(|one, other| (one.used, &one.path).cmp(&(other.used, &other.path)));
     let is_temporary = |file: &CacheFile| file.kind == CacheFileKind::Temporary;
     let sizes = files.iter().filter(|file| !is_temporary(file)).map(|file| file.size_bytes);
     let mut size_bytes: u64 = sizes.sum();
-    files.into_iter().partition(|file| {
+    let mut chosen = Chosen::default();
+    for file in files {
         // A time in the future is no age.
         let age = now.duration_since(file.used).unwrap_or_default();
-        if is_temporary(file) {
-            return age > LEFTOVER_AGE;
-        }
         let is_unwanted = older_than.is_some_and(|limit| age > limit)
             || max_bytes.is_some_and(|limit| size_bytes > limit);
-        let goes = is_all || (is_unwanted && age > IN_USE);
-        if goes {
-            size_bytes -= file.size_bytes;
-        }
-        goes
-    })
+        let place = match file.kind {
+            CacheFileKind::Temporary if age > LEFTOVER_AGE => &mut chosen.removed,
+            CacheFileKind::Temporary => &mut chosen.left,
+            _ if is_all || (is_unwanted && age > IN_USE) => {
+                size_bytes -= file.size_bytes;
+                &mut chosen.removed
+            }
+            _ if is_unwanted => &mut chosen.in_use,
+            _ => &mut chosen.left,
+        };
+        place.push(file);
+    }
+    chosen
 }
 
 #[cfg(test)]
@@ -132,10 +146,16 @@ mod tests {
                 "month week left day hour now future",
             ),
         ] {
-            let (gone, stays) = chosen(files(), policy, now());
-            let names: Vec<_> = gone.iter().map(|file| file.path.to_str().unwrap()).collect();
+            let Chosen { removed, left, in_use } = chosen(files(), policy, now());
+            let names: Vec<_> = removed.iter().map(|file| file.path.to_str().unwrap()).collect();
             assert_eq!(names.join(" "), expected, "{policy:?}");
-            assert_eq!(gone.len() + stays.len(), 8);
+            assert_eq!(removed.len() + left.len() + in_use.len(), 8);
+            let expected = match policy {
+                PrunePolicy { max_bytes: Some(0), .. } => 3,
+                PrunePolicy { older_than: Some(Duration::ZERO), .. } => 1,
+                _ => 0,
+            };
+            assert_eq!(in_use.len(), expected, "{policy:?}");
         }
     }
 

@@ -63,6 +63,7 @@ impl Story {
             stdout: Output::new(std::io::sink()),
             whereabouts: Whereabouts::default(),
             existing_tag: ExistingTag::Move,
+            takes_tags_word: true,
             earlier_tags: None,
         };
         let tags: Vec<_> = tags.iter().map(|tag| (*tag).to_owned()).collect();

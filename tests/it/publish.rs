@@ -59,6 +59,7 @@ impl Story {
             stdout: Output::new(stdout.clone()),
             whereabouts: Whereabouts::default(),
             existing_tag: ExistingTag::Move,
+            takes_tags_word: true,
             earlier_tags: None,
         };
         Self { context, events, stdout, folder: tempfile::tempdir().unwrap() }

@@ -130,6 +130,8 @@ fn a_fresh_machine_takes_over_what_stands_in_the_registry() {
     story.sandbox.write("p/two/a", "changed");
     let changed = story.fresh(&["push", "p", "--to", &to, "-t", "v1"]);
     assert_eq!(origins(&changed), [("one", TAKEN_OVER), ("two", PACKED)]);
+    // The embedded base is a layer, too.
+    assert!(changed.stderr.contains("\nlayers: 1 packed, 2 taken over\n"), "{changed:#?}");
     let digest = changed.stdout.trim().rsplit_once('@').unwrap().1.to_owned();
     assert_eq!(digest, story.clean_digest());
     // Somebody else gets what was pushed.
@@ -250,12 +252,28 @@ fn a_layer_that_the_registry_has_lost_is_packed_here() {
     story.sandbox.write("p/one/a", "changed");
     let pushed = story.fresh(&["push", "p", "--to", &to, "-t", "v1"]);
     assert_eq!(pushed.code, 0, "{pushed:#?}");
-    let warning = "warning: a layer that was made earlier cannot be had, all are packed again: ";
+    let warning =
+        "warning: a layer that was made earlier is gone or damaged, all are packed again: ";
     assert!(pushed.stderr.contains(warning), "{pushed:#?}");
     let digest = pushed.stdout.trim().rsplit_once('@').unwrap().1.to_owned();
     assert_eq!(digest, story.clean_digest());
     assert!(!first.ends_with(&digest));
     story.curl(&["--head"], &format!("a/b/blobs/{lost}"));
+}
+
+/// A tag whose content was lost is repaired by a push that takes nobody's word.
+#[test]
+fn without_the_cache_every_blob_is_asked_for() {
+    let story = Story::new();
+    let push = ["push", "p", "--to", &story.at("a/b"), "-t", "v1"];
+    story.sandbox.succeed(push);
+    let manifest = story.manifest("a/b", "v1");
+    let lost = manifest["layers"][1]["digest"].as_str().unwrap();
+    let blob = format!("a/b/blobs/{lost}");
+    story.curl(&["-X", "DELETE"], &blob);
+    let pushed = story.sandbox.run(push.into_iter().chain(["--no-cache"]));
+    assert_eq!(pushed.code, 0, "{pushed:#?}");
+    story.curl(&["--head"], &blob);
 }
 
 #[test]

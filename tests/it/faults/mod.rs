@@ -80,6 +80,7 @@ impl Ground {
             stdout: Output::new(std::io::sink()),
             whereabouts: Whereabouts::default(),
             existing_tag: ExistingTag::default(),
+            takes_tags_word: true,
             earlier_tags: None,
         }
     }

@@ -146,6 +146,7 @@ impl Run<'_> {
             stdout: Output::new(std::io::sink()),
             whereabouts: Whereabouts::default(),
             existing_tag: ExistingTag::default(),
+            takes_tags_word: true,
             earlier_tags: None,
         }
     }
