@@ -112,7 +112,7 @@ fn settings_and_annotations(before: Documents<'_>, after: Documents<'_>) -> Vec<
     let (old, new) = (&before.manifest.annotations, &after.manifest.annotations);
     let mut names = changed(old, new);
     if names.remove(WRITER_VERSION_ANNOTATION) {
-        found.push("written by another version of dockless".to_owned());
+        found.push("written by another version of dockless, or compressed otherwise".to_owned());
     }
     // Told as a change of the base.
     let is_of_base = |name: &str| {
@@ -332,7 +332,10 @@ mod tests {
                     manifest.annotations.insert(WRITER_VERSION_ANNOTATION.into(), "2".into());
                     manifest.annotations.insert("x".into(), "y".into());
                 },
-                &["written by another version of dockless", "annotations changed: x"],
+                &[
+                    "written by another version of dockless, or compressed otherwise",
+                    "annotations changed: x",
+                ],
             ),
             (
                 |_, config| config.architecture = "arm64".into(),

@@ -3,8 +3,9 @@
 use jiff::Timestamp;
 
 use crate::image::{BASE_DIGEST_ANNOTATION, BASE_NAME_ANNOTATION, Documents, Image};
-use crate::layer::WRITER_VERSION_ANNOTATION;
+use crate::layer::{self, WRITER_VERSION_ANNOTATION};
 use crate::oci::Reference;
+use crate::plan::LayerCompression;
 
 const REVISION: &str = "org.opencontainers.image.revision";
 
@@ -54,8 +55,14 @@ fn writer(given: Documents<'_>, built: Documents<'_>) -> Option<String> {
     let of = |documents: Documents<'_>| {
         documents.manifest.annotations.get(WRITER_VERSION_ANNOTATION).cloned()
     };
-    (of(given) != of(built))
-        .then(|| "verify it with the version of dockless that built it".to_owned())
+    let (given, built) = (of(given), of(built));
+    let compression = [LayerCompression::Gzip, LayerCompression::Zstd]
+        .into_iter()
+        .find(|compression| given.as_deref() == Some(layer::writer_version(*compression)));
+    (given != built).then(|| match compression {
+        Some(compression) => format!("verify it with `--compression {compression}`"),
+        None => "verify it with the version of dockless that built it".to_owned(),
+    })
 }
 
 /// The base as it was, where the image says it in a way that can be repeated.
@@ -82,7 +89,7 @@ mod tests {
         let digest = Digest::of(b"base");
         let base =
             format!("the base moved: verify with `--base docker.io/library/python:3.12@{digest}`");
-        let cases: [(Change, &[&str]); 9] = [
+        let cases: [(Change, &[&str]); 10] = [
             (|_, _| {}, &[]),
             (
                 |_, config| drop(config.config.labels.insert(REVISION.into(), "b".repeat(40))),
@@ -104,6 +111,13 @@ mod tests {
                     manifest.annotations.insert(WRITER_VERSION_ANNOTATION.into(), "tar0".into());
                 },
                 &["verify it with the version of dockless that built it"],
+            ),
+            (
+                |manifest, _| {
+                    let version = layer::writer_version(LayerCompression::Zstd).to_owned();
+                    manifest.annotations.insert(WRITER_VERSION_ANNOTATION.into(), version);
+                },
+                &["verify it with `--compression zstd`"],
             ),
             (
                 |manifest, _| {
