@@ -190,7 +190,8 @@ fn another_image_can_be_named() {
     let reference = format!("{named}:main");
     let missing = story.at("nobody/x:1");
     let cache_from = format!("{missing},{reference}");
-    let pushed = story.fresh(&["push", "p", "--to", &to, "-t", "v1", "--cache-from", &cache_from]);
+    let pushed =
+        story.fresh(&["push", "p", "--to", &to, "-t", "v1", "--cache-from", &cache_from, "-v"]);
     assert_eq!(origins(&pushed), [("one", TAKEN_OVER), ("two", TAKEN_OVER)]);
     for line in [
         format!("nothing is taken over from `{missing}`: it does not exist"),

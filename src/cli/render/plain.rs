@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::wording::{clean, ended, shortened};
 use super::{Renderer, write_line};
-use crate::event::{Action, Event, readable_size};
+use crate::event::{Action, Event, Outcome, readable_size};
 
 /// Remembers what the running tasks are called.
 #[derive(Debug)]
@@ -29,6 +29,10 @@ impl Plain {
             Event::TaskProgress { .. } | Event::Error { .. } => None,
             Event::TaskFinished { id, outcome, detail, .. } => {
                 let (action, subject) = self.tasks.remove(&id)?;
+                // Forty layers that were there already are no news.
+                if (action, outcome) == (Action::Upload, Outcome::Skipped) && self.verbosity == 0 {
+                    return None;
+                }
                 let ended = ended(action, outcome);
                 let mut line = format!("{ended} {}", clean(&subject));
                 let says_more = |detail: &String| !detail.is_empty() && detail != ended;
@@ -103,13 +107,26 @@ mod tests {
             [
                 "using dockless.yaml",
                 "packed files src: 10 B",
-                "unchanged layer\u{fffd}x: it was there",
                 "unchanged r:v2",
                 "published r:v3: sha256:e3b0c44298fc",
                 "failed v1",
                 "warning: tracked files were changed\n  hint: commit them",
             ]
         );
+    }
+
+    #[test]
+    fn what_was_there_already_is_a_detail() {
+        let (events, receiver) = Events::channel();
+        events.task(Action::Upload, "layer\nx", None).skip("it was there");
+        drop(events);
+        let events: Vec<_> = receiver.iter().collect();
+        let lines = |verbosity| {
+            let mut plain = Plain::new(verbosity);
+            events.iter().filter_map(|event| plain.line(event.clone())).collect::<Vec<_>>()
+        };
+        assert_eq!(lines(0), [""; 0]);
+        assert_eq!(lines(1), ["unchanged layer\u{fffd}x: it was there"]);
     }
 
     #[test]
