@@ -117,6 +117,24 @@ impl Error {
         cause.downcast_ref::<E>()
     }
 
+    /// The first error of this type among the cause and what is behind it.
+    pub fn find<E: std::error::Error + 'static>(&self) -> Option<&E> {
+        let cause: &(dyn std::error::Error + 'static) = self.0.cause.as_ref();
+        let mut next = Some(cause);
+        while let Some(error) = next {
+            if let Some(found) = error.downcast_ref::<E>() {
+                return Some(found);
+            }
+            // What stands in an I/O error is not its source, but the error itself.
+            let inner = error.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref);
+            next = match inner {
+                Some(inner) => Some(inner),
+                None => error.source(),
+            };
+        }
+        None
+    }
+
     /// Every line of the message: attempts from the outside in, the error, then its sources.
     pub fn lines(&self) -> Vec<String> {
         let mut lines: Vec<String> = self.0.attempts.iter().rev().cloned().collect();
@@ -187,6 +205,15 @@ mod tests {
         }
     }
 
+    #[derive(Debug, thiserror::Error)]
+    #[error("outer")]
+    struct Outer(#[source] std::io::Error);
+    impl Classified for Outer {
+        fn kind(&self) -> ErrorKind {
+            ErrorKind::Failed
+        }
+    }
+
     fn unreadable() -> Unreadable {
         Unreadable { path: "a.txt", source: std::io::Error::other("permission denied") }
     }
@@ -210,5 +237,11 @@ mod tests {
     fn the_cause_can_be_asked_for_by_type() {
         let error = Error::new(unreadable());
         assert_eq!(error.downcast_ref::<Unreadable>().map(|cause| cause.path), Some("a.txt"));
+        let source = std::io::Error::other(std::io::Error::other(unreadable()));
+        let error = Error::new(Unreadable { path: "b.txt", source });
+        assert_eq!(error.find::<Unreadable>().map(|cause| cause.path), Some("b.txt"));
+        assert!(error.find::<std::fmt::Error>().is_none());
+        let error = Error::new(Outer(std::io::Error::other(unreadable())));
+        assert_eq!(error.find::<Unreadable>().map(|cause| cause.path), Some("a.txt"));
     }
 }

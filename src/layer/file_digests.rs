@@ -3,7 +3,9 @@
 //! A file counts as unchanged when everything stands that changes with it: path, device, inode, size,
 //! mtime and ctime. Clocks tick: a file that is written twice within one tick, with the same size, looks
 //! the same after as between. So what is remembered beyond this run was read when the last change of
-//! the file lay some seconds back, as git does it for its index ("racy git").
+//! the file lay some seconds back, as git does it for its index ("racy git"), and whose ctime is no whole
+//! second. A program that goes on writing through a memory map to a page that is dirty already changes no
+//! time at all: that is seen when the kernel has written the page, or by a build with `--no-cache`.
 
 use std::collections::HashMap;
 use std::path::Path;
@@ -84,7 +86,10 @@ impl FileDigests {
     pub fn learn(&self, file: &DiskFile, digest: Digest, began: i64) {
         let FileStamp { mtime_ns, ctime_ns, .. } = file.stamp;
         let settled_ns = i128::from(began - SETTLED_SECONDS) * 1_000_000_000;
-        let is_settled = mtime_ns.max(ctime_ns) < settled_ns;
+        // Images of file systems that are made reproducibly have whole seconds: two of them may have
+        // all the same, and so has a system whose clock ticks that slowly.
+        let is_telling = ctime_ns % 1_000_000_000 != 0;
+        let is_settled = is_telling && mtime_ns.max(ctime_ns) < settled_ns;
         let learned = Learned { stamp: file.stamp, digest, is_settled };
         self.lock().insert(file.path.clone(), learned);
     }
@@ -179,7 +184,7 @@ mod tests {
         let store = Store::temporary().unwrap();
         let digest = Digest::of(b"abc");
         for (began, is_remembered) in [(100, false), (102, false), (103, true)] {
-            for (mtime_ns, ctime_ns) in [(100 * SECOND, 0), (0, 100 * SECOND)] {
+            for (mtime_ns, ctime_ns) in [(100 * SECOND, 7), (0, 100 * SECOND + 7)] {
                 let a = file("a", FileStamp { mtime_ns, ctime_ns, ..stamp() });
                 let digests = FileDigests::none(Path::new("/p"));
                 digests.learn(&a, digest, began);
@@ -188,6 +193,15 @@ mod tests {
                 assert_eq!(loaded.get(&a).is_some(), is_remembered, "{began}");
             }
         }
+    }
+
+    #[test]
+    fn times_that_tell_nothing_are_not_believed() {
+        let store = Store::temporary().unwrap();
+        let a = file("a", FileStamp { ctime_ns: 100 * SECOND, ..stamp() });
+        let digests = FileDigests::none(Path::new("/p"));
+        digests.learn(&a, Digest::of(b"abc"), 1000);
+        assert_eq!(reload(&digests, &store, "/p").get(&a), None);
     }
 
     #[test]

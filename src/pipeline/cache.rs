@@ -9,7 +9,7 @@ use super::Context;
 use crate::error::{Classified, ErrorKind, Result};
 use crate::event::readable_size;
 use crate::store::layout::LAYOUT_FILE;
-use crate::store::{PrunePolicy, Pruned, Tally, Usage, cache_files, prune};
+use crate::store::{CACHE_TAG, PrunePolicy, Pruned, Tally, Usage, cache_files, prune};
 
 /// What goes where nothing else is said.
 const DEFAULT_AGE: Duration = Duration::from_hours(30 * 24);
@@ -49,6 +49,8 @@ enum CacheError {
     NoFolder,
     #[error("`{}` is no cache but an OCI layout", folder.display())]
     Layout { folder: PathBuf },
+    #[error("`{}` is no cache of dockless: it has no file `{CACHE_TAG}`", folder.display())]
+    Foreign { folder: PathBuf },
 }
 
 impl Classified for CacheError {
@@ -79,6 +81,9 @@ pub fn cache_prune(request: &PruneRequest, context: &Context) -> Result<PruneRep
     let folder = folder(context)?;
     if folder.join(LAYOUT_FILE).exists() {
         return Err(CacheError::Layout { folder }.into());
+    }
+    if folder.exists() && !folder.join(CACHE_TAG).is_file() {
+        return Err(CacheError::Foreign { folder }.into());
     }
     let PruneRequest { older_than, max_bytes, is_all, is_dry_run } = *request;
     let older_than = older_than.or_else(|| max_bytes.is_none().then_some(DEFAULT_AGE));

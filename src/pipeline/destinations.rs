@@ -210,6 +210,7 @@ impl Destinations {
                 name: wanted.name(),
                 session: Arc::from(session),
                 is_remote: wanted.reference.is_some(),
+                is_stream: wanted.reference.is_none() && wanted.path.is_none(),
                 is_step: wanted.stands_for.is_some(),
             })
         };

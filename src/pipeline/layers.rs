@@ -192,6 +192,11 @@ impl Layers {
         unchanged.load(Ordering::Relaxed) + taken_over.load(Ordering::Relaxed) > 0
     }
 
+    /// Whether a layer was taken over from an earlier image.
+    pub(super) fn has_taken_over(&self) -> bool {
+        self.tally.taken_over.load(Ordering::Relaxed) > 0
+    }
+
     /// Says how many layers were found, if any were.
     pub(super) fn tell(&self) {
         let Tally { packed, unchanged, taken_over } = &self.tally;
@@ -206,6 +211,7 @@ impl Layers {
 
     /// Looks for nothing any more: every layer is packed.
     pub(super) fn pack_all(&mut self) {
+        self.tally = Tally::default();
         self.earlier = None;
     }
 

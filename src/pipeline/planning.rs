@@ -20,7 +20,10 @@ pub(super) async fn plan(
 ) -> Result<Plan> {
     let mut inputs = gathering.inputs(files, bases)?;
     let mut plan = plan::plan(&project.config, &project.sources, &inputs);
-    if inputs.bases.values().any(|base| !base.root.is_sufficient()) {
+    let is_partial = inputs.bases.values().any(|base| !base.root.is_whole());
+    // What somebody told of a base may be wrong: a mistake of the user's is one of the whole base.
+    if is_partial && (plan.is_err() || inputs.bases.values().any(|base| !base.root.is_sufficient()))
+    {
         base_files::read(&mut inputs.bases, gathering).await?;
         plan = plan::plan(&project.config, &project.sources, &inputs);
     }

@@ -32,6 +32,8 @@ pub(super) struct OpenDestination {
     pub(super) session: Arc<dyn Session>,
     /// Whether it is elsewhere.
     pub(super) is_remote: bool,
+    /// Whether it is a pipe, which takes everything once.
+    pub(super) is_stream: bool,
     /// Whether it is a step on the way to somewhere else, not a result.
     pub(super) is_step: bool,
 }
@@ -53,9 +55,11 @@ pub(super) struct Production<'a> {
 /// [`Incomplete`].
 pub(super) async fn produce(mut production: Production<'_>) -> Result<(Assembly, Vec<Published>)> {
     let mut produced = pack_and_publish(&production).await;
+    // What went to a pipe cannot be taken back.
+    let is_repeatable = production.destinations.iter().all(|place| !place.is_stream);
     if let Err(error) = &produced
-        && production.layers.has_found()
-        && is_about_content(error)
+        && is_repeatable
+        && is_about_found(error, &production.layers)
     {
         let text = format!(
             "a layer that was made earlier is gone or damaged, all are packed again: {error}"
@@ -68,22 +72,20 @@ pub(super) async fn produce(mut production: Production<'_>) -> Result<(Assembly,
     abandon_if_failed(produced, production.destinations).await
 }
 
-/// Whether a registry does not have what it should, or has something else.
-fn is_about_content(error: &Error) -> bool {
+/// Whether a layer that was found, and not packed, may be the reason: a registry does not have it or has
+/// something else, or it has rotted here.
+fn is_about_found(error: &Error, layers: &Layers) -> bool {
     use registry::Error as Fault;
 
     if let Some(incomplete) = error.downcast_ref::<Incomplete>() {
-        return incomplete.failures().any(is_about_content);
+        return incomplete.failures().any(|error| is_about_found(error, layers));
     }
-    error.downcast_ref::<Fault>().is_some_and(|error| {
-        matches!(
-            error.root(),
-            Fault::NotFound { .. }
-                | Fault::ContentMissing { .. }
-                | Fault::WrongDigest { .. }
-                | Fault::WrongSize { .. }
-                | Fault::Source { .. }
-        )
+    error.find::<Fault>().is_some_and(|error| match error.root() {
+        Fault::NotFound { .. } | Fault::ContentMissing { .. } => layers.has_taken_over(),
+        Fault::WrongDigest { .. } | Fault::WrongSize { .. } | Fault::Source { .. } => {
+            layers.has_found()
+        }
+        _ => false,
     })
 }
 

@@ -53,8 +53,9 @@ pub fn verify(request: &VerifyRequest, context: &Context) -> Result<VerifyReport
             .await
             .attempting(|| format!("fetch `{target}`"))?;
         let store = Store::temporary()?.with_events(&context.events);
-        // As when it was built: a cache inside the project is no part of it.
-        let outputs: Vec<PathBuf> = context.environment.cache_dir().into_iter().collect();
+        // As when it was built: a cache inside the project is no part of it, and neither is this store.
+        let outputs: Vec<PathBuf> =
+            context.environment.cache_dir().into_iter().chain([store.root().to_owned()]).collect();
         let folder = gathering::open_folder(&project, &outputs, context)?;
         let vcs = gathering::vcs_facts(&folder, context).await;
         let is_dirty = vcs.as_ref().is_some_and(|vcs| vcs.is_dirty);

@@ -13,6 +13,9 @@ use super::root_excerpt::Lookups;
 /// How many links a path may lead through: the number at which Linux gives up.
 const MAX_LINKS: usize = 40;
 
+/// How long a path may become on the way: two of the longest that Linux takes.
+const MAX_RESOLVED_BYTES: usize = 8192;
+
 /// The folders, links and files of a root file system, as far as they matter to us.
 ///
 /// It may be known in part: what is asked of it beyond that is taken for absent, and noted.
@@ -83,6 +86,10 @@ impl RootTree {
         let mut rest: Vec<&str> = parts(path).rev().collect();
         let mut links = 0;
         while let Some(part) = rest.pop() {
+            // Links that grow on the way lead nowhere; every system gives up sooner.
+            if resolved.len() > MAX_RESOLVED_BYTES {
+                return Err(GroundError::LinkLoop { path: path.to_owned() });
+            }
             let folder_bytes = resolved.len();
             if part == ".." {
                 // The root is its own parent.

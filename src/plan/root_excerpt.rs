@@ -18,6 +18,9 @@ pub const BASE_FILES_ANNOTATION: &str = "dev.dockless.base-files";
 /// Longer ones do not travel: a manifest has 4 MiB at most, and is read at every pull.
 const MAX_ANNOTATION_BYTES: usize = 16 * 1024;
 
+/// The most that Linux takes for a path.
+const MAX_PATH_BYTES: usize = 4096;
+
 /// What was asked of a tree. Two trees are the same whatever was asked of them.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Lookups(Arc<Mutex<Asked>>);
@@ -144,10 +147,32 @@ impl RootExcerpt {
         (text.len() <= MAX_ANNOTATION_BYTES).then_some(text)
     }
 
-    /// What an annotation tells of the base with this digest.
+    /// What an annotation tells of the base with this digest: nothing when it is not one of ours.
     pub fn from_annotation(text: &str, base: &Digest) -> Option<Self> {
+        if text.len() > MAX_ANNOTATION_BYTES {
+            return None;
+        }
         let told: Told = serde_json::from_str(text).ok()?;
-        (told.base == *base).then_some(told.excerpt)
+        (told.base == *base && told.excerpt.is_plausible()).then_some(told.excerpt)
+    }
+
+    /// Whether a file system could be like that.
+    fn is_plausible(&self) -> bool {
+        let Self { folders, directories, links, files } = self;
+        let is_path = |path: &str| {
+            path.len() <= MAX_PATH_BYTES
+                && !path.contains('\0')
+                && path.split('/').all(|part| !matches!(part, "" | "." | ".."))
+        };
+        let is_target =
+            |target: &str| (1..=MAX_PATH_BYTES).contains(&target.len()) && !target.contains('\0');
+        let most = u64::from(u32::MAX);
+        folders.iter().all(|folder| folder.is_empty() || is_path(folder))
+            && directories.iter().all(|(path, mode, uid, gid)| {
+                (path.is_empty() || is_path(path)) && *mode <= 0o7777 && *uid.max(gid) <= most
+            })
+            && links.iter().all(|(path, target)| is_path(path) && is_target(target))
+            && files.iter().all(|path| is_path(path))
     }
 }
 
@@ -221,6 +246,23 @@ mod tests {
         assert_eq!(RootExcerpt::from_annotation(&text, &digest), Some(excerpt));
         assert_eq!(RootExcerpt::from_annotation(&text, &Digest::of(b"other")), None);
         assert_eq!(RootExcerpt::from_annotation("{", &digest), None);
+        for (ours, forged) in [
+            ("493,0,0", "4095,4294967295,0"),
+            ("493,0,0", "4096,0,0"),
+            ("493,0,0", "493,4294967296,0"),
+            ("\"usr/bin\"]]", "\"\"]]"),
+            ("\"usr/bin\"]]", "\"a\\u0000b\"]]"),
+            ("[\"app\"", "[\"app/../etc\""),
+            ("\"files\":[]", "\"files\":[\"/etc\"]"),
+        ] {
+            let forged = text.replacen(ours, forged, 1);
+            assert_ne!(forged, text);
+            let is_possible = forged.contains("4095");
+            let read = RootExcerpt::from_annotation(&forged, &digest);
+            assert_eq!(read.is_some(), is_possible, "{forged}");
+        }
+        let long = format!("{text}{}", " ".repeat(MAX_ANNOTATION_BYTES));
+        assert_eq!(RootExcerpt::from_annotation(&long, &digest), None);
 
         let mut crowded = base();
         for number in 0..2000 {

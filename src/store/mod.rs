@@ -41,7 +41,7 @@ use tempfile::{NamedTempFile, TempDir};
 use crate::error::Result;
 use crate::event::Events;
 use crate::oci::{Descriptor, Digest, Digester};
-use crate::sys::{Clock as _, SystemClock};
+use crate::sys::{Clock as _, SystemClock, atomic_file};
 
 /// Temporary files older than this belong to nobody.
 const LEFTOVER_AGE: Duration = Duration::from_hours(24);
@@ -49,6 +49,14 @@ const LEFTOVER_AGE: Duration = Duration::from_hours(24);
 /// How every temporary file of ours begins, those of [`atomic_file`](crate::sys::atomic_file) too.
 const TEMPORARY_PREFIX: &str = ".dockless-";
 const TEMPORARY_SUFFIX: &str = ".tmp";
+
+/// Marks the folder of a cache: for us, who remove things in no other, and for programs that make copies
+/// of disks (the Cache Directory Tagging Specification).
+pub const CACHE_TAG: &str = "CACHEDIR.TAG";
+
+/// What stands in it.
+const CACHE_TAG_CONTENT: &str = "Signature: 8a477f597d28d172789f06886806bc55\n\
+    # This is the cache of dockless. What is removed here is made or fetched again.\n";
 
 /// A folder of blobs, `blobs/sha256/<hex>`, and of small records beside them. Cheap to clone.
 #[derive(Debug, Clone)]
@@ -103,6 +111,11 @@ impl Store {
             is_output,
             source,
         })?;
+        if !is_output && !store.root.join(CACHE_TAG).exists() {
+            // Without it nothing is pruned; everything else goes on.
+            let tag = store.root.join(CACHE_TAG);
+            let _ = atomic_file::write_unsynced(&tag, CACHE_TAG_CONTENT.as_bytes());
+        }
         let now = SystemClock.unix_seconds();
         store.sweep(SystemTime::UNIX_EPOCH + Duration::from_secs(now.unsigned_abs()));
         Ok(store)

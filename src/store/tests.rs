@@ -22,6 +22,7 @@ fn files(folder: &Path) -> Vec<(String, String)> {
     }
     let mut found = Vec::new();
     walk(folder, "", &mut found);
+    found.retain(|(name, _)| name != CACHE_TAG);
     found.sort();
     found
 }
@@ -214,6 +215,17 @@ fn records_are_read_back_or_not_there() {
     }
     store.put_record("facts", &key, &record);
     assert_eq!(store.record("facts", &key), Some(record));
+}
+
+#[test]
+fn a_cache_says_that_it_is_one() {
+    let folder = tempfile::tempdir().unwrap();
+    let open = |name: &str| folder.path().join(name);
+    Store::open(&open("cache")).unwrap();
+    Store::open_output(&open("layout")).unwrap();
+    let tag = fs::read_to_string(open("cache").join(CACHE_TAG)).unwrap();
+    assert!(tag.starts_with("Signature: 8a477f597d28d172789f06886806bc55\n"), "{tag}");
+    assert!(!open("layout").join(CACHE_TAG).exists());
 }
 
 /// L2: many writers of the same and of other blobs, readers in between.

@@ -117,20 +117,27 @@ impl Store {
 /// [`StoreError::Read`] when a folder of it cannot be read.
 pub fn cache_files(root: &Path) -> Result<Vec<CacheFile>> {
     let mut files = Vec::new();
-    for entry in entries(&root.join("blobs").join("sha256"))? {
+    // What a link leads to is somebody else's.
+    let own = |folder: &Path| !folder.is_symlink();
+    let (blobs, records) = (root.join("blobs"), root.join("records"));
+    let blobs = Some(blobs.join("sha256")).filter(|folder| own(&blobs) && own(folder));
+    for entry in blobs.map_or_else(|| Ok(Vec::new()), |folder| entries(&folder))? {
         let name = entry.file_name().to_string_lossy().into_owned();
         if is_blob_name(&name) || is_temporary_name(&name) {
             files.extend(cache_file(&entry, &name, CacheFileKind::Blob));
         }
     }
-    for folder in entries(&root.join("records"))? {
+    let kinds = if own(&records) { entries(&records)? } else { Vec::new() };
+    for folder in kinds {
         if !folder.file_type().is_ok_and(|kind| kind.is_dir()) {
             continue;
         }
         let kind = folder.file_name().to_string_lossy().into_owned();
         for entry in entries(&folder.path())? {
             let name = entry.file_name().to_string_lossy().into_owned();
-            files.extend(cache_file(&entry, &name, CacheFileKind::Record(kind.clone())));
+            if is_blob_name(&name) || is_temporary_name(&name) {
+                files.extend(cache_file(&entry, &name, CacheFileKind::Record(kind.clone())));
+            }
         }
     }
     Ok(files)
@@ -202,11 +209,14 @@ mod tests {
         assert_eq!(cache_files(&folder.path().join("none")).unwrap(), []);
         let store = Store::open(folder.path()).unwrap();
         let blob = store.blob_path(&store.put(b"blob").unwrap());
+        let key = "0".repeat(64);
+        let (facts, files) = (format!("records/facts-1/{key}"), format!("records/files/{key}"));
         for (path, content) in [
             ("blobs/sha256/notes.txt", "mine"),
             ("blobs/sha256/.dockless-1.tmp", "half"),
-            ("records/facts-1/a.json", "{}"),
-            ("records/files/b", "binary"),
+            (facts.as_str(), "{}"),
+            (files.as_str(), "binary"),
+            ("records/photos/a.jpg", "mine"),
             ("records/files/.dockless-2.tmp", ""),
             ("records/stray", "mine"),
             ("else/c", "mine"),
@@ -216,7 +226,8 @@ mod tests {
             fs::write(path, content).unwrap();
         }
         #[cfg(unix)]
-        std::os::unix::fs::symlink(&blob, folder.path().join("records/files/link")).unwrap();
+        std::os::unix::fs::symlink(&blob, folder.path().join("records/files").join("1".repeat(64)))
+            .unwrap();
         let tally = |files, size_bytes| Tally { files, size_bytes };
         let usage = Usage::of(&cache_files(folder.path()).unwrap());
         assert_eq!(
@@ -228,5 +239,19 @@ mod tests {
             }
         );
         assert_eq!(usage.total(), tally(5, 16));
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn what_a_link_leads_to_is_left_alone() {
+        let (real, cache) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        let store = Store::open(real.path()).unwrap();
+        store.put(b"blob").unwrap();
+        store.put_record("facts", &Digest::of(b"key"), &"fact");
+        for name in ["blobs", "records"] {
+            std::os::unix::fs::symlink(real.path().join(name), cache.path().join(name)).unwrap();
+        }
+        assert_eq!(cache_files(real.path()).unwrap().len(), 2);
+        assert_eq!(cache_files(cache.path()).unwrap(), []);
     }
 }

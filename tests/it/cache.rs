@@ -49,7 +49,7 @@ fn info_counts_what_is_there() {
     fs::remove_dir_all(sandbox.cache().join("records")).unwrap();
     let records = sandbox.cache().join("records/files-1");
     fs::create_dir_all(&records).unwrap();
-    fs::write(records.join("p"), "binary").unwrap();
+    fs::write(records.join("0".repeat(64)), "binary").unwrap();
     let tally = |files: u64, size_bytes: u64| json!({"files": files, "size_bytes": size_bytes});
     assert_eq!(
         document(&sandbox.run(["cache", "info", "--json"])),
@@ -134,6 +134,19 @@ fn a_use_keeps_a_blob() {
     sandbox.succeed(["build", "p"]);
     sandbox.succeed(["cache", "prune"]);
     assert_eq!(blobs(&sandbox).len(), 3);
+}
+
+#[test]
+fn a_folder_of_somebody_else_is_not_pruned() {
+    let sandbox = built();
+    let photo = sandbox.write("else/records/photos/a.jpg", "mine");
+    let blob = sandbox.write(&format!("else/blobs/sha256/{}", "0".repeat(64)), "mine");
+    let mut command = sandbox.command(["cache", "prune", "--all"]);
+    let outcome = Outcome::of(command.env("DOCKLESS_CACHE_DIR", "else"));
+    assert_eq!(outcome.code, 2, "{outcome:#?}");
+    let reason = "`else` is no cache of dockless: it has no file `CACHEDIR.TAG`";
+    assert!(outcome.stderr.contains(reason), "{outcome:#?}");
+    assert!(photo.exists() && blob.exists());
 }
 
 #[test]

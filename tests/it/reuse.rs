@@ -182,6 +182,28 @@ fn an_earlier_image_is_looked_for_under_latest_and_where_the_parents_of_head_sta
     said(&push("v2"), "latest");
 }
 
+/// A registry that hands out other bytes under the digest of a layer.
+#[test]
+fn a_layer_that_was_damaged_in_the_registry_is_packed_here() {
+    let story = Story::new();
+    let to = story.at("a/b");
+    story.sandbox.succeed(["push", "p", "--to", &to, "-t", "v1"]);
+    let manifest = story.manifest("a/b", "v1");
+    let digest = manifest["layers"][2]["digest"].as_str().unwrap();
+    story.registry.damage_blob(digest.strip_prefix("sha256:").unwrap());
+    let reference = format!("{to}:v1");
+    let built = story.fresh(&["build", "p", "-o", "oci:out:v1", "--cache-from", &reference]);
+    assert_eq!(built.code, 0, "{built:#?}");
+    assert!(built.stderr.contains("is gone or damaged, all are packed again"), "{built:#?}");
+    assert_eq!(built.stdout.trim(), story.clean_digest());
+    // A pipe has seen a part of it by then.
+    let cache = tempfile::tempdir().unwrap();
+    let words = ["build", "p", "-o", "-", "--cache-from", &reference];
+    let piped =
+        story.sandbox.command(words).env("DOCKLESS_CACHE_DIR", cache.path()).output().unwrap();
+    assert_eq!(piped.status.code(), Some(3), "{piped:?}");
+}
+
 #[test]
 fn another_image_can_be_named() {
     let story = Story::new();

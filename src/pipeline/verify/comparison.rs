@@ -108,7 +108,12 @@ impl Comparison<'_> {
             found.add(format!("it has what is not built here: {}", platforms.join(", ")));
         }
         match &self.assembly.index {
-            None => found.hints.push(hints::platform(&self.assembly.images)),
+            None => {
+                if found.findings.is_empty() {
+                    found.add("it is an index, and one image is built here");
+                }
+                found.hints.push(hints::platform(&self.assembly.images));
+            }
             Some(built) if found.findings.is_empty() => {
                 found.add(members("the index", &index.bytes, &built.bytes));
             }
@@ -120,7 +125,8 @@ impl Comparison<'_> {
     /// Compares what an index has for a platform with the image that was built for it.
     async fn compare_entry(&self, index: &Index, image: &Image, found: &mut Found) -> Result<()> {
         let platform = image.platform.to_string();
-        let entries = index.images().filter(|entry| {
+        // Whatever else is said of an entry, runtimes go by its platform.
+        let entries = index.manifests.iter().filter(|entry| {
             entry.platform.as_ref().is_some_and(|offered| image.platform.is_served_by(offered))
         });
         let entries: Vec<&Descriptor> = entries.collect();

@@ -24,7 +24,7 @@ const WITH_PASSWORD: &str = "auth: {htpasswd: {realm: test, path: FOLDER/htpassw
 pub(crate) struct Registry {
     process: Child,
     port: u16,
-    _folder: TempDir,
+    folder: TempDir,
 }
 
 fn write_password(folder: &Path) {
@@ -96,12 +96,22 @@ impl Registry {
             .unwrap_or_else(|| panic!("docker-registry did not start:\n{said}"));
         // It must be able to go on writing.
         std::thread::spawn(move || lines.map_while(Result::ok).for_each(drop));
-        Self { process, port, _folder: folder }
+        Self { process, port, folder }
     }
 
     /// `127.0.0.1:port`.
     pub(crate) fn host(&self) -> String {
         format!("127.0.0.1:{}", self.port)
+    }
+
+    /// Changes a byte of a blob on the registry's disk; `hex` is its digest.
+    pub(crate) fn damage_blob(&self, hex: &str) {
+        let folder = self.folder.path().join("data/docker/registry/v2/blobs/sha256");
+        let path = folder.join(&hex[..2]).join(hex).join("data");
+        let mut bytes = fs::read(&path).unwrap();
+        let middle = bytes.len() / 2;
+        bytes[middle] ^= 1;
+        fs::write(path, bytes).unwrap();
     }
 }
 
