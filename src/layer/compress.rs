@@ -9,11 +9,11 @@ use crate::oci::MediaType;
 use crate::plan::LayerCompression;
 
 /// Names everything that decides a layer's bytes beside its entries: the rules of our tar and gzip
-/// writers, the compressor and its level. A layer of another version is not reused, since building
+/// writers, zstd's version and level. A layer of another version is not reused, since building
 /// it again would give another digest.
 pub fn writer_version(compression: LayerCompression) -> &'static str {
     match compression {
-        LayerCompression::Gzip => "tar1-gzip2-zlib_rs0.6.8-level2",
+        LayerCompression::Gzip => "tar1-gzip3",
         LayerCompression::Zstd => "tar1-zstd1-zstd1.5.7-level3",
     }
 }

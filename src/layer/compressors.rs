@@ -10,7 +10,7 @@ use std::sync::mpsc::{Receiver, Sender, SyncSender, channel, sync_channel};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::thread::JoinHandle;
 
-use super::deflate::{BLOCK_BYTES, Block, Deflated, Deflater};
+use super::deflate::{Block, Deflated, Deflater, WINDOW_BYTES};
 
 /// More threads would wait for those that read and hash, and hold memory meanwhile.
 const MAX_THREADS: usize = 12;
@@ -75,16 +75,17 @@ impl Compressors {
         Ok(pending)
     }
 
-    /// An empty buffer for a block.
+    /// An empty buffer for a block and its dictionary.
     pub(super) fn buffer(&self) -> Vec<u8> {
         let spare = self.pool.spare.lock().unwrap_or_else(PoisonError::into_inner).pop();
-        spare.unwrap_or_else(|| Vec::with_capacity(BLOCK_BYTES))
+        spare.unwrap_or_else(|| Vec::with_capacity(WINDOW_BYTES))
     }
 
     /// Takes back the buffer of a block that is done, if there may be use for it.
     pub(super) fn reuse(&self, mut buffer: Vec<u8>) {
         let mut spare = self.pool.spare.lock().unwrap_or_else(PoisonError::into_inner);
-        if buffer.capacity() >= BLOCK_BYTES && spare.len() < BLOCKS_PER_THREAD * self.pool.threads {
+        if buffer.capacity() >= WINDOW_BYTES && spare.len() < BLOCKS_PER_THREAD * self.pool.threads
+        {
             buffer.clear();
             spare.push(buffer);
         }
@@ -160,7 +161,7 @@ mod tests {
     use super::*;
 
     fn block() -> Block {
-        Block { dictionary: Vec::new(), bytes: vec![b'x'; 1000], is_last: false }
+        Block { window: vec![b'x'; 1000], start: 0, is_last: false }
     }
 
     #[test]
@@ -174,7 +175,7 @@ mod tests {
             assert_eq!(pending.len(), room, "{threads}");
             assert!(other.start(block()).is_err(), "done or not, they take room");
             if let Some(oldest) = pending.pop() {
-                assert_eq!(oldest.wait().unwrap().input, block().bytes);
+                assert_eq!(oldest.wait().unwrap().input, block().window);
                 pending.push(other.start(block()).unwrap());
             }
             drop(pending);

@@ -1,7 +1,7 @@
 //! Stage 3: a [`LayerPlan`](crate::plan::LayerPlan) becomes a [`Layer`]: tar, compressed, in the store.
 //!
 //! Blocking and CPU-bound: callers run it on a thread of its own. Start reading at [`pack()`]; the
-//! bytes are decided in `header.rs` and `tar.rs` (tar), in `gzip.rs`, `deflate.rs` and `probe.rs` (gzip)
+//! bytes are decided in `header.rs` and `tar.rs` (tar), in `gzip.rs` and `deflate` (gzip)
 //! and in `zstd.rs`, which know no files. What need not be packed is found by `recall.rs` (packed here
 //! before: `key.rs`, `file_digests.rs`) and `reuse.rs` (in an image that was pushed before).
 
@@ -14,7 +14,6 @@ mod gzip;
 mod header;
 mod key;
 mod pack;
-mod probe;
 mod project_file;
 mod recall;
 mod reuse;
