@@ -17,7 +17,7 @@ pub enum ArchiveError {
 }
 
 impl From<io::Error> for ArchiveError {
-    /// Takes out what [`ArchiveError::into_io`] put in.
+    /// Takes out what `ArchiveError::into_io` put in.
     fn from(error: io::Error) -> Self {
         error.downcast::<Self>().unwrap_or_else(Self::Io)
     }

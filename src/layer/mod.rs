@@ -1,4 +1,4 @@
-//! Stage 3: a [`LayerPlan`](crate::plan::LayerPlan) becomes a [`Layer`]: tar, compressed, in the store.
+//! Stage 3: a [`LayerPlan`] becomes a [`Layer`]: tar, compressed, in the store.
 //!
 //! Blocking and CPU-bound: callers run it on a thread of its own. Start reading at [`pack()`]; the
 //! bytes are decided in `header.rs` and `tar.rs` (tar), in `gzip.rs` and `deflate` (gzip)

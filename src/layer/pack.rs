@@ -1,7 +1,7 @@
 //! Packing: entries and the project's files become a compressed tar in the store.
 //!
 //! One file is open at a time, and memory does not grow with the data. What a layer was made of is
-//! written down by its [`key`], so that the next build of the same finds it.
+//! written down by its key, so that the next build of the same finds it.
 
 use std::io::{self, Write};
 use std::path::Path;

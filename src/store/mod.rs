@@ -46,7 +46,7 @@ use crate::sys::{Clock as _, SystemClock, atomic_file};
 /// Temporary files older than this belong to nobody.
 const LEFTOVER_AGE: Duration = Duration::from_hours(24);
 
-/// How every temporary file of ours begins, those of [`atomic_file`](crate::sys::atomic_file) too.
+/// How every temporary file of ours begins, those of [`atomic_file`] too.
 const TEMPORARY_PREFIX: &str = ".dockless-";
 const TEMPORARY_SUFFIX: &str = ".tmp";
 
