@@ -437,6 +437,57 @@ fn an_index_is_verified_as_a_whole_or_by_platform() {
     assert!(outcome.stderr.contains("hint: `--platform linux/amd64` verifies"));
 }
 
+/// Runtimes go by the platform of an entry, whatever else is said of it.
+#[test]
+fn an_index_that_hides_another_image_is_not_the_image() {
+    let story = Story::new();
+    story.forge("evil", |forgery| forgery.config["config"]["Env"] = json!(["X=1"]));
+    let push = |tag: &str, entries: &[(&str, &str, Value)]| {
+        let entry = |(folder, platform, annotations): &(&str, &str, Value)| {
+            let index = fs::read(story.sandbox.work().join(folder).join("index.json")).unwrap();
+            let index: Value = serde_json::from_slice(&index).unwrap();
+            let mut entry = index["manifests"][0].clone();
+            entry["platform"] = json!({"os": "linux", "architecture": platform});
+            entry["annotations"] = annotations.clone();
+            entry
+        };
+        let manifests: Vec<_> = entries.iter().map(entry).collect();
+        let media_type = "application/vnd.oci.image.index.v1+json";
+        let index = json!({"schemaVersion": 2, "mediaType": media_type, "manifests": manifests});
+        let data = format!("@{}", story.sandbox.write("index.json", index.to_string()).display());
+        let url = format!("http://{}/v2/a/b/manifests/{tag}", story.registry.host());
+        let header = format!("Content-Type: {media_type}");
+        let arguments = ["-sSf", "-X", "PUT", "-H", &header, "--data-binary", &data, &url];
+        run("curl", &arguments, &story.sandbox.work());
+    };
+    story.sandbox.succeed(["build", "p", "-o", "oci:good"]);
+    let attestation = json!({"vnd.docker.reference.type": "attestation-manifest"});
+    push("hidden", &[("evil", "amd64", attestation), ("good", "amd64", json!({}))]);
+    push("alone", &[("good", "amd64", json!({}))]);
+    for (tag, rest, expected) in [
+        ("hidden", &[][..], "linux/amd64 is in it 2 times"),
+        ("hidden", &["--platform", "linux/amd64"], "linux/amd64 is in it 2 times"),
+        ("alone", &[], "it is an index, and one image is built here"),
+    ] {
+        let outcome = story.verify(tag, rest);
+        assert_eq!(outcome.code, 1, "{outcome:#?}");
+        assert_eq!(outcome.stdout.lines().next(), Some(expected), "{outcome:#?}");
+    }
+}
+
+/// Its own store is no part of the project.
+#[test]
+fn temporary_files_may_lie_in_the_project() {
+    let story = Story::new();
+    let temporary = story.sandbox.work().join("p/data/tmp");
+    fs::create_dir(&temporary).unwrap();
+    let to = story.tag("v2");
+    let digest = story.sandbox.succeed(["push", "p", "--to", &to]);
+    let mut command = story.sandbox.command(["verify", &to, "p"]);
+    let outcome = Outcome::of(command.env("TMPDIR", &temporary));
+    assert_eq!((outcome.code, outcome.stdout.trim()), (0, digest.as_str()), "{outcome:#?}");
+}
+
 #[test]
 fn a_base_that_moved_is_told_with_the_way_back() {
     let (sandbox, registry) = (Sandbox::new(), Registry::start());
