@@ -389,6 +389,19 @@ fn a_base_is_read_once_on_any_machine() {
     story.put_manifest("a/b", "v1", &forged);
     let pushed = story.fresh(&push);
     assert_eq!((inspected(&pushed), digest(&pushed)), (1, clean().trim().to_owned()));
+    // What makes no plan is no mistake of the user's; what grows without end is no file system.
+    let long = "a/".repeat(2000);
+    for members in [
+        r#""folders":["","etc"],"directories":[],"links":[],"files":["etc"]"#.to_owned(),
+        format!(r#""folders":[""],"directories":[],"links":[["etc","/etc/{long}"]],"files":[]"#),
+    ] {
+        let base = forged["annotations"]["org.opencontainers.image.base.digest"].as_str().unwrap();
+        let lie = format!(r#"{{"base":"{base}",{members}}}"#);
+        forged["annotations"]["dev.dockless.base-files"] = lie.into();
+        story.put_manifest("a/b", "v1", &forged);
+        let pushed = story.fresh(&push);
+        assert_eq!((inspected(&pushed), digest(&pushed)), (1, clean().trim().to_owned()));
+    }
 }
 
 /// Blobs of the right size and with other bytes, as a bad disk leaves them.
