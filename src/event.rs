@@ -3,12 +3,16 @@
 //! One tagged enum, versioned by [`VERSION`], so that `--progress json` is a stable stream. Sending
 //! never blocks and never fails: without a listener, events are dropped.
 
+mod watched;
+
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use serde::Serialize;
+
+pub use watched::Watched;
 
 use crate::oci::{Descriptor, Digest};
 

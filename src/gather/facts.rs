@@ -19,7 +19,7 @@ pub use error::FactsError;
 
 use crate::archive::{ArchiveError, LayerReader, Limits, Members};
 use crate::error::{Error, Result};
-use crate::event::{Action, Events, Task};
+use crate::event::{Action, Events, Watched};
 use crate::oci::{Descriptor, Digest};
 use crate::plan::{BaseLayer, Origin, RootTree};
 use crate::registry::Client;
@@ -166,24 +166,6 @@ fn index<R: Read>(members: &mut Members<R>) -> Result<LayerIndex, ArchiveError> 
         index.add(member);
     }
     Ok(index)
-}
-
-/// Tells a task of what is read, and ends when nobody waits for it any more.
-struct Watched<'a, R> {
-    bytes: R,
-    task: &'a Task,
-    cancel: CancellationToken,
-}
-
-impl<R: Read> Read for Watched<'_, R> {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        if self.cancel.is_cancelled() {
-            return Err(io::Error::other("nobody waits for it any more"));
-        }
-        let count = self.bytes.read(buffer)?;
-        self.task.advance(count as u64);
-        Ok(count)
-    }
 }
 
 #[cfg(test)]

@@ -13,7 +13,7 @@ use super::report::Finding;
 use super::subject::Subject;
 use crate::archive::{ArchiveError, CompareError, Difference, LayerReader, Limits, difference};
 use crate::error::{Classified, ErrorKind, Result};
-use crate::event::{Action, Task};
+use crate::event::{Action, Watched};
 use crate::image::Image;
 use crate::layer::{Layer, WRITER_VERSION_ANNOTATION};
 use crate::oci::{Descriptor, ImageConfig, Manifest};
@@ -185,7 +185,7 @@ impl Layers<'_> {
         let _cancelled_on_drop = cancel.clone().drop_guard();
         blocking(move || {
             let task = events.task(Action::Inspect, subject, Some(size));
-            let theirs = Watched { blob: theirs, task: &task, cancel };
+            let theirs = Watched { bytes: theirs, task: &task, cancel };
             // One byte more than is promised: who sends more does not go on for ever.
             let answer = compare(theirs.take(size.saturating_add(1)), ours)
                 .map_err(|source| Unreadable { layer, source })?;
@@ -255,22 +255,4 @@ fn described(given: &Descriptor, own: &Descriptor) -> String {
     let fields: Vec<_> =
         fields.into_iter().filter(|(_, differs)| *differs).map(|(name, _)| name).collect();
     format!("is the same blob, described in another way: {}", fields.join(", "))
-}
-
-/// Tells a task of what is read, and ends when nobody waits for it any more.
-struct Watched<'a, R> {
-    blob: R,
-    task: &'a Task,
-    cancel: CancellationToken,
-}
-
-impl<R: Read> Read for Watched<'_, R> {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        if self.cancel.is_cancelled() {
-            return Err(io::Error::other("nobody waits for it any more"));
-        }
-        let count = self.blob.read(buffer)?;
-        self.task.advance(count as u64);
-        Ok(count)
-    }
 }
