@@ -8,7 +8,7 @@ use tokio::sync::OnceCell;
 
 use super::Context;
 use super::earlier::EarlierImages;
-use crate::config::Config;
+use super::gathering::Gathering;
 use crate::error::{Attempting as _, Result};
 use crate::event::{Action, Task, readable_size};
 use crate::layer::{self, FileDigests, Known, Layer, Packing, Reuse};
@@ -52,20 +52,19 @@ impl Layers {
     /// Begins with what is remembered of the project's folder, unless everything is to be made
     /// anew. `is_copied` says whether layers are copied out of the store, beside being sent to registries.
     pub(super) async fn open(
-        config: &Config,
-        store: &Store,
-        context: &Context,
+        compression: LayerCompression,
+        gathering: &Gathering<'_>,
         is_copied: bool,
         earlier: Option<EarlierImages>,
     ) -> Self {
-        let (store, context, is_anew) = (store.clone(), context.clone(), earlier.is_none());
-        let (project, compression) = (config.source.directory.clone(), config.compression);
+        let Gathering { context, store, folder, .. } = gathering;
+        let (store, context, is_anew) = (store.clone(), (*context).clone(), earlier.is_none());
+        let project = folder.directory().to_owned();
         let workshop = blocking(move || {
-            let folder = std::fs::canonicalize(&project).unwrap_or_else(|_| project.clone());
             let digests = if is_anew {
-                FileDigests::none(&folder)
+                FileDigests::none(&project)
             } else {
-                FileDigests::load(&store, &folder)
+                FileDigests::load(&store, &project)
             };
             Workshop { project, store, digests, compression, context }
         });

@@ -60,7 +60,7 @@ impl Run<'_> {
         let is_copied = open.iter().any(|destination| !destination.is_remote);
         let production = Production {
             plan: &plan,
-            layers: Layers::open(config, &gathering.store, context, is_copied, earlier).await,
+            layers: Layers::open(config.compression, &gathering, is_copied, earlier).await,
             store: &gathering.store,
             destinations: &open,
             context,

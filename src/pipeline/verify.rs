@@ -69,7 +69,7 @@ pub fn verify(request: &VerifyRequest, context: &Context) -> Result<VerifyReport
         let (files, bases) = Box::pin(planning::both(gathering.files(&project), bases)).await?;
         let plan = planning::plan(&project, files, bases, &gathering).await?;
         // Nothing earlier to look at: everything is packed.
-        let layers = Layers::open(config, store, context, false, None).await;
+        let layers = Layers::open(config.compression, &gathering, false, None).await;
         let assembly = Box::pin(produce::build(&plan, &layers)).await?;
         let comparison = Comparison {
             subject: &subject,
