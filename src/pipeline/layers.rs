@@ -43,33 +43,29 @@ struct Tally {
 struct Workshop {
     project: PathBuf,
     store: Store,
-    digests: FileDigests,
+    digests: Arc<FileDigests>,
     compression: LayerCompression,
     context: Context,
 }
 
 impl Layers {
-    /// Begins with what is remembered of the project's folder, unless everything is to be made
-    /// anew. `is_copied` says whether layers are copied out of the store, beside being sent to registries.
-    pub(super) async fn open(
+    /// `is_copied` says whether layers are copied out of the store, beside being sent to registries.
+    pub(super) fn open(
         compression: LayerCompression,
         gathering: &Gathering<'_>,
         is_copied: bool,
         earlier: Option<EarlierImages>,
     ) -> Self {
-        let Gathering { context, store, folder, .. } = gathering;
-        let (store, context, is_anew) = (store.clone(), (*context).clone(), earlier.is_none());
-        let project = folder.directory().to_owned();
-        let workshop = blocking(move || {
-            let digests = if is_anew {
-                FileDigests::none(&project)
-            } else {
-                FileDigests::load(&store, &project)
-            };
-            Workshop { project, store, digests, compression, context }
-        });
+        let Gathering { context, store, folder, digests, .. } = gathering;
+        let workshop = Workshop {
+            project: folder.directory().to_owned(),
+            store: store.clone(),
+            digests: digests.clone(),
+            compression,
+            context: (*context).clone(),
+        };
         Self {
-            workshop: Arc::new(workshop.await),
+            workshop: Arc::new(workshop),
             is_copied,
             earlier,
             reuse: OnceCell::new(),

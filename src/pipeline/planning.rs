@@ -18,7 +18,7 @@ pub(super) async fn plan(
     bases: Bases,
     gathering: &Gathering<'_>,
 ) -> Result<Plan> {
-    let mut inputs = gathering.inputs(files, bases)?;
+    let mut inputs = gathering.inputs(files, bases).await?;
     let mut plan = plan::plan(&project.config, &project.sources, &inputs);
     let is_partial = inputs.bases.values().any(|base| !base.root.is_whole());
     // What somebody told of a base may be wrong: a mistake of the user's is one of the whole base.

@@ -6,7 +6,7 @@ use futures_util::future;
 
 use super::destinations::{Destinations, Opened};
 use super::earlier::{self, EarlierImages};
-use super::gathering::{self, Gathering};
+use super::gathering::Gathering;
 use super::layers::Layers;
 use super::produce::{self, Production};
 use super::project::Project;
@@ -60,7 +60,7 @@ impl Run<'_> {
         let is_copied = open.iter().any(|destination| !destination.is_remote);
         let production = Production {
             plan: &plan,
-            layers: Layers::open(config.compression, &gathering, is_copied, earlier).await,
+            layers: Layers::open(config.compression, &gathering, is_copied, earlier),
             store: &gathering.store,
             destinations: &open,
             context,
@@ -86,44 +86,47 @@ impl Run<'_> {
         let outputs = self.destinations.paths().chain(self.records.paths()).cloned();
         // A cache inside the project, as some CI systems want it, is no part of the project either.
         let outputs: Vec<PathBuf> = outputs.chain([store.root().to_owned()]).collect();
-        let folder = gathering::open_folder(&self.project, &outputs, context)?;
-        let vcs = gathering::vcs_facts(&folder, context).await;
-        Ok(Gathering { context, client, store, folder, vcs })
+        let is_anew = self.request.is_anew;
+        Gathering::open(&self.project, &outputs, is_anew, (client, store), context).await
     }
 
     /// The plan, and the destinations looked at meanwhile: their tags are made of what git says, which
-    /// is known before the files are listed.
+    /// nothing else waits for.
     async fn plan(&self, gathering: &Gathering<'_>) -> Result<Prospect> {
-        let Gathering { context, vcs, .. } = gathering;
+        let context = gathering.context;
         let named = earlier::named(&self.request.cache_from, &context.option_names)?;
-        let tags = self.tags(vcs.as_ref(), context).map_err(|error| self.project.locate(error));
-        let publish_context = self.publish_context(gathering);
         let opening = async {
-            match &tags {
+            let vcs = gathering.vcs().await;
+            let tags = self.tags(vcs, context).map_err(|error| self.project.locate(error));
+            let opened = match &tags {
                 Ok(tags) if !self.request.is_dry_run => {
+                    let publish_context = self.publish_context(vcs, gathering);
                     self.destinations.open(tags, &publish_context).await
                 }
                 _ => Opened::default(),
-            }
+            };
+            (tags, opened)
         };
         let looking = async {
-            let (bases, opened) = future::join(gathering.bases(&self.project), opening).await;
+            let (bases, (tags, opened)) =
+                future::join(gathering.bases(&self.project), opening).await;
             let mut bases = bases?;
             let compression = self.project.config.compression;
             let earlier = (!self.request.is_anew)
                 .then(|| EarlierImages::new(named, opened.sessions(), compression, gathering));
             base_files::find(&mut bases, &self.project, gathering, earlier.as_ref()).await?;
-            Ok((bases, opened, earlier))
+            Ok((bases, tags, opened, earlier))
         };
         let listing = gathering.files(&self.project);
-        let (files, (bases, opened, earlier)) = Box::pin(planning::both(listing, looking)).await?;
+        let (files, (bases, tags, opened, earlier)) =
+            Box::pin(planning::both(listing, looking)).await?;
         let plan = planning::plan(&self.project, files, bases, gathering).await?;
         Ok(Prospect { plan, tags: tags?, opened, earlier })
     }
 
-    fn publish_context(&self, gathering: &Gathering<'_>) -> PublishContext {
-        let Gathering { context, client, store, vcs, .. } = gathering;
-        let earlier_tags = || earlier::earlier_tags(vcs.as_ref(), &|at| self.tags_at(at, context));
+    fn publish_context(&self, vcs: Option<&VcsFacts>, gathering: &Gathering<'_>) -> PublishContext {
+        let Gathering { context, client, store, .. } = gathering;
+        let earlier_tags = || earlier::earlier_tags(vcs, &|at| self.tags_at(at, context));
         PublishContext {
             store: store.clone(),
             client: client.clone(),
