@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use tokio::sync::OnceCell;
 
@@ -25,7 +25,9 @@ pub(super) struct Layers {
     /// Whether layers are copied out of the store, beside being sent to registries.
     is_copied: bool,
     /// Where layers may be taken over from; `None` when everything is to be made anew.
-    earlier: Option<EarlierImages>,
+    earlier: Option<Arc<EarlierImages>>,
+    /// Whether nothing that exists is looked for.
+    is_anew: AtomicBool,
     /// The earlier images' layers, once they were asked for.
     reuse: OnceCell<Reuse>,
     /// How many layers came about in which way.
@@ -54,7 +56,7 @@ impl Layers {
         compression: LayerCompression,
         gathering: &Gathering<'_>,
         is_copied: bool,
-        earlier: Option<EarlierImages>,
+        earlier: Option<Arc<EarlierImages>>,
     ) -> Self {
         let Gathering { context, store, folder, digests, .. } = gathering;
         let workshop = Workshop {
@@ -67,6 +69,7 @@ impl Layers {
         Self {
             workshop: Arc::new(workshop),
             is_copied,
+            is_anew: AtomicBool::new(earlier.is_none()),
             earlier,
             reuse: OnceCell::new(),
             tally: Tally::default(),
@@ -78,8 +81,9 @@ impl Layers {
         let Workshop { context, .. } = self.workshop.as_ref();
         let task = context.events.task(Action::Pack, &plan.name, Some(layer::content_bytes(plan)));
         let (plan, task) = (Arc::new(plan.clone()), Arc::new(task));
-        let found = match (&plan.content, &self.earlier) {
-            (LayerContent::Pack(_), Some(_)) => self.find(&plan, &task).await?,
+        let is_anew = self.is_anew.load(Ordering::Relaxed);
+        let found = match &plan.content {
+            LayerContent::Pack(_) if !is_anew => self.find(&plan, &task).await?,
             _ => None,
         };
         let is_found = found.is_some();
@@ -205,9 +209,12 @@ impl Layers {
     }
 
     /// Looks for nothing any more: every layer is packed.
-    pub(super) fn pack_all(&mut self) {
-        self.tally = Tally::default();
-        self.earlier = None;
+    pub(super) fn pack_all(&self) {
+        let Tally { packed, unchanged, taken_over } = &self.tally;
+        for count in [packed, unchanged, taken_over] {
+            count.store(0, Ordering::Relaxed);
+        }
+        self.is_anew.store(true, Ordering::Relaxed);
     }
 
     /// Writes down what was found out about the files.

@@ -1,12 +1,16 @@
 //! One run of the flow: config → inputs → plan → layers → image → destinations.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use futures_util::future;
+use tokio::sync::oneshot;
 
+use super::ahead::Ahead;
+use super::base_files::{self, Bases};
 use super::destinations::{Destinations, Opened};
 use super::earlier::{self, EarlierImages};
-use super::gathering::Gathering;
+use super::gathering::{Files, Gathering};
 use super::layers::Layers;
 use super::produce::{self, Production};
 use super::project::Project;
@@ -14,10 +18,10 @@ use super::tags::{self, TagArguments, Tags};
 use super::{
     Context, Credentials, PlanSummary, Produced, ProducedImage, ProjectRequest, RecordFiles,
 };
-use super::{base_files, client, planning};
+use super::{client, planning};
 use crate::error::Result;
 use crate::image::Assembly;
-use crate::oci::Repository;
+use crate::oci::{Reference, Repository};
 use crate::plan::{Plan, VcsFacts};
 use crate::publish::{ExistingTag, Output, PublishContext, Published, Whereabouts};
 
@@ -40,7 +44,22 @@ struct Prospect {
     plan: Plan,
     tags: Tags,
     opened: Opened,
-    earlier: Option<EarlierImages>,
+    layers: Arc<Layers>,
+    ahead: Ahead,
+}
+
+/// What was found while files were listed.
+struct Found {
+    bases: Bases,
+    tags: Result<Tags>,
+    opened: Opened,
+    layers: Arc<Layers>,
+}
+
+/// Bases that are about to be read, and where layers on them would come from.
+struct Unread {
+    bases: Bases,
+    layers: Arc<Layers>,
 }
 
 impl Run<'_> {
@@ -50,17 +69,17 @@ impl Run<'_> {
         self.destinations.check(&config.platforms, config.compression)?;
         self.records.check()?;
         let gathering = self.begin(context).await?;
-        let Prospect { plan, tags, opened, earlier } = self.plan(&gathering).await?;
+        let Prospect { plan, tags, opened, layers, ahead } = self.plan(&gathering).await?;
         if self.request.is_dry_run {
             self.destinations.note_unasked(&context.events);
             let described = self.destinations.describe(&tags);
             return Ok(Produced::Planned(Box::new(PlanSummary::new(&plan, described))));
         }
         let open = opened.prove().await?;
-        let is_copied = open.iter().any(|destination| !destination.is_remote);
         let production = Production {
             plan: &plan,
-            layers: Layers::open(config.compression, &gathering, is_copied, earlier),
+            layers,
+            ahead,
             store: &gathering.store,
             destinations: &open,
             context,
@@ -90,14 +109,44 @@ impl Run<'_> {
         Gathering::open(&self.project, &outputs, is_anew, (client, store), context).await
     }
 
-    /// The plan, and the destinations looked at meanwhile: their tags are made of what git says, which
-    /// nothing else waits for.
+    /// The plan. Files are listed while git, the bases' registries and the destinations answer.
     async fn plan(&self, gathering: &Gathering<'_>) -> Result<Prospect> {
-        let context = gathering.context;
-        let named = earlier::named(&self.request.cache_from, &context.option_names)?;
+        let named = earlier::named(&self.request.cache_from, &gathering.context.option_names)?;
+        let (unread, waiting) = oneshot::channel();
+        let (listing, looking) =
+            (self.list(waiting, gathering), self.look(named, unread, gathering));
+        let ((files, ahead), found) = Box::pin(planning::both(listing, looking)).await?;
+        let Found { bases, tags, opened, layers } = found;
+        let plan = planning::plan(&self.project, files, bases, gathering).await?;
+        Ok(Prospect { plan, tags: tags?, opened, layers, ahead })
+    }
+
+    /// Lists the files. When a base has yet to be read then, what can be guessed is packed meanwhile.
+    async fn list(
+        &self,
+        waiting: oneshot::Receiver<Unread>,
+        gathering: &Gathering<'_>,
+    ) -> Result<(Files, Ahead)> {
+        let files = gathering.files(&self.project).await?;
+        // Nobody sends anything where nothing has to be read.
+        let Ok(Unread { bases, layers }) = waiting.await else {
+            return Ok((files, Ahead::default()));
+        };
+        let (guess, files) = planning::guess(&self.project, files, bases, gathering).await?;
+        Ok((files, guess.map(|guess| Ahead::begin(&guess, layers)).unwrap_or_default()))
+    }
+
+    /// Looks at the bases and, once git has answered, at the destinations.
+    async fn look(
+        &self,
+        named: Vec<Reference>,
+        unread: oneshot::Sender<Unread>,
+        gathering: &Gathering<'_>,
+    ) -> Result<Found> {
         let opening = async {
             let vcs = gathering.vcs().await;
-            let tags = self.tags(vcs, context).map_err(|error| self.project.locate(error));
+            let tags =
+                self.tags(vcs, gathering.context).map_err(|error| self.project.locate(error));
             let opened = match &tags {
                 Ok(tags) if !self.request.is_dry_run => {
                     let publish_context = self.publish_context(vcs, gathering);
@@ -107,21 +156,24 @@ impl Run<'_> {
             };
             (tags, opened)
         };
-        let looking = async {
-            let (bases, (tags, opened)) =
-                future::join(gathering.bases(&self.project), opening).await;
-            let mut bases = bases?;
-            let compression = self.project.config.compression;
-            let earlier = (!self.request.is_anew)
-                .then(|| EarlierImages::new(named, opened.sessions(), compression, gathering));
-            base_files::find(&mut bases, &self.project, gathering, earlier.as_ref()).await?;
-            Ok((bases, tags, opened, earlier))
-        };
-        let listing = gathering.files(&self.project);
-        let (files, (bases, tags, opened, earlier)) =
-            Box::pin(planning::both(listing, looking)).await?;
-        let plan = planning::plan(&self.project, files, bases, gathering).await?;
-        Ok(Prospect { plan, tags: tags?, opened, earlier })
+        let (bases, (tags, opened)) = future::join(gathering.bases(&self.project), opening).await;
+        let mut bases = bases?;
+        let compression = self.project.config.compression;
+        let earlier = (!self.request.is_anew).then(|| {
+            Arc::new(EarlierImages::new(named, opened.sessions(), compression, gathering))
+        });
+        let is_unknown =
+            base_files::recall(&mut bases, &self.project, gathering, earlier.as_deref()).await;
+        let layers = Layers::open(compression, gathering, opened.has_copies(), earlier);
+        let layers = Arc::new(layers);
+        if is_unknown {
+            if tags.is_ok() && !self.request.is_dry_run {
+                // It fails when listing has.
+                let _ = unread.send(Unread { bases: bases.clone(), layers: layers.clone() });
+            }
+            base_files::read_unknown(&mut bases, gathering).await?;
+        }
+        Ok(Found { bases, tags, opened, layers })
     }
 
     fn publish_context(&self, vcs: Option<&VcsFacts>, gathering: &Gathering<'_>) -> PublishContext {

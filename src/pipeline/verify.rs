@@ -63,7 +63,10 @@ pub fn verify(request: &VerifyRequest, context: &Context) -> Result<VerifyReport
         let is_dirty = gathering.vcs().await.is_some_and(|vcs| vcs.is_dirty);
         let bases = async {
             let mut bases = gathering.bases(&project).await?;
-            base_files::find(&mut bases, &project, &gathering, None).await.map(|()| bases)
+            if base_files::recall(&mut bases, &project, &gathering, None).await {
+                base_files::read_unknown(&mut bases, &gathering).await?;
+            }
+            Ok(bases)
         };
         let (files, bases) = Box::pin(planning::both(gathering.files(&project), bases)).await?;
         let plan = planning::plan(&project, files, bases, &gathering).await?;
