@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use futures_util::future;
 use tokio::sync::OnceCell;
 
 use super::OptionNames;
@@ -9,8 +10,8 @@ use super::gathering::Gathering;
 use crate::error::{Attempting as _, Classified, ErrorKind, Result};
 use crate::event::Events;
 use crate::layer::{Reuse, Unfit};
-use crate::oci::{InvalidReference, Reference};
-use crate::plan::{LayerCompression, Origin, VcsFacts};
+use crate::oci::{Digest, InvalidReference, Reference};
+use crate::plan::{BASE_FILES_ANNOTATION, LayerCompression, Origin, RootExcerpt, VcsFacts};
 use crate::publish::{Earlier, Session};
 use crate::registry::Client;
 use crate::store::Store;
@@ -21,88 +22,125 @@ const MAX_PARENTS: usize = 4;
 /// Images that were pushed before, looked for when somebody asks.
 #[derive(Debug)]
 pub(super) struct EarlierImages {
-    /// What `--cache-from` names: asked first, and when one of them fits, nothing else is.
-    named: Vec<Reference>,
+    /// What `--cache-from` names: asked first, and when one of them fits, no layer comes from elsewhere.
+    references: Vec<Reference>,
     /// Each may have an earlier image of its own.
     sessions: Vec<Arc<dyn Session>>,
     compression: LayerCompression,
     client: Client,
     store: Store,
     events: Events,
-    found: OnceCell<Vec<Earlier>>,
+    named: OnceCell<Option<Earlier>>,
+    /// One per session.
+    standing: OnceCell<Vec<Option<Earlier>>>,
+    layers: OnceCell<Reuse>,
 }
 
 impl EarlierImages {
     /// Those that are named, or stand where the new one goes, for layers that are compressed so.
     pub(super) fn new(
-        named: Vec<Reference>,
+        references: Vec<Reference>,
         sessions: Vec<Arc<dyn Session>>,
         compression: LayerCompression,
         gathering: &Gathering<'_>,
     ) -> Self {
-        let (client, store) = (gathering.client.clone(), gathering.store.clone());
-        let events = gathering.context.events.clone();
-        Self { named, sessions, compression, client, store, events, found: OnceCell::new() }
-    }
-
-    /// The first image that fits of those that are named; else the first one for each destination. Best
-    /// effort.
-    pub(super) async fn all(&self) -> &[Earlier] {
-        self.found.get_or_init(|| Box::pin(self.find())).await
-    }
-
-    /// The layers that may be taken over.
-    pub(super) async fn layers(&self) -> Reuse {
-        let mut reuse = Reuse::new(self.compression);
-        for earlier in self.all().await {
-            // Each was tried when it was found.
-            let _ = add(earlier, &mut reuse);
+        Self {
+            references,
+            sessions,
+            compression,
+            client: gathering.client.clone(),
+            store: gathering.store.clone(),
+            events: gathering.context.events.clone(),
+            named: OnceCell::new(),
+            standing: OnceCell::new(),
+            layers: OnceCell::new(),
         }
-        reuse
     }
 
-    async fn find(&self) -> Vec<Earlier> {
-        for reference in &self.named {
+    /// The layers that may be taken over: those of the image that is named, else of those that stand
+    /// where the new one goes. Best effort.
+    pub(super) async fn layers(&self) -> &Reuse {
+        let find = async || {
+            let mut reuse = Reuse::new(self.compression);
+            let images = match self.named().await {
+                Some(named) => vec![named],
+                None => self.standing().await.iter().flatten().collect(),
+            };
+            for earlier in images {
+                // Each was tried when it was found.
+                let _ = add(earlier, &mut reuse);
+                let reference = &earlier.reference;
+                self.events.note(format!("layers of `{reference}` are taken over where they fit"));
+            }
+            reuse
+        };
+        self.layers.get_or_init(|| Box::pin(find())).await
+    }
+
+    /// What is told of the file system of the base with this digest. It decides where files go, and is
+    /// told again by the image that is built: so it counts when every destination tells the same. Who may
+    /// push to a repository needs no such way to change what is there; who may push to another one must
+    /// not get it.
+    pub(super) async fn base_files(&self, base: &Digest) -> Option<RootExcerpt> {
+        let mut told: Option<RootExcerpt> = None;
+        for (session, standing) in self.sessions.iter().zip(self.standing().await) {
+            let is_there =
+                |named: &&Earlier| session.repository() == Some(&named.reference.repository);
+            let named = self.named().await.filter(is_there);
+            let excerpt = named.or(standing.as_ref()).and_then(|image| excerpt(image, base))?;
+            if told.as_ref().is_some_and(|told| *told != excerpt) {
+                return None;
+            }
+            told = Some(excerpt);
+        }
+        told
+    }
+
+    /// The first image that fits of those that are named.
+    async fn named(&self) -> Option<&Earlier> {
+        self.named.get_or_init(|| Box::pin(self.find_named())).await.as_ref()
+    }
+
+    /// The first image that fits at each destination.
+    async fn standing(&self) -> &[Option<Earlier>] {
+        let find =
+            || future::join_all(self.sessions.iter().map(|session| self.find_at(&**session)));
+        self.standing.get_or_init(|| Box::pin(find())).await
+    }
+
+    async fn find_named(&self) -> Option<Earlier> {
+        for reference in &self.references {
             let warn = |reason: String| {
                 let text = format!("nothing is taken over from `{reference}`: {reason}");
                 self.events.warn("cache-from", text, None);
             };
             match Box::pin(Earlier::find(&self.client, &self.store, reference)).await {
-                Ok(Some(earlier)) => match self.accept(&earlier) {
-                    Ok(()) => return vec![earlier],
+                Ok(Some(earlier)) => match self.check(&earlier) {
+                    Ok(()) => return Some(earlier),
                     Err(unfit) => warn(unfit.to_string()),
                 },
                 Ok(None) => warn("it does not exist".to_owned()),
                 Err(error) => warn(error.to_string()),
             }
         }
-        let mut found = Vec::new();
-        for session in &self.sessions {
-            let mut number = 0;
-            while let Some(earlier) = session.earlier(number).await {
-                match self.accept(&earlier) {
-                    Ok(()) => {
-                        found.push(earlier);
-                        break;
-                    }
-                    Err(unfit) => {
-                        let reference = earlier.reference;
-                        let text = format!("nothing is taken over from `{reference}`: {unfit}");
-                        self.events.detail(text);
-                    }
-                }
-                number += 1;
-            }
-        }
-        found
+        None
     }
 
-    /// Whether all platforms of an image fit; says so when they do.
-    fn accept(&self, earlier: &Earlier) -> Result<(), Unfit> {
-        add(earlier, &mut Reuse::new(self.compression))?;
-        let reference = &earlier.reference;
-        self.events.note(format!("layers of `{reference}` are taken over where they fit"));
-        Ok(())
+    async fn find_at(&self, session: &dyn Session) -> Option<Earlier> {
+        let mut number = 0;
+        while let Some(earlier) = session.earlier(number).await {
+            let Err(unfit) = self.check(&earlier) else { return Some(earlier) };
+            let reference = earlier.reference;
+            let text = format!("nothing is taken over from `{reference}`: {unfit}");
+            self.events.detail(text);
+            number += 1;
+        }
+        None
+    }
+
+    /// Whether all platforms of an image fit.
+    fn check(&self, earlier: &Earlier) -> Result<(), Unfit> {
+        add(earlier, &mut Reuse::new(self.compression))
     }
 }
 
@@ -113,6 +151,13 @@ fn add(earlier: &Earlier, reuse: &mut Reuse) -> Result<(), Unfit> {
         .images
         .iter()
         .try_for_each(|(manifest, config)| reuse.add(manifest, config, &origin).map(drop))
+}
+
+/// What one of its images tells of the base with this digest.
+fn excerpt(earlier: &Earlier, base: &Digest) -> Option<RootExcerpt> {
+    let manifests = earlier.images.iter().map(|(manifest, _)| manifest);
+    let mut told = manifests.filter_map(|manifest| manifest.annotations.get(BASE_FILES_ANNOTATION));
+    told.find_map(|text| RootExcerpt::from_annotation(text, base))
 }
 
 /// The tags under which an earlier image of the project may stand beside those that it will get: what

@@ -4,14 +4,12 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use tokio::sync::OnceCell;
-
 use super::Context;
 use super::earlier::EarlierImages;
 use super::gathering::Gathering;
 use crate::error::{Attempting as _, Result};
 use crate::event::{Action, Task, readable_size};
-use crate::layer::{self, FileDigests, Known, Layer, Packing, Reuse};
+use crate::layer::{self, FileDigests, Known, Layer, Packing};
 use crate::oci::Descriptor;
 use crate::plan::{LayerCompression, LayerContent, LayerPlan, Origin};
 use crate::store::Store;
@@ -26,8 +24,6 @@ pub(super) struct Layers {
     is_copied: bool,
     /// Where layers may be taken over from; `None` when everything is to be made anew.
     earlier: Option<EarlierImages>,
-    /// The earlier images' layers, once they were asked for.
-    reuse: OnceCell<Reuse>,
     /// How many layers came about in which way.
     tally: Tally,
 }
@@ -68,13 +64,7 @@ impl Layers {
             };
             Workshop { project, store, digests, compression, context }
         });
-        Self {
-            workshop: Arc::new(workshop.await),
-            is_copied,
-            earlier,
-            reuse: OnceCell::new(),
-            tally: Tally::default(),
-        }
+        Self { workshop: Arc::new(workshop.await), is_copied, earlier, tally: Tally::default() }
     }
 
     /// The layer of a plan.
@@ -83,7 +73,7 @@ impl Layers {
         let task = context.events.task(Action::Pack, &plan.name, Some(layer::content_bytes(plan)));
         let (plan, task) = (Arc::new(plan.clone()), Arc::new(task));
         let found = match (&plan.content, &self.earlier) {
-            (LayerContent::Pack(_), Some(_)) => self.find(&plan, &task).await?,
+            (LayerContent::Pack(_), Some(earlier)) => self.find(&plan, &task, earlier).await?,
             _ => None,
         };
         let is_found = found.is_some();
@@ -114,14 +104,19 @@ impl Layers {
     }
 
     /// The layer, when it exists in the store or in an earlier image.
-    async fn find(&self, plan: &Arc<LayerPlan>, task: &Arc<Task>) -> Result<Option<Layer>> {
+    async fn find(
+        &self,
+        plan: &Arc<LayerPlan>,
+        task: &Arc<Task>,
+        earlier: &EarlierImages,
+    ) -> Result<Option<Layer>> {
         let known = self.work(plan, task, layer::recall).await?;
         if let Some(Known { diff_id, blob: Some(blob) }) = &known
             && self.has_whole(blob).await?
         {
             return Ok(Some(Layer::of(plan, blob.clone(), *diff_id, Origin::Store)));
         }
-        let reuse = self.reuse().await;
+        let reuse = earlier.layers().await;
         if reuse.is_empty() {
             return Ok(None);
         }
@@ -147,14 +142,6 @@ impl Layers {
             if is_copied { store.verify(&blob) } else { Ok(store.open_blob(&blob)?.is_some()) }
         })
         .await
-    }
-
-    async fn reuse(&self) -> &Reuse {
-        let find = async || match &self.earlier {
-            Some(earlier) => Box::pin(earlier.layers()).await,
-            None => Reuse::new(self.workshop.compression),
-        };
-        self.reuse.get_or_init(find).await
     }
 
     /// Does something with a plan on a thread that may block.

@@ -67,6 +67,10 @@ pub(super) struct Push {
 
 #[async_trait]
 impl Session for Push {
+    fn repository(&self) -> Option<&Repository> {
+        Some(&self.repository)
+    }
+
     fn awaits_image(&self) -> bool {
         self.context.existing_tag == ExistingTag::Fail && !self.found.is_empty()
     }

@@ -404,6 +404,48 @@ fn a_base_is_read_once_on_any_machine() {
     }
 }
 
+/// Whoever may push to the repository of a cache does not decide where files go elsewhere.
+#[test]
+fn only_where_an_image_goes_counts_what_is_told_of_its_base() {
+    let story = Story::new();
+    story.sandbox.write(
+        "base/dockless.yaml",
+        "name: base\nbase: scratch\nlayers:\n\
+         - {kind: files, copy: [], directories: [{path: /srv/one, mode: '0700', owner: '5:6'}]}\n",
+    );
+    let base = format!("{}:1", story.at("base"));
+    story.sandbox.succeed(["push", "base", "-t", &base]);
+    let (cache, to, other) = (story.at("cache/p"), story.at("a/b"), story.at("a/c"));
+    let push = |to: &str, rest: &[&str]| {
+        let words = ["push", "p", "--base", &base, "--to", to, "-t", "v1"];
+        let pushed = story.fresh(&[&words, rest].concat());
+        assert_eq!(pushed.code, 0, "{pushed:#?}");
+        let digest = pushed.stdout.lines().next().unwrap().rsplit_once('@').unwrap().1.to_owned();
+        (pushed.stderr.contains("inspected"), digest)
+    };
+    let (is_inspected, clean) = push(&cache, &[]);
+    assert!(is_inspected);
+
+    let mut forged = story.manifest("cache/p", "v1");
+    let told = forged["annotations"]["dev.dockless.base-files"].as_str().unwrap();
+    let lie = told.replacen(r#"["srv/one",448,5,6]"#, r#"["srv/one",511,9,9]"#, 1);
+    assert_ne!(lie, told);
+    forged["annotations"]["dev.dockless.base-files"] = lie.into();
+    story.put_manifest("cache/p", "v1", &forged);
+    let from = format!("{cache}:v1");
+    assert_eq!(push(&to, &["--cache-from", &from]), (true, clean.clone()));
+    // What stands there tells it, whoever is asked for layers.
+    assert_eq!(push(&to, &["--cache-from", &from]), (false, clean.clone()));
+    // The same image that is named where it goes, and not found there by a tag.
+    let words = ["push", "p", "--base", &base, "--to", &to, "-t", "v2"];
+    let named = story.fresh(&[&words[..], &["--cache-from", &format!("{to}:v1")]].concat());
+    assert!(named.code == 0 && !named.stderr.contains("inspected"), "{named:#?}");
+    // A repository does not speak for another one.
+    let both = format!("{to},{other}");
+    assert_eq!(push(&both, &[]), (true, clean.clone()));
+    assert_eq!(push(&both, &[]), (false, clean));
+}
+
 /// Blobs of the right size and with other bytes, as a bad disk leaves them.
 #[test]
 fn a_layer_that_has_rotted_in_the_cache_is_packed_again() {
