@@ -12,9 +12,7 @@ use crate::event::Events;
 use crate::layer::{Reuse, Unfit};
 use crate::oci::{Digest, InvalidReference, Reference};
 use crate::plan::{BASE_FILES_ANNOTATION, LayerCompression, Origin, RootExcerpt, VcsFacts};
-use crate::publish::{Earlier, Session};
-use crate::registry::Client;
-use crate::store::Store;
+use crate::publish::{Earlier, Inquiry, Session};
 
 /// How many commits before HEAD are looked for: a merge has two parents, hardly ever more.
 const MAX_PARENTS: usize = 4;
@@ -27,8 +25,7 @@ pub(super) struct EarlierImages {
     /// Each may have an earlier image of its own.
     sessions: Vec<Arc<dyn Session>>,
     compression: LayerCompression,
-    client: Client,
-    store: Store,
+    inquiry: Inquiry,
     events: Events,
     named: OnceCell<Option<Earlier>>,
     /// One per session.
@@ -44,13 +41,13 @@ impl EarlierImages {
         compression: LayerCompression,
         gathering: &Gathering<'_>,
     ) -> Self {
+        let Gathering { client, store, context, .. } = gathering;
         Self {
             references,
             sessions,
             compression,
-            client: gathering.client.clone(),
-            store: gathering.store.clone(),
-            events: gathering.context.events.clone(),
+            inquiry: Inquiry::new(client, store, &context.events),
+            events: context.events.clone(),
             named: OnceCell::new(),
             standing: OnceCell::new(),
             layers: OnceCell::new(),
@@ -114,7 +111,7 @@ impl EarlierImages {
                 let text = format!("nothing is taken over from `{reference}`: {reason}");
                 self.events.warn("cache-from", text, None);
             };
-            match Box::pin(Earlier::find(&self.client, &self.store, reference)).await {
+            match Box::pin(self.inquiry.find(reference)).await {
                 Ok(Some(earlier)) => match self.check(&earlier) {
                     Ok(()) => return Some(earlier),
                     Err(unfit) => warn(unfit.to_string()),

@@ -12,6 +12,7 @@ use dockless::plan::LayerCompression;
 use serde_json::Value;
 
 use crate::support::cli::{Outcome, Sandbox};
+use crate::support::fault_proxy::{FaultProxy, status};
 use crate::support::image::run;
 use crate::support::registry::Registry;
 
@@ -202,6 +203,52 @@ fn a_layer_that_was_damaged_in_the_registry_is_packed_here() {
     let piped =
         story.sandbox.command(words).env("DOCKLESS_CACHE_DIR", cache.path()).output().unwrap();
     assert_eq!(piped.status.code(), Some(3), "{piped:?}");
+}
+
+/// A registry that has no time for questions about earlier images, though it takes the new one.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_saves_work_is_not_waited_for() {
+    let story = Story::new();
+    let proxy = FaultProxy::start(&story.registry.host()).await;
+    let to = format!("{}/a/b", proxy.server().host());
+    story.sandbox.succeed(["push", "p", "--to", &to, "-t", "v1"]);
+    let push = |tag: &str, rest: &[&str]| {
+        story.fresh(&[&["push", "p", "--to", &to, "-t", tag][..], rest].concat())
+    };
+    let (packed, taken_over) =
+        ([("one", PACKED), ("two", PACKED)], [("one", TAKEN_OVER), ("two", TAKEN_OVER)]);
+    // A moment is waited for.
+    proxy.on("GET", "/manifests/", [status(503, None)]);
+    assert_eq!(origins(&push("v1", &[])), taken_over);
+    for code in [429, 503] {
+        let later = || [status(code, Some(("Retry-After", "3600")))];
+        proxy.on("GET", "/manifests/", later());
+        let pushed = push("v1", &[]);
+        assert_eq!(origins(&pushed), packed);
+        let said = |image: &str, what: &str| {
+            let note = format!("nothing is taken over from `{image}`: {what}");
+            assert!(pushed.stderr.contains(&note), "{note}: {pushed:#?}");
+        };
+        said(&format!("{to}:v1"), "cannot fetch the manifest");
+
+        proxy.on("HEAD", "/manifests/latest", later());
+        let pushed = push(&format!("new-{code}"), &[]);
+        assert_eq!(origins(&pushed), packed);
+        let note = format!("nothing is taken over from `{to}:latest`: cannot push to");
+        assert!(pushed.stderr.contains(&note), "{pushed:#?}");
+
+        proxy.on("HEAD", "/manifests/main", later());
+        let named = format!("{to}:main,{to}:v1");
+        let pushed = push(&format!("newer-{code}"), &["--cache-from", &named]);
+        assert_eq!(origins(&pushed), packed);
+        for (tag, reason) in [("main", "cannot look up `main`"), ("v1", "has not answered before")]
+        {
+            let start = format!("warning: nothing is taken over from `{to}:{tag}`: ");
+            let mut lines = pushed.stderr.lines().filter(|line| line.starts_with(&start));
+            assert!(lines.any(|line| line.contains(reason)), "{tag}: {pushed:#?}");
+        }
+    }
+    assert!(proxy.is_exhausted());
 }
 
 #[test]
