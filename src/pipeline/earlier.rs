@@ -1,18 +1,21 @@
 //! Images that were pushed before, whose layers may serve again.
 
-use std::sync::Arc;
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
 
-use futures_util::future;
+use futures_util::FutureExt as _;
+use futures_util::future::{self, BoxFuture, Shared};
 use tokio::sync::OnceCell;
 
 use super::OptionNames;
 use super::gathering::Gathering;
 use crate::error::{Attempting as _, Classified, ErrorKind, Result};
 use crate::event::Events;
-use crate::layer::{Reuse, Unfit};
+use crate::layer::{Reusable, Reuse, Unfit};
 use crate::oci::{Digest, InvalidReference, Reference};
-use crate::plan::{BASE_FILES_ANNOTATION, LayerCompression, Origin, RootExcerpt, VcsFacts};
+use crate::plan::{BASE_FILES_ANNOTATION, LayerCompression, RootExcerpt, VcsFacts};
 use crate::publish::{Earlier, Inquiry, Session};
+use crate::registry;
 
 /// How many commits before HEAD are looked for: a merge has two parents, hardly ever more.
 const MAX_PARENTS: usize = 4;
@@ -31,7 +34,12 @@ pub(super) struct EarlierImages {
     /// One per session.
     standing: OnceCell<Vec<Option<Earlier>>>,
     layers: OnceCell<Reuse>,
+    /// What the registry answered, or is going to answer, about the size of a blob.
+    sizes: Mutex<BTreeMap<Digest, Size>>,
 }
+
+/// The size of a blob; `None` where the registry does not say.
+type Size = Shared<BoxFuture<'static, Arc<Result<Option<u64>>>>>;
 
 impl EarlierImages {
     /// Those that are named, or stand where the new one goes, for layers that are compressed so.
@@ -51,6 +59,7 @@ impl EarlierImages {
             named: OnceCell::new(),
             standing: OnceCell::new(),
             layers: OnceCell::new(),
+            sizes: Mutex::default(),
         }
     }
 
@@ -72,6 +81,55 @@ impl EarlierImages {
             reuse
         };
         self.layers.get_or_init(|| Box::pin(find())).await
+    }
+
+    /// Asks for the size of every layer, so that the answers are there when they are wanted.
+    pub(super) async fn anticipate(&self) {
+        for layer in self.layers().await.layers() {
+            drop(self.size(layer));
+        }
+    }
+
+    /// Whether the registry has a layer as its image says, as far as the registry tells. Where it has not,
+    /// a warning says so.
+    pub(super) async fn is_sound(&self, name: &str, layer: &Reusable) -> bool {
+        let Reusable { descriptor, image } = layer;
+        let warn = |what: String| {
+            let text = format!("layer `{name}` is packed anew, not taken from `{image}`: {what}");
+            self.events.warn("earlier-layer-unsound", text, None);
+        };
+        match &*self.size(layer).await {
+            Ok(size) => {
+                let actual = size.unwrap_or(descriptor.size);
+                if actual != descriptor.size {
+                    let (digest, claimed) = (descriptor.digest, descriptor.size);
+                    warn(format!(
+                        "its manifest says that {digest} has {claimed} bytes, the registry {actual}"
+                    ));
+                }
+                actual == descriptor.size
+            }
+            Err(error) => {
+                match error.downcast_ref() {
+                    Some(registry::Error::NotFound { .. }) => warn(error.to_string()),
+                    _ => self.inquiry.tell(image, error),
+                }
+                false
+            }
+        }
+    }
+
+    /// Asks for the size of a layer's blob, once.
+    fn size(&self, layer: &Reusable) -> Size {
+        let ask = || {
+            let (inquiry, Reusable { descriptor, image }) = (self.inquiry.clone(), layer.clone());
+            let asked =
+                async move { Arc::new(inquiry.blob_size(&image, &descriptor.digest).await) };
+            let asked = tokio::spawn(asked);
+            asked.map(|answer| answer.expect("a question does not panic")).boxed().shared()
+        };
+        let mut sizes = self.sizes.lock().unwrap_or_else(PoisonError::into_inner);
+        sizes.entry(layer.descriptor.digest).or_insert_with(ask).clone()
     }
 
     /// What is told of the file system of the base with this digest. It decides where files go, and is
@@ -143,11 +201,9 @@ impl EarlierImages {
 
 /// Adds the layers of all platforms of an image.
 fn add(earlier: &Earlier, reuse: &mut Reuse) -> Result<(), Unfit> {
-    let origin = Origin::Registry(earlier.reference.repository.clone());
-    earlier
-        .images
-        .iter()
-        .try_for_each(|(manifest, config)| reuse.add(manifest, config, &origin).map(drop))
+    earlier.images.iter().try_for_each(|(manifest, config)| {
+        reuse.add(manifest, config, &earlier.reference).map(drop)
+    })
 }
 
 /// What one of its images tells of the base with this digest.

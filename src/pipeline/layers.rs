@@ -120,16 +120,22 @@ impl Layers {
         if reuse.is_empty() {
             return Ok(None);
         }
+        if self.workshop.digests.is_new() {
+            // Most layers will be found; reading the files takes longer than the answers.
+            earlier.anticipate().await;
+        }
         let (diff_id, made_here) = match known {
             Some(Known { diff_id, blob }) => (diff_id, blob),
             None => (self.work(plan, task, layer::diff_id).await?, None),
         };
-        let Some((blob, origin)) = reuse.find(&diff_id) else { return Ok(None) };
+        let Some(layer) = reuse.find(&diff_id) else { return Ok(None) };
         // What was made here is what packing gives: another blob is none that may be taken.
-        if made_here.is_some_and(|made_here| made_here != *blob) {
+        if made_here.is_some_and(|made_here| made_here != layer.descriptor)
+            || !earlier.is_sound(&plan.name, layer).await
+        {
             return Ok(None);
         }
-        Ok(Some(Layer::of(plan, blob.clone(), diff_id, origin.clone())))
+        Ok(Some(Layer::of(plan, layer.descriptor.clone(), diff_id, layer.origin())))
     }
 
     /// Whether the store has a blob. Where it is going to be copied, it is read now: what is damaged is

@@ -7,7 +7,7 @@ use std::time::Duration;
 use super::Earlier;
 use crate::error::{Classified, Error, ErrorKind, Result};
 use crate::event::Events;
-use crate::oci::{Descriptor, Reference, Repository};
+use crate::oci::{Descriptor, Digest, Reference, Repository};
 use crate::registry::{Client, TagLookup};
 use crate::store::Store;
 
@@ -74,8 +74,18 @@ impl Inquiry {
         })
     }
 
+    /// Asks how large a blob of an image is; `None` where the registry does not say.
+    ///
+    /// # Errors
+    ///
+    /// The registry's, [`NotFound`](crate::registry::Error::NotFound) among them, and [`NoAnswer`].
+    pub async fn blob_size(&self, image: &Reference, digest: &Digest) -> Result<Option<u64>> {
+        let Reference { repository, .. } = image;
+        self.ask(repository, Box::pin(self.client.blob_size(repository, digest))).await
+    }
+
     /// Says that an image is of no use: worth a note where the registry may be well again another time.
-    pub(super) fn tell(&self, image: &Reference, error: &Error) {
+    pub fn tell(&self, image: &Reference, error: &Error) {
         let text = format!("nothing is taken over from `{image}`: {error}");
         if error.is_retryable() { self.events.note(text) } else { self.events.detail(text) }
     }

@@ -248,6 +248,12 @@ async fn what_saves_work_is_not_waited_for() {
             assert!(lines.any(|line| line.contains(reason)), "{tag}: {pushed:#?}");
         }
     }
+    // The answers about single layers come to nothing with the first.
+    proxy.on("HEAD", "/blobs/", vec![status(503, Some(("Retry-After", "3600"))); 3]);
+    let pushed = push("v1", &[]);
+    assert_eq!(origins(&pushed), packed);
+    let note = format!("nothing is taken over from `{to}:v1`: ");
+    assert_eq!(pushed.stderr.matches(&note).count(), 1, "{pushed:#?}");
     assert!(proxy.is_exhausted());
 }
 
@@ -309,6 +315,41 @@ fn an_image_that_is_none_of_ours_gives_nothing() {
     );
 }
 
+/// An image whose manifest gives a layer another size than its blob has: nobody could pull it.
+#[test]
+fn a_layer_of_another_size_than_its_image_says_is_packed_here() {
+    let story = Story::new();
+    let (forged, to) = (story.at("a/b"), story.at("a/c"));
+    story.sandbox.succeed(["push", "p", "--to", &forged, "-t", "v1"]);
+    let mut manifest = story.manifest("a/b", "v1");
+    let [_, layer, _] = &mut manifest["layers"].as_array_mut().unwrap()[..] else { panic!() };
+    let (digest, size) = (layer["digest"].clone(), layer["size"].as_u64().unwrap());
+    layer["size"] = (size + 1).into();
+    let image = format!("{forged}:v1");
+    let claim = format!("its manifest says that {} has {}", digest.as_str().unwrap(), size + 1);
+    let warning = format!(
+        "warning: layer `files one → /srv/one` is packed anew, not taken from `{image}`: {claim} bytes, the registry {size}\n"
+    );
+    let clean = story.clean_digest();
+    for words in [
+        &["push", "p", "--to", &forged, "-t", "v1"][..],
+        &["push", "p", "--to", &to, "-t", "v1", "--cache-from", &image],
+        &["build", "p", "--cache-from", &image],
+    ] {
+        story.put_manifest("a/b", "v1", &manifest);
+        let outcome = story.fresh(words);
+        assert_eq!(origins(&outcome), [("one", PACKED), ("two", TAKEN_OVER)]);
+        assert!(outcome.stderr.contains(&warning), "{warning}{outcome:#?}");
+        assert!(outcome.stdout.trim().ends_with(&clean), "{clean}: {outcome:#?}");
+    }
+    for to in [forged, to] {
+        let layout = format!("oci:{}", story.sandbox.work().join("copy").display());
+        let from = format!("docker://{to}@{clean}");
+        let copy = ["copy", "--src-tls-verify=false", "--quiet", &from, &layout];
+        run("skopeo", &copy, &story.sandbox.work());
+    }
+}
+
 #[test]
 fn a_layer_that_the_registry_has_lost_is_packed_here() {
     let story = Story::new();
@@ -322,9 +363,10 @@ fn a_layer_that_the_registry_has_lost_is_packed_here() {
     story.sandbox.write("p/one/a", "changed");
     let pushed = story.fresh(&["push", "p", "--to", &to, "-t", "v1"]);
     assert_eq!(pushed.code, 0, "{pushed:#?}");
-    let warning =
-        "warning: a layer that was made earlier is gone or damaged, all are packed again: ";
-    assert!(pushed.stderr.contains(warning), "{pushed:#?}");
+    let warning = format!(
+        "warning: layer `files two → /srv/two` is packed anew, not taken from `{to}:v1`: cannot look for blob"
+    );
+    assert!(pushed.stderr.contains(&warning), "{pushed:#?}");
     let digest = pushed.stdout.trim().rsplit_once('@').unwrap().1.to_owned();
     assert_eq!(digest, story.clean_digest());
     assert!(!first.ends_with(&digest));
