@@ -9,7 +9,7 @@ use super::project::Project;
 use crate::error::{Attempting as _, Result};
 use crate::gather::facts::{self, FactsContext};
 use crate::oci::{Digest, Platform};
-use crate::plan::{BASE_FILES_ANNOTATION, BaseImage, Plan, RootExcerpt};
+use crate::plan::{BaseImage, Plan, RootExcerpt};
 use crate::sys::blocking;
 
 /// The kind of the records; the number goes up when an excerpt changes its meaning.
@@ -91,9 +91,7 @@ async fn excerpt(
     if is_known {
         return remembered;
     }
-    let images = earlier.all().await.iter().flat_map(|earlier| &earlier.images);
-    let told = images.filter_map(|(manifest, _)| manifest.annotations.get(BASE_FILES_ANNOTATION));
-    told.into_iter().find_map(|text| RootExcerpt::from_annotation(text, &digest))
+    earlier.base_files(&digest).await
 }
 
 /// Remembers what a plan asked, for the next one of this project.

@@ -4,14 +4,12 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
-use tokio::sync::OnceCell;
-
 use super::Context;
 use super::earlier::EarlierImages;
 use super::gathering::Gathering;
 use crate::error::{Attempting as _, Result};
 use crate::event::{Action, Task, readable_size};
-use crate::layer::{self, FileDigests, Known, Layer, Packing, Reuse};
+use crate::layer::{self, FileDigests, Known, Layer, Packing};
 use crate::oci::Descriptor;
 use crate::plan::{LayerCompression, LayerContent, LayerPlan, Origin};
 use crate::store::Store;
@@ -28,8 +26,6 @@ pub(super) struct Layers {
     earlier: Option<Arc<EarlierImages>>,
     /// Whether nothing that exists is looked for.
     is_anew: AtomicBool,
-    /// The earlier images' layers, once they were asked for.
-    reuse: OnceCell<Reuse>,
     /// How many layers came about in which way.
     tally: Tally,
 }
@@ -71,7 +67,6 @@ impl Layers {
             is_copied,
             is_anew: AtomicBool::new(earlier.is_none()),
             earlier,
-            reuse: OnceCell::new(),
             tally: Tally::default(),
         }
     }
@@ -82,8 +77,10 @@ impl Layers {
         let task = context.events.task(Action::Pack, &plan.name, Some(layer::content_bytes(plan)));
         let (plan, task) = (Arc::new(plan.clone()), Arc::new(task));
         let is_anew = self.is_anew.load(Ordering::Relaxed);
-        let found = match &plan.content {
-            LayerContent::Pack(_) if !is_anew => self.find(&plan, &task).await?,
+        let found = match (&plan.content, &self.earlier) {
+            (LayerContent::Pack(_), Some(earlier)) if !is_anew => {
+                self.find(&plan, &task, earlier).await?
+            }
             _ => None,
         };
         let is_found = found.is_some();
@@ -114,27 +111,38 @@ impl Layers {
     }
 
     /// The layer, when it exists in the store or in an earlier image.
-    async fn find(&self, plan: &Arc<LayerPlan>, task: &Arc<Task>) -> Result<Option<Layer>> {
+    async fn find(
+        &self,
+        plan: &Arc<LayerPlan>,
+        task: &Arc<Task>,
+        earlier: &EarlierImages,
+    ) -> Result<Option<Layer>> {
         let known = self.work(plan, task, layer::recall).await?;
         if let Some(Known { diff_id, blob: Some(blob) }) = &known
             && self.has_whole(blob).await?
         {
             return Ok(Some(Layer::of(plan, blob.clone(), *diff_id, Origin::Store)));
         }
-        let reuse = self.reuse().await;
+        let reuse = earlier.layers().await;
         if reuse.is_empty() {
             return Ok(None);
+        }
+        if self.workshop.digests.is_new() {
+            // Most layers will be found; reading the files takes longer than the answers.
+            earlier.anticipate().await;
         }
         let (diff_id, made_here) = match known {
             Some(Known { diff_id, blob }) => (diff_id, blob),
             None => (self.work(plan, task, layer::diff_id).await?, None),
         };
-        let Some((blob, origin)) = reuse.find(&diff_id) else { return Ok(None) };
+        let Some(layer) = reuse.find(&diff_id) else { return Ok(None) };
         // What was made here is what packing gives: another blob is none that may be taken.
-        if made_here.is_some_and(|made_here| made_here != *blob) {
+        if made_here.is_some_and(|made_here| made_here != layer.descriptor)
+            || !earlier.is_sound(&plan.name, layer).await
+        {
             return Ok(None);
         }
-        Ok(Some(Layer::of(plan, blob.clone(), diff_id, origin.clone())))
+        Ok(Some(Layer::of(plan, layer.descriptor.clone(), diff_id, layer.origin())))
     }
 
     /// Whether the store has a blob. Where it is going to be copied, it is read now: what is damaged is
@@ -147,14 +155,6 @@ impl Layers {
             if is_copied { store.verify(&blob) } else { Ok(store.open_blob(&blob)?.is_some()) }
         })
         .await
-    }
-
-    async fn reuse(&self) -> &Reuse {
-        let find = async || match &self.earlier {
-            Some(earlier) => Box::pin(earlier.layers()).await,
-            None => Reuse::new(self.workshop.compression),
-        };
-        self.reuse.get_or_init(find).await
     }
 
     /// Does something with a plan on a thread that may block.
