@@ -128,3 +128,59 @@ async fn a_layer_is_sent_while_the_next_one_is_made() {
     assert!(made.is_some_and(|made| made.starts_with("taken over from ")), "{all:#?}");
     assert_eq!(happened.borrow().len(), 3);
 }
+
+/// A layer of the base is held until both of ours are packed.
+#[tokio::test(flavor = "multi_thread")]
+async fn layers_are_packed_while_the_base_is_read() {
+    let (sandbox, registry, happened) = (sandbox(), Registry::start(), Happened::default());
+    let base = |host: &str| format!("{host}/base:1");
+    let push = |host: &str, more: &[&str]| {
+        let (base, to) = (base(host), format!("{}/a/b:v1", registry.host()));
+        let words = ["push", "p", "--base", &base, "--to", &to].map(str::to_owned);
+        let more = more.iter().chain(&IN_VAIN).map(|word| (*word).to_owned());
+        words.into_iter().chain(more).collect::<Vec<_>>()
+    };
+    for (name, options, packed) in [
+        // What the base has is as if we had made it.
+        ("alike", "", 2),
+        // The folder that both are in has another mode there: the guess was wrong.
+        ("unlike", "directories: [{path: /srv, mode: \"0700\"}], ", 4),
+    ] {
+        let layer = format!("{{kind: files, {options}copy: [{{src: file, dest: /srv/base}}]}}");
+        let config = format!("name: base\nbase: builtin:static\nlayers:\n- {layer}\n");
+        sandbox.write(&format!("{name}/dockless.yaml"), &config);
+        sandbox.write(&format!("{name}/file"), name);
+        sandbox.succeed(["push", name, "-t", &base(&registry.host())]);
+        sandbox.succeed(["build", name, "-o", &format!("oci:{name}-out")]);
+        let built = read_layout(&sandbox.work().join(format!("{name}-out")), None).unwrap();
+        let digest = built.images[0].layers.last().unwrap().descriptor.digest;
+        std::fs::remove_dir_all(sandbox.cache()).unwrap();
+        happened.send_replace(BTreeSet::new());
+        let list = [
+            held("GET", format!("/base/blobs/{digest}"), "both are packed"),
+            held("DELETE", "nothing", "nothing"),
+        ];
+        let server = holding(&registry, &happened, list).await;
+        let mut command = sandbox.command(push(&server.host(), &["--progress", "json"]));
+        let mut child = command.stderr(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+        let lines = BufReader::new(child.stderr.take().unwrap()).lines().map(Result::unwrap);
+        let (mut ids, mut made) = (BTreeSet::new(), 0);
+        for line in lines {
+            let event: Value = serde_json::from_str(&line).unwrap();
+            if event["action"] == "pack" {
+                ids.insert(event["id"].to_string());
+            } else if event["event"] == "task_finished" && ids.contains(&event["id"].to_string()) {
+                made += 1;
+                if made == 2 {
+                    happen(&happened, "both are packed");
+                }
+            }
+        }
+        let output = child.wait_with_output().unwrap();
+        assert!(output.status.success(), "{name}");
+        assert_eq!(made, packed, "{name}");
+        // By now it is known what the base has.
+        let again = sandbox.succeed(push(&server.host(), &[]));
+        assert_eq!(String::from_utf8(output.stdout).unwrap(), format!("{again}\n"), "{name}");
+    }
+}
