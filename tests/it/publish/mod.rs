@@ -17,12 +17,12 @@ use std::sync::{Arc, Mutex};
 use dockless::event::{Action, Event, Events, Outcome};
 use dockless::image::Assembly;
 use dockless::publish::destinations::parse;
-use dockless::publish::{ExistingTag, Output, PublishContext, Published, Whereabouts};
+use dockless::publish::{Output, PublishContext, Published, Whereabouts};
 use dockless::store::Store;
 use serde_json::Value;
 use tempfile::TempDir;
 
-use crate::support::image::client;
+use crate::support::image::{client, publish_context};
 
 /// A store, a folder to write into, and a context that publishes from there.
 struct Story {
@@ -50,15 +50,8 @@ impl Story {
         let (sender, events) = Events::channel();
         let stdout = Shared::default();
         let context = PublishContext {
-            store: Store::temporary().unwrap(),
-            client: client(&sender),
-            events: sender,
-            name: "hello".into(),
             stdout: Output::new(stdout.clone()),
-            whereabouts: Whereabouts::default(),
-            existing_tag: ExistingTag::Move,
-            takes_tags_word: true,
-            earlier_tags: None,
+            ..publish_context(&Store::temporary().unwrap(), &client(&sender), &sender)
         };
         Self { context, events, stdout, folder: tempfile::tempdir().unwrap() }
     }
