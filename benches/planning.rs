@@ -13,8 +13,8 @@ use divan::counter::ItemsCount;
 use dockless::config::{Config, load};
 use dockless::event::Events;
 use dockless::gather::{Project, gather_files};
-use dockless::oci::{Document, ImageConfig, MediaType};
-use dockless::plan::{BaseImage, Inputs, LayerSource, RootTree, needs, plan, sources};
+use dockless::oci::ImageConfig;
+use dockless::plan::{BaseImage, Inputs, LayerSource, needs, plan, sources};
 
 const FILES: usize = 5_000;
 
@@ -52,14 +52,7 @@ impl Agent {
         let project = Project::open(self.folder.path(), None, &[]).unwrap();
         let (trees, files) =
             gather_files(&needs(&self.sources), &project, &Events::none()).unwrap();
-        let base = |platform| BaseImage {
-            name: "scratch".into(),
-            canonical_name: None,
-            manifest: None,
-            config: Document::write(ImageConfig::scratch(platform), MediaType::OciConfig),
-            layers: Vec::new(),
-            root: RootTree::default(),
-        };
+        let base = |platform| BaseImage::empty("scratch", ImageConfig::scratch(platform));
         let platforms = self.config.platforms.iter();
         let bases: BTreeMap<_, _> =
             platforms.map(|platform| (platform.clone(), base(platform))).collect();

@@ -4,17 +4,24 @@
 //! still `0644`, and only there a second key of the same name still has a place. Anchors and merge
 //! keys are applied; what they may expand to is bounded, and so is nesting.
 
-use std::collections::{BTreeMap, BTreeSet};
+mod fault;
+mod merge;
+mod size;
+
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use granit_parser::{ErrorKind, Event, Marker, Parser, ScalarStyle, ScanError, StrInput};
+use granit_parser::{Event, Marker, Parser, ScalarStyle, StrInput};
 
+use self::fault::{Step, explain, fault, too_deep};
+use self::merge::{Member, mergeable, merged};
+use self::size::Size;
 use super::{Key, Node, Position, Problems, Value};
 
 /// The deepest nesting that is read, aliases included.
 const MAX_DEPTH: usize = 64;
 
-/// What all anchors and aliases of a file may expand to; see [`measure`].
+/// What all anchors and aliases of a file may expand to; see [`Size`].
 const MAX_EXPANDED_BYTES: usize = 16 << 20;
 
 /// A YAML file that was read: its text, its tree, and the keys that stand in it twice.
@@ -78,15 +85,6 @@ impl Node {
     }
 }
 
-/// Why reading cannot go on.
-struct Fault {
-    position: Position,
-    message: String,
-    hint: Option<String>,
-}
-
-type Step<T> = Result<T, Fault>;
-
 struct Builder<'text> {
     events: Parser<'text, StrInput<'text>>,
     text: &'text str,
@@ -101,13 +99,6 @@ struct Builder<'text> {
 struct Anchored {
     node: Node,
     size: Size,
-}
-
-/// One entry of a mapping as it is written.
-enum Member {
-    Pair(Key, Node),
-    /// The mappings behind `<<`, the first one winning.
-    Merge(Vec<Node>),
 }
 
 impl<'text> Builder<'text> {
@@ -151,7 +142,7 @@ impl<'text> Builder<'text> {
     fn next(&mut self) -> Step<(Event<'text>, Position)> {
         match self.events.next_event() {
             Some(Ok((event, span))) => Ok((event, self.position(&span.start))),
-            Some(Err(error)) => Err(self.explain(&error)),
+            Some(Err(error)) => Err(explain(&error, self.position(error.marker()), self.text)),
             None => Ok((Event::StreamEnd, Position::default())),
         }
     }
@@ -179,7 +170,7 @@ impl<'text> Builder<'text> {
         };
         let node = Node { value, position };
         if let Some(id) = anchor {
-            let size = measure(&node);
+            let size = Size::of(&node);
             self.spend(size, &node.position)?;
             self.anchors.insert(id, Anchored { node: node.clone(), size });
         }
@@ -278,124 +269,12 @@ impl<'text> Builder<'text> {
             column: number(marker.col().saturating_add(1)),
         }
     }
-
-    /// The first tab that indents the line of a position, the one before or the one after.
-    fn indenting_tab(&self, position: &Position) -> Option<Position> {
-        let first = position.line.saturating_sub(1).max(1);
-        let lines = self.text.lines().zip(1..).skip(usize::try_from(first - 1).ok()?);
-        lines.take_while(|(_, line)| *line <= position.line + 1).find_map(|(text, line)| {
-            let indentation = &text[..text.len() - text.trim_start_matches([' ', '\t']).len()];
-            let column = u32::try_from(indentation.find('\t')?).ok()?.checked_add(1)?;
-            Some(Position { file: position.file.clone(), line, column })
-        })
-    }
-
-    fn explain(&self, error: &ScanError) -> Fault {
-        let position = self.position(error.marker());
-        // What the parser stumbles over beside a line with a tab is the tab; it may name the value
-        // before it.
-        if let Some(position) = self.indenting_tab(&position) {
-            return fault(position, "a tab cannot indent YAML").hint("replace the tab by spaces");
-        }
-        match error.kind() {
-            ErrorKind::TabInBlockIndentation
-            | ErrorKind::TabInIndentation
-            | ErrorKind::TabNotAllowed
-            | ErrorKind::TabAtBlockScalarStart => {
-                fault(position, "a tab cannot stand here").hint("replace the tab by spaces")
-            }
-            ErrorKind::UnknownAnchor => fault(position, "the alias refers to no anchor above it"),
-            ErrorKind::RecursionLimitExceeded => too_deep(position),
-            kind => {
-                let clean = |char: &char| !char.is_control();
-                let text: String = kind.to_string().chars().filter(clean).take(200).collect();
-                fault(position, format!("this is not valid YAML: {text}"))
-                    .hint("look at the brackets, quotes and indentation at and before this place")
-            }
-        }
-    }
-}
-
-fn fault(position: Position, message: impl Into<String>) -> Fault {
-    Fault { position, message: message.into(), hint: None }
-}
-
-fn too_deep(position: Position) -> Fault {
-    fault(position, format!("the nesting is deeper than {MAX_DEPTH} levels"))
-}
-
-impl Fault {
-    fn hint(self, hint: &str) -> Self {
-        Self { hint: Some(hint.into()), ..self }
-    }
 }
 
 fn scalar(text: String, is_plain: bool) -> Value {
     match text.as_str() {
         "" | "~" | "null" | "Null" | "NULL" if is_plain => Value::Null,
         _ => Value::Scalar { text, is_plain },
-    }
-}
-
-/// The mappings that stand behind a merge key.
-fn mergeable(node: Node) -> Step<Vec<Node>> {
-    let position = node.position.clone();
-    let mappings = match node.value {
-        Value::Sequence(items) => items,
-        _ => vec![node],
-    };
-    if mappings.iter().all(|node| matches!(node.value, Value::Mapping(_))) {
-        return Ok(mappings);
-    }
-    Err(fault(position, "`<<` takes a mapping, or a list of mappings")
-        .hint("name an anchor: `<<: *defaults`"))
-}
-
-/// Puts merged members where the merge key stands; keys that are written out win.
-fn merged(members: Vec<Member>, written: &BTreeMap<String, usize>) -> Vec<(Key, Node)> {
-    let mut taken = BTreeSet::new();
-    let mut all = Vec::with_capacity(members.len());
-    for member in members {
-        match member {
-            Member::Pair(key, value) => all.push((key, value)),
-            Member::Merge(mappings) => {
-                for mapping in mappings {
-                    let Value::Mapping(pairs) = mapping.value else { continue };
-                    for (key, value) in pairs {
-                        if !written.contains_key(&key.text) && taken.insert(key.text.clone()) {
-                            all.push((key, value));
-                        }
-                    }
-                }
-            }
-        }
-    }
-    all
-}
-
-/// What a node costs when it is copied.
-#[derive(Debug, Clone, Copy, Default)]
-struct Size {
-    /// Texts, and 64 for each node.
-    bytes: usize,
-    /// Levels below it.
-    depth: usize,
-}
-
-fn measure(node: &Node) -> Size {
-    let below = |children: &mut dyn Iterator<Item = (usize, &Node)>| {
-        children.fold(Size { bytes: 64, depth: 0 }, |size, (own, child)| {
-            let child = measure(child);
-            Size { bytes: size.bytes + own + child.bytes, depth: size.depth.max(child.depth + 1) }
-        })
-    };
-    match &node.value {
-        Value::Null => Size { bytes: 64, depth: 0 },
-        Value::Scalar { text, .. } => Size { bytes: 64 + text.len(), depth: 0 },
-        Value::Sequence(items) => below(&mut items.iter().map(|item| (0, item))),
-        Value::Mapping(members) => {
-            below(&mut members.iter().map(|(key, value)| (64 + key.text.len(), value)))
-        }
     }
 }
 

@@ -80,15 +80,15 @@ pub async fn resolve(
         Base::Layout { path, selector } => {
             resolve_layout(path, selector.as_deref(), platforms, context).await
         }
-        Base::Scratch => {
-            Ok(each(platforms, |platform| empty("scratch", ImageConfig::scratch(platform))))
-        }
+        Base::Scratch => Ok(each(platforms, |platform| {
+            BaseImage::empty("scratch", ImageConfig::scratch(platform))
+        })),
         Base::Builtin(name) => platforms
             .iter()
             .map(|platform| {
                 let BuiltinBase { config, root } = (context.builtin)(name, platform)
                     .ok_or_else(|| BaseError::UnknownBuiltin { name: name.clone() })?;
-                let image = empty(&format!("builtin:{name}"), config);
+                let image = BaseImage::empty(&format!("builtin:{name}"), config);
                 Ok((platform.clone(), BaseImage { root, ..image }))
             })
             .collect(),
@@ -156,18 +156,6 @@ fn each(
     image: impl Fn(&Platform) -> BaseImage,
 ) -> BTreeMap<Platform, BaseImage> {
     platforms.iter().map(|platform| (platform.clone(), image(platform))).collect()
-}
-
-/// A base without layers.
-fn empty(name: &str, config: ImageConfig) -> BaseImage {
-    BaseImage {
-        name: name.to_owned(),
-        canonical_name: None,
-        manifest: None,
-        config: Document::write(config, MediaType::OciConfig),
-        layers: Vec::new(),
-        root: RootTree::default(),
-    }
 }
 
 /// Something that was found under the base's name.

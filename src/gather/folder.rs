@@ -39,6 +39,13 @@ pub(super) struct FileLook {
     pub(super) disk_bytes: Option<u64>,
 }
 
+impl FileLook {
+    /// Whether somebody may run it.
+    pub(super) fn is_executable(&self) -> bool {
+        self.mode & 0o111 != 0
+    }
+}
+
 impl Look {
     /// A file of which only its folder was asked.
     pub(super) const FILE: Self = Self { kind: LookKind::File, mode: 0 };

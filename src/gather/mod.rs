@@ -12,6 +12,7 @@ pub mod facts;
 mod files;
 mod filter;
 mod folder;
+mod listing;
 mod project;
 mod remarks;
 mod vcs;

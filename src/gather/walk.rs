@@ -5,7 +5,6 @@
 //! is neither opened nor complained about. Files are opened to see that they can be read; those that
 //! were read before, and did not change since, are only looked at.
 
-use std::collections::BTreeMap;
 use std::ffi::OsStr;
 use std::fs::File;
 use std::io;
@@ -14,41 +13,20 @@ use std::rc::Rc;
 use super::error::FaultCause;
 use super::filter::{Filter, Judgement};
 use super::folder::{FileLook, Folder, Look, LookKind, Name};
+use super::listing::Listing;
 use super::project::{Place, Project, is_version_control, join, name_of, parts};
-use super::remarks::{Remarks, has_capability};
-use crate::plan::pattern::PatternUse;
-use crate::plan::{DiskFile, Links, TreeEntry, TreeEntryKind};
+use super::remarks::has_capability;
+use crate::plan::Links;
 use crate::sys::beneath;
 
 /// How many entries a tree may get through links: folders of links to each other have no end.
 const MAX_LINKED: usize = 1_000_000;
 
-/// What a walk found.
-#[derive(Debug)]
-pub(super) struct Listing<'a> {
-    /// Sorted by path; the first is the source itself.
-    pub(super) entries: Vec<TreeEntry>,
-    /// What cannot be had, by path below the project's folder.
-    pub(super) faults: Vec<(String, FaultCause)>,
-    /// What should be known of it.
-    pub(super) remarks: Remarks,
-    /// What was passed over without being asked to.
-    pub(super) left_out: Vec<String>,
-    /// Which exclude patterns matched.
-    pub(super) exclude_use: PatternUse<'a>,
-    /// Which include patterns matched.
-    pub(super) include_use: Vec<PatternUse<'a>>,
-}
-
 /// A walk through one source.
 pub(super) struct Walk<'a> {
     project: &'a Project,
-    /// The source's real path below the project's folder.
-    source: String,
     links: Links,
     filter: &'a Filter,
-    /// Folders that are in the tree only if something below them is.
-    tentative: BTreeMap<String, TreeEntry>,
     pending: Vec<PendingFolder>,
     linked: usize,
     found: Listing<'a>,
@@ -83,28 +61,12 @@ struct Candidate {
 
 impl<'a> Walk<'a> {
     pub(super) fn new(project: &'a Project, links: Links, filter: &'a Filter) -> Self {
-        Self {
-            project,
-            source: String::new(),
-            links,
-            filter,
-            tentative: BTreeMap::new(),
-            pending: Vec::new(),
-            linked: 0,
-            found: Listing {
-                entries: Vec::new(),
-                faults: Vec::new(),
-                remarks: Remarks::default(),
-                left_out: Vec::new(),
-                exclude_use: PatternUse::new(&filter.exclude),
-                include_use: filter.include.iter().map(PatternUse::new).collect(),
-            },
-        }
+        Self { project, links, filter, pending: Vec::new(), linked: 0, found: Listing::new(filter) }
     }
 
     /// Lists what stands at a place.
     pub(super) fn list(mut self, place: Place) -> Listing<'a> {
-        self.source.clone_from(&place.path);
+        self.found.source.clone_from(&place.path);
         let judgement = Judgement::of_source(self.filter, &place.path);
         let (is_wanted, is_open) = self.filter.decide(&judgement, "", &place.path);
         let excluded_by = judgement.ignore.as_ref().and_then(|verdict| {
@@ -124,10 +86,10 @@ impl<'a> Walk<'a> {
         while let Some(folder) = self.pending.pop() {
             self.list_folder(&folder);
         }
-        self.finish();
+        self.found.finish();
         let is_bare = self.found.entries.len() <= usize::from(is_directory);
         if let (true, true, Some(by)) = (is_bare, self.found.faults.is_empty(), excluded_by) {
-            let source = self.source.clone();
+            let source = self.found.source.clone();
             self.found.faults.push((source, FaultCause::Excluded { by }));
         }
         self.found
@@ -142,12 +104,12 @@ impl<'a> Walk<'a> {
         }
         let name = name_of(&root.real).to_owned();
         if name.starts_with(".wh.") {
-            return self.fault(&root.path, FaultCause::Whiteout);
+            return self.found.fault(&root.path, FaultCause::Whiteout);
         }
         let folder = root.real.rsplit_once('/').map_or("", |(folder, _)| folder);
         match self.project.folder(folder) {
             Ok(folder) => self.keep(&folder, OsStr::new(&name), root, None),
-            Err(cause) => self.fault("", cause),
+            Err(cause) => self.found.fault("", cause),
         }
     }
 
@@ -158,7 +120,7 @@ impl<'a> Walk<'a> {
         });
         let (opened, mut names) = match opened {
             Ok(both) => both,
-            Err(cause) => return self.fault(&folder.path, cause),
+            Err(cause) => return self.found.fault(&folder.path, cause),
         };
         names.sort_unstable();
         let mut kept = Vec::new();
@@ -167,7 +129,7 @@ impl<'a> Walk<'a> {
                 kept.push(name.text.to_string_lossy().into_owned());
             }
         }
-        self.found.remarks.names(&join(&self.source, &folder.path), &kept);
+        self.found.remarks.names(&join(&self.found.source, &folder.path), &kept);
     }
 
     /// Looks at one name of a folder, and says whether it is wanted.
@@ -175,13 +137,12 @@ impl<'a> Walk<'a> {
         let Name { text: name, is_file } = name;
         let text = name.to_string_lossy();
         let (path, real) = (join(&folder.path, &text), join(&folder.real, &text));
-        self.see(&path);
+        self.found.see(&path);
         if self.is_left_out(&text, &real) {
-            self.skip(&path);
-            self.found.left_out.push(join(&self.source, &path));
+            self.found.leave_out(&path);
             return false;
         }
-        let in_project = join(&self.source, &path);
+        let in_project = join(&self.found.source, &path);
         let judgement = folder.judgement.below(self.filter, &path, &in_project);
         let (is_wanted, is_open) = self.filter.decide(&judgement, &path, &in_project);
         // What a file is besides is asked when it is open.
@@ -189,14 +150,13 @@ impl<'a> Walk<'a> {
             Ok(look) => look,
             Err(error) => {
                 if is_wanted {
-                    self.fault(&path, FaultCause::of_io(&error));
+                    self.found.fault(&path, FaultCause::of_io(&error));
                 }
                 return is_wanted;
             }
         };
         if look.kind == LookKind::Directory && self.is_layout(&real) {
-            self.skip(&path);
-            self.found.left_out.push(in_project);
+            self.found.leave_out(&path);
             return false;
         }
         let is_container = match look.kind {
@@ -207,14 +167,14 @@ impl<'a> Walk<'a> {
         let is_worth_a_look = is_wanted || (is_container && is_open);
         if !is_worth_a_look {
             if is_container {
-                self.skip(&path);
+                self.found.skip(&path);
             }
             return false;
         }
         let is_whiteout = text.starts_with(".wh.");
         if is_whiteout || name.to_str().is_none() {
             let cause = if is_whiteout { FaultCause::Whiteout } else { FaultCause::NotUtf8 };
-            self.fault(&path, cause);
+            self.found.fault(&path, cause);
             return false;
         }
         let candidate = Candidate { path, real, look, judgement, is_wanted, is_open };
@@ -226,8 +186,8 @@ impl<'a> Walk<'a> {
     fn keep(&mut self, opened: &Folder, name: &OsStr, candidate: Candidate, way: Option<&Rc<Way>>) {
         match candidate.look.kind {
             LookKind::Directory => self.place(candidate, way),
-            LookKind::File => match self.read_before(opened, name, &candidate) {
-                Some(look) => self.add_file(candidate, look, false),
+            LookKind::File => match self.read_before(opened, name, &candidate.real) {
+                Some(look) => self.found.add_file(candidate.path, candidate.real, &look, false),
                 None => self.add_opened(candidate, opened.open_file(name)),
             },
             LookKind::Symlink if self.links == Links::Follow => self.follow(candidate, way),
@@ -236,11 +196,16 @@ impl<'a> Walk<'a> {
                 match target
                     .and_then(|target| target.into_string().map_err(|_| FaultCause::NotUtf8))
                 {
-                    Ok(target) => self.add_link(candidate, target),
-                    Err(cause) => self.fault(&candidate.path, cause),
+                    Ok(target) => {
+                        let Candidate { path, real, look, .. } = candidate;
+                        self.found.add_link(path, &real, look.mode, target);
+                    }
+                    Err(cause) => self.found.fault(&candidate.path, cause),
                 }
             }
-            LookKind::Special(kind) => self.fault(&candidate.path, FaultCause::Special { kind }),
+            LookKind::Special(kind) => {
+                self.found.fault(&candidate.path, FaultCause::Special { kind });
+            }
         }
     }
 
@@ -249,15 +214,16 @@ impl<'a> Walk<'a> {
         let place = match self.project.resolve(&link.real, true) {
             Ok(place) => place,
             // The link itself was there a moment ago.
-            Err(FaultCause::Missing { .. }) => return self.fault(&link.path, FaultCause::Vanished),
-            Err(cause) if link.is_wanted => return self.fault(&link.path, cause),
+            Err(FaultCause::Missing { .. }) => {
+                return self.found.fault(&link.path, FaultCause::Vanished);
+            }
+            Err(cause) if link.is_wanted => return self.found.fault(&link.path, cause),
             Err(_) => return,
         };
         // A link is no way around what keeps a file out of the image.
         let is_ignored = self.filter.ignore.matches_from_root(&place.path).is_match;
         if is_ignored || self.leads_to_what_is_left_out(&place.path) {
-            self.skip(&link.path);
-            self.found.left_out.push(join(&self.source, &link.path));
+            self.found.leave_out(&link.path);
             return;
         }
         self.linked += 1;
@@ -269,7 +235,7 @@ impl<'a> Walk<'a> {
                 self.add_opened(candidate, opened);
             }
             LookKind::Special(kind) if candidate.is_wanted => {
-                self.fault(&candidate.path, FaultCause::Special { kind });
+                self.found.fault(&candidate.path, FaultCause::Special { kind });
             }
             _ => {}
         }
@@ -282,85 +248,45 @@ impl<'a> Walk<'a> {
         if self.links == Links::Follow {
             let steps = std::iter::successors(way, |step| step.before.as_ref());
             if steps.map(|step| &step.real).any(|before| *before == real) {
-                return self.fault(&path, FaultCause::LinkLoop);
+                return self.found.fault(&path, FaultCause::LinkLoop);
             }
             self.linked += usize::from(self.linked > 0);
             if self.linked > MAX_LINKED {
                 self.pending.clear();
-                return self.fault("", FaultCause::TooManyLinked { limit: MAX_LINKED });
+                return self.found.fault("", FaultCause::TooManyLinked { limit: MAX_LINKED });
             }
             next = Some(Rc::new(Way { real: real.clone(), before: way.cloned() }));
         }
-        let entry =
-            TreeEntry { path: path.clone(), kind: TreeEntryKind::Directory, mode: look.mode };
-        if is_wanted {
-            self.found.entries.push(entry);
-        } else {
-            self.tentative.insert(path.clone(), entry);
-        }
+        self.found.add_folder(&path, look.mode, is_wanted);
         if is_open {
             self.pending.push(PendingFolder { path, real, judgement, way: next });
         } else {
-            self.skip(&path);
+            self.found.skip(&path);
         }
     }
 
     fn add_opened(&mut self, candidate: Candidate, opened: io::Result<File>) {
+        let Candidate { path, real, .. } = candidate;
         match opened.and_then(|file| Ok((FileLook::of(&file)?, file))) {
             Ok((Some(look), file)) => {
-                let has_capability = is_executable(look) && has_capability(&file);
-                self.add_file(candidate, look, has_capability);
+                let has_capability = look.is_executable() && has_capability(&file);
+                self.found.add_file(path, real, &look, has_capability);
             }
-            Ok((None, _)) => self.fault(&candidate.path, FaultCause::Changed),
-            Err(error) => self.fault(&candidate.path, FaultCause::of_io(&error)),
+            Ok((None, _)) => self.found.fault(&path, FaultCause::Changed),
+            Err(error) => self.found.fault(&path, FaultCause::of_io(&error)),
         }
-    }
-
-    fn add_file(&mut self, candidate: Candidate, look: FileLook, has_capability: bool) {
-        let Candidate { path, real, .. } = candidate;
-        self.found.remarks.file(&join(&self.source, &path), &look, has_capability);
-        let kind = TreeEntryKind::File(DiskFile { path: real, stamp: look.stamp });
-        self.found.entries.push(TreeEntry { path, kind, mode: look.mode });
-    }
-
-    fn add_link(&mut self, candidate: Candidate, target: String) {
-        let Candidate { path, real, look, .. } = candidate;
-        // A link that is itself the source has nothing but the project around it.
-        if leaves(if path.is_empty() { &real } else { &path }, &target) {
-            self.found.remarks.link_leaves(&join(&self.source, &path), &target);
-        }
-        let kind = TreeEntryKind::Symlink(target);
-        self.found.entries.push(TreeEntry { path, kind, mode: look.mode });
     }
 
     /// What is told of a file that was read before: that it can be read needs no second proof.
-    fn read_before(&self, opened: &Folder, name: &OsStr, file: &Candidate) -> Option<FileLook> {
+    fn read_before(&self, opened: &Folder, name: &OsStr, real: &str) -> Option<FileLook> {
         let read_files = self.project.read_files()?;
         let look = opened.look_at_file(name).ok()??;
         // Capabilities are asked of an open file.
-        (!is_executable(look) && read_files.has(&file.real, &look.stamp)).then_some(look)
-    }
-
-    /// Adds the folders above what was found, and sorts.
-    fn finish(&mut self) {
-        let mut parents = Vec::new();
-        for entry in &self.found.entries {
-            let mut path = entry.path.as_str();
-            while let Some((parent, _)) = path.rsplit_once('/') {
-                match self.tentative.remove(parent) {
-                    Some(entry) => parents.push(entry),
-                    None => break,
-                }
-                path = parent;
-            }
-        }
-        self.found.entries.extend(parents);
-        // Folders are sorted already: a stable sort only merges them.
-        self.found.entries.sort_by(|left, right| left.path.cmp(&right.path));
+        (!look.is_executable() && read_files.has(real, &look.stamp)).then_some(look)
     }
 
     fn is_left_out(&self, name: &str, real: &str) -> bool {
-        let is_asked_for = || parts(&self.source).any(is_version_control);
+        let is_asked_for = || parts(&self.found.source).any(is_version_control);
         self.project.is_output(real) || (is_version_control(name) && !is_asked_for())
     }
 
@@ -376,43 +302,6 @@ impl<'a> Walk<'a> {
         let ends = real.match_indices('/').map(|(end, _)| end).chain([real.len()]);
         ends.map(|end| &real[..end]).any(|path| self.is_left_out(name_of(path), path))
     }
-
-    fn see(&mut self, path: &str) {
-        self.found.exclude_use.see(path);
-        self.found.include_use.iter_mut().for_each(|include| include.see(path));
-    }
-
-    fn skip(&mut self, folder: &str) {
-        self.found.exclude_use.skip(folder);
-        self.found.include_use.iter_mut().for_each(|include| include.skip(folder));
-    }
-
-    fn fault(&mut self, path: &str, cause: FaultCause) {
-        let path = join(&self.source, path);
-        let path = if path.is_empty() { ".".to_owned() } else { path };
-        self.found.faults.push((path, cause));
-    }
-}
-
-fn is_executable(look: FileLook) -> bool {
-    look.mode & 0o111 != 0
-}
-
-/// Whether a link at a path, followed by its text alone, leaves the folder that the path is below.
-fn leaves(path: &str, target: &str) -> bool {
-    let mut depth = path.matches('/').count();
-    target.starts_with('/')
-        || parts(target).any(|part| match (part, depth.checked_sub(1)) {
-            ("..", None) => true,
-            ("..", Some(less)) => {
-                depth = less;
-                false
-            }
-            _ => {
-                depth += 1;
-                false
-            }
-        })
 }
 
 #[cfg(unix)]
@@ -427,23 +316,6 @@ mod tests {
     use super::*;
     use crate::plan::FileStamp;
     use crate::plan::pattern::PatternSet;
-
-    #[test]
-    fn a_link_leaves_by_its_text() {
-        let table = [
-            ("a", "b", false),
-            ("a", "/b", true),
-            ("a", "../b", true),
-            ("a/b", "../c", false),
-            ("a/b", "../../c", true),
-            ("a/b", "x/../../c", false),
-            ("a/b", "x/../../../c", true),
-            ("a/b", "./.././c", false),
-        ];
-        for (path, target, expected) in table {
-            assert_eq!(leaves(path, target), expected, "{path} → {target}");
-        }
-    }
 
     /// L15, L17, L21: a file is looked at, then something happens, then it is opened.
     fn fault_after(happening: impl FnOnce(&std::path::Path)) -> Option<FaultCause> {

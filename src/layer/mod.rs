@@ -18,6 +18,8 @@ mod project_file;
 mod recall;
 mod reuse;
 mod tar;
+#[cfg(test)]
+mod testing;
 mod zstd;
 
 pub use compress::writer_version;

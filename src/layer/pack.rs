@@ -183,88 +183,16 @@ impl<W: Write> Write for Tap<W> {
 
 #[cfg(test)]
 mod tests {
-    use std::fs::{self, File};
+    use std::fs::File;
     use std::io::Read as _;
-    use std::path::PathBuf;
-    use std::time::{Duration, UNIX_EPOCH};
 
     use bytes::Bytes;
 
     use super::*;
     use crate::error::ErrorKind;
     use crate::event::{Action, Event};
+    use crate::layer::testing::{Workshop, entry, plan};
     use crate::oci::MediaType;
-    use crate::plan::{DiskFile, FileStamp};
-    use crate::sys::SystemClock;
-
-    /// A project with one file, and what it takes to pack it.
-    struct Workshop {
-        project: tempfile::TempDir,
-        store: Store,
-        digests: FileDigests,
-        compressors: Compressors,
-        events: Events,
-        task: Task,
-        cancel: CancellationToken,
-    }
-
-    impl Workshop {
-        /// The file is from 1970, so that every later change shows in its times.
-        fn with_file(content: &[u8]) -> Self {
-            let project = tempfile::tempdir().unwrap();
-            fs::create_dir(project.path().join("src")).unwrap();
-            let path = project.path().join("src/a");
-            fs::write(&path, content).unwrap();
-            File::options().write(true).open(&path).unwrap().set_modified(UNIX_EPOCH).unwrap();
-            let task = Events::none().task(Action::Pack, "test", None);
-            let store = Store::temporary().unwrap();
-            let digests = FileDigests::none(project.path());
-            let (compressors, events) = (Compressors::new(2), Events::none());
-            let cancel = CancellationToken::new();
-            Self { project, store, digests, compressors, events, task, cancel }
-        }
-
-        fn path(&self) -> PathBuf {
-            self.project.path().join("src/a")
-        }
-
-        fn packing(&self) -> Packing<'_> {
-            Packing {
-                project: self.project.path(),
-                store: &self.store,
-                digests: &self.digests,
-                clock: &SystemClock,
-                compression: LayerCompression::Gzip,
-                compressors: &self.compressors,
-                events: &self.events,
-                task: &self.task,
-                cancel: &self.cancel,
-            }
-        }
-
-        /// The file at `app/b`, as it is now.
-        fn plan(&self) -> LayerPlan {
-            let stamp = FileStamp::from(&fs::metadata(self.path()).unwrap());
-            let file = FileSource::Disk(DiskFile { path: "src/a".into(), stamp });
-            plan(vec![entry("app", EntryKind::Directory), entry("app/b", EntryKind::File(file))])
-        }
-
-        fn leftovers(&self) -> usize {
-            fs::read_dir(self.store.root().join("blobs/sha256")).unwrap().count()
-        }
-    }
-
-    fn entry(path: &str, kind: EntryKind) -> Entry {
-        Entry { path: path.into(), kind, mode: 0o755, uid: 0, gid: 0, mtime: 0 }
-    }
-
-    fn plan(entries: Vec<Entry>) -> LayerPlan {
-        LayerPlan {
-            name: "files".into(),
-            created_by: "dockless files".into(),
-            content: LayerContent::Pack(entries),
-        }
-    }
 
     fn gunzip(bytes: &[u8]) -> Vec<u8> {
         let mut output = Vec::new();
@@ -352,31 +280,6 @@ mod tests {
         assert_eq!(moved.last(), Some(512 * 1024));
     }
 
-    /// L13.
-    #[cfg(unix)]
-    #[test]
-    fn a_sparse_file_is_written_out_with_one_warning() {
-        const SIZE: u64 = 2 << 20;
-        let (events, receiver) = Events::channel();
-        let workshop = Workshop { events, ..Workshop::with_file(b"") };
-        File::options().write(true).open(workshop.path()).unwrap().set_len(SIZE).unwrap();
-        let plan = workshop.plan();
-        diff_id(&plan, &workshop.packing()).unwrap();
-        let layer = pack(&plan, &workshop.packing()).unwrap();
-
-        let LayerContent::Pack(entries) = &plan.content else { unreachable!() };
-        let mut tar = TarWriter::new(Vec::new());
-        tar.append(&entries[0], io::empty()).unwrap();
-        tar.append(&entries[1], io::repeat(0).take(SIZE)).unwrap();
-        assert_eq!(layer.diff_id, Digest::of(&tar.finish().unwrap()));
-        let text =
-            "`src/a` is sparse: 0 bytes on this disk, 2097152 bytes wherever the image is unpacked";
-        let hint = "exclude the file if the image does not need it";
-        let warning =
-            Event::Warning { code: "sparse-file", text: text.into(), hint: Some(hint.into()) };
-        assert_eq!(receiver.try_iter().collect::<Vec<_>>(), [warning]);
-    }
-
     #[test]
     fn an_existing_layer_passes_through() {
         let workshop = Workshop::with_file(b"");
@@ -400,86 +303,6 @@ mod tests {
         );
         assert_eq!(diff_id(&plan, &workshop.packing()).unwrap(), Digest::of(b"tar"));
         assert_eq!((content_bytes(&plan), workshop.leftovers()), (0, 0));
-    }
-
-    /// L14, L15, L17, L21: whatever happened between the listing and the opening.
-    #[cfg(unix)]
-    #[test]
-    fn a_file_that_is_not_what_was_listed_is_an_error() {
-        type Change = fn(&Path);
-        let changed = "`src/a` changed while the layer was made";
-        let vanished = "`src/a` vanished while the layer was made";
-        let unreadable = "cannot read `src/a`";
-        let cases: [(&str, Change, &str); 9] = [
-            ("grown", |path| fs::write(path, "content and more").unwrap(), changed),
-            ("shrunk", |path| fs::write(path, "con").unwrap(), changed),
-            ("rewritten", |path| fs::write(path, "CONTENT").unwrap(), changed),
-            (
-                "touched",
-                |path| {
-                    let file = File::options().write(true).open(path).unwrap();
-                    file.set_modified(UNIX_EPOCH + Duration::from_nanos(1)).unwrap();
-                },
-                changed,
-            ),
-            (
-                "replaced by its equal",
-                |path| {
-                    let copy = path.with_extension("copy");
-                    fs::write(&copy, "content").unwrap();
-                    File::options()
-                        .write(true)
-                        .open(&copy)
-                        .unwrap()
-                        .set_modified(UNIX_EPOCH)
-                        .unwrap();
-                    fs::rename(copy, path).unwrap();
-                },
-                changed,
-            ),
-            ("gone", |path| fs::remove_file(path).unwrap(), vanished),
-            (
-                "a link",
-                |path| replace(path, |path| std::os::unix::fs::symlink("/etc/passwd", path)),
-                unreadable,
-            ),
-            ("a folder", |path| replace(path, |path| fs::create_dir(path)), changed),
-            (
-                "a FIFO",
-                |path| {
-                    replace(path, |path| {
-                        let mode = rustix::fs::Mode::from_raw_mode(0o600);
-                        Ok(rustix::fs::mknodat(
-                            rustix::fs::CWD,
-                            path,
-                            rustix::fs::FileType::Fifo,
-                            mode,
-                            0,
-                        )?)
-                    });
-                },
-                changed,
-            ),
-        ];
-        for (name, change, expected) in cases {
-            let workshop = Workshop::with_file(b"content");
-            let plan = workshop.plan();
-            change(&workshop.path());
-            let error = pack(&plan, &workshop.packing()).unwrap_err();
-            assert_eq!(
-                (error.kind(), error.lines()[0].as_str()),
-                (ErrorKind::Failed, expected),
-                "{name}"
-            );
-            assert_eq!(workshop.leftovers(), 0, "{name}");
-            assert!(diff_id(&plan, &workshop.packing()).is_err(), "{name}");
-        }
-    }
-
-    #[cfg(unix)]
-    fn replace(path: &Path, make: fn(&Path) -> io::Result<()>) {
-        fs::remove_file(path).unwrap();
-        make(path).unwrap();
     }
 
     /// Does something once, when the first content has been written.

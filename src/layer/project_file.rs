@@ -105,3 +105,122 @@ fn warn_about_holes(content: &File, file: &DiskFile, events: &Events) {
 /// Elsewhere nothing says how much space a file takes.
 #[cfg(not(unix))]
 fn warn_about_holes(_content: &File, _file: &DiskFile, _events: &Events) {}
+
+#[cfg(unix)]
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::path::Path;
+    use std::time::{Duration, UNIX_EPOCH};
+
+    use super::*;
+    use crate::error::ErrorKind;
+    use crate::event::Event;
+    use crate::layer::testing::Workshop;
+    use crate::layer::{TarWriter, diff_id, pack};
+    use crate::oci::Digest;
+    use crate::plan::LayerContent;
+
+    /// L13.
+    #[test]
+    fn a_sparse_file_is_written_out_with_one_warning() {
+        const SIZE: u64 = 2 << 20;
+        let (events, receiver) = Events::channel();
+        let workshop = Workshop::with_file(b"");
+        let packing = Packing { events: &events, ..workshop.packing() };
+        File::options().write(true).open(workshop.path()).unwrap().set_len(SIZE).unwrap();
+        let plan = workshop.plan();
+        diff_id(&plan, &packing).unwrap();
+        let layer = pack(&plan, &packing).unwrap();
+
+        let LayerContent::Pack(entries) = &plan.content else { unreachable!() };
+        let mut tar = TarWriter::new(Vec::new());
+        tar.append(&entries[0], io::empty()).unwrap();
+        tar.append(&entries[1], io::repeat(0).take(SIZE)).unwrap();
+        assert_eq!(layer.diff_id, Digest::of(&tar.finish().unwrap()));
+        let text =
+            "`src/a` is sparse: 0 bytes on this disk, 2097152 bytes wherever the image is unpacked";
+        let hint = "exclude the file if the image does not need it";
+        let warning =
+            Event::Warning { code: "sparse-file", text: text.into(), hint: Some(hint.into()) };
+        assert_eq!(receiver.try_iter().collect::<Vec<_>>(), [warning]);
+    }
+
+    /// L14, L15, L17, L21: whatever happened between the listing and the opening.
+    #[test]
+    fn a_file_that_is_not_what_was_listed_is_an_error() {
+        type Change = fn(&Path);
+        let changed = "`src/a` changed while the layer was made";
+        let vanished = "`src/a` vanished while the layer was made";
+        let unreadable = "cannot read `src/a`";
+        let cases: [(&str, Change, &str); 9] = [
+            ("grown", |path| fs::write(path, "content and more").unwrap(), changed),
+            ("shrunk", |path| fs::write(path, "con").unwrap(), changed),
+            ("rewritten", |path| fs::write(path, "CONTENT").unwrap(), changed),
+            (
+                "touched",
+                |path| {
+                    let file = File::options().write(true).open(path).unwrap();
+                    file.set_modified(UNIX_EPOCH + Duration::from_nanos(1)).unwrap();
+                },
+                changed,
+            ),
+            (
+                "replaced by its equal",
+                |path| {
+                    let copy = path.with_extension("copy");
+                    fs::write(&copy, "content").unwrap();
+                    File::options()
+                        .write(true)
+                        .open(&copy)
+                        .unwrap()
+                        .set_modified(UNIX_EPOCH)
+                        .unwrap();
+                    fs::rename(copy, path).unwrap();
+                },
+                changed,
+            ),
+            ("gone", |path| fs::remove_file(path).unwrap(), vanished),
+            (
+                "a link",
+                |path| replace(path, |path| std::os::unix::fs::symlink("/etc/passwd", path)),
+                unreadable,
+            ),
+            ("a folder", |path| replace(path, |path| fs::create_dir(path)), changed),
+            (
+                "a FIFO",
+                |path| {
+                    replace(path, |path| {
+                        let mode = rustix::fs::Mode::from_raw_mode(0o600);
+                        Ok(rustix::fs::mknodat(
+                            rustix::fs::CWD,
+                            path,
+                            rustix::fs::FileType::Fifo,
+                            mode,
+                            0,
+                        )?)
+                    });
+                },
+                changed,
+            ),
+        ];
+        for (name, change, expected) in cases {
+            let workshop = Workshop::with_file(b"content");
+            let plan = workshop.plan();
+            change(&workshop.path());
+            let error = pack(&plan, &workshop.packing()).unwrap_err();
+            assert_eq!(
+                (error.kind(), error.lines()[0].as_str()),
+                (ErrorKind::Failed, expected),
+                "{name}"
+            );
+            assert_eq!(workshop.leftovers(), 0, "{name}");
+            assert!(diff_id(&plan, &workshop.packing()).is_err(), "{name}");
+        }
+    }
+
+    fn replace(path: &Path, make: fn(&Path) -> io::Result<()>) {
+        fs::remove_file(path).unwrap();
+        make(path).unwrap();
+    }
+}

@@ -77,13 +77,9 @@ pub(super) fn remember(
 mod tests {
     use std::fs;
 
-    use tokio_util::sync::CancellationToken;
-
     use super::*;
-    use crate::event::{Action, Events};
-    use crate::layer::{Compressors, FileDigests, diff_id, pack};
-    use crate::plan::{DiskFile, FileStamp, LayerCompression};
-    use crate::store::Store;
+    use crate::layer::testing::Workshop;
+    use crate::layer::{FileDigests, diff_id, pack};
     use crate::sys::ManualClock;
 
     /// An hour from now, so that every file has been left alone for long.
@@ -94,48 +90,19 @@ mod tests {
 
     #[test]
     fn a_layer_is_recalled_without_its_files() {
-        let project = tempfile::tempdir().unwrap();
-        fs::write(project.path().join("a"), "content").unwrap();
-        let stamp = FileStamp::from(&fs::metadata(project.path().join("a")).unwrap());
-        let file = FileSource::Disk(DiskFile { path: "a".into(), stamp });
-        let entry = Entry {
-            path: "a".into(),
-            kind: EntryKind::File(file),
-            mode: 0o644,
-            uid: 0,
-            gid: 0,
-            mtime: 0,
-        };
-        let plan = LayerPlan {
-            name: "files".into(),
-            created_by: "files".into(),
-            content: LayerContent::Pack(vec![entry]),
-        };
-        let (store, clock, cancel) =
-            (Store::temporary().unwrap(), later(), CancellationToken::new());
-        let (events, task) = (Events::none(), Events::none().task(Action::Pack, "test", None));
-        let compressors = Compressors::new(1);
-        let packing = |digests| Packing {
-            project: project.path(),
-            store: &store,
-            digests,
-            clock: &clock,
-            compression: LayerCompression::Gzip,
-            compressors: &compressors,
-            events: &events,
-            task: &task,
-            cancel: &cancel,
-        };
-        let digests = FileDigests::none(project.path());
+        let workshop = Workshop::with_file(b"content");
+        let (plan, clock) = (workshop.plan(), later());
+        let packing = |digests| Packing { digests, clock: &clock, ..workshop.packing() };
+        let digests = FileDigests::none(workshop.project.path());
         assert_eq!(recall(&plan, &packing(&digests)).unwrap(), None, "nothing is known");
         let diff_id = diff_id(&plan, &packing(&digests)).unwrap();
-        digests.save(&store);
+        digests.save(&workshop.store);
 
-        let digests = FileDigests::load(&store, project.path());
+        let digests = FileDigests::load(&workshop.store, workshop.project.path());
         let known = recall(&plan, &packing(&digests)).unwrap();
         assert_eq!(known, Some(Known { diff_id, blob: None }), "nobody has packed it");
         let layer = pack(&plan, &packing(&digests)).unwrap();
-        fs::remove_file(project.path().join("a")).unwrap();
+        fs::remove_file(workshop.path()).unwrap();
         let known = recall(&plan, &packing(&digests)).unwrap();
         assert_eq!(known, Some(Known { diff_id, blob: Some(layer.descriptor) }));
     }

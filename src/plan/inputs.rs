@@ -8,7 +8,9 @@ use bytes::Bytes;
 
 use super::{DiskFile, RootTree};
 use crate::config::Position;
-use crate::oci::{Descriptor, Digest, Document, ImageConfig, Manifest, Platform, Repository};
+use crate::oci::{
+    Descriptor, Digest, Document, ImageConfig, Manifest, MediaType, Platform, Repository,
+};
 
 /// Something a layer source wants gathered.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -110,6 +112,20 @@ pub struct BaseImage {
     pub layers: Vec<BaseLayer>,
     /// What our layers must respect of its file system.
     pub root: RootTree,
+}
+
+impl BaseImage {
+    /// A base that has neither layers nor files, nor a place that it came from.
+    pub fn empty(name: &str, config: ImageConfig) -> Self {
+        Self {
+            name: name.to_owned(),
+            canonical_name: None,
+            manifest: None,
+            config: Document::write(config, MediaType::OciConfig),
+            layers: Vec::new(),
+            root: RootTree::default(),
+        }
+    }
 }
 
 /// One layer of the base.

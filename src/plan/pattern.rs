@@ -5,9 +5,13 @@
 //! `/`. Start reading at [`PatternSet`]; `glob.rs` is a single pattern.
 
 mod glob;
+mod source;
+mod usage;
 
 use self::glob::Glob;
 pub use self::glob::PatternFault;
+pub use self::source::split_glob;
+pub use self::usage::PatternUse;
 use crate::error::{Classified, ErrorKind};
 
 /// A list of patterns in order.
@@ -208,92 +212,6 @@ impl Classified for PatternError {
     }
 }
 
-/// Which patterns of a list have matched something, so that those that never do can be named.
-#[derive(Debug, Clone)]
-pub struct PatternUse<'a> {
-    set: &'a PatternSet,
-    is_used: Vec<bool>,
-}
-
-impl<'a> PatternUse<'a> {
-    /// None has matched yet.
-    pub fn new(set: &'a PatternSet) -> Self {
-        Self { set, is_used: vec![false; set.patterns.len()] }
-    }
-
-    /// Tells of a path that exists.
-    pub fn see(&mut self, path: &str) {
-        self.mark(|glob| glob.matches(path));
-    }
-
-    /// Tells of a folder that nobody looked into: what may match below it is not accused.
-    pub fn skip(&mut self, folder: &str) {
-        self.mark(|glob| glob.may_match_below(folder));
-    }
-
-    fn mark(&mut self, is_used: impl Fn(&Glob) -> bool) {
-        for (pattern, used) in self.set.patterns.iter().zip(&mut self.is_used) {
-            *used = *used || is_used(&pattern.glob);
-        }
-    }
-
-    /// The patterns that matched nothing, each with one that would match some of these paths:
-    /// `**/*.tmp` for `*.tmp`, or `x` for `src/x` when the list is rooted at `src`.
-    pub fn unused(&self, source: &str, paths: &[&str]) -> Vec<(String, Option<String>)> {
-        let unused = self.set.patterns.iter().zip(&self.is_used).filter(|(_, used)| !**used);
-        unused
-            .map(|(pattern, _)| (pattern.written.clone(), pattern.better(source, paths)))
-            .collect()
-    }
-}
-
-impl Pattern {
-    fn better(&self, source: &str, paths: &[&str]) -> Option<String> {
-        let below_source = self.text.strip_prefix(source).and_then(|rest| rest.strip_prefix('/'));
-        let candidates = [below_source.map(str::to_owned), Some(format!("**/{}", self.text))];
-        let matches = |candidate: &String| {
-            Glob::parse(candidate).is_ok_and(|glob| paths.iter().any(|path| glob.matches(path)))
-        };
-        let mark = if self.is_exception { "!" } else { "" };
-        let better = candidates.into_iter().flatten().find(matches)?;
-        Some(format!("{mark}{better}"))
-    }
-}
-
-/// Splits a source with wildcards into the folder that is fixed and a pattern rooted there:
-/// `data/*.md` is `*.md` in `data`. Nothing when there is no wildcard.
-///
-/// A `\` takes a wildcard its meaning, as in every pattern.
-pub fn split_glob(source: &str) -> Option<(String, String)> {
-    let parts: Vec<&str> = source.split('/').collect();
-    let first = parts.iter().position(|part| has_wildcard(part))?;
-    let folder = unescape(&parts[..first].join("/"));
-    let folder = match folder.as_str() {
-        "" if source.starts_with('/') => "/".to_owned(),
-        "" => ".".to_owned(),
-        _ => folder,
-    };
-    Some((folder, parts[first..].join("/")))
-}
-
-fn has_wildcard(part: &str) -> bool {
-    let mut is_escaped = false;
-    part.chars().any(|character| {
-        let is_wildcard = !is_escaped && matches!(character, '*' | '?' | '[');
-        is_escaped = !is_escaped && character == '\\';
-        is_wildcard
-    })
-}
-
-fn unescape(text: &str) -> String {
-    let mut characters = text.chars();
-    let mut plain = String::new();
-    while let Some(character) = characters.next() {
-        plain.push(if character == '\\' { characters.next().unwrap_or('\\') } else { character });
-    }
-    plain
-}
-
 /// Removes `.`, `..` and doubled `/` by their text alone, as Go's `path.Clean` does.
 fn clean(path: &str) -> String {
     let is_rooted = path.starts_with('/');
@@ -462,47 +380,5 @@ mod tests {
         let include = PatternSet::parse(["a/*.md", "!b/x"], "include").unwrap();
         assert!(include.may_contain_matches("a"));
         assert!(!include.may_contain_matches("b"));
-    }
-
-    #[test]
-    fn patterns_that_match_nothing_come_with_one_that_would() {
-        let lines = ["*.tmp", "src/x", "b", "gone", "!y", "deep/*.o", "seen/**"];
-        let set = PatternSet::parse(lines, "exclude").unwrap();
-        let paths = ["a", "a/c.tmp", "a/y", "b", "x"];
-        let mut uses = PatternUse::new(&set);
-        for path in paths {
-            uses.see(path);
-        }
-        uses.skip("deep");
-        uses.see("seen/z");
-        let pair = |left: &str, right: Option<&str>| (left.to_owned(), right.map(str::to_owned));
-        assert_eq!(
-            uses.unused("src", &paths),
-            [
-                pair("*.tmp", Some("**/*.tmp")),
-                pair("src/x", Some("x")),
-                pair("gone", None),
-                pair("!y", Some("!**/y")),
-            ]
-        );
-    }
-
-    #[test]
-    fn sources_with_wildcards_are_split_at_the_first() {
-        let table = [
-            ("data/*.md", Some(("data", "*.md"))),
-            ("*.md", Some((".", "*.md"))),
-            ("./a/b?/**/c", Some(("./a", "b?/**/c"))),
-            ("a/[bc]", Some(("a", "[bc]"))),
-            ("a\\*/b*", Some(("a*", "b*"))),
-            ("/a*", Some(("/", "a*"))),
-            ("a\\*", None),
-            ("data/x.md", None),
-            (".", None),
-        ];
-        for (source, expected) in table {
-            let expected = expected.map(|(folder, rest)| (folder.to_owned(), rest.to_owned()));
-            assert_eq!(split_glob(source), expected, "{source}");
-        }
     }
 }

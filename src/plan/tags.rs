@@ -15,11 +15,15 @@
 //! A tag with `when: default_branch` or `when: tag` applies only there. A template
 //! that renders to nothing gives no tag.
 
+mod facts;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use minijinja::{ErrorKind, Value};
 
-use super::{PlanError, VcsFacts, VcsUnknown};
+pub(super) use self::facts::version_of;
+use self::facts::{Facts, slug};
+use super::{PlanError, VcsFacts};
 use crate::config::schema::hint_for;
 use crate::config::{
     GIT_FACTS, Problem, Problems, TagSpec, Template, TemplateError, hint_for_fact, is_tag_template,
@@ -31,8 +35,9 @@ use crate::oci::Reference;
 /// What `when:` may say.
 static TAG_CONDITIONS: &[&str] = &["default_branch", "tag"];
 
-/// How many characters a tag may have.
-const MAX_TAG_LENGTH: usize = 128;
+/// The rule of the distribution specification, in words.
+const TAG_RULE: &str = "a tag has 1 to 128 letters, digits, `_`, `.` or `-`, and starts with none \
+                        of the last two";
 
 /// The tags of an image, in order, each once. `expand` puts variables of the environment into the
 /// text of a spec; it is asked only about specs whose condition holds.
@@ -85,10 +90,6 @@ fn joined(mut errors: Vec<Error>) -> Error {
     errors.swap_remove(0)
 }
 
-/// The rule of the distribution specification, in words.
-const TAG_RULE: &str = "a tag has 1 to 128 letters, digits, `_`, `.` or `-`, and starts with none \
-                        of the last two";
-
 /// Whether the condition of a spec holds. What is not known does not hold.
 fn applies(spec: &TagSpec, facts: &Facts) -> Result<bool, PlanError> {
     let Some(condition) = &spec.when else { return Ok(true) };
@@ -130,19 +131,7 @@ pub fn tag_warnings(
     specs.iter().filter(is_open).map(warn).collect()
 }
 
-/// The facts in the form of tags.
-struct Facts {
-    known: VcsFacts,
-    version: Option<semver::Version>,
-}
-
 impl Facts {
-    fn of(facts: Option<&VcsFacts>) -> Self {
-        let known = facts.cloned().unwrap_or_default();
-        let version = known.tag.as_deref().and_then(version_of);
-        Self { known, version }
-    }
-
     fn tags_of_spec(
         &self,
         spec: &TagSpec,
@@ -192,78 +181,6 @@ impl Facts {
         }
     }
 
-    /// `1.2.3`, `1.2`, `1`: everything that the version may be asked for as.
-    fn semver(&self) -> Vec<String> {
-        let Some(version) = &self.version else { return Vec::new() };
-        let mut tags = vec![slug(&version.to_string())];
-        if version.pre.is_empty() {
-            tags.push(format!("{}.{}", version.major, version.minor));
-            if version.major > 0 {
-                tags.push(version.major.to_string());
-            }
-        }
-        tags
-    }
-
-    /// A member of `git`.
-    fn fact(&self, template: &Template, name: &str) -> Result<String, PlanError> {
-        self.members().remove(name).ok_or_else(|| self.missing(template, name))
-    }
-
-    /// The members of `git` that are known.
-    fn members(&self) -> BTreeMap<&'static str, String> {
-        let VcsFacts { sha, tag, branch, .. } = &self.known;
-        let version = self.version.as_ref();
-        let members = [
-            ("sha", sha.clone()),
-            ("sha7", sha.as_deref().and_then(|sha| sha.get(..7)).map(str::to_owned)),
-            ("tag", tag.as_deref().map(slug)),
-            ("branch", branch.as_deref().map(slug)),
-            ("version", version.map(|version| slug(&version.to_string()))),
-            ("major", version.map(|version| version.major.to_string())),
-            ("minor", version.map(|version| version.minor.to_string())),
-            ("patch", version.map(|version| version.patch.to_string())),
-            ("prerelease", version.map(|version| version.pre.to_string())),
-        ];
-        members.into_iter().filter_map(|(name, value)| Some((name, value?))).collect()
-    }
-
-    fn missing(&self, template: &Template, name: &str) -> PlanError {
-        let (what, hint) = match name {
-            _ if self.known.unknown.is_some() => {
-                let VcsUnknown { reason, cure } = self.known.unknown.clone().unwrap_or_default();
-                let cure = cure.map(|cure| format!("run `{cure}`, or "));
-                let hint = format!(
-                    "{}set GITHUB_SHA or CI_COMMIT_SHA, or name the tag with `-t`",
-                    cure.unwrap_or_default()
-                );
-                let written = template.text.escape_debug();
-                let message =
-                    format!("`{written}` cannot be a tag here: nothing is known of git: {reason}");
-                return error(template, message, &hint);
-            }
-            "sha" | "sha7" => (
-                "no commit is known".to_owned(),
-                "build in a git checkout, set GITHUB_SHA or CI_COMMIT_SHA, or name the tag with `-t`",
-            ),
-            "branch" => (
-                "no branch is known".to_owned(),
-                "check out a branch, set GITHUB_REF_NAME or CI_COMMIT_BRANCH, or name the tag with \
-                 `-t`",
-            ),
-            "tag" => ("no git tag points at this commit".to_owned(), TAG_HINT),
-            _ => match &self.known.tag {
-                Some(tag) => (
-                    format!("the git tag `{}` is no version such as `v1.2.3`", tag.escape_debug()),
-                    TAG_HINT,
-                ),
-                None => ("no git tag points at this commit".to_owned(), TAG_HINT),
-            },
-        };
-        let written = template.text.escape_debug();
-        error(template, format!("`{written}` cannot be a tag here: {what}"), hint)
-    }
-
     fn render(&self, template: &Template, text: &str) -> Result<String, PlanError> {
         let environment = tag_environment(slug);
         let members: BTreeMap<_, _> =
@@ -304,23 +221,6 @@ impl Facts {
     }
 }
 
-const TAG_HINT: &str = "tag the commit and fetch the tags (`git fetch --tags`), or let it apply only \
-                        there: `{tag: …, when: tag}`";
-
-/// The version that a git tag names: `v1.2.3` or `1.2.3`.
-pub(super) fn version_of(tag: &str) -> Option<semver::Version> {
-    semver::Version::parse(tag.strip_prefix('v').unwrap_or(tag)).ok()
-}
-
-/// A name as a tag: every character that a tag may not have becomes `-`.
-fn slug(name: &str) -> String {
-    let valid = |character: char| {
-        if character.is_ascii_alphanumeric() || "_.-".contains(character) { character } else { '-' }
-    };
-    let text: String = name.chars().map(valid).collect();
-    text.trim_start_matches(['-', '.']).chars().take(MAX_TAG_LENGTH).collect()
-}
-
 fn error(template: &Template, message: String, hint: &str) -> PlanError {
     PlanError { position: template.position.clone(), message, hint: Some(hint.to_owned()) }
 }
@@ -329,6 +229,7 @@ fn error(template: &Template, message: String, hint: &str) -> PlanError {
 mod tests {
     use super::*;
     use crate::config::{Position, TAG_STRATEGIES};
+    use crate::plan::VcsUnknown;
 
     const SHA: &str = "0123456789abcdef0123456789abcdef01234567";
 

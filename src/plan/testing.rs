@@ -10,7 +10,7 @@ use crate::config::{
     Base, Config, ConfigSource, Key, LayerCompression, LayerSpec, Node, Position, Problems,
     PublishSettings, RunSettings, Value,
 };
-use crate::oci::{Document, ImageConfig, MediaType, Platform};
+use crate::oci::{ImageConfig, Platform};
 
 /// A node from YAML. It has no places, so that messages are compared without them.
 pub(super) fn node(yaml: &str) -> Node {
@@ -125,14 +125,7 @@ pub(super) fn text(draft: &Draft) -> &str {
     }
 }
 
-/// An empty base.
+/// A base without layers.
 pub(super) fn base(platform: &Platform, root: RootTree) -> BaseImage {
-    BaseImage {
-        name: "scratch".into(),
-        canonical_name: None,
-        manifest: None,
-        config: Document::write(ImageConfig::scratch(platform), MediaType::OciConfig),
-        layers: Vec::new(),
-        root,
-    }
+    BaseImage { root, ..BaseImage::empty("scratch", ImageConfig::scratch(platform)) }
 }

@@ -73,18 +73,13 @@ pub(super) fn config(
 ) -> Result<(ClientConfig, Arc<Introduction>), Error> {
     let provider = Arc::new(aws_lc_rs::default_provider());
     let Certificates { authorities, identity, .. } = certificates;
-    let origin: Arc<dyn ServerCertVerifier> = if is_checked {
-        Arc::new(Explaining::new(authorities, &provider)?)
-    } else {
-        Arc::new(Careless(provider.clone()))
+    let trust = |authorities| Explaining::new(authorities, &provider);
+    let origin = is_checked.then(|| trust(authorities)).transpose()?;
+    let proxy = match proxy {
+        Some(ProxyTrust { name, authorities }) => Some((name, trust(authorities)?)),
+        None => None,
     };
-    let verifier = match proxy {
-        Some(ProxyTrust { name, authorities }) => {
-            let proxy = Explaining::new(authorities, &provider)?;
-            Arc::new(OnTheWay { name, proxy, origin })
-        }
-        None => origin,
-    };
+    let verifier = Arc::new(OnTheWay { proxy, origin, provider: provider.clone() });
     let introduction = Arc::new(Introduction { key: identity, was_asked: AtomicBool::new(false) });
     let mut config = ClientConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()?
@@ -126,24 +121,16 @@ impl Explaining {
     ) -> Result<Self, Error> {
         Ok(Self { system: system_verifier(&known, provider)?, known })
     }
-}
 
-impl ServerCertVerifier for Explaining {
-    fn verify_server_cert(
+    /// Looks again at a certificate that the system refused: one that the user trusts by name is
+    /// good, and of an unknown authority more is said.
+    fn reconsider(
         &self,
+        verified: Result<ServerCertVerified, Error>,
         end_entity: &CertificateDer<'_>,
         intermediates: &[CertificateDer<'_>],
         server_name: &ServerName<'_>,
-        ocsp_response: &[u8],
-        now: UnixTime,
     ) -> Result<ServerCertVerified, Error> {
-        let verified = self.system.verify_server_cert(
-            end_entity,
-            intermediates,
-            server_name,
-            ocsp_response,
-            now,
-        );
         let Err(Error::InvalidCertificate(problem)) = &verified else { return verified };
         let own = names(end_entity);
         let is_self_signed = own.as_ref().is_some_and(Names::are_the_same);
@@ -162,28 +149,6 @@ impl ServerCertVerifier for Explaining {
             _ => verified,
         }
     }
-
-    fn verify_tls12_signature(
-        &self,
-        message: &[u8],
-        certificate: &CertificateDer<'_>,
-        signature: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, Error> {
-        self.system.verify_tls12_signature(message, certificate, signature)
-    }
-
-    fn verify_tls13_signature(
-        &self,
-        message: &[u8],
-        certificate: &CertificateDer<'_>,
-        signature: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, Error> {
-        self.system.verify_tls13_signature(message, certificate, signature)
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.system.supported_verify_schemes()
-    }
 }
 
 fn unknown(names: Option<Names>, is_self_signed: bool) -> Error {
@@ -197,9 +162,18 @@ fn unknown(names: Option<Names>, is_self_signed: bool) -> Error {
 /// the proxy's rules count: it gets a password.
 #[derive(Debug)]
 struct OnTheWay {
-    name: ServerName<'static>,
-    proxy: Explaining,
-    origin: Arc<dyn ServerCertVerifier>,
+    proxy: Option<(ServerName<'static>, Explaining)>,
+    /// Without it whatever the host shows is taken, on request.
+    origin: Option<Explaining>,
+    provider: Arc<CryptoProvider>,
+}
+
+impl OnTheWay {
+    /// Who checks signatures, where no name tells which of them it is: who is checked is checked for both.
+    fn signatures(&self) -> Option<&Verifier> {
+        let proxy = self.proxy.as_ref().map(|(_, proxy)| proxy);
+        proxy.or(self.origin.as_ref()).map(|checked| &checked.system)
+    }
 }
 
 impl ServerCertVerifier for OnTheWay {
@@ -211,19 +185,31 @@ impl ServerCertVerifier for OnTheWay {
         ocsp_response: &[u8],
         now: UnixTime,
     ) -> Result<ServerCertVerified, Error> {
-        let verifier: &dyn ServerCertVerifier =
-            if *server_name == self.name { &self.proxy } else { &*self.origin };
-        verifier.verify_server_cert(end_entity, intermediates, server_name, ocsp_response, now)
+        let checked = match &self.proxy {
+            Some((name, proxy)) if name == server_name => Some(proxy),
+            _ => self.origin.as_ref(),
+        };
+        let Some(checked) = checked else { return Ok(ServerCertVerified::assertion()) };
+        let verified = checked.system.verify_server_cert(
+            end_entity,
+            intermediates,
+            server_name,
+            ocsp_response,
+            now,
+        );
+        checked.reconsider(verified, end_entity, intermediates, server_name)
     }
 
-    // Here no name tells which of them it is: who is checked is checked for both.
     fn verify_tls12_signature(
         &self,
         message: &[u8],
         certificate: &CertificateDer<'_>,
         signature: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
-        self.proxy.verify_tls12_signature(message, certificate, signature)
+        match self.signatures() {
+            Some(system) => system.verify_tls12_signature(message, certificate, signature),
+            None => Ok(HandshakeSignatureValid::assertion()),
+        }
     }
 
     fn verify_tls13_signature(
@@ -232,49 +218,16 @@ impl ServerCertVerifier for OnTheWay {
         certificate: &CertificateDer<'_>,
         signature: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
-        self.proxy.verify_tls13_signature(message, certificate, signature)
+        match self.signatures() {
+            Some(system) => system.verify_tls13_signature(message, certificate, signature),
+            None => Ok(HandshakeSignatureValid::assertion()),
+        }
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.proxy.supported_verify_schemes()
-    }
-}
-
-/// Takes whatever a server shows, on request.
-#[derive(Debug)]
-struct Careless(Arc<CryptoProvider>);
-
-impl ServerCertVerifier for Careless {
-    fn verify_server_cert(
-        &self,
-        _: &CertificateDer<'_>,
-        _: &[CertificateDer<'_>],
-        _: &ServerName<'_>,
-        _: &[u8],
-        _: UnixTime,
-    ) -> Result<ServerCertVerified, Error> {
-        Ok(ServerCertVerified::assertion())
-    }
-
-    fn verify_tls12_signature(
-        &self,
-        _: &[u8],
-        _: &CertificateDer<'_>,
-        _: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, Error> {
-        Ok(HandshakeSignatureValid::assertion())
-    }
-
-    fn verify_tls13_signature(
-        &self,
-        _: &[u8],
-        _: &CertificateDer<'_>,
-        _: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, Error> {
-        Ok(HandshakeSignatureValid::assertion())
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.0.signature_verification_algorithms.supported_schemes()
+        match self.signatures() {
+            Some(system) => system.supported_verify_schemes(),
+            None => self.provider.signature_verification_algorithms.supported_schemes(),
+        }
     }
 }

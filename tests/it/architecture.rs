@@ -123,8 +123,14 @@ fn names(file: &Path, allowed: &BTreeMap<&str, &[&str]>) -> (String, String) {
 /// The lines of a file up to its unit tests, without comments.
 fn code(file: &Path) -> Vec<String> {
     let text = std::fs::read_to_string(file).unwrap();
+    let is_test =
+        |line: &str| line.starts_with("#[cfg(test)]") || line.starts_with("#[cfg(all(test");
+    // Tests in a file of their own (`mod tests;`) end nothing.
+    let following = text.lines().skip(1).chain([""]);
     text.lines()
-        .take_while(|line| !line.starts_with("#[cfg(test)]") && !line.starts_with("#[cfg(all(test"))
+        .zip(following)
+        .take_while(|(line, next)| !(is_test(line) && next.ends_with('{')))
+        .map(|(line, _)| line)
         .map(
             |line| {
                 if line.trim_start().starts_with("//") { String::new() } else { line.to_owned() }

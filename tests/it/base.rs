@@ -17,12 +17,11 @@ use dockless::oci::{
 };
 use dockless::plan::{BaseImage, BaseLayer, Origin, RootNode, RootTree};
 use dockless::publish::destinations::parse;
-use dockless::publish::{ExistingTag, Output, PublishContext, Whereabouts};
 use dockless::registry::Client;
 use dockless::store::Store;
 
 use super::support::image::{
-    Member, assembly, client, file, hello, image, layer, link, repository, run,
+    Member, assembly, client, file, hello, image, layer, link, publish_context, repository, run,
 };
 use super::support::registry::Registry;
 
@@ -55,17 +54,7 @@ impl Story {
     }
 
     async fn publish(&self, to: &str, what: &Assembly, tags: &[&str]) {
-        let context = PublishContext {
-            store: self.store.clone(),
-            client: self.client.clone(),
-            events: Events::none(),
-            name: "base".into(),
-            stdout: Output::new(std::io::sink()),
-            whereabouts: Whereabouts::default(),
-            existing_tag: ExistingTag::Move,
-            takes_tags_word: true,
-            earlier_tags: None,
-        };
+        let context = publish_context(&self.store, &self.client, &Events::none());
         let tags: Vec<_> = tags.iter().map(|tag| (*tag).to_owned()).collect();
         let session = parse(to).unwrap().open(&context, &tags).await.unwrap();
         session.finish(what).await.unwrap();

@@ -10,10 +10,10 @@ use dockless::config::{
 };
 use dockless::image::{assemble, index, validate};
 use dockless::layer::Layer;
-use dockless::oci::{Descriptor, Digest, Document, ImageConfig, MediaType, Platform};
+use dockless::oci::{Descriptor, Digest, ImageConfig, MediaType, Platform};
 use dockless::plan::{
-    BaseImage, EntryKind, FileSource, Inputs, LayerContent, Origin, Plan, RootTree, builtin_base,
-    plan, sources,
+    BaseImage, EntryKind, FileSource, Inputs, LayerContent, Origin, Plan, builtin_base, plan,
+    sources,
 };
 
 /// A config of one layer with these settings.
@@ -46,14 +46,7 @@ fn config(settings: &[(&str, &str)], run: RunSettings) -> Config {
 }
 
 fn planned(config: &Config) -> Plan {
-    let base = |platform: &Platform| BaseImage {
-        name: "scratch".into(),
-        canonical_name: None,
-        manifest: None,
-        config: Document::write(ImageConfig::scratch(platform), MediaType::OciConfig),
-        layers: Vec::new(),
-        root: RootTree::default(),
-    };
+    let base = |platform: &Platform| BaseImage::empty("scratch", ImageConfig::scratch(platform));
     let bases =
         config.platforms.iter().map(|platform| (platform.clone(), base(platform))).collect();
     let mut problems = Problems::new();

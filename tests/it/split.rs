@@ -7,7 +7,7 @@ use std::path::Path;
 
 use dockless::config::{Problems, load};
 use dockless::layer::check_entries;
-use dockless::oci::{Descriptor, Digest, Document, ImageConfig, MediaType, Platform};
+use dockless::oci::{Descriptor, Digest, ImageConfig, MediaType, Platform};
 use dockless::plan::{
     BaseImage, BaseLayer, DiskFile, Entry, EntryKind, FileStamp, Inputs, LayerContent, LayerPlan,
     Need, Origin, Plan, PlanError, RootNode, RootTree, Tree, TreeEntry, TreeEntryKind, needs, plan,
@@ -57,14 +57,8 @@ fn base(platform: &Platform, layers: usize) -> BaseImage {
         diff_id: Digest::of(b"x"),
         origin: Origin::Store,
     };
-    BaseImage {
-        name: "base".into(),
-        canonical_name: None,
-        manifest: None,
-        config: Document::write(ImageConfig::scratch(platform), MediaType::OciConfig),
-        layers: vec![layer; layers],
-        root,
-    }
+    let layers = vec![layer; layers];
+    BaseImage { layers, root, ..BaseImage::empty("base", ImageConfig::scratch(platform)) }
 }
 
 /// What the walk finds: the folder itself, every folder on the way, and what is listed.

@@ -231,11 +231,11 @@ mod tests {
         MemberKind::Symlink(target.into())
     }
 
-    fn member(path: Vec<u8>, kind: MemberKind, mode: u32) -> Member {
+    fn member(path: Vec<u8>, kind: MemberKind) -> Member {
         Member {
             path,
             kind,
-            mode,
+            mode: 0o755,
             uid: 0,
             gid: 0,
             mtime: "0".into(),
@@ -245,10 +245,10 @@ mod tests {
         }
     }
 
-    fn index<const N: usize>(members: [(&str, MemberKind); N]) -> LayerIndex {
+    fn index<'a>(members: impl IntoIterator<Item = (&'a str, MemberKind)>) -> LayerIndex {
         let mut index = LayerIndex::default();
         for (path, kind) in members {
-            index.add(member(path.into(), kind, 0o755));
+            index.add(member(path.into(), kind));
         }
         index
     }
@@ -302,21 +302,7 @@ mod tests {
             (vec![("a", FILE), ("a/b", FILE)], "a"),
             (vec![("a", FOLDER), ("a", link("b"))], "a@b"),
         ] {
-            let mut index = LayerIndex::default();
-            for (path, kind) in members {
-                index.add(Member {
-                    path: path.into(),
-                    kind,
-                    mode: 0o755,
-                    uid: 0,
-                    gid: 0,
-                    mtime: "0".into(),
-                    size_bytes: 0,
-                    attributes: BTreeMap::new(),
-                    headers: Digest::of(b""),
-                });
-            }
-            assert_eq!(show(&index), expected);
+            assert_eq!(show(&index(members)), expected);
         }
     }
 
@@ -354,7 +340,7 @@ mod tests {
     fn names_that_are_not_utf_8_are_left_out() {
         let mut index = LayerIndex::default();
         let path = b"caf\xe9".to_vec();
-        index.add(member(path, FILE, 0));
+        index.add(member(path, FILE));
         assert_eq!(index, LayerIndex::default());
     }
 

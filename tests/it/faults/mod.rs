@@ -17,7 +17,7 @@ use std::time::Duration;
 
 use dockless::event::Events;
 use dockless::oci::Digest;
-use dockless::publish::{ExistingTag, Output, PublishContext, Whereabouts};
+use dockless::publish::PublishContext;
 use futures_util::{StreamExt as _, stream};
 use tokio::time::error::Elapsed;
 
@@ -27,7 +27,7 @@ use self::page::{Column, Ours, STORIES, expected_line, page};
 use self::peers::{Fate, Home, Job, PEERS, Peer};
 use self::row::{End, Login, Operation, Row};
 use super::support::fault_proxy::{FaultProxy, Gate};
-use super::support::image::repository;
+use super::support::image::{publish_context, repository};
 use super::support::registry::Registry;
 use super::support::tokens::{TokenServer, moved};
 
@@ -72,17 +72,7 @@ impl Ground {
 
     /// Publishes without faults.
     fn context(&self) -> PublishContext {
-        PublishContext {
-            store: self.images.store.clone(),
-            client: client(false).0,
-            events: Events::none(),
-            name: "matrix".into(),
-            stdout: Output::new(std::io::sink()),
-            whereabouts: Whereabouts::default(),
-            existing_tag: ExistingTag::default(),
-            takes_tags_word: true,
-            earlier_tags: None,
-        }
+        publish_context(&self.images.store, &client(false).0, &Events::none())
     }
 
     /// The way to the registry on which a row's fault lies.

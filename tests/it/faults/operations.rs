@@ -12,13 +12,15 @@ use dockless::image::{Assembly, Image};
 use dockless::layer::Layer;
 use dockless::oci::{Document, Manifest, MediaType, Platform};
 use dockless::plan::Origin;
+use dockless::publish::PublishContext;
 use dockless::publish::destinations::parse;
-use dockless::publish::{ExistingTag, Output, PublishContext, Whereabouts};
 use dockless::registry::{Client, ClientOptions, Settings, StallLimits};
 use dockless::store::Store;
 use dockless::sys::ManualClock;
 
-use super::super::support::image::{assembly, file, folder, image, layer, repository, with_origin};
+use super::super::support::image::{
+    assembly, file, folder, image, layer, publish_context, repository, with_origin,
+};
 use super::row::Operation;
 
 /// The tag that is pushed and pulled.
@@ -138,17 +140,7 @@ impl Run<'_> {
     }
 
     fn context(&self) -> PublishContext {
-        PublishContext {
-            store: self.images.store.clone(),
-            client: self.client.clone(),
-            events: Events::none(),
-            name: "matrix".into(),
-            stdout: Output::new(std::io::sink()),
-            whereabouts: Whereabouts::default(),
-            existing_tag: ExistingTag::default(),
-            takes_tags_word: true,
-            earlier_tags: None,
-        }
+        publish_context(&self.images.store, &self.client, &Events::none())
     }
 }
 

@@ -13,6 +13,7 @@ use dockless::oci::{
     Repository,
 };
 use dockless::plan::Origin;
+use dockless::publish::{ExistingTag, Output, PublishContext, Whereabouts};
 use dockless::registry::{Client, ClientOptions, Settings};
 use dockless::store::Store;
 use dockless::sys::ManualClock;
@@ -157,6 +158,21 @@ pub(crate) fn client(events: &Events) -> Client {
         clock: Arc::new(ManualClock::at(0)),
         cleanup: tokio_util::task::TaskTracker::new(),
     })
+}
+
+/// What publishes from this store; tags move, and nothing is known of earlier images.
+pub(crate) fn publish_context(store: &Store, client: &Client, events: &Events) -> PublishContext {
+    PublishContext {
+        store: store.clone(),
+        client: client.clone(),
+        events: events.clone(),
+        name: "hello".into(),
+        stdout: Output::new(std::io::sink()),
+        whereabouts: Whereabouts::default(),
+        existing_tag: ExistingTag::Move,
+        takes_tags_word: true,
+        earlier_tags: None,
+    }
 }
 
 /// Runs a program to its end and gives what it prints; its failure is the test's.
