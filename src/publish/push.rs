@@ -9,6 +9,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -62,6 +63,8 @@ pub(super) struct Push {
     vouched: Mutex<BTreeSet<Digest>>,
     /// Whether a tag vouches for what it points at.
     is_vouched: bool,
+    /// Whether nothing stands where something would, in a repository that is used.
+    is_new: AtomicBool,
     confirmed: Once,
     /// The upload that proved the right to push.
     spare: OnceCell<SpareUpload>,
@@ -170,11 +173,14 @@ impl Push {
             vouched: Mutex::default(),
             confirmed: Once::default(),
             is_vouched: false,
+            is_new: AtomicBool::new(false),
             spare: OnceCell::new(),
         };
         push.found = Box::pin(push.look()).await?;
         if push.found.is_empty() {
             push.others = push.look_further().await;
+            let is_new = context.earlier_tags.is_some() && push.others.is_empty();
+            push.is_new = AtomicBool::new(is_new);
         }
         push.is_vouched = push.trust_what_stands_there().await?;
         Ok(push)
@@ -244,6 +250,7 @@ impl Push {
 
     /// Believes nothing any more: the registry lost some of what it had.
     fn forget(&self) {
+        self.is_new.store(false, Ordering::Relaxed);
         self.vouched().clear();
         self.confirmed.forget();
         self.context.whereabouts.forget(self.repository.registry());
@@ -297,7 +304,9 @@ impl Push {
             let bring = async |other: Option<&Repository>| {
                 let mount_from = other.or(origin);
                 let (repository, spare) = (&self.repository, self.spare.get());
-                let push = BlobPush { repository, descriptor, source, mount_from, spare };
+                let is_hardly_there = self.is_new.load(Ordering::Relaxed);
+                let push =
+                    BlobPush { repository, descriptor, source, mount_from, spare, is_hardly_there };
                 match Box::pin(client.push_blob(push, &task)).await? {
                     BlobOutcome::Present => Ok(Some("is there".to_owned())),
                     BlobOutcome::Mounted => Ok(Some(mount_from.map_or_else(

@@ -88,6 +88,9 @@ pub struct BlobPush<'a> {
     pub mount_from: Option<&'a Repository>,
     /// An upload to the repository that was begun already.
     pub spare: Option<&'a SpareUpload>,
+    /// Whether the repository is so new that it will hardly have it: then it is not asked where that
+    /// saves nothing.
+    pub is_hardly_there: bool,
 }
 
 /// How a blob came to be in the repository.
@@ -277,9 +280,18 @@ impl Client {
     /// Makes sure that the repository has the blob: `HEAD`, then a mount from another repository of
     /// the same registry, then one streamed `PUT`. `task` is told of every byte sent.
     pub async fn push_blob(&self, push: BlobPush<'_>, task: &Task) -> Result<BlobOutcome> {
-        let BlobPush { repository, descriptor, source, mount_from, spare } = push;
+        let BlobPush { repository, descriptor, source, mount_from, spare, is_hardly_there } = push;
         let transport = &self.transport;
-        let upload = Upload { transport, repository, descriptor, source, mount_from, spare, task };
+        let upload = Upload {
+            transport,
+            repository,
+            descriptor,
+            source,
+            mount_from,
+            spare,
+            is_hardly_there,
+            task,
+        };
         Ok(upload.run().await?)
     }
 

@@ -1,5 +1,8 @@
 //! Brings a blob into a repository: look, mount, else one streamed `PUT`.
 //!
+//! Where hardly anything can be there yet, the look is left out when it would cost more than it saves:
+//! before a mount, and for a small blob.
+//!
 //! The unit of recovery is the whole blob: after any fault the registry is asked again whether the
 //! blob is there. An answer that was lost, a session that vanished, a commit that was cut off:
 //! all end there.
@@ -34,6 +37,9 @@ use crate::oci::{Descriptor, Digest, Digester, Repository};
 /// How much is read from a file at once.
 const READ_BYTES: usize = 256 * 1024;
 
+/// Sending so little takes hardly longer than asking whether it is there.
+const SMALL_BYTES: u64 = 128 * 1024;
+
 /// How often a mount is asked for while the registry says "later".
 const MOUNT_TRIES: u32 = 4;
 
@@ -45,12 +51,15 @@ pub(super) struct Upload<'a> {
     pub(super) source: &'a BlobSource,
     pub(super) mount_from: Option<&'a Repository>,
     pub(super) spare: Option<&'a SpareUpload>,
+    pub(super) is_hardly_there: bool,
     pub(super) task: &'a Task,
 }
 
 /// What earlier tries of one upload left.
 #[derive(Default)]
 struct State {
+    /// There was a try before.
+    has_tried: bool,
     /// How often asking for a mount came to nothing.
     failed_mounts: u32,
     /// The blob, or a part of it, was sent.
@@ -84,7 +93,10 @@ impl Upload<'_> {
     }
 
     async fn attempt(&self, state: &mut State) -> Result<BlobOutcome, Fault> {
-        if self.is_present().await? {
+        let is_first = !std::mem::replace(&mut state.has_tried, true);
+        let is_small = self.descriptor.size <= SMALL_BYTES;
+        let is_unasked = is_first && self.is_hardly_there && (is_small || self.origin().is_some());
+        if !is_unasked && self.is_present().await? {
             if let Some(session) = state.abandoned.take() {
                 session.end();
             }
@@ -99,6 +111,11 @@ impl Upload<'_> {
             Start::Session(session) => (session, false),
             Start::Spare(session) => (session, true),
         };
+        // A mount that came to nothing does not say that a large blob has to be sent again.
+        if is_unasked && !is_small && self.is_present().await? {
+            session.cancel().await;
+            return Ok(BlobOutcome::Present);
+        }
         if std::mem::replace(&mut state.was_sent, true) {
             self.task.restart_at(0);
         }
@@ -129,7 +146,7 @@ impl Upload<'_> {
 
     async fn start(&self, state: &mut State) -> Result<Start, Fault> {
         let digest = &self.descriptor.digest;
-        if let Some(from) = self.mount_from.filter(|from| self.can_mount(from))
+        if let Some(from) = self.origin()
             && state.failed_mounts < MOUNT_TRIES
         {
             let endpoint = Endpoint::mount(self.repository, digest, from);
@@ -161,8 +178,12 @@ impl Upload<'_> {
         }
     }
 
-    fn can_mount(&self, from: &Repository) -> bool {
-        from.registry() == self.repository.registry() && from != self.repository
+    /// What the blob may be mounted from.
+    fn origin(&self) -> Option<&Repository> {
+        let is_near = |from: &&Repository| {
+            from.registry() == self.repository.registry() && *from != self.repository
+        };
+        self.mount_from.filter(is_near)
     }
 
     async fn finish(&self, session: &OpenUpload, may_have_expired: bool) -> Result<(), Fault> {

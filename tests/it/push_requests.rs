@@ -73,13 +73,13 @@ fn counts(expected: &[(&str, usize)]) -> BTreeMap<String, usize> {
 async fn an_unchanged_image_costs_one_look_at_each_tag() {
     let story = Story::new().await;
     let to = story.at("a/b");
-    // Three blobs; the upload that proves the right to push is the first one's.
+    // Three small blobs, which nobody asks for in a repository that is new; the upload that proves the
+    // right to push is the first one's.
     assert_eq!(
         story.push(&["--to", &to, "-t", "v1,v2"]),
         counts(&[
             // Each tag before and after, and `latest`: it might have layers of this image.
             ("HEAD manifests", 5),
-            ("HEAD blobs", 3),
             ("POST blobs/uploads", 3),
             ("PUT blobs/uploads", 3),
             ("PUT manifests", 2),
@@ -176,12 +176,11 @@ async fn the_same_refusal_is_a_failure_once_something_was_sent() {
 async fn a_robot_that_may_push_and_not_look_pushes() {
     let story = Story::new().await;
     let to = story.at("a/b");
-    story.proxy.on("HEAD", "/", vec![refusal(403, "DENIED"); 6]);
+    story.proxy.on("HEAD", "/", vec![refusal(403, "DENIED"); 3]);
     assert_eq!(
         story.push(&["--to", &to, "-t", "v1"]),
         counts(&[
             ("HEAD manifests", 3),
-            ("HEAD blobs", 3),
             ("POST blobs/uploads", 3),
             ("PUT blobs/uploads", 3),
             ("PUT manifests", 1),
@@ -268,7 +267,6 @@ async fn several_repositories_of_a_registry_get_each_blob_once() {
         seen,
         counts(&[
             ("HEAD manifests", 6),
-            ("HEAD blobs", 6),
             ("PUT blobs/uploads", 3),
             ("POST mount", 3),
             ("PUT manifests", 2),

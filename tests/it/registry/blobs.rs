@@ -84,6 +84,7 @@ async fn tells_its_task_of_every_byte() {
         source: &source,
         mount_from: None,
         spare: None,
+        is_hardly_there: false,
     };
     story.client.push_blob(push, &task).await.unwrap();
     task.finish("done");
@@ -120,6 +121,51 @@ async fn mounts_what_another_repository_has() {
         ]
     );
     assert_eq!(read(&story.client, &target, &layer).await.unwrap(), story.layer);
+}
+
+#[tokio::test]
+async fn a_new_repository_is_asked_only_where_that_can_save_a_lot() {
+    let registry = Registry::start();
+    let proxy = FaultProxy::start(&registry.host()).await;
+    let story = Story::new();
+    let at = |path: &str| repository(&proxy.server().host(), path);
+    let (large, small) = (story.layer.clone(), story.config.clone());
+    let push = async |to: &str, bytes: &bytes::Bytes, from: Option<&str>| {
+        let before = proxy.server().requests().len();
+        let (repository, from) = (at(to), from.map(&at));
+        let task = Events::none().task(Action::Upload, "blob", None);
+        let push = BlobPush {
+            repository: &repository,
+            descriptor: &Descriptor::of(MediaType::OciLayer, bytes),
+            source: &BlobSource::Bytes(bytes.clone()),
+            mount_from: from.as_ref(),
+            spare: None,
+            is_hardly_there: true,
+        };
+        let outcome = story.client.push_blob(push, &task).await.unwrap();
+        let seen = proxy.server().seen()[before..].to_vec();
+        (outcome, seen.iter().map(|seen| seen.method.clone()).collect::<Vec<_>>().join(" "))
+    };
+    let outcome = |outcome, requests: &str| (outcome, requests.to_owned());
+    let uploaded = |requests: &str| outcome(BlobOutcome::Uploaded, requests);
+    assert_eq!(push("a", &small, None).await, uploaded("POST PUT"));
+    assert_eq!(push("a", &large, None).await, uploaded("HEAD POST PUT"));
+    // A blob that is there all the same.
+    assert_eq!(push("a", &small, None).await, uploaded("POST PUT"));
+    assert_eq!(push("a", &large, None).await, outcome(BlobOutcome::Present, "HEAD"));
+    for bytes in [&small, &large] {
+        assert_eq!(push("b", bytes, Some("a")).await, outcome(BlobOutcome::Mounted, "POST"));
+    }
+    // The other repository has nothing.
+    assert_eq!(push("c", &small, Some("x")).await, uploaded("POST PUT"));
+    assert_eq!(push("c", &large, Some("x")).await, uploaded("POST HEAD PUT"));
+    let present = outcome(BlobOutcome::Present, "POST HEAD DELETE");
+    assert_eq!(push("c", &large, Some("x")).await, present);
+    // After a fault nobody knows.
+    proxy.on("PUT", "/d/blobs/uploads/", [Fault::LoseAnswer]);
+    let lost = push("d", &small, None).await;
+    assert_eq!(lost.0, BlobOutcome::Uploaded);
+    assert!(lost.1.starts_with("POST PUT HEAD"), "{lost:?}");
 }
 
 #[tokio::test]

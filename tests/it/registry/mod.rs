@@ -87,7 +87,14 @@ impl Story {
         from: Option<&Repository>,
     ) -> Result<BlobOutcome, Error> {
         let task = Events::none().task(Action::Upload, "blob", Some(descriptor.size));
-        let push = BlobPush { repository, descriptor, source, mount_from: from, spare: None };
+        let push = BlobPush {
+            repository,
+            descriptor,
+            source,
+            mount_from: from,
+            spare: None,
+            is_hardly_there: false,
+        };
         self.client.push_blob(push, &task).await
     }
 
