@@ -11,7 +11,9 @@ use super::layers::Layers;
 use super::report::{Finding, VerifyReport};
 use super::subject::Subject;
 use crate::error::Result;
-use crate::image::{Assembly, Documents, Image, differences_beside_layers, differing_members};
+use crate::image::{
+    Assembly, Documents, FieldDifference, Image, differing_fields, differing_members,
+};
 use crate::oci::{Descriptor, Document, ImageConfig, Index, Manifest, MediaType};
 use crate::pipeline::Context;
 use crate::plan::Plan;
@@ -19,6 +21,8 @@ use crate::store::Store;
 
 /// The most platforms that are named.
 const MAX_PLATFORMS: usize = 16;
+/// The most fields of the documents that are named.
+const MAX_FIELDS: usize = 64;
 
 /// An image and what was built of the project.
 #[derive(Debug)]
@@ -115,7 +119,7 @@ impl Comparison<'_> {
                 found.hints.push(hints::platform(&self.assembly.images));
             }
             Some(built) if found.findings.is_empty() => {
-                found.add(members("the index", &index.bytes, &built.bytes));
+                found.findings.extend(members("the index", &index.bytes, &built.bytes));
             }
             Some(_) => {}
         }
@@ -215,8 +219,11 @@ impl Comparison<'_> {
                 let given = Documents { manifest: &manifest.value, config: &config.value };
                 let built =
                     Documents { manifest: &image.manifest.value, config: &image.config.value };
-                for text in differences_beside_layers(given, built) {
-                    found.add(text);
+                let fields = differing_fields(given, built);
+                let further = fields.len().saturating_sub(MAX_FIELDS);
+                found.findings.extend(fields.into_iter().take(MAX_FIELDS).map(Finding::field));
+                if further > 0 {
+                    found.add(format!("{further} further fields of its documents differ"));
                 }
                 for hint in hints::of(given, built, self.assembly.images.len()) {
                     if !found.hints.contains(&hint) {
@@ -229,7 +236,7 @@ impl Comparison<'_> {
                     } else {
                         ("the config", &config.bytes, &image.config.bytes)
                     };
-                    found.add(members(name, given, built));
+                    found.findings.extend(members(name, given, built));
                 }
             }
             Err(error) => found.add(format!("its config cannot be read: {error}")),
@@ -253,10 +260,15 @@ impl Comparison<'_> {
 }
 
 /// Where two documents differ that tell nothing else apart.
-fn members(name: &str, given: &Bytes, built: &Bytes) -> String {
+fn members(name: &str, given: &Bytes, built: &Bytes) -> Vec<Finding> {
     let value = |bytes: &Bytes| serde_json::from_slice::<Value>(bytes).unwrap_or_default();
-    match &differing_members(&value(given), &value(built))[..] {
-        [] => format!("{name} says the same, written in another way"),
-        members => format!("{name} differs in {}", members.join(", ")),
+    let members = differing_members(&value(given), &value(built));
+    if members.is_empty() {
+        return vec![Finding::new(format!("{name} says the same, written in another way"))];
     }
+    let finding = |member: FieldDifference| {
+        let text = Finding::new(format!("{name} differs: {member}")).text;
+        Finding { text, ..Finding::field(member) }
+    };
+    members.into_iter().map(finding).collect()
 }

@@ -157,8 +157,7 @@ impl Layers<'_> {
         Ok(match answer {
             Answer::Same => finding(place, own, &self.recompressed()),
             Answer::Different(member) => {
-                let finding = finding(place, own, &format!("differs: {member}"));
-                Finding { member: Some(member), ..finding }
+                finding(place, own, &format!("differs: {member}")).with_member(&member)
             }
             Answer::Unreadable(reason) => {
                 finding(place, own, &format!("{}; it cannot be read: {reason}", digests()))

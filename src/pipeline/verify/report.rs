@@ -4,6 +4,7 @@ use serde_json::{Value, json};
 
 use crate::archive::Difference;
 use crate::error::{Classified, ErrorKind, Result};
+use crate::image::FieldDifference;
 use crate::oci::Digest;
 use crate::pipeline::summary::one_line;
 
@@ -33,8 +34,14 @@ pub(super) struct Finding {
     pub(super) platform: Option<String>,
     /// In which layer, counted from 1, the base's first.
     pub(super) layer: Option<usize>,
-    /// What the first member of that layer is that differs.
-    pub(super) member: Option<Difference>,
+    /// The file that differs, where it is about one.
+    pub(super) path: Option<String>,
+    /// In which field.
+    pub(super) field: Option<String>,
+    /// What the image has there, where that can be told.
+    pub(super) image: Value,
+    /// What was built here.
+    pub(super) built: Value,
 }
 
 /// The image is another one.
@@ -63,6 +70,26 @@ impl Finding {
         Self { text: one_line(text.as_ref()), ..Self::default() }
     }
 
+    /// A field of the image's documents.
+    pub(super) fn field(difference: FieldDifference) -> Self {
+        let text = difference.to_string();
+        let FieldDifference { field, given, built } = difference;
+        let (image, built) = (given.document(), built.document());
+        Self { field: Some(field), image, built, ..Self::new(text) }
+    }
+
+    /// The same about the first member of a layer that differs.
+    pub(super) fn with_member(self, member: &Difference) -> Self {
+        let (image, built) = member.values().unzip();
+        Self {
+            path: member.path().map(str::to_owned),
+            field: Some(member.field().to_owned()),
+            image: json!(image),
+            built: json!(built),
+            ..self
+        }
+    }
+
     fn line(&self) -> String {
         match &self.platform {
             Some(platform) => format!("{platform}: {}", self.text),
@@ -75,8 +102,10 @@ impl Finding {
             "text": self.text,
             "platform": self.platform,
             "layer": self.layer,
-            "path": self.member.as_ref().and_then(Difference::path),
-            "field": self.member.as_ref().map(Difference::field),
+            "path": self.path,
+            "field": self.field,
+            "image": self.image,
+            "built": self.built,
         })
     }
 }
