@@ -190,7 +190,7 @@ pub(super) fn one_line(text: &str) -> String {
 }
 
 /// A number with its noun.
-fn counted(number: usize, one: &str, many: &str) -> String {
+pub(super) fn counted(number: usize, one: &str, many: &str) -> String {
     format!("{number} {}", if number == 1 { one } else { many })
 }
 

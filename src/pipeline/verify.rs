@@ -2,8 +2,10 @@
 //!
 //! It trusts nothing that was made before: no cache, no layer of an earlier image. Everything is
 //! packed into a store that goes with the command. `subject.rs` is the image that is looked at,
-//! `comparison.rs` compares documents, `layers.rs` the layers, `report.rs` says what came of it.
+//! `comparison.rs` compares documents, `layers.rs` the layers, `blobs.rs` asks whether they
+//! are there, `report.rs` says what came of it.
 
+mod blobs;
 mod comparison;
 mod hints;
 mod layers;

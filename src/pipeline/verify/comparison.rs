@@ -6,6 +6,7 @@
 use bytes::Bytes;
 use serde_json::Value;
 
+use super::blobs::Blobs;
 use super::hints;
 use super::layers::Layers;
 use super::report::{Finding, VerifyReport};
@@ -14,8 +15,9 @@ use crate::error::Result;
 use crate::image::{
     Assembly, Documents, FieldDifference, Image, differing_fields, differing_members,
 };
-use crate::oci::{Descriptor, Document, ImageConfig, Index, Manifest, MediaType};
+use crate::oci::{Descriptor, Digest, Document, ImageConfig, Index, Manifest, MediaType};
 use crate::pipeline::Context;
+use crate::pipeline::summary::counted;
 use crate::plan::Plan;
 use crate::store::Store;
 
@@ -45,6 +47,9 @@ struct Found {
     verified: Vec<String>,
     findings: Vec<Finding>,
     hints: Vec<String>,
+    blobs: Blobs,
+    /// What people are told when nothing is different.
+    notes: Vec<String>,
 }
 
 impl Found {
@@ -63,18 +68,69 @@ impl Comparison<'_> {
         let built = assembly.descriptor().digest;
         let mut found = Found::default();
         if subject.top.digest == built {
-            found.verified.push(subject.at_digest(built));
+            self.add_equal(built, &assembly.images, &mut found).await;
         } else if subject.top.media_type.is_index() {
             self.compare_index(&mut found).await?;
         } else {
             self.compare_only_image(&mut found).await?;
         }
-        let Found { verified, findings, mut hints } = found;
+        let Found { verified, findings, mut hints, blobs, notes } = found;
+        if let Some(failure) = blobs.failure {
+            // What is different is known without that answer.
+            if findings.is_empty() {
+                return Err(failure);
+            }
+            self.context.events.note(format!("not everything could be asked for: {failure}"));
+        }
+        if findings.is_empty() {
+            for note in notes {
+                self.context.events.note(note);
+            }
+        }
         if self.is_dirty && !findings.is_empty() {
             hints.push(hints::DIRTY.to_owned());
         }
         let (reference, digest) = (subject.name.clone(), subject.top.digest);
         Ok(VerifyReport { reference, digest, built, verified, findings, hints })
+    }
+
+    /// Keeps in mind what is equal, when all of it can be pulled.
+    async fn add_equal(&self, digest: Digest, images: &[Image], found: &mut Found) {
+        let first = found.findings.len();
+        for image in images {
+            let manifest = &image.manifest;
+            let mut lost = Vec::new();
+            if manifest.descriptor.digest != digest {
+                found.blobs.ask_for_manifest(&manifest.descriptor, self.subject).await;
+                lost.extend(found.blobs.finding("its manifest", &manifest.descriptor));
+            }
+            found.blobs.ask(&manifest.value, self.subject).await;
+            lost.extend(found.blobs.findings(&manifest.value, &image.layers));
+            let is_of_index = self.subject.top.media_type.is_index();
+            let platform = is_of_index.then(|| image.platform.to_string());
+            let lost = lost.into_iter();
+            found
+                .findings
+                .extend(lost.map(|finding| Finding { platform: platform.clone(), ..finding }));
+        }
+        if found.findings.len() == first {
+            let name = self.subject.at_digest(digest);
+            found.notes.push(format!("verified {name}: {}", self.extent(images)));
+            found.verified.push(name);
+        }
+    }
+
+    /// What was verified of images, for people.
+    fn extent(&self, images: &[Image]) -> String {
+        let base: usize = images.iter().map(|image| self.base_count(image)).sum();
+        let layers = images.iter().map(|image| image.layers.len()).sum();
+        let platforms = match images.len() {
+            1 => String::new(),
+            count => format!("{count} platforms, "),
+        };
+        let of_base = if base > 0 { format!(", {base} of them the base's") } else { String::new() };
+        let layers = counted(layers, "layer", "layers");
+        format!("{platforms}{layers}{of_base}; all of it can be pulled")
     }
 
     /// Compares the image of one platform.
@@ -147,7 +203,7 @@ impl Comparison<'_> {
             }
         };
         if entry.digest == image.manifest.descriptor.digest {
-            found.verified.push(self.subject.at_digest(entry.digest));
+            self.add_equal(entry.digest, std::slice::from_ref(image), found).await;
             return Ok(());
         }
         let platform = Some(platform);
@@ -203,6 +259,7 @@ impl Comparison<'_> {
                 return Ok(());
             }
         };
+        found.blobs.ask(&manifest.value, self.subject).await;
         let config = self.config(&manifest.value).await;
         let layers = Layers {
             subject: self.subject,
@@ -210,10 +267,14 @@ impl Comparison<'_> {
             config: config.as_ref().ok().map(|config| &config.value),
             image,
             base_count: self.base_count(image),
+            blobs: &found.blobs,
             store: self.store,
             context: self.context,
         };
-        found.findings.extend(layers.compare().await?);
+        let differing = layers.compare().await?;
+        found.findings.extend(differing);
+        let lost = found.blobs.findings(&manifest.value, &image.layers);
+        found.findings.extend(lost);
         match &config {
             Ok(config) => {
                 let given = Documents { manifest: &manifest.value, config: &config.value };
@@ -239,6 +300,8 @@ impl Comparison<'_> {
                     found.findings.extend(members(name, given, built));
                 }
             }
+            // Told already.
+            Err(_) if found.blobs.lacks(&manifest.value.config.digest) => {}
             Err(error) => found.add(format!("its config cannot be read: {error}")),
         }
         for finding in &mut found.findings[first..] {

@@ -42,6 +42,8 @@ pub(super) struct Finding {
     pub(super) image: Value,
     /// What was built here.
     pub(super) built: Value,
+    /// The blob or manifest that cannot be pulled, where that is what is wrong.
+    pub(super) lost: Option<Digest>,
 }
 
 /// The image is another one.
@@ -64,6 +66,23 @@ impl Classified for Different {
     }
 }
 
+/// The image is what it should be, and not all of it is there.
+#[derive(Debug, thiserror::Error)]
+#[error("`{reference}` is what this project builds, but it cannot be pulled: parts of it are lost")]
+struct Lost {
+    reference: String,
+}
+
+impl Classified for Lost {
+    fn kind(&self) -> ErrorKind {
+        ErrorKind::No
+    }
+
+    fn hints(&self) -> Vec<String> {
+        vec!["push it again with `--no-cache`, which asks for every blob and sends those that are lost".into()]
+    }
+}
+
 impl Finding {
     /// Something about the image or its documents. What it quotes may come from strangers.
     pub(super) fn new(text: impl AsRef<str>) -> Self {
@@ -76,6 +95,11 @@ impl Finding {
         let FieldDifference { field, given, built } = difference;
         let (image, built) = (given.document(), built.document());
         Self { field: Some(field), image, built, ..Self::new(text) }
+    }
+
+    /// A blob or manifest that the image names and that cannot be pulled.
+    pub(super) fn lost(what: &str, reason: &str, digest: Digest) -> Self {
+        Self { lost: Some(digest), ..Self::new(format!("{what} cannot be pulled: {reason}")) }
     }
 
     /// The same about the first member of a layer that differs.
@@ -106,6 +130,7 @@ impl Finding {
             "field": self.field,
             "image": self.image,
             "built": self.built,
+            "lost": self.lost,
         })
     }
 }
@@ -140,6 +165,9 @@ impl VerifyReport {
         let Self { reference, digest, built, findings, hints, .. } = self;
         if findings.is_empty() {
             return Ok(());
+        }
+        if findings.iter().all(|finding| finding.lost.is_some()) {
+            return Err(Lost { reference }.into());
         }
         Err(Different { reference, digest, built, hints }.into())
     }

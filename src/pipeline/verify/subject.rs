@@ -10,8 +10,8 @@ use bytes::Bytes;
 use crate::config::Base;
 use crate::error::{Classified, Error, ErrorKind, Result};
 use crate::oci::{Descriptor, Digest, InvalidReference, MediaType, Reference, Repository};
-use crate::registry::{Client, FetchedManifest};
-use crate::store::layout::Layout;
+use crate::registry::{BlobLookup, Client, FetchedManifest};
+use crate::store::layout::{Layout, LayoutError};
 use crate::sys::{BlockingReader, blocking};
 
 /// What is verified, as it was written.
@@ -147,6 +147,36 @@ impl Subject {
         }
     }
 
+    /// Why a blob cannot be pulled; `None` when it is there. In a layout it is read.
+    pub(super) async fn lacks_blob(&self, blob: &Descriptor) -> Result<Option<String>> {
+        match &self.place {
+            Place::Registry { client, repository } => {
+                let digest = blob.digest;
+                Ok(match client.look_for_blob(repository, blob).await? {
+                    BlobLookup::Present => None,
+                    BlobLookup::Absent => Some(format!("the registry lacks blob `{digest}`")),
+                    BlobLookup::OtherSize(size) => Some(format!(
+                        "the registry says that blob `{digest}` has {size} bytes, the image {}",
+                        blob.size
+                    )),
+                })
+            }
+            Place::Layout(layout) => lacks(layout, blob).await,
+        }
+    }
+
+    /// As [`Subject::lacks_blob`], for a manifest that the index names.
+    pub(super) async fn lacks_manifest(&self, entry: &Descriptor) -> Result<Option<String>> {
+        match &self.place {
+            Place::Registry { client, repository } => {
+                let found = client.resolve(&repository.at_digest(entry.digest)).await?;
+                let reason = || format!("the registry lacks manifest `{}`", entry.digest);
+                Ok(found.is_none().then(reason))
+            }
+            Place::Layout(layout) => lacks(layout, entry).await,
+        }
+    }
+
     /// Fetches an image config.
     pub(super) async fn config(&self, descriptor: &Descriptor) -> Result<Bytes> {
         match &self.place {
@@ -175,6 +205,17 @@ impl Subject {
                 .await
             }
         }
+    }
+}
+
+async fn lacks(layout: &Layout, descriptor: &Descriptor) -> Result<Option<String>> {
+    let (layout, descriptor) = (layout.clone(), descriptor.clone());
+    match blocking(move || layout.verify(&descriptor)).await {
+        Ok(()) => Ok(None),
+        Err(error) => match error.downcast_ref() {
+            Some(lost @ LayoutError::MissingBlob { .. }) => Ok(Some(lost.to_string())),
+            _ => Err(error),
+        },
     }
 }
 
