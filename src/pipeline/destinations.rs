@@ -197,6 +197,21 @@ impl Destinations {
         self.wanted.iter().map(|wanted| (wanted.name(), wanted.tags(tags))).collect()
     }
 
+    /// Where an earlier image is looked for: in each repository, its tags and then these.
+    pub(super) fn earlier(&self, tags: &Tags, earlier_tags: &[String]) -> Vec<Reference> {
+        let mut places: Vec<Reference> = Vec::new();
+        for wanted in &self.wanted {
+            let Some(Reference { repository, .. }) = &wanted.reference else { continue };
+            for tag in wanted.tags(tags).iter().chain(earlier_tags) {
+                let place = repository.at_tag(tag);
+                if !places.contains(&place) {
+                    places.push(place);
+                }
+            }
+        }
+        places
+    }
+
     /// Opens all of them at once: looks, and touches nothing.
     pub(super) async fn open(&self, tags: &Tags, context: &PublishContext) -> Opened {
         let open = async |wanted: &Wanted| {

@@ -4,12 +4,12 @@ use std::sync::Arc;
 
 use tokio::sync::OnceCell;
 
-use super::OptionNames;
 use super::gathering::Gathering;
-use crate::error::{Attempting as _, Classified, ErrorKind, Result};
+use super::{OptionNames, image_name};
+use crate::error::{Attempting as _, Result};
 use crate::event::Events;
 use crate::layer::{Reuse, Unfit};
-use crate::oci::{InvalidReference, Reference};
+use crate::oci::{Reference, Repository};
 use crate::plan::{LayerCompression, Origin, VcsFacts};
 use crate::publish::{Earlier, Session};
 use crate::registry::Client;
@@ -61,6 +61,12 @@ impl EarlierImages {
         reuse
     }
 
+    /// The image in a repository, once it was found.
+    pub(super) fn reference(&self, repository: &Repository) -> Option<&Reference> {
+        let mut references = self.found.get()?.iter().map(|earlier| &earlier.reference);
+        references.find(|reference| reference.repository == *repository)
+    }
+
     async fn find(&self) -> Vec<Earlier> {
         for reference in &self.named {
             let warn = |reason: String| {
@@ -78,7 +84,7 @@ impl EarlierImages {
         }
         let mut found = Vec::new();
         for session in &self.sessions {
-            let mut number = 0;
+            let (mut number, mut refused, before) = (0, Vec::new(), found.len());
             while let Some(earlier) = session.earlier(number).await {
                 match self.accept(&earlier) {
                     Ok(()) => {
@@ -87,11 +93,15 @@ impl EarlierImages {
                     }
                     Err(unfit) => {
                         let reference = earlier.reference;
-                        let text = format!("nothing is taken over from `{reference}`: {unfit}");
-                        self.events.detail(text);
+                        refused.push(format!("nothing is taken over from `{reference}`: {unfit}"));
                     }
                 }
                 number += 1;
+            }
+            // Why everything is packed; where another image serves, that is a detail.
+            let is_served = found.len() > before;
+            for text in refused {
+                if is_served { self.events.detail(text) } else { self.events.note(text) }
             }
         }
         found
@@ -146,26 +156,11 @@ pub(super) fn named(texts: &[String], option_names: &OptionNames) -> Result<Vec<
     let read = |text: &String| {
         let name = option_names.variable("--cache-from").unwrap_or("--cache-from");
         let reference: Reference =
-            text.parse().map_err(NotAnImage::from).attempting(|| format!("read `{name}`"))?;
+            image_name::read(text).attempting(|| format!("read `{name}`"))?;
         Ok(match reference {
             Reference { repository, tag: None, digest: None } => repository.at_tag("latest"),
             reference => reference,
         })
     };
     texts.iter().map(read).collect()
-}
-
-/// `--cache-from` is no reference.
-#[derive(Debug, thiserror::Error)]
-#[error(transparent)]
-struct NotAnImage(#[from] InvalidReference);
-
-impl Classified for NotAnImage {
-    fn kind(&self) -> ErrorKind {
-        ErrorKind::Usage
-    }
-
-    fn hints(&self) -> Vec<String> {
-        vec!["write it as `HOST/REPOSITORY:TAG`".into()]
-    }
 }

@@ -9,10 +9,11 @@ use tokio::sync::OnceCell;
 use super::Context;
 use super::earlier::EarlierImages;
 use super::gathering::Gathering;
+use super::made_layers::{LayerOrigin, Origins};
 use crate::error::{Attempting as _, Result};
 use crate::event::{Action, Task, readable_size};
 use crate::layer::{self, FileDigests, Known, Layer, Packing, Reuse};
-use crate::oci::Descriptor;
+use crate::oci::{Descriptor, Reference, Repository};
 use crate::plan::{LayerCompression, LayerContent, LayerPlan, Origin};
 use crate::store::Store;
 use crate::sys::blocking;
@@ -30,6 +31,8 @@ pub(super) struct Layers {
     reuse: OnceCell<Reuse>,
     /// How many layers came about in which way.
     tally: Tally,
+    /// In which way each of them did.
+    origins: Origins,
 }
 
 #[derive(Debug, Default)]
@@ -74,7 +77,13 @@ impl Layers {
             earlier,
             reuse: OnceCell::new(),
             tally: Tally::default(),
+            origins: Origins::default(),
         }
+    }
+
+    /// How each layer came about, as far as it is made.
+    pub(super) fn origins(&self) -> Origins {
+        self.origins.clone()
     }
 
     /// The layer of a plan.
@@ -95,20 +104,21 @@ impl Layers {
         let size = readable_size(layer.descriptor.size);
         let result = format!("{size}, {}", layer.descriptor.digest);
         let Tally { packed, unchanged, taken_over } = &self.tally;
-        let count = match &layer.origin {
+        let (origin, count) = match &layer.origin {
             Origin::Registry(from) => {
                 task.skip(format!("taken over from {from}: {result}"));
-                taken_over
+                (LayerOrigin::TakenOver(self.reference(from)), taken_over)
             }
             _ if is_found => {
                 task.skip(result);
-                unchanged
+                (LayerOrigin::Unchanged, unchanged)
             }
             _ => {
                 task.finish(result);
-                packed
+                (LayerOrigin::Packed, packed)
             }
         };
+        self.origins.note(&layer, origin);
         count.fetch_add(1, Ordering::Relaxed);
         Ok(layer)
     }
@@ -147,6 +157,13 @@ impl Layers {
             if is_copied { store.verify(&blob) } else { Ok(store.open_blob(&blob)?.is_some()) }
         })
         .await
+    }
+
+    /// The earlier image in a repository.
+    fn reference(&self, repository: &Repository) -> Reference {
+        let found = self.earlier.as_ref().and_then(|earlier| earlier.reference(repository));
+        let (repository, tag, digest) = (repository.clone(), None, None);
+        found.cloned().unwrap_or(Reference { repository, tag, digest })
     }
 
     async fn reuse(&self) -> &Reuse {

@@ -8,6 +8,7 @@ use super::destinations::{Destinations, Opened};
 use super::earlier::{self, EarlierImages};
 use super::gathering::{self, Gathering};
 use super::layers::Layers;
+use super::made_layers::{self, LayerOrigin};
 use super::produce::{self, Production};
 use super::project::Project;
 use super::tags::{self, TagArguments, Tags};
@@ -17,7 +18,7 @@ use super::{
 use super::{base_files, client, planning};
 use crate::error::Result;
 use crate::image::Assembly;
-use crate::oci::Repository;
+use crate::oci::{Reference, Repository};
 use crate::plan::{Plan, VcsFacts};
 use crate::publish::{ExistingTag, Output, PublishContext, Published, Whereabouts};
 
@@ -41,6 +42,7 @@ struct Prospect {
     tags: Tags,
     opened: Opened,
     earlier: Option<EarlierImages>,
+    whereabouts: Whereabouts,
 }
 
 impl Run<'_> {
@@ -50,17 +52,23 @@ impl Run<'_> {
         self.destinations.check(&config.platforms, config.compression)?;
         self.records.check()?;
         let gathering = self.begin(context).await?;
-        let Prospect { plan, tags, opened, earlier } = self.plan(&gathering).await?;
+        let Prospect { plan, tags, opened, earlier, whereabouts } = self.plan(&gathering).await?;
         if self.request.is_dry_run {
             self.destinations.note_unasked(&context.events);
+            if self.destinations.is_empty() && self.arguments.tags.is_empty() {
+                tags::note_impossible(&config.publish.tags, gathering.vcs.as_ref(), context);
+            }
             let described = self.destinations.describe(&tags);
-            return Ok(Produced::Planned(Box::new(PlanSummary::new(&plan, described))));
+            let earlier = self.earlier_places(&tags, &gathering)?;
+            return Ok(Produced::Planned(Box::new(PlanSummary::new(&plan, described, earlier))));
         }
         let open = opened.prove().await?;
         let is_copied = open.iter().any(|destination| !destination.is_remote);
+        let layers = Layers::open(config.compression, &gathering, is_copied, earlier).await;
+        let origins = layers.origins();
         let production = Production {
             plan: &plan,
-            layers: Layers::open(config.compression, &gathering, is_copied, earlier).await,
+            layers,
             store: &gathering.store,
             destinations: &open,
             context,
@@ -68,6 +76,12 @@ impl Run<'_> {
         let (assembly, published) = produce::produce(production).await?;
         let image = ProducedImage {
             has_repositories: !config.publish.repositories.is_empty(),
+            layers: made_layers::list(&assembly, |image, place, layer| {
+                let plan = plan.images.iter().find(|plan| plan.platform == image.platform);
+                let is_base = plan.is_some_and(|plan| place < plan.base.layers.len());
+                if is_base { LayerOrigin::Base } else { origins.of(layer) }
+            }),
+            uploaded_bytes: whereabouts.uploaded_bytes(),
             ..produced_image(&config.name, &assembly, published)
         };
         Ok(Produced::Image(Box::new(image)))
@@ -118,7 +132,20 @@ impl Run<'_> {
         let listing = gathering.files(&self.project);
         let (files, (bases, opened, earlier)) = Box::pin(planning::both(listing, looking)).await?;
         let plan = planning::plan(&self.project, files, bases, gathering).await?;
-        Ok(Prospect { plan, tags: tags?, opened, earlier })
+        let whereabouts = publish_context.whereabouts;
+        Ok(Prospect { plan, tags: tags?, opened, earlier, whereabouts })
+    }
+
+    /// Where earlier images would be looked for, in this order.
+    fn earlier_places(&self, tags: &Tags, gathering: &Gathering<'_>) -> Result<Vec<Reference>> {
+        let Gathering { context, vcs, .. } = gathering;
+        if self.request.is_anew {
+            return Ok(Vec::new());
+        }
+        let earlier_tags = earlier::earlier_tags(vcs.as_ref(), &|at| self.tags_at(at, context));
+        let mut places = earlier::named(&self.request.cache_from, &context.option_names)?;
+        places.extend(self.destinations.earlier(tags, &earlier_tags));
+        Ok(places)
     }
 
     fn publish_context(&self, gathering: &Gathering<'_>) -> PublishContext {
@@ -197,6 +224,8 @@ pub(super) fn produced_image(
         descriptor: assembly.descriptor().clone(),
         config_digest,
         platforms: assembly.images.iter().map(|image| image.platform.clone()).collect(),
+        layers: made_layers::list(assembly, |_, _, _| LayerOrigin::Layout),
+        uploaded_bytes: 0,
         published,
         has_repositories: false,
     }

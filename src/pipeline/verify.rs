@@ -40,7 +40,7 @@ pub struct VerifyRequest {
 /// # Errors
 /// The project cannot be built, or the image cannot be fetched.
 pub fn verify(request: &VerifyRequest, context: &Context) -> Result<VerifyReport> {
-    let target: Target = request.reference.parse()?;
+    let target = Target::read(&request.reference, &request.project.path)?;
     let project = project::load(&request.project, context)?;
     let config = &project.config;
     let purpose = client::Purpose {

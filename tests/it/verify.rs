@@ -638,6 +638,27 @@ fn what_cannot_be_asked_is_no_answer() {
     for reference in ["https://ghcr.io/a/b", "oci:", "a/B"] {
         let outcome = story.sandbox.run(["verify", reference, "p"]);
         assert_eq!((outcome.code, outcome.stdout.as_str()), (2, ""), "{outcome:#?}");
-        assert!(outcome.stderr.contains("hint: write `"), "{outcome:#?}");
+        assert!(outcome.stderr.contains("hint: write "), "{outcome:#?}");
+    }
+}
+
+#[test]
+fn a_project_in_the_images_place_is_noticed() {
+    let sandbox = Sandbox::new();
+    sandbox.write("p/dockless.yaml", CONFIG);
+    for (words, hint) in [
+        (&["verify", "./p", "r.io/x:1"][..], "write `dockless verify r.io/x:1 ./p`"),
+        (&["verify", "p", "x:1"], "write `dockless verify x:1 p`"),
+        (&["verify", "p", "oci:out"], "write `dockless verify oci:out p`"),
+        (&["verify", "."], "write `dockless verify HOST/REPOSITORY:TAG .`"),
+        (&["verify", "docker://r.io/x:1", "p"], "write it as `r.io/x:1`"),
+        (
+            &["verify", "oci-archive:x.tar", "p"],
+            "write `HOST/REPOSITORY:TAG`, `HOST/REPOSITORY@sha256:…` or `oci:DIR`",
+        ),
+    ] {
+        let outcome = sandbox.run(words);
+        assert_eq!((outcome.code, outcome.stdout.as_str()), (2, ""), "{outcome:#?}");
+        assert!(outcome.stderr.ends_with(&format!("hint: {hint}\n")), "{words:?} {outcome:#?}");
     }
 }

@@ -3,13 +3,15 @@
 use std::collections::BTreeSet;
 use std::fmt;
 use std::io::Read;
+use std::path::Path;
 use std::str::FromStr;
 
 use bytes::Bytes;
 
 use crate::config::Base;
 use crate::error::{Classified, Error, ErrorKind, Result};
-use crate::oci::{Descriptor, Digest, InvalidReference, MediaType, Reference, Repository};
+use crate::oci::{Descriptor, Digest, MediaType, Reference, Repository};
+use crate::pipeline::image_name::{self, NotAnImage};
 use crate::registry::{BlobLookup, Client, FetchedManifest};
 use crate::store::layout::{Layout, LayoutError};
 use crate::sys::{BlockingReader, blocking};
@@ -25,7 +27,9 @@ pub(super) enum Target {
 #[derive(Debug, thiserror::Error)]
 enum InvalidTarget {
     #[error("this names no image to verify")]
-    Reference { source: InvalidReference },
+    Reference { source: NotAnImage },
+    #[error("`{}` is a project: what is verified comes first", text.escape_debug())]
+    Project { text: String, image: Option<String> },
     #[error("`{}` is no image in an OCI layout", text.escape_debug())]
     Layout { text: String },
 }
@@ -37,6 +41,13 @@ impl Classified for InvalidTarget {
 
     fn hints(&self) -> Vec<String> {
         vec![match self {
+            Self::Reference { source: source @ NotAnImage::Scheme { .. } } => {
+                return source.hints();
+            }
+            Self::Project { text, image } => {
+                let image = image.as_deref().unwrap_or("HOST/REPOSITORY:TAG");
+                format!("write `dockless verify {image} {text}`")
+            }
             Self::Reference { .. } => {
                 "write `HOST/REPOSITORY:TAG`, `HOST/REPOSITORY@sha256:…` or `oci:DIR`".into()
             }
@@ -50,7 +61,8 @@ impl FromStr for Target {
 
     fn from_str(text: &str) -> Result<Self> {
         if !text.starts_with("oci:") {
-            let reference = text.parse().map_err(|source| InvalidTarget::Reference { source })?;
+            let reference =
+                image_name::read(text).map_err(|source| InvalidTarget::Reference { source })?;
             return Ok(Self::Registry(reference));
         }
         // Layouts are written everywhere as for a base.
@@ -62,6 +74,16 @@ impl FromStr for Target {
 }
 
 impl Target {
+    /// Reads what is verified, and notices when the project stands in its place.
+    pub(super) fn read(text: &str, project: &Path) -> Result<Self> {
+        let second = project.to_str().filter(|second| second.parse::<Self>().is_ok());
+        let image = second.filter(|_| !project.exists()).map(str::to_owned);
+        if image_name::is_path(text) || (image.is_some() && Path::new(text).exists()) {
+            return Err(InvalidTarget::Project { text: text.to_owned(), image }.into());
+        }
+        text.parse()
+    }
+
     /// The registry, where it is in one.
     pub(super) fn hosts(&self) -> BTreeSet<String> {
         match self {
