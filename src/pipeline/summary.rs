@@ -204,8 +204,11 @@ pub(super) fn one_line(text: &str) -> String {
 }
 
 /// A number with its noun.
-pub(super) fn counted(number: usize, one: &str, many: &str) -> String {
-    format!("{number} {}", if number == 1 { one } else { many })
+pub(super) fn counted<N>(number: N, one: &str, many: &str) -> String
+where
+    N: Copy + fmt::Display + PartialEq + From<u8>,
+{
+    format!("{number} {}", if number == N::from(1) { one } else { many })
 }
 
 fn show_entry(entry: &EntrySummary, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -123,7 +123,7 @@ impl Comparison<'_> {
     /// What was verified of images, for people.
     fn extent(&self, images: &[Image]) -> String {
         let base: usize = images.iter().map(|image| self.base_count(image)).sum();
-        let layers = images.iter().map(|image| image.layers.len()).sum();
+        let layers: usize = images.iter().map(|image| image.layers.len()).sum();
         let platforms = match images.len() {
             1 => String::new(),
             count => format!("{count} platforms, "),
