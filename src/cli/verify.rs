@@ -38,7 +38,9 @@ impl Verify {
         let request = VerifyRequest {
             reference: self.reference,
             project: self.image.request(self.path, self.network.request()),
-            credentials: self.credentials.read()?,
+            credentials: self
+                .credentials
+                .read("dockless verify REFERENCE --username NAME --password-stdin")?,
         };
         let report = pipeline::verify(&request, &edge.context)?;
         let lines = report.lines();

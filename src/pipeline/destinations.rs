@@ -187,7 +187,13 @@ impl Destinations {
         compression: LayerCompression,
     ) -> Result<()> {
         for wanted in &self.wanted {
-            wanted.destination.check(platforms, compression)?;
+            let checked = wanted.destination.check(platforms, compression);
+            checked.map_err(|error| match wanted.stands_for {
+                Some(engine) => Error::from(error).attempting(format!(
+                    "hand the image to {engine} as a docker-archive, as `--load` does"
+                )),
+                None => error.into(),
+            })?;
         }
         Ok(())
     }

@@ -152,3 +152,18 @@ fn a_dry_run_says_what_would_be_reused_and_which_tags_cannot_be() {
     assert!(outcome.stderr.contains(note), "{outcome:#?}");
     assert!(!outcome.stderr.contains("tag `v1`"), "{outcome:#?}");
 }
+
+#[test]
+fn a_hint_is_a_command_that_works_here() {
+    let story = Story::new();
+    let absent = story.at("base:absent");
+    let outcome = story.sandbox.run(["verify", &absent, "p"]);
+    let command = format!("skopeo list-tags --tls-verify=false docker://{}", story.at("base"));
+    assert!(outcome.stderr.contains(&format!("`{command}`")), "{outcome:#?}");
+    let words: Vec<_> = command.split(' ').skip(1).collect();
+    assert!(run("skopeo", &words, &story.sandbox.work()).contains("\"v1\""));
+
+    let outcome = story.sandbox.run(["build", "p", "--load", "--compression", "zstd"]);
+    let told = "error: hand the image to the local engine as a docker-archive, as `--load` does\n  layers in a docker-archive";
+    assert!((outcome.code, outcome.stderr.contains(told)) == (2, true), "{outcome:#?}");
+}
