@@ -167,3 +167,15 @@ fn a_hint_is_a_command_that_works_here() {
     let told = "error: hand the image to the local engine as a docker-archive, as `--load` does\n  layers in a docker-archive";
     assert!((outcome.code, outcome.stderr.contains(told)) == (2, true), "{outcome:#?}");
 }
+
+#[test]
+fn a_user_whom_the_image_does_not_know_is_warned_of() {
+    let sandbox = Sandbox::new();
+    for (user, is_known) in [("agent", false), ("nonroot", true)] {
+        sandbox.write("p/dockless.yaml", format!("name: p\nbase: builtin:static\nuser: {user}\n"));
+        let outcome = sandbox.run(["build", "p", "--dry-run"]);
+        let warning = "warning: the image does not know the user `agent`: `/etc/passwd` has root, \
+                       nobody, nonroot\n  hint: write its number, as in `user: \"65532\"`";
+        assert_eq!(outcome.stderr.contains(warning), !is_known, "{outcome:#?}");
+    }
+}
