@@ -4,9 +4,11 @@
 //! meantime is noticed and never followed (L17, L21). Elsewhere the path is looked at first.
 
 use std::ffi::{OsStr, OsString};
-use std::fs::{File, Metadata};
+use std::fs::File;
 use std::io;
 use std::path::Path;
+
+use crate::plan::FileStamp;
 
 /// A name in a folder.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -22,8 +24,19 @@ pub(super) struct Name {
 pub(super) struct Look {
     /// What it is.
     pub(super) kind: LookKind,
-    /// Its permission bits (`0o7777`); those of a file are known when it is open.
+    /// Its permission bits (`0o7777`); those of a file are in its [`FileLook`].
     pub(super) mode: u32,
+}
+
+/// What is told of a regular file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct FileLook {
+    /// What identifies its content.
+    pub(super) stamp: FileStamp,
+    /// Its permission bits (`0o7777`).
+    pub(super) mode: u32,
+    /// How much of the disk it takes, where that is known.
+    pub(super) disk_bytes: Option<u64>,
 }
 
 impl Look {
@@ -45,10 +58,10 @@ pub(super) enum LookKind {
 }
 
 #[cfg(unix)]
-pub(super) use unix::{Folder, mode_of};
+pub(super) use unix::Folder;
 
 #[cfg(not(unix))]
-pub(super) use portable::{Folder, mode_of};
+pub(super) use portable::Folder;
 
 #[cfg(unix)]
 mod unix {
@@ -59,8 +72,11 @@ mod unix {
         AtFlags, Dir, FileType, Mode, OFlags, Stat, fstat, openat, readlinkat, statat,
     };
 
-    use super::{File, Look, LookKind, Metadata, Name, OsStr, OsString, Path, io};
+    use super::{File, FileLook, FileStamp, Look, LookKind, Name, OsStr, OsString, Path, io};
     use crate::sys::beneath;
+
+    /// The unit in which POSIX says what a file takes.
+    const BLOCK_BYTES: u64 = 512;
 
     /// An open folder.
     #[derive(Debug)]
@@ -103,6 +119,31 @@ mod unix {
             Ok(OsString::from_vec(readlinkat(&self.0, name, Vec::new())?.into_bytes()))
         }
 
+        /// What is told of a file in it; `None` when it is no regular one. The link itself, when it is one.
+        pub(in super::super) fn look_at_file(&self, name: &OsStr) -> io::Result<Option<FileLook>> {
+            let stat = statat(&self.0, name, AtFlags::SYMLINK_NOFOLLOW)?;
+            let Look { kind, mode } = look(&stat);
+            if kind != LookKind::File {
+                return Ok(None);
+            }
+            let nanoseconds =
+                |seconds: i64, rest| i128::from(seconds) * 1_000_000_000 + i128::from(rest);
+            #[cfg_attr(
+                target_os = "linux",
+                expect(clippy::useless_conversion, reason = "`dev_t` is signed on macOS")
+            )]
+            let device = u64::try_from(stat.st_dev).unwrap_or_default();
+            let stamp = FileStamp {
+                device,
+                inode: stat.st_ino,
+                size_bytes: u64::try_from(stat.st_size).unwrap_or_default(),
+                mtime_ns: nanoseconds(stat.st_mtime, stat.st_mtime_nsec),
+                ctime_ns: nanoseconds(stat.st_ctime, stat.st_ctime_nsec),
+            };
+            let blocks = u64::try_from(stat.st_blocks).unwrap_or_default();
+            Ok(Some(FileLook { stamp, mode, disk_bytes: Some(blocks.saturating_mul(BLOCK_BYTES)) }))
+        }
+
         /// Opens a file in it. A FIFO that was swapped in does not hang us: `O_NONBLOCK`.
         pub(in super::super) fn open_file(&self, name: &OsStr) -> io::Result<File> {
             let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
@@ -110,9 +151,16 @@ mod unix {
         }
     }
 
-    /// The permission bits of an open file.
-    pub(in super::super) fn mode_of(metadata: &Metadata) -> u32 {
-        metadata.mode() & 0o7777
+    impl FileLook {
+        /// What an open file is; `None` when it is no regular one.
+        pub(in super::super) fn of(file: &File) -> io::Result<Option<Self>> {
+            let metadata = file.metadata()?;
+            Ok(metadata.is_file().then(|| Self {
+                stamp: FileStamp::from(&metadata),
+                mode: metadata.mode() & 0o7777,
+                disk_bytes: Some(metadata.blocks().saturating_mul(BLOCK_BYTES)),
+            }))
+        }
     }
 
     fn look(stat: &Stat) -> Look {
@@ -138,7 +186,7 @@ mod portable {
     use std::fs;
     use std::path::PathBuf;
 
-    use super::{File, Look, LookKind, Metadata, Name, OsStr, OsString, Path, io};
+    use super::{File, FileLook, FileStamp, Look, LookKind, Name, OsStr, OsString, Path, io};
 
     /// A folder, by its path.
     #[derive(Debug)]
@@ -182,6 +230,11 @@ mod portable {
         }
 
         /// See the Unix version.
+        pub(in super::super) fn look_at_file(&self, name: &OsStr) -> io::Result<Option<FileLook>> {
+            Ok(FileLook::from_metadata(&fs::symlink_metadata(self.0.join(name))?))
+        }
+
+        /// See the Unix version.
         pub(in super::super) fn open_file(&self, name: &OsStr) -> io::Result<File> {
             let path = self.0.join(name);
             if !fs::symlink_metadata(&path)?.is_file() {
@@ -191,12 +244,19 @@ mod portable {
         }
     }
 
-    /// See the Unix version.
-    pub(in super::super) fn mode_of(_metadata: &Metadata) -> u32 {
-        0o644
+    impl FileLook {
+        /// See the Unix version.
+        pub(in super::super) fn of(file: &File) -> io::Result<Option<Self>> {
+            Ok(Self::from_metadata(&file.metadata()?))
+        }
+
+        fn from_metadata(metadata: &fs::Metadata) -> Option<Self> {
+            let stamp = FileStamp::from(metadata);
+            metadata.is_file().then_some(Self { stamp, mode: 0o644, disk_bytes: None })
+        }
     }
 
-    fn look(metadata: &Metadata) -> Look {
+    fn look(metadata: &fs::Metadata) -> Look {
         let (kind, mode) = match metadata.file_type() {
             kind if kind.is_symlink() => (LookKind::Symlink, 0o777),
             kind if kind.is_dir() => (LookKind::Directory, 0o755),

@@ -19,5 +19,5 @@ mod walk;
 
 pub use error::{Fault, FaultCause, FilesError};
 pub use files::{gather_files, list_tree, read_file};
-pub use project::Project;
+pub use project::{Project, ReadFiles};
 pub use vcs::vcs_facts;

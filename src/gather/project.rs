@@ -2,9 +2,11 @@
 
 use std::collections::{BTreeSet, VecDeque};
 use std::path::{Component, Path, PathBuf};
+use std::sync::Arc;
 
 use super::error::FaultCause;
 use super::folder::{Folder, Look, LookKind};
+use crate::plan::FileStamp;
 
 /// The folder of our own state.
 const STATE: &str = ".dockless";
@@ -15,8 +17,14 @@ const VERSION_CONTROL: [&str; 3] = [".git", ".hg", ".svn"];
 /// How many links one path may lead through, as on Linux.
 const MAX_LINKS: usize = 40;
 
+/// Which files were read before.
+pub trait ReadFiles: std::fmt::Debug + Send + Sync {
+    /// Whether the file with this path below the project's folder was read when it had this stamp.
+    fn has(&self, path: &str, stamp: &FileStamp) -> bool;
+}
+
 /// The folder that every path of a config is below.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub struct Project {
     /// Absolute and without links.
     directory: PathBuf,
@@ -24,6 +32,8 @@ pub struct Project {
     home: Option<PathBuf>,
     /// What we write ourselves, below the project's folder.
     outputs: Vec<String>,
+    /// Files that need not be opened while they are listed; `None` when none is known.
+    read_files: Option<Arc<dyn ReadFiles>>,
 }
 
 /// Where a path leads when every link on the way is followed.
@@ -52,7 +62,12 @@ impl Project {
         let home =
             home.map(|home| std::fs::canonicalize(home).unwrap_or_else(|_| home.to_path_buf()));
         let outputs = outputs.iter().flat_map(|output| places(&directory, output)).collect();
-        Ok(Self { directory, home, outputs })
+        Ok(Self { directory, home, outputs, read_files: None })
+    }
+
+    /// Files that were read before are looked at, and not opened, while they are listed.
+    pub fn with_read_files(self, read_files: Arc<dyn ReadFiles>) -> Self {
+        Self { read_files: Some(read_files), ..self }
     }
 
     /// The folder: absolute, without links.
@@ -63,6 +78,10 @@ impl Project {
     /// What we write ourselves, below the project's folder.
     pub fn outputs(&self) -> impl Iterator<Item = &str> {
         self.outputs.iter().map(String::as_str).chain([STATE])
+    }
+
+    pub(super) fn read_files(&self) -> Option<&dyn ReadFiles> {
+        self.read_files.as_deref()
     }
 
     /// Whether a path is something that we write ourselves.

@@ -2,11 +2,11 @@
 //! per sort.
 
 use std::collections::BTreeMap;
-use std::fs::Metadata;
 
 use unicode_normalization::UnicodeNormalization as _;
 
 use super::credentials::is_credential;
+use super::folder::FileLook;
 use crate::event::{Events, readable_size};
 
 /// How many examples of a sort are named.
@@ -16,7 +16,6 @@ const SHOWN: usize = 5;
 const LARGE_BYTES: u64 = 1024 * 1024 * 1024;
 
 /// A file with holes is remarked on from this size.
-#[cfg(unix)]
 const SPARSE_BYTES: u64 = 16 * 1024 * 1024;
 
 /// The remarks on one tree.
@@ -44,17 +43,17 @@ impl Remarks {
         self.links.add(|| format!("`{}` → `{}`", path.escape_debug(), target.escape_debug()));
     }
 
-    /// A file was opened.
-    pub(super) fn file(&mut self, path: &str, file: &std::fs::File, metadata: &Metadata) {
-        self.size_bytes += metadata.len();
+    /// A file is in the tree.
+    pub(super) fn file(&mut self, path: &str, look: &FileLook, has_capability: bool) {
+        let size = look.stamp.size_bytes;
+        self.size_bytes += size;
         if is_credential(path) {
             self.credentials.add(|| format!("`{}`", path.escape_debug()));
         }
-        if has_capability(file, metadata) {
+        if has_capability {
             self.capabilities.add(|| format!("`{}`", path.escape_debug()));
         }
-        if is_sparse(metadata) {
-            let size = metadata.len();
+        if size >= SPARSE_BYTES && look.disk_bytes.is_some_and(|disk_bytes| disk_bytes < size / 4) {
             self.sparse.add(|| format!("`{}` ({})", path.escape_debug(), readable_size(size)));
         }
     }
@@ -172,29 +171,15 @@ fn ascii(name: &str) -> String {
     name.escape_default().to_string()
 }
 
+/// Whether a file has capabilities, which no layer keeps.
 #[cfg(target_os = "linux")]
-fn has_capability(file: &std::fs::File, metadata: &Metadata) -> bool {
-    use std::os::unix::fs::PermissionsExt as _;
-    // Capabilities are for what runs, and to ask costs as much as to open the file.
-    if metadata.permissions().mode() & 0o111 == 0 {
-        return false;
-    }
+pub(super) fn has_capability(file: &std::fs::File) -> bool {
     // A file system without attributes is one without capabilities.
     rustix::fs::fgetxattr_query(file, "security.capability").is_ok_and(|size_bytes| size_bytes > 0)
 }
 
+/// See the Linux version.
 #[cfg(not(target_os = "linux"))]
-fn has_capability(_file: &std::fs::File, _metadata: &Metadata) -> bool {
-    false
-}
-
-#[cfg(unix)]
-fn is_sparse(metadata: &Metadata) -> bool {
-    use std::os::unix::fs::MetadataExt as _;
-    metadata.len() >= SPARSE_BYTES && metadata.blocks().saturating_mul(512) < metadata.len() / 4
-}
-
-#[cfg(not(unix))]
-fn is_sparse(_metadata: &Metadata) -> bool {
+pub(super) fn has_capability(_file: &std::fs::File) -> bool {
     false
 }

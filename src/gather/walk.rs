@@ -2,20 +2,22 @@
 //!
 //! Folders are opened one at a time and by their path from the project's folder, so that two open
 //! files are enough at any depth (L8), and no link is followed on the way (L21). What is excluded
-//! is neither opened nor complained about.
+//! is neither opened nor complained about. Files are opened to see that they can be read; those that
+//! were read before, and did not change since, are only looked at.
 
 use std::collections::BTreeMap;
 use std::ffi::OsStr;
 use std::fs::File;
+use std::io;
 use std::rc::Rc;
 
 use super::error::FaultCause;
 use super::filter::{Filter, Judgement};
-use super::folder::{Folder, Look, LookKind, Name, mode_of};
+use super::folder::{FileLook, Folder, Look, LookKind, Name};
 use super::project::{Place, Project, is_version_control, join, name_of, parts};
-use super::remarks::Remarks;
+use super::remarks::{Remarks, has_capability};
 use crate::plan::pattern::PatternUse;
-use crate::plan::{DiskFile, FileStamp, Links, TreeEntry, TreeEntryKind};
+use crate::plan::{DiskFile, Links, TreeEntry, TreeEntryKind};
 use crate::sys::beneath;
 
 /// How many entries a tree may get through links: folders of links to each other have no end.
@@ -224,9 +226,9 @@ impl<'a> Walk<'a> {
     fn keep(&mut self, opened: &Folder, name: &OsStr, candidate: Candidate, way: Option<&Rc<Way>>) {
         match candidate.look.kind {
             LookKind::Directory => self.place(candidate, way),
-            LookKind::File => match opened.open_file(name) {
-                Ok(file) => self.add_file(candidate, &file),
-                Err(error) => self.fault(&candidate.path, FaultCause::of_io(&error)),
+            LookKind::File => match self.read_before(opened, name, &candidate) {
+                Some(look) => self.add_file(candidate, look, false),
+                None => self.add_opened(candidate, opened.open_file(name)),
             },
             LookKind::Symlink if self.links == Links::Follow => self.follow(candidate, way),
             LookKind::Symlink => {
@@ -263,10 +265,8 @@ impl<'a> Walk<'a> {
         match candidate.look.kind {
             LookKind::Directory => self.place(candidate, way),
             LookKind::File if candidate.is_wanted => {
-                match beneath::open(self.project.directory(), &candidate.real) {
-                    Ok(file) => self.add_file(candidate, &file),
-                    Err(error) => self.fault(&candidate.path, FaultCause::of_io(&error)),
-                }
+                let opened = beneath::open(self.project.directory(), &candidate.real);
+                self.add_opened(candidate, opened);
             }
             LookKind::Special(kind) if candidate.is_wanted => {
                 self.fault(&candidate.path, FaultCause::Special { kind });
@@ -305,18 +305,22 @@ impl<'a> Walk<'a> {
         }
     }
 
-    fn add_file(&mut self, candidate: Candidate, file: &File) {
-        let Candidate { path, real, .. } = candidate;
-        match file.metadata() {
-            Ok(metadata) if metadata.is_file() => {
-                self.found.remarks.file(&join(&self.source, &path), file, &metadata);
-                let stamp = FileStamp::from(&metadata);
-                let kind = TreeEntryKind::File(DiskFile { path: real, stamp });
-                self.found.entries.push(TreeEntry { path, kind, mode: mode_of(&metadata) });
+    fn add_opened(&mut self, candidate: Candidate, opened: io::Result<File>) {
+        match opened.and_then(|file| Ok((FileLook::of(&file)?, file))) {
+            Ok((Some(look), file)) => {
+                let has_capability = is_executable(look) && has_capability(&file);
+                self.add_file(candidate, look, has_capability);
             }
-            Ok(_) => self.fault(&path, FaultCause::Changed),
-            Err(error) => self.fault(&path, FaultCause::of_io(&error)),
+            Ok((None, _)) => self.fault(&candidate.path, FaultCause::Changed),
+            Err(error) => self.fault(&candidate.path, FaultCause::of_io(&error)),
         }
+    }
+
+    fn add_file(&mut self, candidate: Candidate, look: FileLook, has_capability: bool) {
+        let Candidate { path, real, .. } = candidate;
+        self.found.remarks.file(&join(&self.source, &path), &look, has_capability);
+        let kind = TreeEntryKind::File(DiskFile { path: real, stamp: look.stamp });
+        self.found.entries.push(TreeEntry { path, kind, mode: look.mode });
     }
 
     fn add_link(&mut self, candidate: Candidate, target: String) {
@@ -327,6 +331,14 @@ impl<'a> Walk<'a> {
         }
         let kind = TreeEntryKind::Symlink(target);
         self.found.entries.push(TreeEntry { path, kind, mode: look.mode });
+    }
+
+    /// What is told of a file that was read before: that it can be read needs no second proof.
+    fn read_before(&self, opened: &Folder, name: &OsStr, file: &Candidate) -> Option<FileLook> {
+        let read_files = self.project.read_files()?;
+        let look = opened.look_at_file(name).ok()??;
+        // Capabilities are asked of an open file.
+        (!is_executable(look) && read_files.has(&file.real, &look.stamp)).then_some(look)
     }
 
     /// Adds the folders above what was found, and sorts.
@@ -382,6 +394,10 @@ impl<'a> Walk<'a> {
     }
 }
 
+fn is_executable(look: FileLook) -> bool {
+    look.mode & 0o111 != 0
+}
+
 /// Whether a link at a path, followed by its text alone, leaves the folder that the path is below.
 fn leaves(path: &str, target: &str) -> bool {
     let mut depth = path.matches('/').count();
@@ -405,8 +421,11 @@ mod tests {
     use std::fs;
     use std::os::unix::fs::symlink;
     use std::process::Command;
+    use std::sync::Arc;
 
+    use super::super::ReadFiles;
     use super::*;
+    use crate::plan::FileStamp;
     use crate::plan::pattern::PatternSet;
 
     #[test]
@@ -465,6 +484,50 @@ mod tests {
             });
             assert_eq!(fault, Some(FaultCause::Changed));
         }
+    }
+
+    /// Says of files with these paths that they were read.
+    #[derive(Debug)]
+    struct Read(&'static [&'static str]);
+
+    impl ReadFiles for Read {
+        fn has(&self, path: &str, _stamp: &FileStamp) -> bool {
+            self.0.contains(&path)
+        }
+    }
+
+    #[test]
+    #[cfg(target_os = "linux")]
+    fn only_files_that_were_not_read_before_are_opened() {
+        use std::os::unix::fs::PermissionsExt as _;
+
+        use rustix::fs::inotify::{CreateFlags, Reader, WatchFlags, add_watch, init};
+
+        let root = tempfile::tempdir().unwrap();
+        for name in ["known", "new", "runs"] {
+            fs::write(root.path().join(name), "x").unwrap();
+        }
+        fs::set_permissions(root.path().join("runs"), fs::Permissions::from_mode(0o755)).unwrap();
+        let filter =
+            Filter { ignore: Rc::default(), exclude: PatternSet::default(), include: Vec::new() };
+        let list = |project: &Project| {
+            let watch = init(CreateFlags::NONBLOCK).unwrap();
+            add_watch(&watch, root.path(), WatchFlags::OPEN).unwrap();
+            let listing =
+                Walk::new(project, Links::Keep, &filter).list(project.resolve("", true).unwrap());
+            let mut buffer = [std::mem::MaybeUninit::uninit(); 4096];
+            let mut events = Reader::new(&watch, &mut buffer);
+            let mut opened = Vec::new();
+            while let Ok(event) = events.next() {
+                opened.extend(event.file_name().map(|name| name.to_str().unwrap().to_owned()));
+            }
+            (listing.entries, opened)
+        };
+        let project = Project::open(root.path(), None, &[]).unwrap();
+        let (entries, opened) = list(&project);
+        assert_eq!(opened, ["known", "new", "runs"]);
+        let project = project.with_read_files(Arc::new(Read(&["known", "runs"])));
+        assert_eq!(list(&project), (entries, vec!["new".to_owned(), "runs".to_owned()]));
     }
 
     #[test]

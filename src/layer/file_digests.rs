@@ -78,8 +78,17 @@ impl FileDigests {
         {
             return Some(learned.digest);
         }
-        let (stamp, digest) = self.known.get(&file.path)?;
-        (*stamp == file.stamp).then_some(*digest)
+        self.recall(&file.path, &file.stamp)
+    }
+
+    /// Whether an earlier build read a file to its end when it had this stamp.
+    pub fn has(&self, path: &str, stamp: &FileStamp) -> bool {
+        self.recall(path, stamp).is_some()
+    }
+
+    fn recall(&self, path: &str, stamp: &FileStamp) -> Option<Digest> {
+        let (known, digest) = self.known.get(path)?;
+        (known == stamp).then_some(*digest)
     }
 
     /// Takes note of a file that was read whole; reading began at `began`, in seconds since 1970.

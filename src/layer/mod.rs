@@ -27,7 +27,7 @@ pub use file_digests::FileDigests;
 pub use gzip::GzipWriter;
 pub use pack::{Packing, check, content_bytes, diff_id, pack};
 pub use recall::{Known, recall};
-pub use reuse::{Reuse, Unfit};
+pub use reuse::{Reusable, Reuse, Unfit};
 pub use tar::{TarWriter, check_entries};
 pub use zstd::ZstdWriter;
 

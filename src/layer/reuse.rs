@@ -2,21 +2,31 @@
 //!
 //! The diff_id tells that the content is the same. That the blob is the one that packing would give
 //! follows from the writer's version, which the manifest names, and from the layer being one of ours and
-//! not the base's. A registry that lies about it gives an image that runtimes refuse, since they check
-//! the diff_id when they unpack, or one whose layers are compressed otherwise, which `verify` finds.
+//! not the base's. An image that lies about it gives one that runtimes refuse, since they check the
+//! diff_id when they unpack, or whose layers are compressed otherwise, which `verify` finds. What it says
+//! of a blob's size is checked by whoever takes it over.
 
 use std::collections::BTreeMap;
 
 use super::compress::{media_type, writer_version};
 use super::{BASE_LAYERS_ANNOTATION, WRITER_VERSION_ANNOTATION};
-use crate::oci::{Descriptor, Digest, ImageConfig, Manifest, MediaType};
+use crate::oci::{Descriptor, Digest, ImageConfig, Manifest, MediaType, Reference};
 use crate::plan::{LayerCompression, Origin};
 
 /// The layers of earlier images, by what they hold.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Reuse {
     compression: LayerCompression,
-    layers: BTreeMap<Digest, (Descriptor, Origin)>,
+    layers: BTreeMap<Digest, Reusable>,
+}
+
+/// A layer of an earlier image.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Reusable {
+    /// The blob, as the image says.
+    pub descriptor: Descriptor,
+    /// The image.
+    pub image: Reference,
 }
 
 /// Why nothing of an image can be taken over.
@@ -63,8 +73,7 @@ impl Reuse {
         Self { compression, layers: BTreeMap::new() }
     }
 
-    /// Adds the layers of an image that can be fetched at `origin`, less those of its base. Answers
-    /// how many there are.
+    /// Adds the layers of an image in a registry, less those of its base. Answers how many there are.
     ///
     /// # Errors
     ///
@@ -73,7 +82,7 @@ impl Reuse {
         &mut self,
         manifest: &Manifest,
         config: &ImageConfig,
-        origin: &Origin,
+        image: &Reference,
     ) -> Result<usize, Unfit> {
         let wanted = writer_version(self.compression);
         match manifest.annotations.get(WRITER_VERSION_ANNOTATION) {
@@ -101,19 +110,32 @@ impl Reuse {
         for (layer, diff_id) in ours.iter().zip(&diff_ids[of_base..]) {
             // What else the descriptor says is not ours to repeat.
             let blob = Descriptor::new(layer.media_type.clone(), layer.digest, layer.size);
-            self.layers.entry(*diff_id).or_insert_with(|| (blob, origin.clone()));
+            let reusable = || Reusable { descriptor: blob, image: image.clone() };
+            self.layers.entry(*diff_id).or_insert_with(reusable);
         }
         Ok(ours.len())
     }
 
-    /// The blob with this content, and where it can be fetched.
-    pub fn find(&self, diff_id: &Digest) -> Option<&(Descriptor, Origin)> {
+    /// The layer with this content.
+    pub fn find(&self, diff_id: &Digest) -> Option<&Reusable> {
         self.layers.get(diff_id)
+    }
+
+    /// All layers.
+    pub fn layers(&self) -> impl Iterator<Item = &Reusable> {
+        self.layers.values()
     }
 
     /// Whether there is nothing to take over.
     pub fn is_empty(&self) -> bool {
         self.layers.is_empty()
+    }
+}
+
+impl Reusable {
+    /// Where the blob can be fetched.
+    pub fn origin(&self) -> Origin {
+        Origin::Registry(self.image.repository.clone())
     }
 }
 
@@ -141,8 +163,8 @@ mod tests {
         (manifest, config)
     }
 
-    fn origin() -> Origin {
-        Origin::Registry("r.io/a/b".parse().unwrap())
+    fn reference() -> Reference {
+        "r.io/a/b:v1".parse().unwrap()
     }
 
     #[test]
@@ -152,9 +174,11 @@ mod tests {
         manifest.layers[1].other.insert("urls".into(), json!(["https://x"]));
         let mut reuse = Reuse::new(LayerCompression::Gzip);
         assert!(reuse.is_empty());
-        assert_eq!(reuse.add(&manifest, &config, &origin()), Ok(1));
+        assert_eq!(reuse.add(&manifest, &config, &reference()), Ok(1));
         let blob = Descriptor::of(MediaType::OciLayerGzip, b"ours");
-        assert_eq!(reuse.find(&Digest::of(b"our tar")), Some(&(blob, origin())));
+        let found = Reusable { descriptor: blob, image: reference() };
+        assert_eq!(reuse.find(&Digest::of(b"our tar")), Some(&found));
+        assert_eq!(found.origin(), Origin::Registry("r.io/a/b".parse().unwrap()));
         assert_eq!(reuse.find(&Digest::of(b"base tar")), None, "the base's layers are not ours");
     }
 
@@ -162,7 +186,7 @@ mod tests {
     fn an_image_of_another_compression_is_refused() {
         let (manifest, config) = image();
         let error =
-            Reuse::new(LayerCompression::Zstd).add(&manifest, &config, &origin()).unwrap_err();
+            Reuse::new(LayerCompression::Zstd).add(&manifest, &config, &reference()).unwrap_err();
         let [gzip, zstd] = [LayerCompression::Gzip, LayerCompression::Zstd].map(writer_version);
         assert_eq!(
             error.to_string(),
@@ -176,7 +200,7 @@ mod tests {
             let (mut manifest, mut config) = image();
             change(&mut manifest, &mut config);
             let mut reuse = Reuse::new(LayerCompression::Gzip);
-            let error = reuse.add(&manifest, &config, &origin()).unwrap_err();
+            let error = reuse.add(&manifest, &config, &reference()).unwrap_err();
             assert!(reuse.is_empty());
             error.to_string()
         };

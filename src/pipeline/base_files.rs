@@ -9,7 +9,7 @@ use super::project::Project;
 use crate::error::{Attempting as _, Result};
 use crate::gather::facts::{self, FactsContext};
 use crate::oci::{Digest, Platform};
-use crate::plan::{BASE_FILES_ANNOTATION, BaseImage, Plan, RootExcerpt};
+use crate::plan::{BaseImage, Plan, RootExcerpt};
 use crate::sys::blocking;
 
 /// The kind of the records; the number goes up when an excerpt changes its meaning.
@@ -18,36 +18,45 @@ const RECORDS: &str = "base-files-1";
 /// The bases of a run, one per platform.
 pub(super) type Bases = BTreeMap<Platform, BaseImage>;
 
-/// Finds out what is in the bases, with as little as it takes; nothing where nothing is put on them.
-/// Without `earlier`, nobody's word counts.
-pub(super) async fn find(
+/// Finds what is remembered or told of the bases, and says whether some have to be read: none where
+/// nothing is put on them. Without `earlier`, nobody's word counts.
+pub(super) async fn recall(
     bases: &mut Bases,
     project: &Project,
     gathering: &Gathering<'_>,
     earlier: Option<&EarlierImages>,
-) -> Result<()> {
+) -> bool {
     if project.sources.is_empty() {
-        return Ok(());
+        return false;
     }
     for base in bases.values_mut().filter(|base| !base.layers.is_empty()) {
         let excerpt = match (earlier, digest_of(base)) {
-            (Some(earlier), Some(digest)) => recall(base, digest, gathering, earlier).await,
+            (Some(earlier), Some(digest)) => excerpt(base, digest, gathering, earlier).await,
             _ => None,
         };
         if let Some(excerpt) = excerpt {
             base.root = excerpt.into_tree();
         }
     }
-    // Those of which nothing is known.
-    read_all(bases, gathering, |base| base.root.is_whole()).await
+    bases.values().any(is_unknown)
+}
+
+/// Whether nothing was said of a base yet.
+fn is_unknown(base: &BaseImage) -> bool {
+    !base.layers.is_empty() && base.root.is_whole()
+}
+
+/// Reads the layers of every base of which nothing is known.
+pub(super) async fn read_unknown(bases: &mut Bases, gathering: &Gathering<'_>) -> Result<()> {
+    read(bases, gathering, is_unknown).await
 }
 
 /// Reads the layers of every base that is known in part only.
-pub(super) async fn read(bases: &mut Bases, gathering: &Gathering<'_>) -> Result<()> {
-    read_all(bases, gathering, |base| !base.root.is_whole()).await
+pub(super) async fn read_partial(bases: &mut Bases, gathering: &Gathering<'_>) -> Result<()> {
+    read(bases, gathering, |base| !base.layers.is_empty() && !base.root.is_whole()).await
 }
 
-async fn read_all(
+async fn read(
     bases: &mut Bases,
     gathering: &Gathering<'_>,
     is_wanted: impl Fn(&BaseImage) -> bool,
@@ -55,7 +64,7 @@ async fn read_all(
     let Gathering { client, store, context, .. } = gathering;
     let facts_context = FactsContext { client, store, events: &context.events };
     for base in bases.values_mut() {
-        if !base.layers.is_empty() && is_wanted(base) {
+        if is_wanted(base) {
             base.root = facts::root_tree(&base.layers, facts_context)
                 .await
                 .attempting(|| format!("read the file system of base `{}`", base.name))?;
@@ -65,7 +74,7 @@ async fn read_all(
 }
 
 /// What this machine remembers of a base, or an earlier image tells of it.
-async fn recall(
+async fn excerpt(
     base: &BaseImage,
     digest: Digest,
     gathering: &Gathering<'_>,
@@ -82,9 +91,7 @@ async fn recall(
     if is_known {
         return remembered;
     }
-    let images = earlier.all().await.iter().flat_map(|earlier| &earlier.images);
-    let told = images.filter_map(|(manifest, _)| manifest.annotations.get(BASE_FILES_ANNOTATION));
-    told.into_iter().find_map(|text| RootExcerpt::from_annotation(text, &digest))
+    earlier.base_files(&digest).await
 }
 
 /// Remembers what a plan asked, for the next one of this project.

@@ -249,6 +249,11 @@ impl Opened {
         self.0.iter().flatten().map(|destination| destination.session.clone()).collect()
     }
 
+    /// Whether layers are copied to one that is open, not only sent to registries.
+    pub(super) fn has_copies(&self) -> bool {
+        self.0.iter().flatten().any(|destination| !destination.is_remote)
+    }
+
     /// The open ones, once each has proved that it takes an image. When some do not, nothing is sent
     /// anywhere, and all of them are reported.
     pub(super) async fn prove(self) -> Result<Vec<OpenDestination>> {

@@ -5,14 +5,16 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use bytes::Bytes;
+use tokio::sync::OnceCell;
 
 use super::Context;
 use super::base_files::Bases;
 use super::project::Project;
 use crate::error::{Classified, ErrorKind, Result};
-use crate::gather::{self, base};
+use crate::gather::{self, ReadFiles, base};
+use crate::layer::FileDigests;
 use crate::oci::{ImageConfig, Platform};
-use crate::plan::{self, Inputs, Tree, TreeNeed, VcsFacts};
+use crate::plan::{self, FileStamp, Inputs, Tree, TreeNeed, VcsFacts};
 use crate::registry::Client;
 use crate::store::Store;
 use crate::sys::blocking;
@@ -33,32 +35,67 @@ impl Classified for SurroundingsError {
 }
 
 /// What gathering needs beside the project.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub(super) struct Gathering<'a> {
     pub(super) context: &'a Context,
     pub(super) client: Client,
     pub(super) store: Store,
     /// The project's folder.
     pub(super) folder: Arc<gather::Project>,
-    pub(super) vcs: Option<VcsFacts>,
+    /// What is known of its files.
+    pub(super) digests: Arc<FileDigests>,
+    vcs: OnceCell<Option<VcsFacts>>,
 }
 
-/// Opens the project's folder; `outputs` are what this command writes: never listed as part of it.
-pub(super) fn open_folder(
-    project: &Project,
-    outputs: &[PathBuf],
-    context: &Context,
-) -> Result<Arc<gather::Project>> {
-    let path = project.config.source.directory.clone();
-    gather::Project::open(&path, context.environment.home().as_deref(), outputs)
-        .map(Arc::new)
-        .map_err(|source| SurroundingsError::Folder { path, source }.into())
+/// Files whose digest is known.
+#[derive(Debug)]
+struct Digested(Arc<FileDigests>);
+
+impl ReadFiles for Digested {
+    fn has(&self, path: &str, stamp: &FileStamp) -> bool {
+        self.0.has(path, stamp)
+    }
 }
 
 /// The project's files, listed or read.
 pub(super) type Files = (BTreeMap<TreeNeed, Tree>, BTreeMap<String, Bytes>);
 
-impl Gathering<'_> {
+impl<'a> Gathering<'a> {
+    /// Opens the project's folder; `outputs` are what this command writes: never listed as part of it.
+    /// When all `is_anew`, nothing is known of its files.
+    pub(super) async fn open(
+        project: &Project,
+        outputs: &[PathBuf],
+        is_anew: bool,
+        (client, store): (Client, Store),
+        context: &'a Context,
+    ) -> Result<Self> {
+        let path = project.config.source.directory.clone();
+        let folder = gather::Project::open(&path, context.environment.home().as_deref(), outputs)
+            .map_err(|source| SurroundingsError::Folder { path, source })?;
+        let directory = folder.directory().to_owned();
+        let digests = if is_anew {
+            FileDigests::none(&directory)
+        } else {
+            let store = store.clone();
+            blocking(move || FileDigests::load(&store, &directory)).await
+        };
+        let digests = Arc::new(digests);
+        let folder = if digests.is_new() {
+            folder
+        } else {
+            folder.with_read_files(Arc::new(Digested(digests.clone())))
+        };
+        let (folder, vcs) = (Arc::new(folder), OnceCell::new());
+        Ok(Self { context, client, store, folder, digests, vcs })
+    }
+
+    /// What git says of the project; asked once.
+    pub(super) async fn vcs(&self) -> Option<&VcsFacts> {
+        let facts = self.vcs.get_or_init(|| Box::pin(vcs_facts(&self.folder, self.context)));
+        facts.await.as_ref()
+    }
+
     /// Lists and reads the project's files.
     pub(super) async fn files(&self, project: &Project) -> Result<Files> {
         let needs = plan::needs(&project.sources);
@@ -81,9 +118,9 @@ impl Gathering<'_> {
     }
 
     /// What is gathered, as the planner wants it.
-    pub(super) fn inputs(&self, (trees, files): Files, bases: Bases) -> Result<Inputs> {
+    pub(super) async fn inputs(&self, (trees, files): Files, bases: Bases) -> Result<Inputs> {
         let source_date_epoch = source_date_epoch(self.context)?;
-        Ok(Inputs { trees, files, bases, vcs: self.vcs.clone(), source_date_epoch })
+        Ok(Inputs { trees, files, bases, vcs: self.vcs().await.cloned(), source_date_epoch })
     }
 }
 
@@ -95,7 +132,7 @@ fn builtin_base(name: &str, platform: &Platform) -> Option<base::BuiltinBase> {
 }
 
 /// Asks git, or the CI's variables.
-pub(super) async fn vcs_facts(folder: &gather::Project, context: &Context) -> Option<VcsFacts> {
+async fn vcs_facts(folder: &gather::Project, context: &Context) -> Option<VcsFacts> {
     let Context { environment, commands, events, .. } = context;
     match gather::vcs_facts(folder, environment, commands.as_ref(), events).await {
         Ok(facts) => {

@@ -2,9 +2,7 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
-
-use tokio::sync::OnceCell;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use super::Context;
 use super::earlier::EarlierImages;
@@ -12,8 +10,8 @@ use super::gathering::Gathering;
 use super::made_layers::{LayerOrigin, Origins};
 use crate::error::{Attempting as _, Result};
 use crate::event::{Action, Task, readable_size};
-use crate::layer::{self, FileDigests, Known, Layer, Packing, Reuse};
-use crate::oci::{Descriptor, Reference, Repository};
+use crate::layer::{self, FileDigests, Known, Layer, Packing};
+use crate::oci::Descriptor;
 use crate::plan::{LayerCompression, LayerContent, LayerPlan, Origin};
 use crate::store::Store;
 use crate::sys::blocking;
@@ -26,9 +24,9 @@ pub(super) struct Layers {
     /// Whether layers are copied out of the store, beside being sent to registries.
     is_copied: bool,
     /// Where layers may be taken over from; `None` when everything is to be made anew.
-    earlier: Option<EarlierImages>,
-    /// The earlier images' layers, once they were asked for.
-    reuse: OnceCell<Reuse>,
+    earlier: Option<Arc<EarlierImages>>,
+    /// Whether nothing that exists is looked for.
+    is_anew: AtomicBool,
     /// How many layers came about in which way.
     tally: Tally,
     /// In which way each of them did.
@@ -46,36 +44,32 @@ struct Tally {
 struct Workshop {
     project: PathBuf,
     store: Store,
-    digests: FileDigests,
+    digests: Arc<FileDigests>,
     compression: LayerCompression,
     context: Context,
 }
 
 impl Layers {
-    /// Begins with what is remembered of the project's folder, unless everything is to be made
-    /// anew. `is_copied` says whether layers are copied out of the store, beside being sent to registries.
-    pub(super) async fn open(
+    /// `is_copied` says whether layers are copied out of the store, beside being sent to registries.
+    pub(super) fn open(
         compression: LayerCompression,
         gathering: &Gathering<'_>,
         is_copied: bool,
-        earlier: Option<EarlierImages>,
+        earlier: Option<Arc<EarlierImages>>,
     ) -> Self {
-        let Gathering { context, store, folder, .. } = gathering;
-        let (store, context, is_anew) = (store.clone(), (*context).clone(), earlier.is_none());
-        let project = folder.directory().to_owned();
-        let workshop = blocking(move || {
-            let digests = if is_anew {
-                FileDigests::none(&project)
-            } else {
-                FileDigests::load(&store, &project)
-            };
-            Workshop { project, store, digests, compression, context }
-        });
+        let Gathering { context, store, folder, digests, .. } = gathering;
+        let workshop = Workshop {
+            project: folder.directory().to_owned(),
+            store: store.clone(),
+            digests: digests.clone(),
+            compression,
+            context: (*context).clone(),
+        };
         Self {
-            workshop: Arc::new(workshop.await),
+            workshop: Arc::new(workshop),
             is_copied,
+            is_anew: AtomicBool::new(earlier.is_none()),
             earlier,
-            reuse: OnceCell::new(),
             tally: Tally::default(),
             origins: Origins::default(),
         }
@@ -91,31 +85,33 @@ impl Layers {
         let Workshop { context, .. } = self.workshop.as_ref();
         let task = context.events.task(Action::Pack, &plan.name, Some(layer::content_bytes(plan)));
         let (plan, task) = (Arc::new(plan.clone()), Arc::new(task));
+        let is_anew = self.is_anew.load(Ordering::Relaxed);
         let found = match (&plan.content, &self.earlier) {
-            (LayerContent::Pack(_), Some(_)) => self.find(&plan, &task).await?,
+            (LayerContent::Pack(_), Some(earlier)) if !is_anew => {
+                self.find(&plan, &task, earlier).await?
+            }
             _ => None,
         };
-        let is_found = found.is_some();
-        let layer = match found {
-            Some(layer) => layer,
-            None => self.work(&plan, &task, layer::pack).await?,
+        let (layer, origin) = match found {
+            Some(found) => found,
+            None => (self.work(&plan, &task, layer::pack).await?, LayerOrigin::Packed),
         };
         let task = Arc::into_inner(task).expect("the work is done").about(&layer.descriptor);
         let size = readable_size(layer.descriptor.size);
         let result = format!("{size}, {}", layer.descriptor.digest);
         let Tally { packed, unchanged, taken_over } = &self.tally;
-        let (origin, count) = match &layer.origin {
-            Origin::Registry(from) => {
-                task.skip(format!("taken over from {from}: {result}"));
-                (LayerOrigin::TakenOver(self.reference(from)), taken_over)
+        let count = match &origin {
+            LayerOrigin::TakenOver(from) => {
+                task.skip(format!("taken over from {}: {result}", from.repository));
+                taken_over
             }
-            _ if is_found => {
+            LayerOrigin::Unchanged => {
                 task.skip(result);
-                (LayerOrigin::Unchanged, unchanged)
+                unchanged
             }
             _ => {
                 task.finish(result);
-                (LayerOrigin::Packed, packed)
+                packed
             }
         };
         self.origins.note(&layer, origin);
@@ -124,27 +120,40 @@ impl Layers {
     }
 
     /// The layer, when it exists in the store or in an earlier image.
-    async fn find(&self, plan: &Arc<LayerPlan>, task: &Arc<Task>) -> Result<Option<Layer>> {
+    async fn find(
+        &self,
+        plan: &Arc<LayerPlan>,
+        task: &Arc<Task>,
+        earlier: &EarlierImages,
+    ) -> Result<Option<(Layer, LayerOrigin)>> {
         let known = self.work(plan, task, layer::recall).await?;
         if let Some(Known { diff_id, blob: Some(blob) }) = &known
             && self.has_whole(blob).await?
         {
-            return Ok(Some(Layer::of(plan, blob.clone(), *diff_id, Origin::Store)));
+            let layer = Layer::of(plan, blob.clone(), *diff_id, Origin::Store);
+            return Ok(Some((layer, LayerOrigin::Unchanged)));
         }
-        let reuse = self.reuse().await;
+        let reuse = earlier.layers().await;
         if reuse.is_empty() {
             return Ok(None);
+        }
+        if self.workshop.digests.is_new() {
+            // Most layers will be found; reading the files takes longer than the answers.
+            earlier.anticipate().await;
         }
         let (diff_id, made_here) = match known {
             Some(Known { diff_id, blob }) => (diff_id, blob),
             None => (self.work(plan, task, layer::diff_id).await?, None),
         };
-        let Some((blob, origin)) = reuse.find(&diff_id) else { return Ok(None) };
+        let Some(layer) = reuse.find(&diff_id) else { return Ok(None) };
         // What was made here is what packing gives: another blob is none that may be taken.
-        if made_here.is_some_and(|made_here| made_here != *blob) {
+        if made_here.is_some_and(|made_here| made_here != layer.descriptor)
+            || !earlier.is_sound(&plan.name, layer).await
+        {
             return Ok(None);
         }
-        Ok(Some(Layer::of(plan, blob.clone(), diff_id, origin.clone())))
+        let origin = LayerOrigin::TakenOver(layer.image.clone());
+        Ok(Some((Layer::of(plan, layer.descriptor.clone(), diff_id, layer.origin()), origin)))
     }
 
     /// Whether the store has a blob. Where it is going to be copied, it is read now: what is damaged is
@@ -157,21 +166,6 @@ impl Layers {
             if is_copied { store.verify(&blob) } else { Ok(store.open_blob(&blob)?.is_some()) }
         })
         .await
-    }
-
-    /// The earlier image in a repository.
-    fn reference(&self, repository: &Repository) -> Reference {
-        let found = self.earlier.as_ref().and_then(|earlier| earlier.reference(repository));
-        let (repository, tag, digest) = (repository.clone(), None, None);
-        found.cloned().unwrap_or(Reference { repository, tag, digest })
-    }
-
-    async fn reuse(&self) -> &Reuse {
-        let find = async || match &self.earlier {
-            Some(earlier) => Box::pin(earlier.layers()).await,
-            None => Reuse::new(self.workshop.compression),
-        };
-        self.reuse.get_or_init(find).await
     }
 
     /// Does something with a plan on a thread that may block.
@@ -226,9 +220,12 @@ impl Layers {
     }
 
     /// Looks for nothing any more: every layer is packed.
-    pub(super) fn pack_all(&mut self) {
-        self.tally = Tally::default();
-        self.earlier = None;
+    pub(super) fn pack_all(&self) {
+        let Tally { packed, unchanged, taken_over } = &self.tally;
+        for count in [packed, unchanged, taken_over] {
+            count.store(0, Ordering::Relaxed);
+        }
+        self.is_anew.store(true, Ordering::Relaxed);
     }
 
     /// Writes down what was found out about the files.

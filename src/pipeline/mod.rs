@@ -3,6 +3,7 @@
 //! `config` → `gather` → `plan` → `layer` → `image` → `publish`. This is the only place where
 //! blocking meets async (`runtime.rs`), and the only one that knows every stage.
 
+mod ahead;
 mod base_files;
 mod build;
 mod cache;

@@ -18,13 +18,13 @@ pub(super) async fn plan(
     bases: Bases,
     gathering: &Gathering<'_>,
 ) -> Result<Plan> {
-    let mut inputs = gathering.inputs(files, bases)?;
+    let mut inputs = gathering.inputs(files, bases).await?;
     let mut plan = plan::plan(&project.config, &project.sources, &inputs);
     let is_partial = inputs.bases.values().any(|base| !base.root.is_whole());
     // What somebody told of a base may be wrong: a mistake of the user's is one of the whole base.
     if is_partial && (plan.is_err() || inputs.bases.values().any(|base| !base.root.is_sufficient()))
     {
-        base_files::read(&mut inputs.bases, gathering).await?;
+        base_files::read_partial(&mut inputs.bases, gathering).await?;
         plan = plan::plan(&project.config, &project.sources, &inputs);
     }
     let plan = plan.map_err(|error| project.locate(error.into()))?;
@@ -34,6 +34,22 @@ pub(super) async fn plan(
     }
     base_files::remember(&plan, gathering).await;
     Ok(plan)
+}
+
+/// What the plan would be on bases without any files, and the files again; no plan where it takes more
+/// to know.
+///
+/// # Errors
+/// `SOURCE_DATE_EPOCH` is no time.
+pub(super) async fn guess(
+    project: &Project,
+    files: Files,
+    bases: Bases,
+    gathering: &Gathering<'_>,
+) -> Result<(Option<Plan>, Files)> {
+    let inputs = gathering.inputs(files, bases).await?;
+    let guess = plan::plan(&project.config, &project.sources, &inputs).ok();
+    Ok((guess, (inputs.trees, inputs.files)))
 }
 
 /// Both at once; when both fail, the first one's error counts: the user's own mistake, not the network's.

@@ -8,6 +8,7 @@ use futures_util::{StreamExt as _, future, stream};
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
+use super::ahead::Ahead;
 use super::layers::Layers;
 use super::{Context, Incomplete};
 use crate::error::{Attempting as _, Error, Result};
@@ -42,7 +43,9 @@ pub(super) struct OpenDestination {
 #[derive(Debug)]
 pub(super) struct Production<'a> {
     pub(super) plan: &'a Plan,
-    pub(super) layers: Layers,
+    pub(super) layers: Arc<Layers>,
+    /// Layers that were begun before there was a plan.
+    pub(super) ahead: Ahead,
     pub(super) store: &'a Store,
     pub(super) destinations: &'a [OpenDestination],
     pub(super) context: &'a Context,
@@ -54,7 +57,8 @@ pub(super) struct Production<'a> {
 /// Whatever fails before the image is made; then the failure of the only destination, or an
 /// [`Incomplete`].
 pub(super) async fn produce(mut production: Production<'_>) -> Result<(Assembly, Vec<Published>)> {
-    let mut produced = pack_and_publish(&production).await;
+    let ahead = std::mem::take(&mut production.ahead);
+    let mut produced = pack_and_publish(&production, ahead).await;
     // What went to a pipe cannot be taken back.
     let is_repeatable = production.destinations.iter().all(|place| !place.is_stream);
     if let Err(error) = &produced
@@ -66,7 +70,7 @@ pub(super) async fn produce(mut production: Production<'_>) -> Result<(Assembly,
         );
         production.context.events.warn("earlier-layer-lost", text, None);
         production.layers.pack_all();
-        produced = pack_and_publish(&production).await;
+        produced = pack_and_publish(&production, Ahead::default()).await;
     }
     production.layers.remember().await;
     abandon_if_failed(produced, production.destinations).await
@@ -89,8 +93,12 @@ fn is_about_found(error: &Error, layers: &Layers) -> bool {
     })
 }
 
-async fn pack_and_publish(production: &Production<'_>) -> Result<(Assembly, Vec<Published>)> {
-    let Production { plan, layers, store, destinations, context } = production;
+async fn pack_and_publish(
+    production: &Production<'_>,
+    mut ahead: Ahead,
+) -> Result<(Assembly, Vec<Published>)> {
+    let Production { plan, layers, store, destinations, context, .. } = production;
+    ahead.keep(plan);
     let mut transfers = Transfers::new(destinations);
     for image in &plan.images {
         for layer in image::base_layers(&image.base)? {
@@ -99,9 +107,12 @@ async fn pack_and_publish(production: &Production<'_>) -> Result<(Assembly, Vec<
     }
     let unique = unique_layers(plan);
     let mut made: Vec<(&LayerPlan, Layer)> = Vec::with_capacity(unique.len());
-    let making = unique.into_iter().map(async |plan| (plan, layers.make(plan).await));
-    let at_once = Context::threads().clamp(2, MOST_LAYERS_AT_ONCE);
-    let mut making = std::pin::pin!(stream::iter(making).buffer_unordered(at_once));
+    let making = unique.into_iter().map(|plan| (plan, ahead.take(plan)));
+    let making = making.map(async |(plan, begun)| match begun {
+        Some(begun) => (plan, begun.await.expect("who makes it does not stop before")),
+        None => (plan, layers.make(plan).await),
+    });
+    let mut making = std::pin::pin!(stream::iter(making).buffer_unordered(layers_at_once()));
     while let Some((plan, layer)) = making.next().await {
         let layer = layer?;
         transfers.start(&layer);
@@ -164,8 +175,13 @@ pub(super) async fn abandon_if_failed<T>(
     result
 }
 
+/// How many layers are made at once.
+pub(super) fn layers_at_once() -> usize {
+    Context::threads().clamp(2, MOST_LAYERS_AT_ONCE)
+}
+
 /// The layers of all platforms, each once: what does not depend on the platform is shared.
-fn unique_layers(plan: &Plan) -> Vec<&LayerPlan> {
+pub(super) fn unique_layers(plan: &Plan) -> Vec<&LayerPlan> {
     let mut unique: Vec<&LayerPlan> = Vec::new();
     for layer in plan.images.iter().flat_map(|image| &image.layers) {
         if !unique.contains(&layer) {

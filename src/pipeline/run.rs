@@ -1,12 +1,16 @@
 //! One run of the flow: config → inputs → plan → layers → image → destinations.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use futures_util::future;
+use tokio::sync::oneshot;
 
+use super::ahead::Ahead;
+use super::base_files::{self, Bases};
 use super::destinations::{Destinations, Opened};
 use super::earlier::{self, EarlierImages};
-use super::gathering::{self, Gathering};
+use super::gathering::{Files, Gathering};
 use super::layers::Layers;
 use super::made_layers::{self, LayerOrigin};
 use super::produce::{self, Production};
@@ -15,7 +19,7 @@ use super::tags::{self, TagArguments, Tags};
 use super::{
     Context, Credentials, PlanSummary, Produced, ProducedImage, ProjectRequest, RecordFiles,
 };
-use super::{base_files, client, planning};
+use super::{client, planning};
 use crate::error::Result;
 use crate::image::Assembly;
 use crate::oci::{Reference, Repository};
@@ -41,8 +45,24 @@ struct Prospect {
     plan: Plan,
     tags: Tags,
     opened: Opened,
-    earlier: Option<EarlierImages>,
+    layers: Arc<Layers>,
+    ahead: Ahead,
     whereabouts: Whereabouts,
+}
+
+/// What was found while files were listed.
+struct Found {
+    bases: Bases,
+    tags: Result<Tags>,
+    opened: Opened,
+    layers: Arc<Layers>,
+    whereabouts: Whereabouts,
+}
+
+/// Bases that are about to be read, and where layers on them would come from.
+struct Unread {
+    bases: Bases,
+    layers: Arc<Layers>,
 }
 
 impl Run<'_> {
@@ -52,23 +72,23 @@ impl Run<'_> {
         self.destinations.check(&config.platforms, config.compression)?;
         self.records.check()?;
         let gathering = self.begin(context).await?;
-        let Prospect { plan, tags, opened, earlier, whereabouts } = self.plan(&gathering).await?;
+        let Prospect { plan, tags, opened, layers, ahead, whereabouts } =
+            self.plan(&gathering).await?;
         if self.request.is_dry_run {
             self.destinations.note_unasked(&context.events);
             if self.destinations.is_empty() && self.arguments.tags.is_empty() {
-                tags::note_impossible(&config.publish.tags, gathering.vcs.as_ref(), context);
+                tags::note_impossible(&config.publish.tags, gathering.vcs().await, context);
             }
             let described = self.destinations.describe(&tags);
-            let earlier = self.earlier_places(&tags, &gathering)?;
+            let earlier = self.earlier_places(&tags, &gathering).await?;
             return Ok(Produced::Planned(Box::new(PlanSummary::new(&plan, described, earlier))));
         }
         let open = opened.prove().await?;
-        let is_copied = open.iter().any(|destination| !destination.is_remote);
-        let layers = Layers::open(config.compression, &gathering, is_copied, earlier).await;
         let origins = layers.origins();
         let production = Production {
             plan: &plan,
             layers,
+            ahead,
             store: &gathering.store,
             destinations: &open,
             context,
@@ -100,57 +120,98 @@ impl Run<'_> {
         let outputs = self.destinations.paths().chain(self.records.paths()).cloned();
         // A cache inside the project, as some CI systems want it, is no part of the project either.
         let outputs: Vec<PathBuf> = outputs.chain([store.root().to_owned()]).collect();
-        let folder = gathering::open_folder(&self.project, &outputs, context)?;
-        let vcs = gathering::vcs_facts(&folder, context).await;
-        Ok(Gathering { context, client, store, folder, vcs })
+        let is_anew = self.request.is_anew;
+        Gathering::open(&self.project, &outputs, is_anew, (client, store), context).await
     }
 
-    /// The plan, and the destinations looked at meanwhile: their tags are made of what git says, which
-    /// is known before the files are listed.
+    /// The plan. Files are listed while git, the bases' registries and the destinations answer.
     async fn plan(&self, gathering: &Gathering<'_>) -> Result<Prospect> {
-        let Gathering { context, vcs, .. } = gathering;
-        let named = earlier::named(&self.request.cache_from, &context.option_names)?;
-        let tags = self.tags(vcs.as_ref(), context).map_err(|error| self.project.locate(error));
-        let publish_context = self.publish_context(gathering);
+        let named = earlier::named(&self.request.cache_from, &gathering.context.option_names)?;
+        let (unread, waiting) = oneshot::channel();
+        let (listing, looking) =
+            (self.list(waiting, gathering), self.look(named, unread, gathering));
+        let ((files, ahead), found) = Box::pin(planning::both(listing, looking)).await?;
+        let Found { bases, tags, opened, layers, whereabouts } = found;
+        let plan = planning::plan(&self.project, files, bases, gathering).await?;
+        Ok(Prospect { plan, tags: tags?, opened, layers, ahead, whereabouts })
+    }
+
+    /// Lists the files. When a base has yet to be read then, what can be guessed is packed meanwhile.
+    async fn list(
+        &self,
+        waiting: oneshot::Receiver<Unread>,
+        gathering: &Gathering<'_>,
+    ) -> Result<(Files, Ahead)> {
+        let files = gathering.files(&self.project).await?;
+        // Nobody sends anything where nothing has to be read.
+        let Ok(Unread { bases, layers }) = waiting.await else {
+            return Ok((files, Ahead::default()));
+        };
+        let (guess, files) = planning::guess(&self.project, files, bases, gathering).await?;
+        Ok((files, guess.map(|guess| Ahead::begin(&guess, layers)).unwrap_or_default()))
+    }
+
+    /// Looks at the bases and, once git has answered, at the destinations.
+    async fn look(
+        &self,
+        named: Vec<Reference>,
+        unread: oneshot::Sender<Unread>,
+        gathering: &Gathering<'_>,
+    ) -> Result<Found> {
         let opening = async {
-            match &tags {
+            let vcs = gathering.vcs().await;
+            let tags =
+                self.tags(vcs, gathering.context).map_err(|error| self.project.locate(error));
+            let publish_context = self.publish_context(vcs, gathering);
+            let opened = match &tags {
                 Ok(tags) if !self.request.is_dry_run => {
                     self.destinations.open(tags, &publish_context).await
                 }
                 _ => Opened::default(),
+            };
+            (tags, opened, publish_context.whereabouts)
+        };
+        let (bases, (tags, opened, whereabouts)) =
+            future::join(gathering.bases(&self.project), opening).await;
+        let mut bases = bases?;
+        let compression = self.project.config.compression;
+        let earlier = (!self.request.is_anew).then(|| {
+            Arc::new(EarlierImages::new(named, opened.sessions(), compression, gathering))
+        });
+        let is_unknown =
+            base_files::recall(&mut bases, &self.project, gathering, earlier.as_deref()).await;
+        let layers = Layers::open(compression, gathering, opened.has_copies(), earlier);
+        let layers = Arc::new(layers);
+        if is_unknown {
+            if tags.is_ok() && !self.request.is_dry_run {
+                // It fails when listing has.
+                let _ = unread.send(Unread { bases: bases.clone(), layers: layers.clone() });
             }
-        };
-        let looking = async {
-            let (bases, opened) = future::join(gathering.bases(&self.project), opening).await;
-            let mut bases = bases?;
-            let compression = self.project.config.compression;
-            let earlier = (!self.request.is_anew)
-                .then(|| EarlierImages::new(named, opened.sessions(), compression, gathering));
-            base_files::find(&mut bases, &self.project, gathering, earlier.as_ref()).await?;
-            Ok((bases, opened, earlier))
-        };
-        let listing = gathering.files(&self.project);
-        let (files, (bases, opened, earlier)) = Box::pin(planning::both(listing, looking)).await?;
-        let plan = planning::plan(&self.project, files, bases, gathering).await?;
-        let whereabouts = publish_context.whereabouts;
-        Ok(Prospect { plan, tags: tags?, opened, earlier, whereabouts })
+            base_files::read_unknown(&mut bases, gathering).await?;
+        }
+        Ok(Found { bases, tags, opened, layers, whereabouts })
     }
 
     /// Where earlier images would be looked for, in this order.
-    fn earlier_places(&self, tags: &Tags, gathering: &Gathering<'_>) -> Result<Vec<Reference>> {
-        let Gathering { context, vcs, .. } = gathering;
+    async fn earlier_places(
+        &self,
+        tags: &Tags,
+        gathering: &Gathering<'_>,
+    ) -> Result<Vec<Reference>> {
+        let context = gathering.context;
         if self.request.is_anew {
             return Ok(Vec::new());
         }
-        let earlier_tags = earlier::earlier_tags(vcs.as_ref(), &|at| self.tags_at(at, context));
+        let vcs = gathering.vcs().await;
+        let earlier_tags = earlier::earlier_tags(vcs, &|at| self.tags_at(at, context));
         let mut places = earlier::named(&self.request.cache_from, &context.option_names)?;
         places.extend(self.destinations.earlier(tags, &earlier_tags));
         Ok(places)
     }
 
-    fn publish_context(&self, gathering: &Gathering<'_>) -> PublishContext {
-        let Gathering { context, client, store, vcs, .. } = gathering;
-        let earlier_tags = || earlier::earlier_tags(vcs.as_ref(), &|at| self.tags_at(at, context));
+    fn publish_context(&self, vcs: Option<&VcsFacts>, gathering: &Gathering<'_>) -> PublishContext {
+        let Gathering { context, client, store, .. } = gathering;
+        let earlier_tags = || earlier::earlier_tags(vcs, &|at| self.tags_at(at, context));
         PublishContext {
             store: store.clone(),
             client: client.clone(),

@@ -14,9 +14,10 @@ mod subject;
 
 use std::path::PathBuf;
 
+use super::gathering::Gathering;
 use super::layers::Layers;
 use super::{Context, Credentials, ProjectRequest};
-use super::{base_files, client, gathering, planning, produce, project, runtime};
+use super::{base_files, client, planning, produce, project, runtime};
 use crate::error::{Attempting as _, Result};
 use crate::store::Store;
 use comparison::Comparison;
@@ -58,20 +59,20 @@ pub fn verify(request: &VerifyRequest, context: &Context) -> Result<VerifyReport
         // As when it was built: a cache inside the project is no part of it, and neither is this store.
         let outputs: Vec<PathBuf> =
             context.environment.cache_dir().into_iter().chain([store.root().to_owned()]).collect();
-        let folder = gathering::open_folder(&project, &outputs, context)?;
-        let vcs = gathering::vcs_facts(&folder, context).await;
-        let is_dirty = vcs.as_ref().is_some_and(|vcs| vcs.is_dirty);
-        let (client, store) = (client.clone(), store.clone());
-        let gathering = gathering::Gathering { context, client, store, folder, vcs };
-        let store = &gathering.store;
+        // Nothing earlier counts: every file is read.
+        let tools = (client.clone(), store.clone());
+        let gathering = Gathering::open(&project, &outputs, true, tools, context).await?;
+        let is_dirty = gathering.vcs().await.is_some_and(|vcs| vcs.is_dirty);
         let bases = async {
             let mut bases = gathering.bases(&project).await?;
-            base_files::find(&mut bases, &project, &gathering, None).await.map(|()| bases)
+            if base_files::recall(&mut bases, &project, &gathering, None).await {
+                base_files::read_unknown(&mut bases, &gathering).await?;
+            }
+            Ok(bases)
         };
         let (files, bases) = Box::pin(planning::both(gathering.files(&project), bases)).await?;
         let plan = planning::plan(&project, files, bases, &gathering).await?;
-        // Nothing earlier to look at: everything is packed.
-        let layers = Layers::open(config.compression, &gathering, false, None).await;
+        let layers = Layers::open(config.compression, &gathering, false, None);
         let assembly = Box::pin(produce::build(&plan, &layers)).await?;
         let comparison = Comparison {
             subject: &subject,
@@ -79,7 +80,7 @@ pub fn verify(request: &VerifyRequest, context: &Context) -> Result<VerifyReport
             plan: &plan,
             has_chosen_platforms: !request.project.platforms.is_empty(),
             is_dirty,
-            store,
+            store: &store,
             context,
         };
         Box::pin(comparison.run()).await

@@ -11,7 +11,7 @@ use crate::error::Result;
 use crate::event::Events;
 use crate::image::Assembly;
 use crate::layer::Layer;
-use crate::oci::Platform;
+use crate::oci::{Platform, Repository};
 use crate::plan::LayerCompression;
 use crate::registry::Client;
 use crate::store::Store;
@@ -80,6 +80,11 @@ pub enum ExistingTag {
 /// A session that is dropped before it is finished has published nothing.
 #[async_trait]
 pub trait Session: fmt::Debug + Send + Sync {
+    /// The repository that it goes to, when it goes to one.
+    fn repository(&self) -> Option<&Repository> {
+        None
+    }
+
     /// Whether the image decides if it may go there at all: then nothing is sent to any destination
     /// before [`Session::check`].
     fn awaits_image(&self) -> bool {

@@ -24,27 +24,11 @@ pub struct Earlier {
 }
 
 impl Earlier {
-    /// Reads what a reference is; `None` when it does not exist.
-    ///
-    /// # Errors
-    ///
-    /// The registry's, the store's, and [`InvalidDocument`](crate::oci::InvalidDocument).
-    pub async fn find(
-        client: &Client,
-        store: &Store,
-        reference: &Reference,
-    ) -> Result<Option<Self>> {
-        match client.resolve(reference).await? {
-            Some(top) => Self::read(client, store, reference, &top).await.map(Some),
-            None => Ok(None),
-        }
-    }
-
     /// Reads what a reference is known to be.
     ///
     /// # Errors
     ///
-    /// As for [`Earlier::find`].
+    /// The registry's, the store's, and [`InvalidDocument`](crate::oci::InvalidDocument).
     pub(super) async fn read(
         client: &Client,
         store: &Store,

@@ -4,7 +4,7 @@
 //! lies beside: `push.rs` (an image on its way to a repository), `contents.rs` (what an image consists of), `folder.rs` (a layout on disk),
 //! `archive.rs` (a layout in a tar), `vouching.rs` and `whereabouts.rs` (what registries are known
 //! to have), `standing.rs` (what a tag would move). `source.rs` and `earlier.rs` are the way back: an image that was built before, in a
-//! layout or in a registry.
+//! layout or in a registry; `inquiry.rs` asks for the latter, and not for long.
 
 mod archive;
 mod contents;
@@ -13,6 +13,7 @@ pub mod destinations;
 mod earlier;
 mod error;
 mod folder;
+mod inquiry;
 mod once;
 mod push;
 mod source;
@@ -25,6 +26,7 @@ pub use destination::{
 };
 pub use earlier::Earlier;
 pub use error::{PublishError, StandingTag};
+pub use inquiry::{Inquiry, NoAnswer};
 pub use source::read_layout;
 pub use vouching::keep_documents;
 pub use whereabouts::Whereabouts;

@@ -19,8 +19,8 @@ use tokio::sync::OnceCell;
 
 use super::once::Once;
 use super::{
-    Earlier, ExistingTag, PublishContext, PublishError, Published, Session, StandingTag, contents,
-    standing, vouching,
+    Earlier, ExistingTag, Inquiry, PublishContext, PublishError, Published, Session, StandingTag,
+    contents, standing, vouching,
 };
 use crate::error::{Error, Result};
 use crate::event::{Action, Task, readable_size};
@@ -56,6 +56,8 @@ pub(super) struct Push {
     /// nothing under ours.
     others: Vec<(String, Descriptor)>,
     looked_at: Instant,
+    /// What may serve again is asked for, as long as that is no trouble.
+    inquiry: Inquiry,
     /// What the repository has without being asked.
     vouched: Mutex<BTreeSet<Digest>>,
     /// Whether a tag vouches for what it points at.
@@ -67,6 +69,10 @@ pub(super) struct Push {
 
 #[async_trait]
 impl Session for Push {
+    fn repository(&self) -> Option<&Repository> {
+        Some(&self.repository)
+    }
+
     fn awaits_image(&self) -> bool {
         self.context.existing_tag == ExistingTag::Fail && !self.found.is_empty()
     }
@@ -135,11 +141,8 @@ impl Session for Push {
         let others = self.others.iter().map(|(tag, found)| (tag, found));
         let (tag, top) = found.chain(others).nth(number)?;
         let reference = self.repository.at_tag(tag);
-        let PublishContext { client, store, events, .. } = &self.context;
-        let earlier = Box::pin(Earlier::read(client, store, &reference, top)).await;
-        earlier
-            .inspect_err(|error| events.detail(format!("`{reference}` cannot be read: {error}")))
-            .ok()
+        let earlier = Box::pin(self.inquiry.read(&reference, top)).await;
+        earlier.inspect_err(|error| self.inquiry.tell(&reference, error)).ok()
     }
 
     async fn abandon(&self) {
@@ -163,6 +166,7 @@ impl Push {
             found: BTreeMap::new(),
             others: Vec::new(),
             looked_at: context.client.clock().now(),
+            inquiry: Inquiry::new(&context.client, &context.store, &context.events),
             vouched: Mutex::default(),
             confirmed: Once::default(),
             is_vouched: false,
@@ -181,10 +185,9 @@ impl Push {
         let further = self.context.earlier_tags.iter().flatten();
         let look = async |tag: &String| {
             let reference = self.repository.at_tag(tag);
-            match self.context.client.look_before_push(&reference).await {
-                Ok(TagLookup::Found(found)) => Some((tag.clone(), found)),
-                Ok(TagLookup::Absent | TagLookup::Unknown(_)) | Err(_) => None,
-            }
+            let found = self.inquiry.look(&reference).await;
+            let found = found.inspect_err(|error| self.inquiry.tell(&reference, error));
+            Some((tag.clone(), found.ok()??))
         };
         let further = further.filter(|tag| !self.tags.contains(tag));
         let found = future::join_all(further.map(look)).await;

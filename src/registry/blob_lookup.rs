@@ -2,14 +2,10 @@
 
 use std::sync::Arc;
 
-use reqwest::StatusCode;
-use reqwest::header::HeaderMap;
-
 use super::download::Download;
-use super::endpoint::{Endpoint, Right};
 use super::error::Error;
-use super::retry::Fault;
-use super::transport::{Call, Transport};
+use super::transport::Transport;
+use super::upload;
 use crate::oci::{Descriptor, Repository};
 
 /// What a registry says of a blob.
@@ -29,38 +25,13 @@ pub(super) async fn look_for_blob(
     repository: &Repository,
     descriptor: &Descriptor,
 ) -> Result<BlobLookup, Error> {
-    let endpoint = Endpoint::head_blob(repository, &descriptor.digest, Right::Pull);
-    let mut tries = transport.patience.begin();
-    loop {
-        match ask(transport, &endpoint, descriptor).await {
-            Ok(Some(found)) => {
-                transport.patience.confirm_progress();
-                return Ok(found);
-            }
-            // Some know no `HEAD`, and some refuse it to whom they let pull.
-            Ok(None) => return open(transport, repository, descriptor).await,
-            Err(fault) => tries.outlast(fault).await?,
-        }
-    }
-}
-
-async fn ask(
-    transport: &Arc<Transport>,
-    endpoint: &Endpoint,
-    descriptor: &Descriptor,
-) -> Result<Option<BlobLookup>, Fault> {
-    let headers = HeaderMap::new();
-    let answer = transport.once(Call::plain(endpoint, &headers)).await?;
-    match answer.status() {
-        StatusCode::OK => {
-            let size = answer.header("content-length").and_then(|size| size.parse().ok());
-            // Some say nothing of the size, and some that it is 0.
-            let other = size.filter(|size: &u64| *size != 0 && *size != descriptor.size);
-            Ok(Some(other.map_or(BlobLookup::Present, BlobLookup::OtherSize)))
-        }
-        StatusCode::NOT_FOUND => Ok(Some(BlobLookup::Absent)),
-        StatusCode::FORBIDDEN | StatusCode::METHOD_NOT_ALLOWED => Ok(None),
-        _ => Err(transport.refusal(endpoint, answer).await),
+    match upload::blob_size(transport, repository, &descriptor.digest).await {
+        Ok(Some(size)) if size != descriptor.size => Ok(BlobLookup::OtherSize(size)),
+        Ok(Some(_)) => Ok(BlobLookup::Present),
+        // Some know no `HEAD`, some refuse it to whom they let pull, and some say nothing of the size.
+        Ok(None) => open(transport, repository, descriptor).await,
+        Err(Error::NotFound { .. }) => Ok(BlobLookup::Absent),
+        Err(error) => Err(error),
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use tokio::io::AsyncRead;
@@ -20,8 +21,8 @@ use super::mask::Mask;
 use super::retry::Patience;
 use super::session::SpareUpload;
 use super::settings::Settings;
-use super::transport::{Memory, Transport};
-use super::upload::Upload;
+use super::transport::Transport;
+use super::upload::{self, Upload};
 
 use super::{login, referrers, rights};
 use crate::error::Result;
@@ -125,17 +126,31 @@ impl Client {
         let mask = Arc::new(Mask::default());
         settings.proxies.teach(&mask);
         let transport = Transport {
-            limits: Limits::new(settings.concurrency),
-            http: HttpClients::new(settings, events.clone()),
-            auth: Authenticator::new(keychains, events.clone(), clock.clone(), Arc::clone(&mask)),
+            limits: Arc::new(Limits::new(settings.concurrency)),
+            http: Arc::new(HttpClients::new(settings, events.clone())),
+            auth: Arc::new(Authenticator::new(
+                keychains,
+                events.clone(),
+                clock.clone(),
+                Arc::clone(&mask),
+            )),
             mask,
             patience: Arc::new(patience),
-            memory: Memory::default(),
+            memory: Arc::default(),
             cleanup,
             events,
             clock,
         };
         Self { transport: Arc::new(transport), mapping: Arc::new(mapping) }
+    }
+
+    /// The same client with less patience: it gives up on what fails for so long. What the command as a
+    /// whole was granted ends it all the same.
+    #[must_use]
+    pub fn with_patience(&self, limit: Duration) -> Self {
+        let patience = Arc::new(self.transport.patience.of_at_most(limit));
+        let transport = Transport { patience, ..Transport::clone(&self.transport) };
+        Self { transport: Arc::new(transport), mapping: Arc::clone(&self.mapping) }
     }
 
     /// The repository that is pulled from when this one is meant: itself, unless it is mapped.
@@ -177,6 +192,15 @@ impl Client {
         descriptor: &Descriptor,
     ) -> Result<BlobLookup> {
         Ok(blob_lookup::look_for_blob(&self.transport, repository, descriptor).await?)
+    }
+
+    /// Asks how large a blob is (`HEAD`); `None` where the registry does not say.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NotFound`](super::Error::NotFound) when there is no such blob.
+    pub async fn blob_size(&self, repository: &Repository, digest: &Digest) -> Result<Option<u64>> {
+        Ok(upload::blob_size(&self.transport, repository, digest).await?)
     }
 
     /// Opens a blob as a stream that resumes after faults and verifies digest and size.

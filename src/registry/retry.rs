@@ -120,6 +120,20 @@ impl Patience {
         Self { clock, events, limit, total, began, progress: Mutex::new(began) }
     }
 
+    /// Patience for what is worth at most `limit`; the total stays as it is.
+    pub(super) fn of_at_most(&self, limit: Duration) -> Self {
+        let Self { clock, events, total, began, .. } = self;
+        let progress = Mutex::new(clock.now());
+        let limit = limit.min(self.limit);
+        let (clock, events) = (clock.clone(), events.clone());
+        Self { clock, events, limit, total: *total, began: *began, progress }
+    }
+
+    /// Whether a wait is not too long in any case.
+    pub(super) fn is_worth(&self, wait: Duration) -> bool {
+        wait <= self.limit
+    }
+
     /// Something is done for good: a blob is confirmed, verified bytes arrived, a manifest stands.
     pub(super) fn confirm_progress(&self) {
         *lock(&self.progress) = self.clock.now();
@@ -268,6 +282,18 @@ mod tests {
         let patience = self::patience(&clock, Some(Duration::MAX));
         assert_eq!(tries(&patience, Retry::After(60 * SECOND)).await.0, 5);
         assert_eq!(tries(&patience, Retry::After(Duration::MAX)).await.0, 0);
+    }
+
+    #[tokio::test]
+    async fn what_is_worth_less_patience_gets_less_and_the_total_stands() {
+        let clock = Arc::new(ManualClock::at(0));
+        let whole = patience(&clock, Some(100 * SECOND));
+        let short = Arc::new(whole.of_at_most(10 * SECOND));
+        assert_eq!(tries(&short, Retry::After(11 * SECOND)).await.0, 0, "it is not even begun");
+        assert_eq!(tries(&short, Retry::After(4 * SECOND)).await.0, 2);
+        assert_eq!(tries(&whole, Retry::After(40 * SECOND)).await.0, 2);
+        assert_eq!(tries(&short, Retry::After(4 * SECOND)).await.0, 2);
+        assert_eq!(tries(&short, Retry::After(5 * SECOND)).await.0, 0, "the total is over");
     }
 
     #[tokio::test]

@@ -35,17 +35,17 @@ use crate::sys::Clock;
 /// with the scopes that the challenge asked for.
 const MAX_LOGINS: usize = 5;
 
-/// Everything a request passes through.
-#[derive(Debug)]
+/// Everything a request passes through; copies share all that was learned.
+#[derive(Debug, Clone)]
 pub(super) struct Transport {
-    pub(super) http: HttpClients,
-    pub(super) auth: Authenticator,
-    pub(super) limits: Limits,
+    pub(super) http: Arc<HttpClients>,
+    pub(super) auth: Arc<Authenticator>,
+    pub(super) limits: Arc<Limits>,
     pub(super) patience: Arc<Patience>,
     pub(super) mask: Arc<Mask>,
     pub(super) events: Events,
     pub(super) clock: Arc<dyn Clock>,
-    pub(super) memory: Memory,
+    pub(super) memory: Arc<Memory>,
     pub(super) cleanup: TaskTracker,
 }
 
@@ -191,7 +191,10 @@ impl Transport {
             let mut result = answer.unless_later(self.clock.unix_seconds()).await;
             match &mut result {
                 Err(fault) if is_too_much => {
-                    if let Retry::After(wait) = fault.retry {
+                    // Who would not wait so long must not make others wait.
+                    if let Retry::After(wait) = fault.retry
+                        && self.patience.is_worth(wait)
+                    {
                         self.limits.pause(&home, self.clock.now() + wait);
                     }
                     if let Some(permit) = permit {

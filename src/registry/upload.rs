@@ -19,6 +19,7 @@ use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderValue};
 use tokio::io::{AsyncReadExt as _, AsyncSeekExt as _};
 use tokio_util::io::ReaderStream;
 
+use super::answer::Answer;
 use super::download::Download;
 use super::endpoint::{Endpoint, Right};
 use super::error::Error;
@@ -120,11 +121,7 @@ impl Upload<'_> {
         let headers = HeaderMap::new();
         let answer = self.transport.once(Call::plain(&endpoint, &headers)).await?;
         match answer.status().as_u16() {
-            // Some say nothing of the size, and some that it is 0.
-            200 => Ok(answer
-                .header("content-length")
-                .and_then(|size| size.parse().ok())
-                .is_none_or(|size: u64| size == 0 || size == self.descriptor.size)),
+            200 => Ok(stated_size(&answer).is_none_or(|size| size == self.descriptor.size)),
             403..=405 => Ok(false),
             _ => Err(self.transport.refusal(&endpoint, answer).await),
         }
@@ -203,6 +200,30 @@ impl Upload<'_> {
         };
         Err(Fault { retry, ..fault })
     }
+}
+
+/// Asks how large a blob is; `None` where the registry does not say, or knows no `HEAD`.
+///
+/// # Errors
+///
+/// [`Error::NotFound`], and those of the network.
+pub(super) async fn blob_size(
+    transport: &Arc<Transport>,
+    repository: &Repository,
+    digest: &Digest,
+) -> Result<Option<u64>, Error> {
+    let endpoint = Endpoint::head_blob(repository, digest, Right::Pull);
+    let answer = transport.send(Call::plain(&endpoint, &HeaderMap::new())).await?;
+    match answer.status().as_u16() {
+        200 => Ok(stated_size(&answer)),
+        403 | 405 => Ok(None),
+        _ => Err(*transport.refusal(&endpoint, answer).await.error),
+    }
+}
+
+/// The size of a blob that was found: some say nothing of it, and some that it is 0.
+fn stated_size(answer: &Answer) -> Option<u64> {
+    answer.header("content-length")?.parse().ok().filter(|size| *size > 0)
 }
 
 /// The bytes of a blob, opened again for every try.

@@ -23,6 +23,7 @@ mod files;
 mod golden;
 mod layers;
 mod login_command;
+mod overlap;
 mod plan;
 mod publish;
 mod push;

@@ -107,7 +107,13 @@ async fn an_unchanged_image_costs_one_look_at_each_tag() {
     std::fs::remove_dir_all(story.sandbox.cache()).unwrap();
     assert_eq!(
         story.push(&["--to", &to, "-t", "v1"]),
-        counts(&[("HEAD manifests", 1), ("GET manifests", 1), ("GET blobs", 1)])
+        counts(&[
+            ("HEAD manifests", 1),
+            ("GET manifests", 1),
+            ("GET blobs", 1),
+            // Whether the layers are as large as the image says.
+            ("HEAD blobs", 2),
+        ])
     );
 }
 

@@ -12,6 +12,7 @@ use dockless::plan::LayerCompression;
 use serde_json::Value;
 
 use crate::support::cli::{Outcome, Sandbox};
+use crate::support::fault_proxy::{FaultProxy, status};
 use crate::support::image::run;
 use crate::support::registry::Registry;
 
@@ -204,6 +205,58 @@ fn a_layer_that_was_damaged_in_the_registry_is_packed_here() {
     assert_eq!(piped.status.code(), Some(3), "{piped:?}");
 }
 
+/// A registry that has no time for questions about earlier images, though it takes the new one.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_saves_work_is_not_waited_for() {
+    let story = Story::new();
+    let proxy = FaultProxy::start(&story.registry.host()).await;
+    let to = format!("{}/a/b", proxy.server().host());
+    story.sandbox.succeed(["push", "p", "--to", &to, "-t", "v1"]);
+    let push = |tag: &str, rest: &[&str]| {
+        story.fresh(&[&["push", "p", "--to", &to, "-t", tag][..], rest].concat())
+    };
+    let (packed, taken_over) =
+        ([("one", PACKED), ("two", PACKED)], [("one", TAKEN_OVER), ("two", TAKEN_OVER)]);
+    // A moment is waited for.
+    proxy.on("GET", "/manifests/", [status(503, None)]);
+    assert_eq!(origins(&push("v1", &[])), taken_over);
+    for code in [429, 503] {
+        let later = || [status(code, Some(("Retry-After", "3600")))];
+        proxy.on("GET", "/manifests/", later());
+        let pushed = push("v1", &[]);
+        assert_eq!(origins(&pushed), packed);
+        let said = |image: &str, what: &str| {
+            let note = format!("nothing is taken over from `{image}`: {what}");
+            assert!(pushed.stderr.contains(&note), "{note}: {pushed:#?}");
+        };
+        said(&format!("{to}:v1"), "cannot fetch the manifest");
+
+        proxy.on("HEAD", "/manifests/latest", later());
+        let pushed = push(&format!("new-{code}"), &[]);
+        assert_eq!(origins(&pushed), packed);
+        let note = format!("nothing is taken over from `{to}:latest`: cannot push to");
+        assert!(pushed.stderr.contains(&note), "{pushed:#?}");
+
+        proxy.on("HEAD", "/manifests/main", later());
+        let named = format!("{to}:main,{to}:v1");
+        let pushed = push(&format!("newer-{code}"), &["--cache-from", &named]);
+        assert_eq!(origins(&pushed), packed);
+        for (tag, reason) in [("main", "cannot look up `main`"), ("v1", "has not answered before")]
+        {
+            let start = format!("warning: nothing is taken over from `{to}:{tag}`: ");
+            let mut lines = pushed.stderr.lines().filter(|line| line.starts_with(&start));
+            assert!(lines.any(|line| line.contains(reason)), "{tag}: {pushed:#?}");
+        }
+    }
+    // The answers about single layers come to nothing with the first.
+    proxy.on("HEAD", "/blobs/", vec![status(503, Some(("Retry-After", "3600"))); 3]);
+    let pushed = push("v1", &[]);
+    assert_eq!(origins(&pushed), packed);
+    let note = format!("nothing is taken over from `{to}:v1`: ");
+    assert_eq!(pushed.stderr.matches(&note).count(), 1, "{pushed:#?}");
+    assert!(proxy.is_exhausted());
+}
+
 #[test]
 fn another_image_can_be_named() {
     let story = Story::new();
@@ -262,6 +315,41 @@ fn an_image_that_is_none_of_ours_gives_nothing() {
     );
 }
 
+/// An image whose manifest gives a layer another size than its blob has: nobody could pull it.
+#[test]
+fn a_layer_of_another_size_than_its_image_says_is_packed_here() {
+    let story = Story::new();
+    let (forged, to) = (story.at("a/b"), story.at("a/c"));
+    story.sandbox.succeed(["push", "p", "--to", &forged, "-t", "v1"]);
+    let mut manifest = story.manifest("a/b", "v1");
+    let [_, layer, _] = &mut manifest["layers"].as_array_mut().unwrap()[..] else { panic!() };
+    let (digest, size) = (layer["digest"].clone(), layer["size"].as_u64().unwrap());
+    layer["size"] = (size + 1).into();
+    let image = format!("{forged}:v1");
+    let claim = format!("its manifest says that {} has {}", digest.as_str().unwrap(), size + 1);
+    let warning = format!(
+        "warning: layer `files one → /srv/one` is packed anew, not taken from `{image}`: {claim} bytes, the registry {size}\n"
+    );
+    let clean = story.clean_digest();
+    for words in [
+        &["push", "p", "--to", &forged, "-t", "v1"][..],
+        &["push", "p", "--to", &to, "-t", "v1", "--cache-from", &image],
+        &["build", "p", "--cache-from", &image],
+    ] {
+        story.put_manifest("a/b", "v1", &manifest);
+        let outcome = story.fresh(words);
+        assert_eq!(origins(&outcome), [("one", PACKED), ("two", TAKEN_OVER)]);
+        assert!(outcome.stderr.contains(&warning), "{warning}{outcome:#?}");
+        assert!(outcome.stdout.trim().ends_with(&clean), "{clean}: {outcome:#?}");
+    }
+    for to in [forged, to] {
+        let layout = format!("oci:{}", story.sandbox.work().join("copy").display());
+        let from = format!("docker://{to}@{clean}");
+        let copy = ["copy", "--src-tls-verify=false", "--quiet", &from, &layout];
+        run("skopeo", &copy, &story.sandbox.work());
+    }
+}
+
 #[test]
 fn a_layer_that_the_registry_has_lost_is_packed_here() {
     let story = Story::new();
@@ -275,9 +363,10 @@ fn a_layer_that_the_registry_has_lost_is_packed_here() {
     story.sandbox.write("p/one/a", "changed");
     let pushed = story.fresh(&["push", "p", "--to", &to, "-t", "v1"]);
     assert_eq!(pushed.code, 0, "{pushed:#?}");
-    let warning =
-        "warning: a layer that was made earlier is gone or damaged, all are packed again: ";
-    assert!(pushed.stderr.contains(warning), "{pushed:#?}");
+    let warning = format!(
+        "warning: layer `files two → /srv/two` is packed anew, not taken from `{to}:v1`: cannot look for blob"
+    );
+    assert!(pushed.stderr.contains(&warning), "{pushed:#?}");
     let digest = pushed.stdout.trim().rsplit_once('@').unwrap().1.to_owned();
     assert_eq!(digest, story.clean_digest());
     assert!(!first.ends_with(&digest));
@@ -402,6 +491,48 @@ fn a_base_is_read_once_on_any_machine() {
         let pushed = story.fresh(&push);
         assert_eq!((inspected(&pushed), digest(&pushed)), (1, clean().trim().to_owned()));
     }
+}
+
+/// Whoever may push to the repository of a cache does not decide where files go elsewhere.
+#[test]
+fn only_where_an_image_goes_counts_what_is_told_of_its_base() {
+    let story = Story::new();
+    story.sandbox.write(
+        "base/dockless.yaml",
+        "name: base\nbase: scratch\nlayers:\n\
+         - {kind: files, copy: [], directories: [{path: /srv/one, mode: '0700', owner: '5:6'}]}\n",
+    );
+    let base = format!("{}:1", story.at("base"));
+    story.sandbox.succeed(["push", "base", "-t", &base]);
+    let (cache, to, other) = (story.at("cache/p"), story.at("a/b"), story.at("a/c"));
+    let push = |to: &str, rest: &[&str]| {
+        let words = ["push", "p", "--base", &base, "--to", to, "-t", "v1"];
+        let pushed = story.fresh(&[&words, rest].concat());
+        assert_eq!(pushed.code, 0, "{pushed:#?}");
+        let digest = pushed.stdout.lines().next().unwrap().rsplit_once('@').unwrap().1.to_owned();
+        (pushed.stderr.contains("inspected"), digest)
+    };
+    let (is_inspected, clean) = push(&cache, &[]);
+    assert!(is_inspected);
+
+    let mut forged = story.manifest("cache/p", "v1");
+    let told = forged["annotations"]["dev.dockless.base-files"].as_str().unwrap();
+    let lie = told.replacen(r#"["srv/one",448,5,6]"#, r#"["srv/one",511,9,9]"#, 1);
+    assert_ne!(lie, told);
+    forged["annotations"]["dev.dockless.base-files"] = lie.into();
+    story.put_manifest("cache/p", "v1", &forged);
+    let from = format!("{cache}:v1");
+    assert_eq!(push(&to, &["--cache-from", &from]), (true, clean.clone()));
+    // What stands there tells it, whoever is asked for layers.
+    assert_eq!(push(&to, &["--cache-from", &from]), (false, clean.clone()));
+    // The same image that is named where it goes, and not found there by a tag.
+    let words = ["push", "p", "--base", &base, "--to", &to, "-t", "v2"];
+    let named = story.fresh(&[&words[..], &["--cache-from", &format!("{to}:v1")]].concat());
+    assert!(named.code == 0 && !named.stderr.contains("inspected"), "{named:#?}");
+    // A repository does not speak for another one.
+    let both = format!("{to},{other}");
+    assert_eq!(push(&both, &[]), (true, clean.clone()));
+    assert_eq!(push(&both, &[]), (false, clean));
 }
 
 /// Blobs of the right size and with other bytes, as a bad disk leaves them.

@@ -78,6 +78,26 @@ async fn a_blob_is_looked_for_without_being_fetched() {
 }
 
 #[tokio::test]
+async fn says_how_large_a_blob_is_as_far_as_the_registry_does() {
+    let registry = Registry::start();
+    let proxy = FaultProxy::start(&registry.host()).await;
+    let story = Story::new();
+    let (repository, layer) = (repository(&proxy.server().host(), "a"), story.layer_descriptor());
+    let ask = async || story.client.blob_size(&repository, &layer.digest).await;
+    let error = ask().await.unwrap_err();
+    assert!(matches!(cause(&error), RegistryError::NotFound { .. }), "{error}");
+    story.push_layer(&repository).await.unwrap();
+    assert_eq!(ask().await.unwrap(), Some(layer.size));
+    for silent in
+        [Fault::Header("content-length", "0".into()), status(405, None), status(403, None)]
+    {
+        proxy.on("HEAD", "/blobs/", [silent]);
+        assert_eq!(ask().await.unwrap(), None);
+    }
+    assert!(proxy.is_exhausted());
+}
+
+#[tokio::test]
 async fn tells_its_task_of_every_byte() {
     let registry = Registry::start();
     let proxy = FaultProxy::start(&registry.host()).await;

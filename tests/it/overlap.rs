@@ -1,0 +1,130 @@
+//! What waits for different things is done at the same time. A server holds one request until another one
+//! has come: whoever does one after the other gets no further.
+
+use std::collections::BTreeSet;
+use std::io::{BufRead as _, BufReader};
+use std::process::Stdio;
+use std::sync::Arc;
+
+use dockless::publish::read_layout;
+use hyper::Request;
+use hyper::body::Incoming;
+use serde_json::Value;
+use tokio::sync::watch;
+
+use crate::support::cli::Sandbox;
+use crate::support::fault_proxy::forward;
+use crate::support::registry::Registry;
+use crate::support::server::Server;
+
+/// Ends what gets no further; nothing depends on it otherwise.
+const IN_VAIN: [&str; 2] = ["--timeout", "60s"];
+
+/// What has happened so far, by name.
+type Happened = watch::Sender<BTreeSet<String>>;
+
+/// A request that is held: its method, the end of its path or a part of it, and what it waits for.
+struct Held {
+    method: &'static str,
+    part: String,
+    until: &'static str,
+}
+
+impl Held {
+    fn is(&self, request: &Request<Incoming>) -> bool {
+        request.method() == self.method && request.uri().path().contains(&self.part)
+    }
+}
+
+fn held(method: &'static str, part: impl Into<String>, until: &'static str) -> Held {
+    Held { method, part: part.into(), until }
+}
+
+/// Stands before a registry. That a held request came happens by the name of its method.
+async fn holding(registry: &Registry, happened: &Happened, list: [Held; 2]) -> Server {
+    let (upstream, happened, list) = (registry.host(), happened.clone(), Arc::new(list));
+    Server::start("127.0.0.1", move |request| {
+        let (upstream, happened, list) = (upstream.clone(), happened.clone(), list.clone());
+        Box::pin(async move {
+            if let Some(held) = list.iter().find(|held| held.is(&request)) {
+                happen(&happened, held.method);
+                let mut seen = happened.subscribe();
+                seen.wait_for(|seen| seen.contains(held.until)).await.unwrap();
+            }
+            forward(request, &upstream).await
+        })
+    })
+    .await
+}
+
+fn happen(happened: &Happened, what: &str) {
+    happened.send_modify(|seen| {
+        seen.insert(what.to_owned());
+    });
+}
+
+/// A project of two layers.
+fn sandbox() -> Sandbox {
+    let sandbox = Sandbox::new();
+    sandbox.write(
+        "p/dockless.yaml",
+        "name: p\nbase: builtin:static\nlayers:\n\
+         - {kind: files, copy: [{src: one, dest: /srv/one}]}\n\
+         - {kind: files, copy: [{src: two, dest: /srv/two}]}\n",
+    );
+    sandbox.write("p/one", "one");
+    sandbox.write("p/two", "two");
+    sandbox
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_destination_is_looked_at_while_the_base_is_resolved() {
+    let (sandbox, registry, happened) = (sandbox(), Registry::start(), Happened::default());
+    let base = |host: &str| format!("{host}/base:1");
+    sandbox.succeed(["push", "p", "-t", &base(&registry.host())]);
+    let list = [held("HEAD", "/a/b/manifests/v1", "GET"), held("GET", "/base/manifests/1", "HEAD")];
+    let server = holding(&registry, &happened, list).await;
+    let to = format!("{}/a/b:v1", server.host());
+    let words = ["push", "p", "--base", &base(&server.host()), "--to", &to];
+    let pushed = sandbox.run(words.into_iter().chain(IN_VAIN));
+    assert_eq!(pushed.code, 0, "{pushed:#?}");
+    assert_eq!(happened.borrow().len(), 2);
+}
+
+/// The second layer is taken over, which takes an answer; so it can be told when it is made.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_layer_is_sent_while_the_next_one_is_made() {
+    let (sandbox, registry, happened) = (sandbox(), Registry::start(), Happened::default());
+    let earlier = |host: &str| format!("{host}/cache/p:1");
+    sandbox.succeed(["push", "p", "-t", &earlier(&registry.host())]);
+    sandbox.succeed(["build", "p", "-o", "oci:out"]);
+    let built = read_layout(&sandbox.work().join("out"), None).unwrap();
+    let two = built.images[0].layers.last().unwrap().descriptor.digest;
+
+    sandbox.write("p/one", "another one");
+    std::fs::remove_dir_all(sandbox.cache()).unwrap();
+    let list = [
+        held("PUT", "/a/b/blobs/uploads/", "two is made"),
+        held("HEAD", format!("/cache/p/blobs/{two}"), "PUT"),
+    ];
+    let server = holding(&registry, &happened, list).await;
+    let (to, from) = (format!("{}/a/b:v1", server.host()), earlier(&server.host()));
+    let words = ["push", "p", "--to", &to, "--cache-from", &from, "--progress", "json"];
+    let mut command = sandbox.command(words.into_iter().chain(IN_VAIN));
+    let mut child = command.stderr(Stdio::piped()).stdout(Stdio::null()).spawn().unwrap();
+    let lines = BufReader::new(child.stderr.take().unwrap()).lines().map(Result::unwrap);
+    let (mut id, mut made, mut all) = (Value::Null, None, Vec::new());
+    for line in lines {
+        let event: Value = serde_json::from_str(&line).unwrap();
+        all.push(line);
+        if event["action"] == "pack" && event["subject"] == "files two → /srv/two" {
+            id = event["id"].clone();
+        } else if event["event"] == "task_finished" && event["id"] == id {
+            made = event["detail"].as_str().map(str::to_owned);
+            happen(&happened, "two is made");
+        }
+    }
+    assert!(child.wait().unwrap().success(), "{all:#?}");
+    assert!(made.is_some_and(|made| made.starts_with("taken over from ")), "{all:#?}");
+    assert_eq!(happened.borrow().len(), 3);
+}
