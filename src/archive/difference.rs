@@ -81,6 +81,14 @@ impl Difference {
             Self::Form => "form",
         }
     }
+
+    /// The values of that field, the given one first, where it has two that can be told.
+    pub fn values(&self) -> Option<(&str, &str)> {
+        match self {
+            Self::Field { given, ours, .. } => Some((given, ours)),
+            _ => None,
+        }
+    }
 }
 
 impl fmt::Display for Difference {

@@ -109,7 +109,9 @@ impl Build {
             outputs: self.output,
             has_push: self.push,
             has_load: self.load,
-            credentials: self.credentials.read()?,
+            credentials: self
+                .credentials
+                .read("dockless build --push --username NAME --password-stdin")?,
             records: self.records.files(),
             existing_tag: self.tags.existing(),
         };

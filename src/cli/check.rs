@@ -63,7 +63,9 @@ impl Check {
                 ..ProjectRequest::default()
             },
             to: self.to,
-            credentials: self.credentials.read()?,
+            credentials: self
+                .credentials
+                .read("dockless check --username NAME --password-stdin")?,
         };
         let report = pipeline::check(&request, &edge.context)?;
         edge.output.result(&report.document(), report.text().lines())?;

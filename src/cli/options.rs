@@ -117,11 +117,11 @@ pub(super) struct ProjectOptions {
     pub(super) dry_run: bool,
 }
 
-/// Credentials for the one host that is pushed to.
+/// Credentials for the one host that is pushed to, or that has the image.
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Registry")]
 pub(super) struct CredentialOptions {
-    /// Log in to the registry that is pushed to as this user; without it, the variables
+    /// Log in as this user to the registry of the image, not of its base; without it, the variables
     /// `DOCKLESS_REGISTRY_USERNAME` and `DOCKLESS_REGISTRY_PASSWORD` are used where they are set
     #[arg(long, value_name = "NAME", requires = "password_stdin")]
     pub(super) username: Option<String>,
@@ -227,12 +227,12 @@ impl ProjectOptions {
 
 impl CredentialOptions {
     /// Reads the password from standard input, when it was said to come from there. The name alone
-    /// may come from the environment, together with the password.
-    pub(super) fn read(self) -> Result<Option<Credentials>> {
+    /// may come from the environment, together with the password. `command` is for the hint.
+    pub(super) fn read(self, command: &'static str) -> Result<Option<Credentials>> {
         let Some(username) = self.username.filter(|_| self.password_stdin) else {
             return Ok(None);
         };
-        let password = read_password("dockless push --username NAME --password-stdin")?;
+        let password = read_password(command)?;
         Ok(Some(Credentials { username, password }))
     }
 }

@@ -45,7 +45,7 @@ impl Push {
         let request = PushRequest {
             project: self.project.request(PathBuf::from(self.path), self.network.request()),
             to: self.to,
-            credentials: self.credentials.read()?,
+            credentials: self.credentials.read("dockless push --username NAME --password-stdin")?,
             records: self.records.files(),
             existing_tag: self.tags.existing(),
         };

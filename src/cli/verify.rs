@@ -13,10 +13,10 @@ use crate::pipeline::{self, VerifyRequest};
 /// Build a project from nothing, and tell whether that is the image in a registry
 ///
 /// Uses no cache and no layer of an earlier image, and writes nothing. Give it the options that the image was
-/// built with. Prints the image by its digest when that is what is built here: its manifest names the blobs by
-/// their digests, which runtimes check when they pull; whether they are all there is not asked. Otherwise,
-/// with exit code 1, what is different: first the layer, the file in it and which field of that, then the
-/// config. Layers of the base are compared by their digests.
+/// built with. Prints the image by its digest when that is what is built here and the registry still has every
+/// blob of it. Otherwise, with exit code 1, what is different: first the layer, the file in it and which field
+/// of that, then what the config says, in the image and built here, and which blobs are lost. Layers of the base
+/// are compared by their digests; values of variables are not shown.
 #[derive(Debug, Args)]
 pub(super) struct Verify {
     /// The image: a reference with a tag (`latest` without one) or a digest, or `oci:DIR`
@@ -38,7 +38,9 @@ impl Verify {
         let request = VerifyRequest {
             reference: self.reference,
             project: self.image.request(self.path, self.network.request()),
-            credentials: self.credentials.read()?,
+            credentials: self
+                .credentials
+                .read("dockless verify REFERENCE --username NAME --password-stdin")?,
         };
         let report = pipeline::verify(&request, &edge.context)?;
         let lines = report.lines();

@@ -2,8 +2,6 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use serde_json::Value;
-
 use super::annotate::BASE_DIGEST_ANNOTATION;
 use crate::layer::{BASE_LAYERS_ANNOTATION, WRITER_VERSION_ANNOTATION};
 use crate::oci::{Digest, ImageConfig, Manifest, RunConfig};
@@ -15,8 +13,6 @@ const OURS: &str = "dockless: ";
 const MAX_SHOWN_CHARACTERS: usize = 60;
 /// The most names of labels, variables or annotations that are told.
 const MAX_NAMES: usize = 16;
-/// The most members of a document that are named.
-const MAX_MEMBERS: usize = 8;
 
 /// The documents of one image.
 #[derive(Debug, Clone, Copy)]
@@ -47,52 +43,6 @@ pub fn differences(before: Documents<'_>, after: Documents<'_>) -> Vec<String> {
         found.push("the content is the same, the documents are written in another way".to_owned());
     }
     found
-}
-
-/// As [`differences`], without what is said of layers; nothing when nothing else is told.
-pub fn differences_beside_layers(before: Documents<'_>, after: Documents<'_>) -> Vec<String> {
-    let mut found = Vec::new();
-    found.extend(platform(before.config, after.config));
-    found.extend(base(before.manifest, after.manifest));
-    found.extend(settings_and_annotations(before, after));
-    found
-}
-
-/// Where two JSON documents differ, as JSON pointers, at most eight; their values are not told.
-pub fn differing_members(before: &Value, after: &Value) -> Vec<String> {
-    let mut found = Vec::new();
-    collect_differing(before, after, "", &mut found);
-    found.truncate(MAX_MEMBERS);
-    found
-}
-
-fn collect_differing(before: &Value, after: &Value, place: &str, found: &mut Vec<String>) {
-    if before == after || found.len() >= MAX_MEMBERS {
-        return;
-    }
-    let mut below = |name: &str, old: Option<&Value>, new: Option<&Value>| {
-        let place = format!("{place}/{}", shown(name));
-        match (old, new) {
-            (Some(old), Some(new)) => collect_differing(old, new, &place, found),
-            _ => found.push(place),
-        }
-    };
-    match (before, after) {
-        (Value::Object(old), Value::Object(new)) => {
-            let names: BTreeSet<_> = old.keys().chain(new.keys()).collect();
-            names.into_iter().filter(|name| old.get(*name) != new.get(*name)).for_each(|name| {
-                below(name, old.get(name), new.get(name));
-            });
-        }
-        (Value::Array(old), Value::Array(new)) => {
-            for place in 0..old.len().max(new.len()) {
-                if old.get(place) != new.get(place) {
-                    below(&place.to_string(), old.get(place), new.get(place));
-                }
-            }
-        }
-        _ => found.push(if place.is_empty() { "/".to_owned() } else { place.to_owned() }),
-    }
 }
 
 fn platform(before: &ImageConfig, after: &ImageConfig) -> Option<String> {
@@ -220,13 +170,16 @@ fn settings(before: &ImageConfig, after: &ImageConfig) -> Vec<String> {
     .collect()
 }
 
-fn variables(config: &RunConfig) -> BTreeMap<String, String> {
+pub(super) fn variables(config: &RunConfig) -> BTreeMap<String, String> {
     let pairs = config.env.iter().map(|line| line.split_once('=').unwrap_or((line, "")));
     pairs.map(|(name, value)| (name.to_owned(), value.to_owned())).collect()
 }
 
 /// The names whose values differ, or that only one side has.
-fn changed(old: &BTreeMap<String, String>, new: &BTreeMap<String, String>) -> BTreeSet<String> {
+pub(super) fn changed(
+    old: &BTreeMap<String, String>,
+    new: &BTreeMap<String, String>,
+) -> BTreeSet<String> {
     let names = old.keys().chain(new.keys());
     names.filter(|name| old.get(*name) != new.get(*name)).cloned().collect()
 }
@@ -255,8 +208,6 @@ fn shown(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
-
     use super::*;
     use crate::oci::{Descriptor, History, MediaType, Platform};
 
@@ -368,21 +319,5 @@ mod tests {
         let names = |count: u32| (0..count).map(|number| format!("{number:02}")).collect();
         assert!(list(&names(16)).ends_with(", 15"));
         assert!(list(&names(18)).ends_with(", 15, and 2 more"));
-    }
-
-    #[test]
-    fn members_that_differ_are_named_by_their_place() {
-        let many: Vec<_> = (0..20).collect();
-        for (before, after, expected) in [
-            (json!({"a": 1}), json!({"a": 1}), vec![]),
-            (json!({"a": {"b": [1, 2]}}), json!({"a": {"b": [1, 3]}}), vec!["/a/b/1"]),
-            (json!({"a": 1, "b": 2}), json!({"b": 2, "c": 3}), vec!["/a", "/c"]),
-            (json!([1]), json!([1, 2]), vec!["/1"]),
-            (json!([]), json!({}), vec!["/"]),
-            (json!({"\u{1b}": 1}), json!({}), vec!["/\\u{1b}"]),
-            (json!(many), json!([]), vec!["/0", "/1", "/2", "/3", "/4", "/5", "/6", "/7"]),
-        ] {
-            assert_eq!(differing_members(&before, &after), expected);
-        }
     }
 }

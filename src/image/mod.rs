@@ -1,17 +1,20 @@
 //! Stage 4: layers on a base become an [`Image`], images of several platforms an index. Pure.
 //!
 //! `assemble.rs` puts the documents together, `config.rs` edits the base's image config, `validate.rs`
-//! looks at the result before anything is published, `difference.rs` tells two images apart in words.
+//! looks at the result before anything is published, `difference.rs` tells two images apart in words,
+//! `field_difference.rs` field by field.
 
 mod annotate;
 mod assemble;
 mod config;
 mod difference;
+mod field_difference;
 mod validate;
 
 pub use annotate::{BASE_DIGEST_ANNOTATION, BASE_NAME_ANNOTATION};
 pub use assemble::{AssembleError, assemble, base_layers, index};
-pub use difference::{Documents, differences, differences_beside_layers, differing_members};
+pub use difference::{Documents, differences};
+pub use field_difference::{FieldDifference, Side, differing_fields, differing_members};
 pub use validate::{Violation, Violations, validate};
 
 use crate::layer::Layer;

@@ -3,13 +3,23 @@
 use std::path::PathBuf;
 use std::time::{Duration, SystemTime};
 
+use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use super::Context;
+use super::summary::counted;
 use crate::error::{Classified, ErrorKind, Result};
 use crate::event::readable_size;
 use crate::store::layout::LAYOUT_FILE;
 use crate::store::{CACHE_TAG, PrunePolicy, Pruned, Tally, Usage, cache_files, prune};
+
+/// What records are about, for people.
+const RECORDS: &[(&str, &str)] = &[
+    ("base-files-1", "what plans asked of bases"),
+    ("facts-1", "what is in the layers of bases"),
+    ("files-1", "digests of projects' files"),
+    ("layers-1", "what is in layers that were packed"),
+];
 
 /// What goes where nothing else is said.
 const DEFAULT_AGE: Duration = Duration::from_hours(30 * 24);
@@ -32,6 +42,8 @@ pub struct PruneRequest {
 pub struct CacheReport {
     folder: PathBuf,
     usage: Usage,
+    /// When something in it was used last, and how long ago that is.
+    last_used: Option<(SystemTime, Duration)>,
 }
 
 /// What was removed from the cache.
@@ -69,8 +81,13 @@ impl Classified for CacheError {
 /// The cache cannot be read.
 pub fn cache_info(context: &Context) -> Result<CacheReport> {
     let folder = folder(context)?;
-    let usage = Usage::of(&cache_files(&folder)?);
-    Ok(CacheReport { folder, usage })
+    let files = cache_files(&folder)?;
+    let last_used = files
+        .iter()
+        .map(|file| file.used)
+        .max()
+        .map(|used| (used, now(context).duration_since(used).unwrap_or_default()));
+    Ok(CacheReport { folder, usage: Usage::of(&files), last_used })
 }
 
 /// Removes from the cache what was not used for longest.
@@ -88,9 +105,12 @@ pub fn cache_prune(request: &PruneRequest, context: &Context) -> Result<PruneRep
     let PruneRequest { older_than, max_bytes, is_all, is_dry_run } = *request;
     let older_than = older_than.or_else(|| max_bytes.is_none().then_some(DEFAULT_AGE));
     let policy = PrunePolicy { older_than, max_bytes, is_all };
-    let seconds = Duration::from_secs(context.clock.unix_seconds().unsigned_abs());
-    let pruned = prune(&folder, policy, SystemTime::UNIX_EPOCH + seconds, is_dry_run)?;
+    let pruned = prune(&folder, policy, now(context), is_dry_run)?;
     Ok(PruneReport { folder, pruned, is_dry_run })
+}
+
+fn now(context: &Context) -> SystemTime {
+    SystemTime::UNIX_EPOCH + Duration::from_secs(context.clock.unix_seconds().unsigned_abs())
 }
 
 fn folder(context: &Context) -> Result<PathBuf, CacheError> {
@@ -100,17 +120,26 @@ fn folder(context: &Context) -> Result<PathBuf, CacheError> {
 impl CacheReport {
     /// The report for people.
     pub fn lines(&self) -> Vec<String> {
-        let Self { folder, usage } = self;
+        let Self { folder, usage, last_used } = self;
         let mut lines = vec![folder.display().to_string()];
         let line = |name: &str, tally: Tally| {
-            format!("  {name}: {}, {}", tally.files, readable_size(tally.size_bytes))
+            let files = counted(tally.files, "file", "files");
+            format!("  {name}: {files}, {}", readable_size(tally.size_bytes))
         };
-        lines.push(line("blobs", usage.blobs));
+        lines.push(line("layers and documents of images", usage.blobs));
         for (kind, tally) in &usage.records {
-            lines.push(line(&format!("records `{}`", kind.escape_debug()), *tally));
+            let known = RECORDS.iter().find(|(known, _)| known == kind);
+            let name = known.map_or_else(
+                || format!("what another version remembers (`{}`)", kind.escape_debug()),
+                |(_, name)| (*name).to_owned(),
+            );
+            lines.push(line(&name, *tally));
         }
-        lines.push(line("temporary files", usage.temporary));
+        if usage.temporary.files > 0 {
+            lines.push(line("half-written files", usage.temporary));
+        }
         lines.push(line("together", usage.total()));
+        lines.extend(last_used.map(|(_, age)| format!("last used {}", ago(age))));
         lines
     }
 
@@ -118,6 +147,9 @@ impl CacheReport {
     pub fn document(&self) -> Value {
         let mut document = usage_document(&self.usage);
         document["folder"] = json!(self.folder.display().to_string());
+        let last_used = self.last_used.and_then(|(used, _)| Timestamp::try_from(used).ok());
+        let seconds = last_used.and_then(|time| Timestamp::from_second(time.as_second()).ok());
+        document["last_used"] = json!(seconds.map(|time| time.to_string()));
         document
     }
 }
@@ -157,6 +189,21 @@ impl PruneReport {
     }
 }
 
+/// How long ago something was used, no more exactly than it is written down.
+fn ago(age: Duration) -> String {
+    const HOUR: u64 = 60 * 60;
+    let some = |number: u64, unit: &str| {
+        let plural = if number == 1 { "" } else { "s" };
+        format!("{number} {unit}{plural} ago")
+    };
+    match age.as_secs() {
+        ..600 => "within the last ten minutes".to_owned(),
+        seconds @ 600..HOUR => some(seconds / 60, "minute"),
+        seconds if seconds < 48 * HOUR => some(seconds / HOUR, "hour"),
+        seconds => some(seconds / (24 * HOUR), "day"),
+    }
+}
+
 fn usage_document(usage: &Usage) -> Value {
     let tally = |tally: &Tally| json!({"files": tally.files, "size_bytes": tally.size_bytes});
     let records: serde_json::Map<_, _> =
@@ -167,4 +214,22 @@ fn usage_document(usage: &Usage) -> Value {
         "temporary": tally(&usage.temporary),
         "total": tally(&usage.total()),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_age_is_no_more_exact_than_it_is_known() {
+        for (seconds, expected) in [
+            (0, "within the last ten minutes"),
+            (600, "10 minutes ago"),
+            (3_600, "1 hour ago"),
+            (47 * 3_600, "47 hours ago"),
+            (172_800, "2 days ago"),
+        ] {
+            assert_eq!(ago(Duration::from_secs(seconds)), expected);
+        }
+    }
 }

@@ -30,7 +30,7 @@ impl Classified for SeveralHosts {
 
     fn hints(&self) -> Vec<String> {
         vec![
-            "push to one registry at a time, log in to each with `dockless login`, or set `DOCKLESS_REGISTRY_<HOST>_USERNAME` and `…_PASSWORD`"
+            "push to one registry at a time, log in to each with `dockless login HOST`, or set `DOCKLESS_REGISTRY_<HOST>_USERNAME` and `…_PASSWORD`"
                 .into(),
         ]
     }

@@ -187,7 +187,13 @@ impl Destinations {
         compression: LayerCompression,
     ) -> Result<()> {
         for wanted in &self.wanted {
-            wanted.destination.check(platforms, compression)?;
+            let checked = wanted.destination.check(platforms, compression);
+            checked.map_err(|error| match wanted.stands_for {
+                Some(engine) => Error::from(error).attempting(format!(
+                    "hand the image to {engine} as a docker-archive, as `--load` does"
+                )),
+                None => error.into(),
+            })?;
         }
         Ok(())
     }
@@ -195,6 +201,21 @@ impl Destinations {
     /// Each destination for people, and the tags it will have.
     pub(super) fn describe(&self, tags: &Tags) -> Vec<(String, Vec<String>)> {
         self.wanted.iter().map(|wanted| (wanted.name(), wanted.tags(tags))).collect()
+    }
+
+    /// Where an earlier image is looked for: in each repository, its tags and then these.
+    pub(super) fn earlier(&self, tags: &Tags, earlier_tags: &[String]) -> Vec<Reference> {
+        let mut places: Vec<Reference> = Vec::new();
+        for wanted in &self.wanted {
+            let Some(Reference { repository, .. }) = &wanted.reference else { continue };
+            for tag in wanted.tags(tags).iter().chain(earlier_tags) {
+                let place = repository.at_tag(tag);
+                if !places.contains(&place) {
+                    places.push(place);
+                }
+            }
+        }
+        places
     }
 
     /// Opens all of them at once: looks, and touches nothing.

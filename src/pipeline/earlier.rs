@@ -7,12 +7,12 @@ use futures_util::FutureExt as _;
 use futures_util::future::{self, BoxFuture, Shared};
 use tokio::sync::OnceCell;
 
-use super::OptionNames;
 use super::gathering::Gathering;
-use crate::error::{Attempting as _, Classified, ErrorKind, Result};
+use super::{OptionNames, image_name};
+use crate::error::{Attempting as _, Result};
 use crate::event::Events;
 use crate::layer::{Reusable, Reuse, Unfit};
-use crate::oci::{Digest, InvalidReference, Reference};
+use crate::oci::{Digest, Reference};
 use crate::plan::{BASE_FILES_ANNOTATION, LayerCompression, RootExcerpt, VcsFacts};
 use crate::publish::{Earlier, Inquiry, Session};
 use crate::registry;
@@ -34,6 +34,8 @@ pub(super) struct EarlierImages {
     /// One per session.
     standing: OnceCell<Vec<Option<Earlier>>>,
     layers: OnceCell<Reuse>,
+    /// Why images that stand at a destination give nothing.
+    refused: Mutex<Vec<String>>,
     /// What the registry answered, or is going to answer, about the size of a blob.
     sizes: Mutex<BTreeMap<Digest, Size>>,
 }
@@ -59,6 +61,7 @@ impl EarlierImages {
             named: OnceCell::new(),
             standing: OnceCell::new(),
             layers: OnceCell::new(),
+            refused: Mutex::default(),
             sizes: Mutex::default(),
         }
     }
@@ -78,6 +81,7 @@ impl EarlierImages {
                 let reference = &earlier.reference;
                 self.events.note(format!("layers of `{reference}` are taken over where they fit"));
             }
+            self.tell_refused(reuse.is_empty());
             reuse
         };
         self.layers.get_or_init(|| Box::pin(find())).await
@@ -187,10 +191,17 @@ impl EarlierImages {
             let Err(unfit) = self.check(&earlier) else { return Some(earlier) };
             let reference = earlier.reference;
             let text = format!("nothing is taken over from `{reference}`: {unfit}");
-            self.events.detail(text);
+            self.refused.lock().unwrap_or_else(PoisonError::into_inner).push(text);
             number += 1;
         }
         None
+    }
+
+    /// Says why images give nothing: to everybody where that is why all is packed.
+    fn tell_refused(&self, is_all_packed: bool) {
+        for text in self.refused.lock().unwrap_or_else(PoisonError::into_inner).drain(..) {
+            if is_all_packed { self.events.note(text) } else { self.events.detail(text) }
+        }
     }
 
     /// Whether all platforms of an image fit.
@@ -244,26 +255,11 @@ pub(super) fn named(texts: &[String], option_names: &OptionNames) -> Result<Vec<
     let read = |text: &String| {
         let name = option_names.variable("--cache-from").unwrap_or("--cache-from");
         let reference: Reference =
-            text.parse().map_err(NotAnImage::from).attempting(|| format!("read `{name}`"))?;
+            image_name::read(text).attempting(|| format!("read `{name}`"))?;
         Ok(match reference {
             Reference { repository, tag: None, digest: None } => repository.at_tag("latest"),
             reference => reference,
         })
     };
     texts.iter().map(read).collect()
-}
-
-/// `--cache-from` is no reference.
-#[derive(Debug, thiserror::Error)]
-#[error(transparent)]
-struct NotAnImage(#[from] InvalidReference);
-
-impl Classified for NotAnImage {
-    fn kind(&self) -> ErrorKind {
-        ErrorKind::Usage
-    }
-
-    fn hints(&self) -> Vec<String> {
-        vec!["write it as `HOST/REPOSITORY:TAG`".into()]
-    }
 }

@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use super::Context;
 use super::earlier::EarlierImages;
 use super::gathering::Gathering;
+use super::made_layers::{LayerOrigin, Origins};
 use crate::error::{Attempting as _, Result};
 use crate::event::{Action, Task, readable_size};
 use crate::layer::{self, FileDigests, Known, Layer, Packing};
@@ -28,6 +29,8 @@ pub(super) struct Layers {
     is_anew: AtomicBool,
     /// How many layers came about in which way.
     tally: Tally,
+    /// In which way each of them did.
+    origins: Origins,
 }
 
 #[derive(Debug, Default)]
@@ -68,7 +71,13 @@ impl Layers {
             is_anew: AtomicBool::new(earlier.is_none()),
             earlier,
             tally: Tally::default(),
+            origins: Origins::default(),
         }
+    }
+
+    /// How each layer came about, as far as it is made.
+    pub(super) fn origins(&self) -> Origins {
+        self.origins.clone()
     }
 
     /// The layer of a plan.
@@ -83,21 +92,20 @@ impl Layers {
             }
             _ => None,
         };
-        let is_found = found.is_some();
-        let layer = match found {
-            Some(layer) => layer,
-            None => self.work(&plan, &task, layer::pack).await?,
+        let (layer, origin) = match found {
+            Some(found) => found,
+            None => (self.work(&plan, &task, layer::pack).await?, LayerOrigin::Packed),
         };
         let task = Arc::into_inner(task).expect("the work is done").about(&layer.descriptor);
         let size = readable_size(layer.descriptor.size);
         let result = format!("{size}, {}", layer.descriptor.digest);
         let Tally { packed, unchanged, taken_over } = &self.tally;
-        let count = match &layer.origin {
-            Origin::Registry(from) => {
-                task.skip(format!("taken over from {from}: {result}"));
+        let count = match &origin {
+            LayerOrigin::TakenOver(from) => {
+                task.skip(format!("taken over from {}: {result}", from.repository));
                 taken_over
             }
-            _ if is_found => {
+            LayerOrigin::Unchanged => {
                 task.skip(result);
                 unchanged
             }
@@ -106,6 +114,7 @@ impl Layers {
                 packed
             }
         };
+        self.origins.note(&layer, origin);
         count.fetch_add(1, Ordering::Relaxed);
         Ok(layer)
     }
@@ -116,12 +125,13 @@ impl Layers {
         plan: &Arc<LayerPlan>,
         task: &Arc<Task>,
         earlier: &EarlierImages,
-    ) -> Result<Option<Layer>> {
+    ) -> Result<Option<(Layer, LayerOrigin)>> {
         let known = self.work(plan, task, layer::recall).await?;
         if let Some(Known { diff_id, blob: Some(blob) }) = &known
             && self.has_whole(blob).await?
         {
-            return Ok(Some(Layer::of(plan, blob.clone(), *diff_id, Origin::Store)));
+            let layer = Layer::of(plan, blob.clone(), *diff_id, Origin::Store);
+            return Ok(Some((layer, LayerOrigin::Unchanged)));
         }
         let reuse = earlier.layers().await;
         if reuse.is_empty() {
@@ -142,7 +152,8 @@ impl Layers {
         {
             return Ok(None);
         }
-        Ok(Some(Layer::of(plan, layer.descriptor.clone(), diff_id, layer.origin())))
+        let origin = LayerOrigin::TakenOver(layer.image.clone());
+        Ok(Some((Layer::of(plan, layer.descriptor.clone(), diff_id, layer.origin()), origin)))
     }
 
     /// Whether the store has a blob. Where it is going to be copied, it is read now: what is damaged is

@@ -28,7 +28,8 @@ pub(super) async fn plan(
         plan = plan::plan(&project.config, &project.sources, &inputs);
     }
     let plan = plan.map_err(|error| project.locate(error.into()))?;
-    for (code, text, hint) in plan::warnings(&project.sources, &inputs) {
+    let warnings = plan::warnings(&project.sources, &inputs).into_iter();
+    for (code, text, hint) in warnings.chain(plan::unknown_user(&plan)) {
         gathering.context.events.warn(code, text, hint);
     }
     base_files::remember(&plan, gathering).await;

@@ -4,7 +4,7 @@ use super::destinations::{Destinations, DestinationsError};
 use super::project;
 use super::run::{Run, produced_image};
 use super::tags::{self, TagArguments, Tags};
-use super::{Context, PlanSummary, Produced, ProjectRequest, PushRequest};
+use super::{Context, PlanSummary, Produced, ProducedImage, ProjectRequest, PushRequest};
 use super::{client, produce, runtime};
 use crate::config::{Base, Config, LayerCompression};
 use crate::error::{Attempting as _, Classified, ErrorKind, Result};
@@ -177,7 +177,8 @@ fn push_layout(
         };
         let open = destinations.open(&tags, &publish_context).await.prove().await?;
         let published = produce::copy(&assembly, &store, &open, context).await?;
+        let uploaded_bytes = publish_context.whereabouts.uploaded_bytes();
         let image = produced_image(path, &assembly, published);
-        Ok(Produced::Image(Box::new(image)))
+        Ok(Produced::Image(Box::new(ProducedImage { uploaded_bytes, ..image })))
     })
 }

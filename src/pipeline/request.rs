@@ -143,6 +143,10 @@ pub struct ProducedImage {
     pub config_digest: Option<Digest>,
     /// The platforms.
     pub platforms: Vec<Platform>,
+    /// Its layers, and where each came from.
+    pub layers: Vec<super::MadeLayer>,
+    /// How many bytes of blobs were sent to registries.
+    pub uploaded_bytes: u64,
     /// Where it is now, besides the cache.
     pub published: Vec<Published>,
     /// Whether its config says where to push it.
@@ -159,6 +163,8 @@ impl ProducedImage {
             "size": self.descriptor.size,
             "image_id": self.image_id(),
             "platforms": self.platforms.iter().map(ToString::to_string).collect::<Vec<_>>(),
+            "layers": self.layers.iter().map(super::MadeLayer::document).collect::<Vec<_>>(),
+            "uploaded_bytes": self.uploaded_bytes,
             "published": published_document(&self.published),
         })
     }

@@ -12,6 +12,7 @@ use super::destinations::{Destinations, Opened};
 use super::earlier::{self, EarlierImages};
 use super::gathering::{Files, Gathering};
 use super::layers::Layers;
+use super::made_layers::{self, LayerOrigin};
 use super::produce::{self, Production};
 use super::project::Project;
 use super::tags::{self, TagArguments, Tags};
@@ -46,6 +47,7 @@ struct Prospect {
     opened: Opened,
     layers: Arc<Layers>,
     ahead: Ahead,
+    whereabouts: Whereabouts,
 }
 
 /// What was found while files were listed.
@@ -54,6 +56,7 @@ struct Found {
     tags: Result<Tags>,
     opened: Opened,
     layers: Arc<Layers>,
+    whereabouts: Whereabouts,
 }
 
 /// Bases that are about to be read, and where layers on them would come from.
@@ -69,13 +72,19 @@ impl Run<'_> {
         self.destinations.check(&config.platforms, config.compression)?;
         self.records.check()?;
         let gathering = self.begin(context).await?;
-        let Prospect { plan, tags, opened, layers, ahead } = self.plan(&gathering).await?;
+        let Prospect { plan, tags, opened, layers, ahead, whereabouts } =
+            self.plan(&gathering).await?;
         if self.request.is_dry_run {
             self.destinations.note_unasked(&context.events);
+            if self.destinations.is_empty() && self.arguments.tags.is_empty() {
+                tags::note_impossible(&config.publish.tags, gathering.vcs().await, context);
+            }
             let described = self.destinations.describe(&tags);
-            return Ok(Produced::Planned(Box::new(PlanSummary::new(&plan, described))));
+            let earlier = self.earlier_places(&tags, &gathering).await?;
+            return Ok(Produced::Planned(Box::new(PlanSummary::new(&plan, described, earlier))));
         }
         let open = opened.prove().await?;
+        let origins = layers.origins();
         let production = Production {
             plan: &plan,
             layers,
@@ -87,6 +96,12 @@ impl Run<'_> {
         let (assembly, published) = produce::produce(production).await?;
         let image = ProducedImage {
             has_repositories: !config.publish.repositories.is_empty(),
+            layers: made_layers::list(&assembly, |image, place, layer| {
+                let plan = plan.images.iter().find(|plan| plan.platform == image.platform);
+                let is_base = plan.is_some_and(|plan| place < plan.base.layers.len());
+                if is_base { LayerOrigin::Base } else { origins.of(layer) }
+            }),
+            uploaded_bytes: whereabouts.uploaded_bytes(),
             ..produced_image(&config.name, &assembly, published)
         };
         Ok(Produced::Image(Box::new(image)))
@@ -116,9 +131,9 @@ impl Run<'_> {
         let (listing, looking) =
             (self.list(waiting, gathering), self.look(named, unread, gathering));
         let ((files, ahead), found) = Box::pin(planning::both(listing, looking)).await?;
-        let Found { bases, tags, opened, layers } = found;
+        let Found { bases, tags, opened, layers, whereabouts } = found;
         let plan = planning::plan(&self.project, files, bases, gathering).await?;
-        Ok(Prospect { plan, tags: tags?, opened, layers, ahead })
+        Ok(Prospect { plan, tags: tags?, opened, layers, ahead, whereabouts })
     }
 
     /// Lists the files. When a base has yet to be read then, what can be guessed is packed meanwhile.
@@ -147,16 +162,17 @@ impl Run<'_> {
             let vcs = gathering.vcs().await;
             let tags =
                 self.tags(vcs, gathering.context).map_err(|error| self.project.locate(error));
+            let publish_context = self.publish_context(vcs, gathering);
             let opened = match &tags {
                 Ok(tags) if !self.request.is_dry_run => {
-                    let publish_context = self.publish_context(vcs, gathering);
                     self.destinations.open(tags, &publish_context).await
                 }
                 _ => Opened::default(),
             };
-            (tags, opened)
+            (tags, opened, publish_context.whereabouts)
         };
-        let (bases, (tags, opened)) = future::join(gathering.bases(&self.project), opening).await;
+        let (bases, (tags, opened, whereabouts)) =
+            future::join(gathering.bases(&self.project), opening).await;
         let mut bases = bases?;
         let compression = self.project.config.compression;
         let earlier = (!self.request.is_anew).then(|| {
@@ -173,7 +189,24 @@ impl Run<'_> {
             }
             base_files::read_unknown(&mut bases, gathering).await?;
         }
-        Ok(Found { bases, tags, opened, layers })
+        Ok(Found { bases, tags, opened, layers, whereabouts })
+    }
+
+    /// Where earlier images would be looked for, in this order.
+    async fn earlier_places(
+        &self,
+        tags: &Tags,
+        gathering: &Gathering<'_>,
+    ) -> Result<Vec<Reference>> {
+        let context = gathering.context;
+        if self.request.is_anew {
+            return Ok(Vec::new());
+        }
+        let vcs = gathering.vcs().await;
+        let earlier_tags = earlier::earlier_tags(vcs, &|at| self.tags_at(at, context));
+        let mut places = earlier::named(&self.request.cache_from, &context.option_names)?;
+        places.extend(self.destinations.earlier(tags, &earlier_tags));
+        Ok(places)
     }
 
     fn publish_context(&self, vcs: Option<&VcsFacts>, gathering: &Gathering<'_>) -> PublishContext {
@@ -252,6 +285,8 @@ pub(super) fn produced_image(
         descriptor: assembly.descriptor().clone(),
         config_digest,
         platforms: assembly.images.iter().map(|image| image.platform.clone()).collect(),
+        layers: made_layers::list(assembly, |_, _, _| LayerOrigin::Layout),
+        uploaded_bytes: 0,
         published,
         has_repositories: false,
     }

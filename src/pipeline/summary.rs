@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 use crate::config::RunSettings;
 use crate::event::readable_size;
 use crate::image::Assembly;
+use crate::oci::Reference;
 use crate::plan::{self, EntrySummary, ImageSummary, LayerSummary, Plan};
 
 /// Entries of a layer that are listed one by one in the text; the JSON document has all of them.
@@ -17,6 +18,8 @@ const MAX_ENTRIES_SHOWN: usize = 20;
 pub struct PlanSummary {
     image: Summary,
     destinations: Vec<(String, Vec<String>)>,
+    /// Where earlier images would be looked for.
+    earlier: Vec<Reference>,
 }
 
 #[derive(Debug, Clone, PartialEq)]
@@ -28,11 +31,15 @@ enum Summary {
 }
 
 impl PlanSummary {
-    /// The plan of a build.
-    pub(super) fn new(plan: &Plan, destinations: Vec<(String, Vec<String>)>) -> Self {
+    /// The plan of a build; layers may be taken over from `earlier` images.
+    pub(super) fn new(
+        plan: &Plan,
+        destinations: Vec<(String, Vec<String>)>,
+        earlier: Vec<Reference>,
+    ) -> Self {
         let run = plan.images.first().map(|image| Box::new(image.settings.run.clone()));
         let run = run.unwrap_or_default();
-        Self { image: Summary::Planned { plan: plan.describe(), run }, destinations }
+        Self { image: Summary::Planned { plan: plan.describe(), run }, destinations, earlier }
     }
 
     /// The plan of pushing an image that exists.
@@ -58,7 +65,8 @@ impl PlanSummary {
             .collect();
         let digest = assembly.descriptor().digest.to_string();
         let document = json!({"name": name, "digest": digest, "images": images});
-        Self { image: Summary::Existing { name: name.to_owned(), document, digest }, destinations }
+        let image = Summary::Existing { name: name.to_owned(), document, digest };
+        Self { image, destinations, earlier: Vec::new() }
     }
 
     /// The summary as one JSON document.
@@ -73,6 +81,7 @@ impl PlanSummary {
             .map(|(name, tags)| json!({"destination": name, "tags": tags}))
             .collect();
         document["destinations"] = destinations.into();
+        document["earlier_images"] = self.earlier.iter().map(ToString::to_string).collect();
         document
     }
 }
@@ -88,6 +97,11 @@ impl fmt::Display for PlanSummary {
                 [] => writeln!(formatter, "to {name}")?,
                 tags => writeln!(formatter, "to {name} as {}", tags.join(", "))?,
             }
+        }
+        if !self.earlier.is_empty() {
+            let places: Vec<_> = self.earlier.iter().map(ToString::to_string).collect();
+            let places = places.join(", ");
+            writeln!(formatter, "layers may be taken over from the first that fits: {places}")?;
         }
         Ok(())
     }
@@ -190,8 +204,11 @@ pub(super) fn one_line(text: &str) -> String {
 }
 
 /// A number with its noun.
-fn counted(number: usize, one: &str, many: &str) -> String {
-    format!("{number} {}", if number == 1 { one } else { many })
+pub(super) fn counted<N>(number: N, one: &str, many: &str) -> String
+where
+    N: Copy + fmt::Display + PartialEq + From<u8>,
+{
+    format!("{number} {}", if number == N::from(1) { one } else { many })
 }
 
 fn show_entry(entry: &EntrySummary, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -120,6 +120,17 @@ pub(super) fn resolve(
     plan::tags(specs, vcs, &|template| Ok(template.expand(&context.environment)?))
 }
 
+/// Says which tags a push could not have here, to somebody who does not push.
+pub(super) fn note_impossible(specs: &[TagSpec], vcs: Option<&VcsFacts>, context: &Context) {
+    let expand = |template: &config::Template| Ok(template.expand(&context.environment)?);
+    for spec in specs {
+        if let Err(error) = plan::tags(std::slice::from_ref(spec), vcs, &expand) {
+            let tag = spec.tag.text.escape_debug();
+            context.events.note(format!("a push could not have the tag `{tag}` here: {error}"));
+        }
+    }
+}
+
 /// The tags that one entry stands for; none where that cannot be told.
 pub(super) fn quietly(spec: &TagSpec, facts: &VcsFacts, context: &Context) -> Vec<String> {
     let expand = |template: &config::Template| Ok(template.expand(&context.environment)?);

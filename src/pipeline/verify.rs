@@ -2,8 +2,10 @@
 //!
 //! It trusts nothing that was made before: no cache, no layer of an earlier image. Everything is
 //! packed into a store that goes with the command. `subject.rs` is the image that is looked at,
-//! `comparison.rs` compares documents, `layers.rs` the layers, `report.rs` says what came of it.
+//! `comparison.rs` compares documents, `layers.rs` the layers, `blobs.rs` asks whether they
+//! are there, `report.rs` says what came of it.
 
+mod blobs;
 mod comparison;
 mod hints;
 mod layers;
@@ -39,7 +41,7 @@ pub struct VerifyRequest {
 /// # Errors
 /// The project cannot be built, or the image cannot be fetched.
 pub fn verify(request: &VerifyRequest, context: &Context) -> Result<VerifyReport> {
-    let target: Target = request.reference.parse()?;
+    let target = Target::read(&request.reference, &request.project.path)?;
     let project = project::load(&request.project, context)?;
     let config = &project.config;
     let purpose = client::Purpose {

@@ -22,6 +22,7 @@ mod summary;
 mod tags;
 #[cfg(test)]
 mod testing;
+mod user_name;
 
 pub use builtin_base::{BUILTIN_BASES, BuiltinBase, PIECES, Piece, builtin_base};
 pub use entry::{DiskFile, Draft, Entry, EntryKind, Existing, FileSource, FileStamp};
@@ -37,6 +38,7 @@ pub use root::{RootNode, RootTree};
 pub use root_excerpt::{BASE_FILES_ANNOTATION, RootExcerpt};
 pub use summary::{EntrySummary, ImageSummary, LayerSummary, PlanSummary};
 pub use tags::{tag_warnings, tags};
+pub use user_name::unknown_user;
 
 use std::collections::BTreeMap;
 

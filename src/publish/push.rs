@@ -316,9 +316,11 @@ impl Push {
                     BlobOutcome::Uploaded => Ok(None),
                 }
             };
-            match whereabouts.bring(digest, &self.repository, bring).await? {
-                Some(reason) => task.skip(reason),
-                None => task.finish(readable_size(descriptor.size)),
+            if let Some(reason) = whereabouts.bring(digest, &self.repository, bring).await? {
+                task.skip(reason);
+            } else {
+                whereabouts.count_upload(descriptor.size);
+                task.finish(readable_size(descriptor.size));
             }
             Ok(())
         };

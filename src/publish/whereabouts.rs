@@ -1,6 +1,7 @@
 //! Which repository of a registry has a blob: what several destinations of one run tell each other.
 
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::error::Result;
@@ -11,6 +12,7 @@ use crate::oci::{Digest, Repository};
 #[derive(Debug, Clone, Default)]
 pub struct Whereabouts {
     places: Arc<Mutex<BTreeMap<(String, Digest), Place>>>,
+    uploaded_bytes: Arc<AtomicU64>,
 }
 
 /// The first repository that has a blob; locked while somebody brings it.
@@ -43,6 +45,16 @@ impl Whereabouts {
                 .entry((repository.registry().to_owned(), digest))
                 .or_insert_with(|| Arc::new(tokio::sync::Mutex::new(Some(repository.clone()))));
         }
+    }
+
+    /// Counts a blob that was sent.
+    pub(super) fn count_upload(&self, size_bytes: u64) {
+        self.uploaded_bytes.fetch_add(size_bytes, Ordering::Relaxed);
+    }
+
+    /// How many bytes of blobs were sent, to all registries together.
+    pub fn uploaded_bytes(&self) -> u64 {
+        self.uploaded_bytes.load(Ordering::Relaxed)
     }
 
     /// Forgets what a registry has: it lost some of it.

@@ -9,6 +9,7 @@ use tokio::io::AsyncRead;
 use tokio_util::task::TaskTracker;
 
 use super::auth::Authenticator;
+use super::blob_lookup::{self, BlobLookup};
 use super::download::Download;
 use super::endpoint::Right;
 use super::http::HttpClients;
@@ -185,6 +186,15 @@ impl Client {
         descriptor: &Descriptor,
     ) -> Result<Bytes> {
         Ok(Download::whole(&self.transport, repository, descriptor).await?)
+    }
+
+    /// Asks whether a repository has a blob, of the size in its descriptor (`HEAD`).
+    pub async fn look_for_blob(
+        &self,
+        repository: &Repository,
+        descriptor: &Descriptor,
+    ) -> Result<BlobLookup> {
+        Ok(blob_lookup::look_for_blob(&self.transport, repository, descriptor).await?)
     }
 
     /// Asks how large a blob is (`HEAD`); `None` where the registry does not say.

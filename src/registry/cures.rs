@@ -167,7 +167,9 @@ fn general(trouble: Trouble, registry: &str) -> String {
                 "log in to `{registry}`: `dockless login {registry} --username NAME --password-stdin`; or set `{prefix}_USERNAME` and `{prefix}_PASSWORD`"
             )
         }
-        Refused => "check the user name and the password or token; a token may have expired".into(),
+        Refused => format!(
+            "check the user name and the password or token; a token may have expired: `dockless login {registry}` asks for another"
+        ),
         Denied => "give this identity the right to push to, or pull from, the repository".into(),
         Full => {
             "delete images that nobody needs, or ask whoever runs the registry for more room".into()

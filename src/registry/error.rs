@@ -127,6 +127,8 @@ pub enum Error {
         target: String,
         /// Where it was looked for.
         repository: String,
+        /// Whether that registry is reached without TLS.
+        is_plain: bool,
         /// What was said, cleaned.
         detail: String,
     },

@@ -28,9 +28,12 @@ pub(super) fn hints(error: &Error) -> Vec<String> {
         Error::NotFound { push_to: Some(repository), detail, .. } => {
             vec![create_repository::hint(repository, detail)]
         }
-        Error::NoImage { repository, .. } => vec![format!(
-            "check the name and the tag; `skopeo list-tags docker://{repository}` shows those that exist"
-        )],
+        Error::NoImage { repository, is_plain, .. } => {
+            let option = if *is_plain { "--tls-verify=false " } else { "" };
+            vec![format!(
+                "check the name and the tag; `skopeo list-tags {option}docker://{repository}` shows those that exist"
+            )]
+        }
         Error::TagIsImmutable { .. } => {
             vec![
                 "push under another tag, or allow this one to move in the registry's settings"

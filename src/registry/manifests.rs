@@ -148,7 +148,7 @@ async fn fetch_once(
             if body.is_page {
                 return Err(answer.refusal_with(&body));
             }
-            return Err(Fault::permanent(no_image(reference, body.text().to_owned())));
+            return Err(Fault::permanent(no_image(transport, reference, body.text().to_owned())));
         }
         _ => return Err(transport.refusal(endpoint, answer).await),
     }
@@ -174,11 +174,13 @@ async fn fetch_once(
     Ok(FetchedManifest { bytes, media_type, digest })
 }
 
-fn no_image(reference: &Reference, detail: String) -> Error {
+fn no_image(transport: &Transport, reference: &Reference, detail: String) -> Error {
+    let Reference { repository, .. } = reference;
     let kind = if reference.digest.is_some() { "image" } else { "tag" };
     Error::NoImage {
         target: format!("{kind} `{}`", reference.target()),
-        repository: reference.repository.to_string(),
+        repository: repository.to_string(),
+        is_plain: transport.scheme(repository.registry()) == Some("http"),
         detail,
     }
 }

@@ -21,6 +21,7 @@
 //! - `rights.rs`: whether we may push, asked before anything is made
 //! - `referrers.rs`: what refers to an image, with and without the API for it
 //! - `session.rs`: that an upload which was begun ends
+//! - `blob_lookup.rs`: whether a blob is there, asked without fetching it
 //! - `upload.rs`, `download.rs`, `manifests.rs`: what is done when the outcome is unknown
 //!
 //! Waits between tries go through the injected clock, so tests with faults take milliseconds;
@@ -29,6 +30,7 @@
 mod address;
 mod answer;
 mod auth;
+mod blob_lookup;
 mod certificates;
 mod challenge;
 mod client;
@@ -75,6 +77,7 @@ mod transport;
 mod unused;
 mod upload;
 
+pub use self::blob_lookup::BlobLookup;
 pub use self::client::{
     BlobOutcome, BlobPush, BlobReader, BlobSource, Client, ClientOptions, FetchedManifest,
     ManifestOutcome,

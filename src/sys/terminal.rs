@@ -24,6 +24,17 @@ pub fn ask(question: &str, limit: u64) -> io::Result<String> {
     answer(open()?, question, limit)
 }
 
+/// How many columns the terminal has that standard error goes to; `None` when it goes elsewhere.
+pub fn columns() -> Option<u16> {
+    #[cfg(unix)]
+    {
+        let size = rustix::termios::tcgetwinsize(io::stderr()).ok()?;
+        Some(size.ws_col).filter(|columns| *columns > 0)
+    }
+    #[cfg(not(unix))]
+    None
+}
+
 fn open() -> io::Result<File> {
     File::options().read(true).write(true).open("/dev/tty")
 }

@@ -51,8 +51,11 @@ fn info_counts_what_is_there() {
     fs::create_dir_all(&records).unwrap();
     fs::write(records.join("0".repeat(64)), "binary").unwrap();
     let tally = |files: u64, size_bytes: u64| json!({"files": files, "size_bytes": size_bytes});
+    let mut info = document(&sandbox.run(["cache", "info", "--json"]));
+    let last_used = info.as_object_mut().unwrap().remove("last_used").unwrap();
+    assert!(last_used.as_str().unwrap().ends_with('Z'), "{last_used}");
     assert_eq!(
-        document(&sandbox.run(["cache", "info", "--json"])),
+        info,
         json!({
             "folder": sandbox.cache(),
             "blobs": tally(3, size_bytes),
@@ -64,8 +67,13 @@ fn info_counts_what_is_there() {
     let text = sandbox.succeed(["cache", "info"]);
     let lines: Vec<_> = text.lines().collect();
     assert_eq!(lines[0], sandbox.cache().to_str().unwrap());
-    assert!(lines[1].starts_with("  blobs: 3, "), "{text}");
-    assert_eq!(lines[2], "  records `files-1`: 1, 6 B");
+    assert!(lines[1].starts_with("  layers and documents of images: 3 files, "), "{text}");
+    assert_eq!(
+        lines[2..4],
+        ["  digests of projects' files: 1 file, 6 B", "  half-written files: 1 file, 4 B"]
+    );
+    assert!(lines[4].starts_with("  together: 5 files, "), "{text}");
+    assert_eq!(lines[5..], ["last used within the last ten minutes"]);
 }
 
 #[test]

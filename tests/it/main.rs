@@ -29,6 +29,7 @@ mod publish;
 mod push;
 mod push_requests;
 mod registry;
+mod report;
 mod reproducibility;
 mod reuse;
 mod secrets;

@@ -260,7 +260,10 @@ fn a_dry_run_sends_nothing() {
     let project = sandbox.project("hello");
     let to = format!("{}/acme/hello", registry.host());
     let text = sandbox.succeed(push(&project, &["--to", &to, "-t", "v1", "--dry-run"]));
-    assert!(text.ends_with(&format!("to {to} as v1")), "{text}");
+    let line = format!(
+        "\nto {to} as v1\nlayers may be taken over from the first that fits: {to}:v1, {to}:latest"
+    );
+    assert!(text.ends_with(&line), "{text}");
     let output = Command::new("skopeo")
         .args(["list-tags", "--tls-verify=false", &format!("docker://{to}")])
         .output()

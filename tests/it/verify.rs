@@ -203,7 +203,6 @@ fn json_tells_layer_file_and_field() {
     let built = document.as_object_mut().unwrap().remove("built_digest").unwrap();
     assert!(built.as_str().unwrap().starts_with("sha256:"));
     let text = "layer 1 \"files data → /srv\" differs: `srv/one` has other content in the image, from byte 2 on";
-    let none = |text: &str| json!({"text": text, "platform": null, "layer": null, "path": null, "field": null});
     assert_eq!(
         document,
         json!({
@@ -212,8 +211,15 @@ fn json_tells_layer_file_and_field() {
             "is_equal": false,
             "verified": [],
             "differences": [
-                {"text": text, "platform": null, "layer": 1, "path": "srv/one", "field": "content"},
-                none("config changed: labels (x)"),
+                {
+                    "text": text, "platform": null, "layer": 1, "path": "srv/one", "field": "content",
+                    "image": null, "built": null, "lost": null,
+                },
+                {
+                    "text": "label x is not set in the image, \"y\" built here", "platform": null,
+                    "layer": null, "path": null, "field": "label x", "image": null, "built": "y",
+                    "lost": null,
+                },
             ],
             "hints": [],
         })
@@ -249,7 +255,7 @@ fn other_gzip_bytes_of_the_same_content_are_found() {
     let expected = format!(
         "layer 1 \"files data → /srv\" has the same content, compressed in another way: the image \
          names the writer `tar0`, here it is `{written}`\n\
-         written by another version of dockless, or compressed otherwise\n"
+         writer version is \"tar0\" in the image, \"{written}\" built here\n"
     );
     assert_eq!((outcome.code, outcome.stdout), (1, expected), "{}", outcome.stderr);
     assert!(outcome.stderr.contains("hint: verify it with the version of dockless that built it"));
@@ -298,17 +304,18 @@ fn what_documents_say_differently_is_named() {
         (
             "env",
             |forgery| forgery.config["config"]["Env"] = json!(["LD_PRELOAD=/evil.so"]),
-            "config changed: env (LD_PRELOAD)\n",
+            "variable LD_PRELOAD is set in the image, not set built here\n",
         ),
         (
             "history",
             |forgery| forgery.config["history"][0]["created_by"] = json!("something"),
-            "the config differs in /history/0/created_by\n",
+            "the config differs: /history/0/created_by is \"something\" in the image, \
+             \"dockless: files data → /srv\" built here\n",
         ),
         (
             "annotation",
             |forgery| forgery.manifest["annotations"]["x"] = json!("y"),
-            "annotations changed: x\n",
+            "annotation x is \"y\" in the image, not set built here\n",
         ),
         (
             "described",
@@ -323,7 +330,7 @@ fn what_documents_say_differently_is_named() {
         (
             "created",
             |forgery| forgery.config["created"] = json!("2026-01-02T03:04:05Z"),
-            "config changed: created\n",
+            "created is \"2026-01-02T03:04:05Z\" in the image, \"1970-01-01T00:00:00Z\" built here\n",
         ),
     ];
     for (tag, change, expected) in cases {
@@ -338,6 +345,78 @@ fn what_documents_say_differently_is_named() {
         let is_hinted = outcome.stderr.contains("hint: set `SOURCE_DATE_EPOCH=1767323045`");
         assert_eq!(is_hinted, tag == "created", "{outcome:#?}");
     }
+}
+
+/// The registry still has the manifest, so that the tag looks as it always did.
+#[test]
+fn what_the_registry_lost_is_found_and_pushed_again() {
+    let (sandbox, registry) = (Sandbox::new(), Registry::start());
+    sandbox.write("base/dockless.yaml", CONFIG);
+    sandbox.write("base/data/lib", "1\n");
+    let (base, app) =
+        (format!("{}/base:v1", registry.host()), format!("{}/a/b:v1", registry.host()));
+    let both = ["--platform", "linux/amd64,linux/arm64"];
+    sandbox.succeed(["push", "base", "--to", &base, both[0], both[1]]);
+    sandbox.write("p/dockless.yaml", CONFIG.replace("scratch", &base).replace("/srv", "/app"));
+    sandbox.write("p/data/one", "one\n");
+    let push = |rest: &[&str]| sandbox.succeed([&["push", "p", "--to", &app], rest].concat());
+    let verify = |rest: &[&str]| sandbox.run([&["verify", &app, "p"], rest].concat());
+    let lose = |path: &str| {
+        let url = format!("http://{}/v2/a/b/{path}", registry.host());
+        run("curl", &["-sSf", "-X", "DELETE", &url], &sandbox.work());
+    };
+    let document = |digest: &str| -> Value {
+        let reference = format!("docker://{}/a/b@{digest}", registry.host());
+        let arguments = ["inspect", "--raw", "--tls-verify=false", &reference];
+        serde_json::from_str(&run("skopeo", &arguments, &sandbox.work())).unwrap()
+    };
+
+    let pushed = push(&[]);
+    let outcome = verify(&[]);
+    assert_eq!((outcome.code, outcome.stdout), (0, format!("{pushed}\n")), "{}", outcome.stderr);
+    let note =
+        format!("verified {pushed}: 2 layers, 1 of them the base's; all of it can be pulled\n");
+    assert!(outcome.stderr.contains(&note), "{}", outcome.stderr);
+
+    let manifest = document(pushed.split_once('@').unwrap().1);
+    let [of_base, own, config] = ["/layers/0", "/layers/1", "/config"]
+        .map(|place| manifest.pointer(place).unwrap()["digest"].as_str().unwrap().to_owned());
+    for digest in [&of_base, &own, &config] {
+        lose(&format!("blobs/{digest}"));
+    }
+    let outcome = verify(&[]);
+    let lost = |what: &str, digest: &str| {
+        format!("{what} cannot be pulled: the registry lacks blob `{digest}`\n")
+    };
+    let expected = [
+        lost("layer 1 \"base layer 1\"", &of_base),
+        lost("layer 2 \"files data → /app\"", &own),
+        lost("the config", &config),
+    ]
+    .concat();
+    assert_eq!((outcome.code, outcome.stdout), (1, expected.clone()), "{}", outcome.stderr);
+    assert!(outcome.stderr.contains("hint: push it again with `--no-cache`"), "{}", outcome.stderr);
+    let outcome = verify(&["--json"]);
+    let answer: Value = serde_json::from_str(&outcome.stdout).unwrap();
+    assert_eq!((&answer["is_equal"], &answer["verified"]), (&json!(false), &json!([])));
+    let second = &answer["differences"][1];
+    assert_eq!((&second["layer"], &second["lost"]), (&json!(2), &json!(own)));
+    // What is lost is told of another image, too, and once.
+    let outcome = verify(&["--label", "x=y"]);
+    assert_eq!((outcome.code, outcome.stdout), (1, expected), "{}", outcome.stderr);
+
+    assert_eq!(push(&["--no-cache"]), pushed);
+    assert_eq!(verify(&[]).code, 0);
+
+    let index = document(push(&both).split_once('@').unwrap().1);
+    assert_eq!(verify(&both).code, 0);
+    let image = index["manifests"][1]["digest"].as_str().unwrap();
+    lose(&format!("manifests/{image}"));
+    let outcome = verify(&both);
+    let expected = format!(
+        "linux/arm64: its manifest cannot be pulled: the registry lacks manifest `{image}`\n"
+    );
+    assert_eq!((outcome.code, outcome.stdout), (1, expected), "{}", outcome.stderr);
 }
 
 #[test]
@@ -357,7 +436,8 @@ fn a_layout_is_verified_too() {
     fs::write(work.join("out/blobs").join(path), "damaged").unwrap();
     let outcome = story.sandbox.run(["verify", "oci:out", "p"]);
     assert_eq!(outcome.code, 1, "{outcome:#?}");
-    assert!(outcome.stdout.contains("it cannot be read: `out` lacks blob"), "{outcome:#?}");
+    let expected = "cannot be pulled: `out` lacks blob `sha256:";
+    assert!(outcome.stdout.contains(expected), "{outcome:#?}");
 }
 
 #[test]
@@ -506,7 +586,7 @@ fn a_base_that_moved_is_told_with_the_way_back() {
     let outcome = sandbox.run(["verify", &app, "p"]);
     assert_eq!(outcome.code, 1, "{outcome:#?}");
     assert!(outcome.stdout.starts_with("layer 1 \"base layer 1\" is sha256:"), "{outcome:#?}");
-    assert!(outcome.stdout.contains("\nbase moved from sha256:"), "{outcome:#?}");
+    assert!(outcome.stdout.contains("\nbase is \"sha256:"), "{outcome:#?}");
     let (_, hint) =
         outcome.stderr.split_once("hint: the base moved: verify with `--base ").unwrap();
     let old_base = hint.split_once('`').unwrap().0;
@@ -558,6 +638,27 @@ fn what_cannot_be_asked_is_no_answer() {
     for reference in ["https://ghcr.io/a/b", "oci:", "a/B"] {
         let outcome = story.sandbox.run(["verify", reference, "p"]);
         assert_eq!((outcome.code, outcome.stdout.as_str()), (2, ""), "{outcome:#?}");
-        assert!(outcome.stderr.contains("hint: write `"), "{outcome:#?}");
+        assert!(outcome.stderr.contains("hint: write "), "{outcome:#?}");
+    }
+}
+
+#[test]
+fn a_project_in_the_images_place_is_noticed() {
+    let sandbox = Sandbox::new();
+    sandbox.write("p/dockless.yaml", CONFIG);
+    for (words, hint) in [
+        (&["verify", "./p", "r.io/x:1"][..], "write `dockless verify r.io/x:1 ./p`"),
+        (&["verify", "p", "x:1"], "write `dockless verify x:1 p`"),
+        (&["verify", "p", "oci:out"], "write `dockless verify oci:out p`"),
+        (&["verify", "."], "write `dockless verify HOST/REPOSITORY:TAG .`"),
+        (&["verify", "docker://r.io/x:1", "p"], "write it as `r.io/x:1`"),
+        (
+            &["verify", "oci-archive:x.tar", "p"],
+            "write `HOST/REPOSITORY:TAG`, `HOST/REPOSITORY@sha256:…` or `oci:DIR`",
+        ),
+    ] {
+        let outcome = sandbox.run(words);
+        assert_eq!((outcome.code, outcome.stdout.as_str()), (2, ""), "{outcome:#?}");
+        assert!(outcome.stderr.ends_with(&format!("hint: {hint}\n")), "{words:?} {outcome:#?}");
     }
 }

@@ -6,16 +6,23 @@ use std::time::Duration;
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 
 use super::plain::Plain;
-use super::wording::clean;
+use super::wording::{clean, cut};
 use super::{Renderer, write_line};
 use crate::event::Event;
+use crate::sys::terminal;
 
-/// A bar with its end in sight. The subject gets what is left of the line, and is cut off there.
+/// A bar with its end in sight. The subject gets what is left of the line.
 const WITH_TOTAL: &str =
-    "{prefix:>11} {wide_msg} {bar:10} {bytes:>10}/{total_bytes:<10} {bytes_per_sec:>12}";
+    "{prefix:>11} {wide_msg} {bar:6} {bytes:>10}/{total_bytes:<10} {bytes_per_sec:>12}";
+/// The columns of everything else in it.
+const WITH_TOTAL_COLUMNS: usize = 11 + 1 + 1 + 6 + 1 + 10 + 1 + 10 + 1 + 12;
 
 /// A task without a known end.
 const WITHOUT_TOTAL: &str = "{prefix:>11} {wide_msg} {spinner} {bytes:>10} {elapsed:>4}";
+const WITHOUT_TOTAL_COLUMNS: usize = 11 + 1 + 1 + 1 + 1 + 10 + 1 + 4;
+
+/// The columns of a terminal that does not say how many it has.
+const USUAL_COLUMNS: u16 = 80;
 
 /// Bars for the running tasks below the lines of the finished ones.
 #[derive(Debug)]
@@ -37,10 +44,17 @@ impl Terminal {
         };
         let bar = self.bars.add(bar);
         bar.set_prefix(action.to_owned());
-        bar.set_message(clean(subject));
+        let columns = terminal::columns().unwrap_or(USUAL_COLUMNS);
+        bar.set_message(message(subject, total_bytes.is_some(), columns));
         bar.enable_steady_tick(Duration::from_millis(120));
         self.tasks.insert(id, bar);
     }
+}
+
+/// What the task is about, as far as there is room for it.
+fn message(subject: &str, has_total: bool, columns: u16) -> String {
+    let taken = if has_total { WITH_TOTAL_COLUMNS } else { WITHOUT_TOTAL_COLUMNS };
+    cut(&clean(subject), usize::from(columns).saturating_sub(taken))
 }
 
 fn style(template: &str) -> ProgressStyle {
@@ -126,22 +140,23 @@ mod tests {
     }
 
     #[test]
-    fn a_bar_fits_eighty_columns() {
-        for template in [WITH_TOTAL, WITHOUT_TOTAL] {
+    fn a_bar_fits_eighty_columns_with_the_end_of_its_subject() {
+        for (template, has_total) in [(WITH_TOTAL, true), (WITHOUT_TOTAL, false)] {
             let terminal = Eighty::default();
             let target = ProgressDrawTarget::term_like(Box::new(terminal.clone()));
             let bar = ProgressBar::with_draw_target(Some(123_456_789_012), target);
             bar.set_style(style(template));
             bar.set_prefix("downloading");
-            bar.set_message(
-                "0123456789ab a subject that is far longer than a line of a terminal ".repeat(3),
-            );
+            let subject = "a subject that is far longer than a line of a terminal ".repeat(3);
+            let subject = format!("0123456789ab {subject}/app/* 3/8");
+            bar.set_message(message(&subject, has_total, 80));
             bar.set_position(123_456_789_000);
             bar.force_draw();
             bar.abandon();
             let text = terminal.0.lock().unwrap().clone();
             let longest = text.lines().map(|line| line.trim_end().chars().count()).max();
-            assert!(text.contains("0123456789ab"), "{text:?}");
+            assert!(text.contains("01234567"), "{text:?}");
+            assert!(text.contains("/app/* 3/8 "), "{text:?}");
             assert!(longest.is_some_and(|longest| longest <= 80), "{longest:?} {text:?}");
         }
     }

@@ -28,6 +28,19 @@ pub(super) fn clean(text: &str) -> String {
     if start.starts_with("::") || start.starts_with("##[") { format!("> {line}") } else { line }
 }
 
+/// The text in so many characters: its end, which tells the parts of a layer apart, is kept, and of its
+/// beginning a third.
+pub(super) fn cut(text: &str, room: usize) -> String {
+    let length = text.chars().count();
+    if length <= room {
+        return text.to_owned();
+    }
+    let begin = room.saturating_sub(1) / 3;
+    let end = room.saturating_sub(1) - begin;
+    let ending = text.chars().skip(length - end);
+    text.chars().take(begin).chain(['…']).chain(ending).collect()
+}
+
 /// The text with twelve digits of every digest: enough to tell blobs apart, and a line stays a line.
 pub(super) fn shortened(text: &str) -> String {
     const PREFIX: &str = "sha256:";
@@ -60,6 +73,16 @@ mod tests {
             ("none".into(), "none"),
         ] {
             assert_eq!(shortened(&text), expected);
+        }
+    }
+
+    #[test]
+    fn the_middle_of_a_long_text_is_cut() {
+        let name = "0123456789ab files data → /app/data/* 3/8";
+        for (room, expected) in
+            [(60, name), (41, name), (26, "01234567…→ /app/data/* 3/8"), (4, "0…/8"), (0, "…")]
+        {
+            assert_eq!(cut(name, room), expected);
         }
     }
 

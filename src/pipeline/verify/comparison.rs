@@ -6,19 +6,25 @@
 use bytes::Bytes;
 use serde_json::Value;
 
+use super::blobs::Blobs;
 use super::hints;
 use super::layers::Layers;
 use super::report::{Finding, VerifyReport};
 use super::subject::Subject;
 use crate::error::Result;
-use crate::image::{Assembly, Documents, Image, differences_beside_layers, differing_members};
-use crate::oci::{Descriptor, Document, ImageConfig, Index, Manifest, MediaType};
+use crate::image::{
+    Assembly, Documents, FieldDifference, Image, differing_fields, differing_members,
+};
+use crate::oci::{Descriptor, Digest, Document, ImageConfig, Index, Manifest, MediaType};
 use crate::pipeline::Context;
+use crate::pipeline::summary::counted;
 use crate::plan::Plan;
 use crate::store::Store;
 
 /// The most platforms that are named.
 const MAX_PLATFORMS: usize = 16;
+/// The most fields of the documents that are named.
+const MAX_FIELDS: usize = 64;
 
 /// An image and what was built of the project.
 #[derive(Debug)]
@@ -41,6 +47,9 @@ struct Found {
     verified: Vec<String>,
     findings: Vec<Finding>,
     hints: Vec<String>,
+    blobs: Blobs,
+    /// What people are told when nothing is different.
+    notes: Vec<String>,
 }
 
 impl Found {
@@ -59,18 +68,69 @@ impl Comparison<'_> {
         let built = assembly.descriptor().digest;
         let mut found = Found::default();
         if subject.top.digest == built {
-            found.verified.push(subject.at_digest(built));
+            self.add_equal(built, &assembly.images, &mut found).await;
         } else if subject.top.media_type.is_index() {
             self.compare_index(&mut found).await?;
         } else {
             self.compare_only_image(&mut found).await?;
         }
-        let Found { verified, findings, mut hints } = found;
+        let Found { verified, findings, mut hints, blobs, notes } = found;
+        if let Some(failure) = blobs.failure {
+            // What is different is known without that answer.
+            if findings.is_empty() {
+                return Err(failure);
+            }
+            self.context.events.note(format!("not everything could be asked for: {failure}"));
+        }
+        if findings.is_empty() {
+            for note in notes {
+                self.context.events.note(note);
+            }
+        }
         if self.is_dirty && !findings.is_empty() {
             hints.push(hints::DIRTY.to_owned());
         }
         let (reference, digest) = (subject.name.clone(), subject.top.digest);
         Ok(VerifyReport { reference, digest, built, verified, findings, hints })
+    }
+
+    /// Keeps in mind what is equal, when all of it can be pulled.
+    async fn add_equal(&self, digest: Digest, images: &[Image], found: &mut Found) {
+        let first = found.findings.len();
+        for image in images {
+            let manifest = &image.manifest;
+            let mut lost = Vec::new();
+            if manifest.descriptor.digest != digest {
+                found.blobs.ask_for_manifest(&manifest.descriptor, self.subject).await;
+                lost.extend(found.blobs.finding("its manifest", &manifest.descriptor));
+            }
+            found.blobs.ask(&manifest.value, self.subject).await;
+            lost.extend(found.blobs.findings(&manifest.value, &image.layers));
+            let is_of_index = self.subject.top.media_type.is_index();
+            let platform = is_of_index.then(|| image.platform.to_string());
+            let lost = lost.into_iter();
+            found
+                .findings
+                .extend(lost.map(|finding| Finding { platform: platform.clone(), ..finding }));
+        }
+        if found.findings.len() == first {
+            let name = self.subject.at_digest(digest);
+            found.notes.push(format!("verified {name}: {}", self.extent(images)));
+            found.verified.push(name);
+        }
+    }
+
+    /// What was verified of images, for people.
+    fn extent(&self, images: &[Image]) -> String {
+        let base: usize = images.iter().map(|image| self.base_count(image)).sum();
+        let layers: usize = images.iter().map(|image| image.layers.len()).sum();
+        let platforms = match images.len() {
+            1 => String::new(),
+            count => format!("{count} platforms, "),
+        };
+        let of_base = if base > 0 { format!(", {base} of them the base's") } else { String::new() };
+        let layers = counted(layers, "layer", "layers");
+        format!("{platforms}{layers}{of_base}; all of it can be pulled")
     }
 
     /// Compares the image of one platform.
@@ -115,7 +175,7 @@ impl Comparison<'_> {
                 found.hints.push(hints::platform(&self.assembly.images));
             }
             Some(built) if found.findings.is_empty() => {
-                found.add(members("the index", &index.bytes, &built.bytes));
+                found.findings.extend(members("the index", &index.bytes, &built.bytes));
             }
             Some(_) => {}
         }
@@ -143,7 +203,7 @@ impl Comparison<'_> {
             }
         };
         if entry.digest == image.manifest.descriptor.digest {
-            found.verified.push(self.subject.at_digest(entry.digest));
+            self.add_equal(entry.digest, std::slice::from_ref(image), found).await;
             return Ok(());
         }
         let platform = Some(platform);
@@ -199,6 +259,7 @@ impl Comparison<'_> {
                 return Ok(());
             }
         };
+        found.blobs.ask(&manifest.value, self.subject).await;
         let config = self.config(&manifest.value).await;
         let layers = Layers {
             subject: self.subject,
@@ -206,17 +267,24 @@ impl Comparison<'_> {
             config: config.as_ref().ok().map(|config| &config.value),
             image,
             base_count: self.base_count(image),
+            blobs: &found.blobs,
             store: self.store,
             context: self.context,
         };
-        found.findings.extend(layers.compare().await?);
+        let differing = layers.compare().await?;
+        found.findings.extend(differing);
+        let lost = found.blobs.findings(&manifest.value, &image.layers);
+        found.findings.extend(lost);
         match &config {
             Ok(config) => {
                 let given = Documents { manifest: &manifest.value, config: &config.value };
                 let built =
                     Documents { manifest: &image.manifest.value, config: &image.config.value };
-                for text in differences_beside_layers(given, built) {
-                    found.add(text);
+                let fields = differing_fields(given, built);
+                let further = fields.len().saturating_sub(MAX_FIELDS);
+                found.findings.extend(fields.into_iter().take(MAX_FIELDS).map(Finding::field));
+                if further > 0 {
+                    found.add(format!("{further} further fields of its documents differ"));
                 }
                 for hint in hints::of(given, built, self.assembly.images.len()) {
                     if !found.hints.contains(&hint) {
@@ -229,9 +297,11 @@ impl Comparison<'_> {
                     } else {
                         ("the config", &config.bytes, &image.config.bytes)
                     };
-                    found.add(members(name, given, built));
+                    found.findings.extend(members(name, given, built));
                 }
             }
+            // Told already.
+            Err(_) if found.blobs.lacks(&manifest.value.config.digest) => {}
             Err(error) => found.add(format!("its config cannot be read: {error}")),
         }
         for finding in &mut found.findings[first..] {
@@ -253,10 +323,15 @@ impl Comparison<'_> {
 }
 
 /// Where two documents differ that tell nothing else apart.
-fn members(name: &str, given: &Bytes, built: &Bytes) -> String {
+fn members(name: &str, given: &Bytes, built: &Bytes) -> Vec<Finding> {
     let value = |bytes: &Bytes| serde_json::from_slice::<Value>(bytes).unwrap_or_default();
-    match &differing_members(&value(given), &value(built))[..] {
-        [] => format!("{name} says the same, written in another way"),
-        members => format!("{name} differs in {}", members.join(", ")),
+    let members = differing_members(&value(given), &value(built));
+    if members.is_empty() {
+        return vec![Finding::new(format!("{name} says the same, written in another way"))];
     }
+    let finding = |member: FieldDifference| {
+        let text = Finding::new(format!("{name} differs: {member}")).text;
+        Finding { text, ..Finding::field(member) }
+    };
+    members.into_iter().map(finding).collect()
 }

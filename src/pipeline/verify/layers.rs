@@ -9,6 +9,7 @@ use std::io::{self, Read};
 
 use tokio_util::sync::CancellationToken;
 
+use super::blobs::Blobs;
 use super::report::Finding;
 use super::subject::Subject;
 use crate::archive::{ArchiveError, CompareError, Difference, LayerReader, Limits, difference};
@@ -31,6 +32,8 @@ pub(super) struct Layers<'a> {
     pub(super) image: &'a Image,
     /// How many of the layers that were built are the base's.
     pub(super) base_count: usize,
+    /// Which of the image's blobs are lost.
+    pub(super) blobs: &'a Blobs,
     pub(super) store: &'a Store,
     pub(super) context: &'a Context,
 }
@@ -140,6 +143,9 @@ impl Layers<'_> {
         own: &Layer,
     ) -> Result<Finding> {
         let digests = || format!("is {}, {} is built here", given.digest, own.descriptor.digest);
+        if self.blobs.lacks(&given.digest) {
+            return Ok(finding(place, own, &digests()));
+        }
         let Some(ours) = self.open_own(&own.descriptor).await? else {
             return Ok(finding(place, own, &digests()));
         };
@@ -157,8 +163,7 @@ impl Layers<'_> {
         Ok(match answer {
             Answer::Same => finding(place, own, &self.recompressed()),
             Answer::Different(member) => {
-                let finding = finding(place, own, &format!("differs: {member}"));
-                Finding { member: Some(member), ..finding }
+                finding(place, own, &format!("differs: {member}")).with_member(&member)
             }
             Answer::Unreadable(reason) => {
                 finding(place, own, &format!("{}; it cannot be read: {reason}", digests()))

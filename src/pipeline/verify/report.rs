@@ -4,6 +4,7 @@ use serde_json::{Value, json};
 
 use crate::archive::Difference;
 use crate::error::{Classified, ErrorKind, Result};
+use crate::image::FieldDifference;
 use crate::oci::Digest;
 use crate::pipeline::summary::one_line;
 
@@ -33,8 +34,16 @@ pub(super) struct Finding {
     pub(super) platform: Option<String>,
     /// In which layer, counted from 1, the base's first.
     pub(super) layer: Option<usize>,
-    /// What the first member of that layer is that differs.
-    pub(super) member: Option<Difference>,
+    /// The file that differs, where it is about one.
+    pub(super) path: Option<String>,
+    /// In which field.
+    pub(super) field: Option<String>,
+    /// What the image has there, where that can be told.
+    pub(super) image: Value,
+    /// What was built here.
+    pub(super) built: Value,
+    /// The blob or manifest that cannot be pulled, where that is what is wrong.
+    pub(super) lost: Option<Digest>,
 }
 
 /// The image is another one.
@@ -57,10 +66,52 @@ impl Classified for Different {
     }
 }
 
+/// The image is what it should be, and not all of it is there.
+#[derive(Debug, thiserror::Error)]
+#[error("`{reference}` is what this project builds, but it cannot be pulled: parts of it are lost")]
+struct Lost {
+    reference: String,
+}
+
+impl Classified for Lost {
+    fn kind(&self) -> ErrorKind {
+        ErrorKind::No
+    }
+
+    fn hints(&self) -> Vec<String> {
+        vec!["push it again with `--no-cache`, which asks for every blob and sends those that are lost".into()]
+    }
+}
+
 impl Finding {
     /// Something about the image or its documents. What it quotes may come from strangers.
     pub(super) fn new(text: impl AsRef<str>) -> Self {
         Self { text: one_line(text.as_ref()), ..Self::default() }
+    }
+
+    /// A field of the image's documents.
+    pub(super) fn field(difference: FieldDifference) -> Self {
+        let text = difference.to_string();
+        let FieldDifference { field, given, built } = difference;
+        let (image, built) = (given.document(), built.document());
+        Self { field: Some(field), image, built, ..Self::new(text) }
+    }
+
+    /// A blob or manifest that the image names and that cannot be pulled.
+    pub(super) fn lost(what: &str, reason: &str, digest: Digest) -> Self {
+        Self { lost: Some(digest), ..Self::new(format!("{what} cannot be pulled: {reason}")) }
+    }
+
+    /// The same about the first member of a layer that differs.
+    pub(super) fn with_member(self, member: &Difference) -> Self {
+        let (image, built) = member.values().unzip();
+        Self {
+            path: member.path().map(str::to_owned),
+            field: Some(member.field().to_owned()),
+            image: json!(image),
+            built: json!(built),
+            ..self
+        }
     }
 
     fn line(&self) -> String {
@@ -75,8 +126,11 @@ impl Finding {
             "text": self.text,
             "platform": self.platform,
             "layer": self.layer,
-            "path": self.member.as_ref().and_then(Difference::path),
-            "field": self.member.as_ref().map(Difference::field),
+            "path": self.path,
+            "field": self.field,
+            "image": self.image,
+            "built": self.built,
+            "lost": self.lost,
         })
     }
 }
@@ -111,6 +165,9 @@ impl VerifyReport {
         let Self { reference, digest, built, findings, hints, .. } = self;
         if findings.is_empty() {
             return Ok(());
+        }
+        if findings.iter().all(|finding| finding.lost.is_some()) {
+            return Err(Lost { reference }.into());
         }
         Err(Different { reference, digest, built, hints }.into())
     }

@@ -3,15 +3,17 @@
 use std::collections::BTreeSet;
 use std::fmt;
 use std::io::Read;
+use std::path::Path;
 use std::str::FromStr;
 
 use bytes::Bytes;
 
 use crate::config::Base;
 use crate::error::{Classified, Error, ErrorKind, Result};
-use crate::oci::{Descriptor, Digest, InvalidReference, MediaType, Reference, Repository};
-use crate::registry::{Client, FetchedManifest};
-use crate::store::layout::Layout;
+use crate::oci::{Descriptor, Digest, MediaType, Reference, Repository};
+use crate::pipeline::image_name::{self, NotAnImage};
+use crate::registry::{BlobLookup, Client, FetchedManifest};
+use crate::store::layout::{Layout, LayoutError};
 use crate::sys::{BlockingReader, blocking};
 
 /// What is verified, as it was written.
@@ -25,7 +27,9 @@ pub(super) enum Target {
 #[derive(Debug, thiserror::Error)]
 enum InvalidTarget {
     #[error("this names no image to verify")]
-    Reference { source: InvalidReference },
+    Reference { source: NotAnImage },
+    #[error("`{}` is a project: what is verified comes first", text.escape_debug())]
+    Project { text: String, image: Option<String> },
     #[error("`{}` is no image in an OCI layout", text.escape_debug())]
     Layout { text: String },
 }
@@ -37,6 +41,13 @@ impl Classified for InvalidTarget {
 
     fn hints(&self) -> Vec<String> {
         vec![match self {
+            Self::Reference { source: source @ NotAnImage::Scheme { .. } } => {
+                return source.hints();
+            }
+            Self::Project { text, image } => {
+                let image = image.as_deref().unwrap_or("HOST/REPOSITORY:TAG");
+                format!("write `dockless verify {image} {text}`")
+            }
             Self::Reference { .. } => {
                 "write `HOST/REPOSITORY:TAG`, `HOST/REPOSITORY@sha256:…` or `oci:DIR`".into()
             }
@@ -50,7 +61,8 @@ impl FromStr for Target {
 
     fn from_str(text: &str) -> Result<Self> {
         if !text.starts_with("oci:") {
-            let reference = text.parse().map_err(|source| InvalidTarget::Reference { source })?;
+            let reference =
+                image_name::read(text).map_err(|source| InvalidTarget::Reference { source })?;
             return Ok(Self::Registry(reference));
         }
         // Layouts are written everywhere as for a base.
@@ -62,6 +74,16 @@ impl FromStr for Target {
 }
 
 impl Target {
+    /// Reads what is verified, and notices when the project stands in its place.
+    pub(super) fn read(text: &str, project: &Path) -> Result<Self> {
+        let second = project.to_str().filter(|second| second.parse::<Self>().is_ok());
+        let image = second.filter(|_| !project.exists()).map(str::to_owned);
+        if image_name::is_path(text) || (image.is_some() && Path::new(text).exists()) {
+            return Err(InvalidTarget::Project { text: text.to_owned(), image }.into());
+        }
+        text.parse()
+    }
+
     /// The registry, where it is in one.
     pub(super) fn hosts(&self) -> BTreeSet<String> {
         match self {
@@ -147,6 +169,36 @@ impl Subject {
         }
     }
 
+    /// Why a blob cannot be pulled; `None` when it is there. In a layout it is read.
+    pub(super) async fn lacks_blob(&self, blob: &Descriptor) -> Result<Option<String>> {
+        match &self.place {
+            Place::Registry { client, repository } => {
+                let digest = blob.digest;
+                Ok(match client.look_for_blob(repository, blob).await? {
+                    BlobLookup::Present => None,
+                    BlobLookup::Absent => Some(format!("the registry lacks blob `{digest}`")),
+                    BlobLookup::OtherSize(size) => Some(format!(
+                        "the registry says that blob `{digest}` has {size} bytes, the image {}",
+                        blob.size
+                    )),
+                })
+            }
+            Place::Layout(layout) => lacks(layout, blob).await,
+        }
+    }
+
+    /// As [`Subject::lacks_blob`], for a manifest that the index names.
+    pub(super) async fn lacks_manifest(&self, entry: &Descriptor) -> Result<Option<String>> {
+        match &self.place {
+            Place::Registry { client, repository } => {
+                let found = client.resolve(&repository.at_digest(entry.digest)).await?;
+                let reason = || format!("the registry lacks manifest `{}`", entry.digest);
+                Ok(found.is_none().then(reason))
+            }
+            Place::Layout(layout) => lacks(layout, entry).await,
+        }
+    }
+
     /// Fetches an image config.
     pub(super) async fn config(&self, descriptor: &Descriptor) -> Result<Bytes> {
         match &self.place {
@@ -175,6 +227,17 @@ impl Subject {
                 .await
             }
         }
+    }
+}
+
+async fn lacks(layout: &Layout, descriptor: &Descriptor) -> Result<Option<String>> {
+    let (layout, descriptor) = (layout.clone(), descriptor.clone());
+    match blocking(move || layout.verify(&descriptor)).await {
+        Ok(()) => Ok(None),
+        Err(error) => match error.downcast_ref() {
+            Some(lost @ LayoutError::MissingBlob { .. }) => Ok(Some(lost.to_string())),
+            _ => Err(error),
+        },
     }
 }
 

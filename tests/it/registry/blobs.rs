@@ -7,7 +7,8 @@ use std::time::Duration;
 use dockless::event::{Action, Event, Events};
 use dockless::oci::{Descriptor, Digest, MediaType};
 use dockless::registry::{
-    BlobOutcome, BlobPush, BlobSource, Error as RegistryError, ManifestOutcome, Settings,
+    BlobLookup, BlobOutcome, BlobPush, BlobSource, Error as RegistryError, ManifestOutcome,
+    Settings,
 };
 use futures_util::{StreamExt as _, stream};
 use http_body_util::{BodyExt as _, StreamBody};
@@ -16,7 +17,7 @@ use hyper::body::Frame;
 
 use super::super::support::fault_proxy::{Fault, FaultProxy, refusal, saying, status};
 use super::super::support::registry::Registry;
-use super::super::support::server::{Cut, Server, reply};
+use super::super::support::server::{Cut, Seen, Server, reply};
 use super::{LAYER_BYTES, Story, cause, impatient, more_than_buffers_take, read, repository};
 
 /// So much of an answer comes at once.
@@ -45,6 +46,35 @@ async fn reads_back_what_it_pushed() {
     let by_digest = tag.repository.at_digest(manifest.digest);
     assert_eq!(story.client.fetch_manifest(&by_digest).await.unwrap().digest, manifest.digest);
     assert_eq!(story.clock.waits(), []);
+}
+
+#[tokio::test]
+async fn a_blob_is_looked_for_without_being_fetched() {
+    let registry = Registry::start();
+    let proxy = FaultProxy::start(&registry.host()).await;
+    let story = Story::new();
+    let repository = repository(&proxy.server().host(), "a");
+    let layer = story.layer_descriptor();
+    let look = async |descriptor: &Descriptor| {
+        story.client.look_for_blob(&repository, descriptor).await.unwrap()
+    };
+    assert_eq!(look(&layer).await, BlobLookup::Absent);
+    story.push_layer(&repository).await.unwrap();
+    let before = proxy.server().seen().len();
+    assert_eq!(look(&layer).await, BlobLookup::Present);
+    let lying = Descriptor { size: 7, ..layer.clone() };
+    assert_eq!(look(&lying).await, BlobLookup::OtherSize(LAYER_BYTES as u64));
+    let head = format!("HEAD /v2/a/blobs/{}", layer.digest);
+    let lines = || -> Vec<_> { proxy.server().seen()[before..].iter().map(Seen::line).collect() };
+    assert_eq!(lines(), [head.as_str(); 2]);
+    // Who knows no `HEAD`, or refuses it, is asked for the blob.
+    for answer in [405, 403] {
+        proxy.on("HEAD", "/blobs/", [status(answer, None), status(answer, None)]);
+        assert_eq!(look(&layer).await, BlobLookup::Present, "{answer}");
+        let absent = Descriptor::of(MediaType::OciLayer, b"absent");
+        assert_eq!(look(&absent).await, BlobLookup::Absent, "{answer}");
+    }
+    assert!(proxy.is_exhausted());
 }
 
 #[tokio::test]

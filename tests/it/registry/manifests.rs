@@ -214,7 +214,7 @@ async fn what_is_pulled_and_does_not_exist_is_the_users_turn() {
     let repository = repository(&registry.host(), "acme/base");
     story.push(&repository.at_tag("v1")).await.unwrap();
     let hint = format!(
-        "check the name and the tag; `skopeo list-tags docker://{repository}` shows those that exist"
+        "check the name and the tag; `skopeo list-tags --tls-verify=false docker://{repository}` shows those that exist"
     );
     let digest = Digest::of(b"nope");
     for (reference, what) in [

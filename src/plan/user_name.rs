@@ -1,0 +1,121 @@
+//! Whether the user that a container runs as has an entry in the image, where that can be told.
+
+use super::{EntryKind, FileSource, ImagePlan, LayerContent, Plan};
+
+/// What stands in the file of names.
+enum Names<'a> {
+    /// These.
+    Known(Vec<&'a str>),
+    /// There is no such file.
+    NoFile,
+    /// It is the base's, or a file of the project.
+    Unknown,
+}
+
+/// Warns of a user or group that the image does not know by that name: a container does not start.
+pub fn unknown_user(plan: &Plan) -> Option<(&'static str, String, Option<String>)> {
+    let image = plan.images.first()?;
+    let user = image.settings.run.user.as_deref()?;
+    let (user, group) = user.split_once(':').unwrap_or((user, ""));
+    [("user", user, "etc/passwd"), ("group", group, "etc/group")]
+        .into_iter()
+        .find_map(|(kind, name, file)| unknown(image, kind, name, file))
+}
+
+fn unknown(
+    image: &ImagePlan,
+    kind: &str,
+    name: &str,
+    file: &str,
+) -> Option<(&'static str, String, Option<String>)> {
+    if name.is_empty() || name.bytes().all(|byte| byte.is_ascii_digit()) {
+        return None;
+    }
+    let why = match names(image, file) {
+        Names::Known(names) if names.contains(&name) => return None,
+        Names::Known(names) => format!("`/{file}` has {}", names.join(", ")),
+        Names::NoFile => format!("it has no `/{file}`"),
+        Names::Unknown => return None,
+    };
+    let text = format!("the image does not know the {kind} `{}`: {why}", name.escape_debug());
+    let hint = "write its number, as in `user: \"65532\"`: a container with a name that is not \
+                known does not start";
+    Some(("unknown-user", text, Some(hint.to_owned())))
+}
+
+/// The names in a file, as its topmost layer has it.
+fn names<'a>(image: &'a ImagePlan, file: &str) -> Names<'a> {
+    for layer in image.layers.iter().rev() {
+        let LayerContent::Pack(entries) = &layer.content else { return Names::Unknown };
+        let Some(entry) = entries.iter().find(|entry| entry.path == file) else { continue };
+        return match &entry.kind {
+            EntryKind::File(FileSource::Bytes(bytes)) => {
+                let lines = std::str::from_utf8(bytes).unwrap_or_default().lines();
+                Names::Known(lines.filter_map(|line| line.split(':').next()).collect())
+            }
+            _ => Names::Unknown,
+        };
+    }
+    if image.base.layers.is_empty() { Names::NoFile } else { Names::Unknown }
+}
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+
+    use super::*;
+    use crate::oci::{Descriptor, Digest, MediaType, Platform};
+    use crate::plan::testing::base;
+    use crate::plan::{
+        BaseLayer, Entry, ImageSettings, LayerCompression, LayerPlan, Origin, RootTree,
+        builtin_base,
+    };
+
+    fn plan(user: &str, layers: Vec<LayerPlan>) -> Plan {
+        let mut settings = ImageSettings::default();
+        settings.run.user = Some(user.to_owned());
+        let platform = Platform::linux_amd64();
+        let base = base(&platform, RootTree::default());
+        let image = ImagePlan { platform, base, layers, settings };
+        Plan { name: "p".into(), compression: LayerCompression::Gzip, images: vec![image] }
+    }
+
+    fn layer(kind: EntryKind) -> LayerPlan {
+        let entry =
+            Entry { path: "etc/passwd".into(), kind, mode: 0o644, uid: 0, gid: 0, mtime: 0 };
+        let (name, created_by) = ("passwd".into(), String::new());
+        LayerPlan { name, created_by, content: LayerContent::Pack(vec![entry]) }
+    }
+
+    #[test]
+    fn a_name_is_looked_up_where_the_file_is_known() {
+        let builtin = || builtin_base("static").unwrap().layers;
+        let own = Bytes::from_static(b"agent:x:1000:1000::/:/bin/sh\n");
+        let own = || layer(EntryKind::File(FileSource::Bytes(own.clone())));
+        let link = || layer(EntryKind::Symlink("elsewhere".into()));
+        let none = "the image does not know the user `agent`: it has no `/etc/passwd`";
+        let other =
+            "the image does not know the user `agent`: `/etc/passwd` has root, nobody, nonroot";
+        let group = "the image does not know the group `agents`: `/etc/group` has root, tty, nobody, nonroot";
+        for (user, layers, expected) in [
+            ("agent", builtin(), Some(other)),
+            ("nonroot", builtin(), None),
+            ("65532:65532", builtin(), None),
+            ("nonroot:agents", builtin(), Some(group)),
+            ("agent", [builtin(), vec![own()]].concat(), None),
+            ("agent", [builtin(), vec![link()]].concat(), None),
+            ("agent", vec![], Some(none)),
+            ("1000", vec![], None),
+        ] {
+            let found = unknown_user(&plan(user, layers)).map(|(_, text, _)| text);
+            assert_eq!(found.as_deref(), expected, "{user}");
+        }
+        let mut on_base = plan("agent", vec![]);
+        on_base.images[0].base.layers.push(BaseLayer {
+            descriptor: Descriptor::of(MediaType::OciLayer, b""),
+            diff_id: Digest::of(b""),
+            origin: Origin::Store,
+        });
+        assert_eq!(unknown_user(&on_base), None);
+    }
+}
