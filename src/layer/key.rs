@@ -31,7 +31,7 @@ pub(super) fn key(
                     FileSource::Bytes(bytes) => Digest::of(bytes),
                 };
                 key.text("file");
-                key.text(&digest.to_string());
+                key.0.update(digest.bytes());
             }
         }
     }

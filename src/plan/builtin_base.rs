@@ -145,6 +145,7 @@ pub fn builtin_base(name: &str) -> Option<BuiltinBase> {
     let mut root = RootTree::default();
     let drafts = PIECES.iter().flat_map(|piece| piece.drafts(&[], 0)).collect();
     let entries = root.ground(drafts, 0).expect("our own pieces do not contradict each other");
+    root.lay(&entries);
     let name = format!("builtin {name}");
     Some(BuiltinBase {
         layers: vec![LayerPlan {

@@ -136,8 +136,14 @@ fn layers(
         Base::Builtin(name) => builtin_base(name).map(|base| base.layers).unwrap_or_default(),
         _ => Vec::new(),
     };
-    let mut wholes = Vec::new();
+    let mut wholes: Vec<WholeLayer> = Vec::new();
+    let mut laid = 0;
     for (spec, source) in config.layers.iter().zip(sources) {
+        // Nothing asks what lies on the uppermost.
+        for lower in &wholes[laid..] {
+            root.lay(&lower.entries);
+        }
+        laid = wholes.len();
         let drafts = source.content(inputs, platform)?;
         let entries = root.ground(drafts, config.mtime).map_err(|error| PlanError {
             position: spec.settings.position.clone(),
