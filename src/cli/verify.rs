@@ -16,7 +16,7 @@ use crate::pipeline::{self, VerifyRequest};
 /// built with. Prints the image by its digest when that is what is built here and the registry still has every
 /// blob of it. Otherwise, with exit code 1, what is different: first the layer, the file in it and which field
 /// of that, then what the config says, in the image and built here, and which blobs are lost. Layers of the base
-/// are compared by their digests; values of variables are not shown.
+/// are compared by their digests; values of variables, and of commands that may hold them, are not shown.
 #[derive(Debug, Args)]
 pub(super) struct Verify {
     /// The image: a reference with a tag (`latest` without one) or a digest, or `oci:DIR`

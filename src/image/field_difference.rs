@@ -28,6 +28,12 @@ pub struct FieldDifference {
     pub built: Side,
 }
 
+/// Members of a config that hold variables, or commands with the values of arguments.
+const COMMANDS: [&str; 2] = ["OnBuild", "container_config"];
+
+/// The same in the document, with what else holds them.
+const HIDDEN: [&str; 4] = ["/config/Env", "/config/OnBuild", "/container_config", "/history"];
+
 /// One side of a difference.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Side {
@@ -74,7 +80,7 @@ impl fmt::Display for FieldDifference {
         write!(formatter, "{} ", shown(field))?;
         match (given, built) {
             (Side::Hidden, Side::Hidden) => formatter
-                .write_str("has another value in the image (those of variables are not shown)"),
+                .write_str("has another value in the image (not shown, since it may be a secret)"),
             _ => write!(formatter, "is {given} in the image, {built} built here"),
         }
     }
@@ -174,8 +180,16 @@ impl Found {
 
     fn compare_members(&mut self, given: &Map<String, Value>, built: &Map<String, Value>) {
         let names: BTreeSet<_> = given.keys().chain(built.keys()).collect();
-        for name in names {
-            self.compare(name, given.get(name).cloned(), built.get(name).cloned());
+        for name in names.into_iter().filter(|name| given.get(*name) != built.get(*name)) {
+            let side = |value: Option<&Value>| {
+                if COMMANDS.contains(&name.as_str()) {
+                    Side::hidden(value)
+                } else {
+                    Side::of(value.cloned())
+                }
+            };
+            let (given, built) = (side(given.get(name)), side(built.get(name)));
+            self.0.push(FieldDifference { field: name.clone(), given, built });
         }
     }
 }
@@ -204,9 +218,9 @@ fn collect_differing(
             }
         }
         _ => {
-            let is_variable = place.starts_with("/config/Env");
+            let is_shown = !HIDDEN.iter().any(|hidden| place.starts_with(hidden));
             let side = |value: Option<&Value>| {
-                if is_variable { Side::hidden(value) } else { Side::of(value.cloned()) }
+                if is_shown { Side::of(value.cloned()) } else { Side::hidden(value) }
             };
             let field = if place.is_empty() { "/" } else { place }.to_owned();
             found.push(FieldDifference { field, given: side(given), built: side(built) });
@@ -241,7 +255,7 @@ mod tests {
     fn both_values_are_told_but_not_those_of_variables() {
         let (one, two) = (Digest::of(b"base 1"), Digest::of(b"base 2"));
         let moved = format!("base is \"{two}\" in the image, \"{one}\" built here");
-        let cases: [(Change, &[&str]); 8] = [
+        let cases: [(Change, &[&str]); 9] = [
             (|_, _| {}, &[]),
             (
                 |manifest, _| {
@@ -269,7 +283,7 @@ mod tests {
             (
                 |_, config| config.config.env = vec!["A=canary".into(), "B=canary".into()],
                 &[
-                    "variable A has another value in the image (those of variables are not shown)",
+                    "variable A has another value in the image (not shown, since it may be a secret)",
                     "variable B is set in the image, not set built here",
                     "variable C is not set in the image, set built here",
                 ],
@@ -288,6 +302,16 @@ mod tests {
                     "platform is \"linux/arm64\" in the image, \"linux/amd64\" built here",
                     "writer version is not set in the image, \"tar1\" built here",
                     "annotation x is \"y\" in the image, not set built here",
+                ],
+            ),
+            (
+                |_, config| {
+                    config.config.other.insert("OnBuild".into(), json!(["ENV A=canary"]));
+                    config.other.insert("container_config".into(), json!({"Env": ["A=canary"]}));
+                },
+                &[
+                    "OnBuild is set in the image, not set built here",
+                    "container_config is set in the image, not set built here",
                 ],
             ),
             (
@@ -321,6 +345,11 @@ mod tests {
             ),
             (json!([]), json!({}), vec![("/", "[]", "{}")]),
             (env("A=canary"), env("A=b"), vec![("/config/Env/0", "set", "set")]),
+            (
+                json!({"history": [{"created_by": "|1 A=canary"}]}),
+                json!({"history": []}),
+                vec![("/history/0", "set", "not set")],
+            ),
         ] {
             let found = differing_members(&given, &built);
             let found: Vec<_> = found

@@ -4,7 +4,7 @@
 //! mtime and ctime. Clocks tick: a file that is written twice within one tick, with the same size, looks
 //! the same after as between. So what is remembered beyond this run was read when the last change of
 //! the file lay some seconds back, as git does it for its index ("racy git"), and whose ctime is no whole
-//! second. A program that goes on writing through a memory map to a page that is dirty already changes no
+//! second. A network file system may tell times of a moment ago, before it asks its server again. A program that goes on writing through a memory map to a page that is dirty already changes no
 //! time at all: that is seen when the kernel has written the page, or by a build with `--no-cache`.
 
 use std::collections::HashMap;

@@ -11,7 +11,7 @@ use std::collections::BTreeMap;
 use super::compress::{media_type, writer_version};
 use super::{BASE_LAYERS_ANNOTATION, WRITER_VERSION_ANNOTATION};
 use crate::oci::{Descriptor, Digest, ImageConfig, Manifest, MediaType, Reference};
-use crate::plan::{LayerCompression, Origin};
+use crate::plan::{LayerCompression, MAX_LAYERS, Origin};
 
 /// The layers of earlier images, by what they hold.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -42,6 +42,12 @@ pub enum Unfit {
         found: String,
         /// What layers are written as now.
         wanted: &'static str,
+    },
+    /// No runtime could mount it.
+    #[error("it has {layers} layers, more than {MAX_LAYERS}")]
+    TooManyLayers {
+        /// In the manifest.
+        layers: usize,
     },
     /// Nothing tells which layer holds what.
     #[error("its manifest has {layers} layers, its config {diff_ids} diff_ids")]
@@ -95,6 +101,9 @@ impl Reuse {
         let (layers, diff_ids) = (&manifest.layers, &config.rootfs.diff_ids);
         if layers.len() != diff_ids.len() {
             return Err(Unfit::Layers { layers: layers.len(), diff_ids: diff_ids.len() });
+        }
+        if layers.len() > MAX_LAYERS {
+            return Err(Unfit::TooManyLayers { layers: layers.len() });
         }
         let of_base = manifest.annotations.get(BASE_LAYERS_ANNOTATION);
         let of_base = of_base
@@ -221,6 +230,13 @@ mod tests {
         assert_eq!(
             refused(&|_, config| config.rootfs.diff_ids.truncate(1)),
             "its manifest has 2 layers, its config 1 diff_ids"
+        );
+        assert_eq!(
+            refused(&|manifest, config| {
+                manifest.layers.resize(128, manifest.layers[0].clone());
+                config.rootfs.diff_ids.resize(128, digest);
+            }),
+            "it has 128 layers, more than 127"
         );
         let no_count = "its manifest does not say how many of its 2 layers are the base's";
         assert_eq!(refused(&set(BASE_LAYERS_ANNOTATION, "3")), no_count);

@@ -249,6 +249,11 @@ impl Opened {
         self.0.iter().flatten().map(|destination| destination.session.clone()).collect()
     }
 
+    /// Whether some are not open.
+    pub(super) fn has_refusals(&self) -> bool {
+        self.0.iter().any(Result::is_err)
+    }
+
     /// Whether layers are copied to one that is open, not only sent to registries.
     pub(super) fn has_copies(&self) -> bool {
         self.0.iter().flatten().any(|destination| !destination.is_remote)

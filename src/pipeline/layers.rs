@@ -4,17 +4,22 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
+use tokio::sync::oneshot;
+
 use super::Context;
 use super::earlier::EarlierImages;
 use super::gathering::Gathering;
 use super::made_layers::{LayerOrigin, Origins};
 use crate::error::{Attempting as _, Result};
-use crate::event::{Action, Task, readable_size};
+use crate::event::{Action, Events, Task, readable_size};
 use crate::layer::{self, FileDigests, Known, Layer, Packing};
 use crate::oci::Descriptor;
 use crate::plan::{LayerCompression, LayerContent, LayerPlan, Origin};
 use crate::store::Store;
 use crate::sys::blocking;
+
+/// A layer that is being made, and how it came about.
+pub(super) type Begun = oneshot::Receiver<Result<(Layer, LayerOrigin)>>;
 
 /// Makes layers, or finds that they exist.
 #[derive(Debug)]
@@ -80,21 +85,12 @@ impl Layers {
         self.origins.clone()
     }
 
-    /// The layer of a plan.
-    pub(super) async fn make(&self, plan: &LayerPlan) -> Result<Layer> {
-        let Workshop { context, .. } = self.workshop.as_ref();
-        let task = context.events.task(Action::Pack, &plan.name, Some(layer::content_bytes(plan)));
-        let (plan, task) = (Arc::new(plan.clone()), Arc::new(task));
-        let is_anew = self.is_anew.load(Ordering::Relaxed);
-        let found = match (&plan.content, &self.earlier) {
-            (LayerContent::Pack(_), Some(earlier)) if !is_anew => {
-                self.find(&plan, &task, earlier).await?
-            }
-            _ => None,
-        };
-        let (layer, origin) = match found {
-            Some(found) => found,
-            None => (self.work(&plan, &task, layer::pack).await?, LayerOrigin::Packed),
+    /// The layer of a plan, made now or waited for where it was begun before.
+    pub(super) async fn make(&self, plan: &LayerPlan, begun: Option<Begun>) -> Result<Layer> {
+        let task = packing(plan, &self.workshop.context.events);
+        let (layer, origin) = match begun {
+            Some(begun) => begun.await.expect("who makes it does not stop before")?,
+            None => self.find_or_pack(&Arc::new(plan.clone()), &task).await?,
         };
         let task = Arc::into_inner(task).expect("the work is done").about(&layer.descriptor);
         let size = readable_size(layer.descriptor.size);
@@ -117,6 +113,33 @@ impl Layers {
         self.origins.note(&layer, origin);
         count.fetch_add(1, Ordering::Relaxed);
         Ok(layer)
+    }
+
+    /// The layer of a plan that may not be the last word: nobody is told of it, and it does not count,
+    /// before it is asked for. The work ends with the future.
+    pub(super) async fn prepare(&self, plan: &Arc<LayerPlan>) -> Result<(Layer, LayerOrigin)> {
+        let prepared = self.find_or_pack(plan, &packing(plan, &Events::none())).await?;
+        let text = format!("layer `{}` is ready before its base was read", plan.name);
+        self.workshop.context.events.detail(text);
+        Ok(prepared)
+    }
+
+    async fn find_or_pack(
+        &self,
+        plan: &Arc<LayerPlan>,
+        task: &Arc<Task>,
+    ) -> Result<(Layer, LayerOrigin)> {
+        let is_anew = self.is_anew.load(Ordering::Relaxed);
+        let found = match (&plan.content, &self.earlier) {
+            (LayerContent::Pack(_), Some(earlier)) if !is_anew => {
+                self.find(plan, task, earlier).await?
+            }
+            _ => None,
+        };
+        match found {
+            Some(found) => Ok(found),
+            None => Ok((self.work(plan, task, layer::pack).await?, LayerOrigin::Packed)),
+        }
     }
 
     /// The layer, when it exists in the store or in an earlier image.
@@ -177,6 +200,8 @@ impl Layers {
     ) -> Result<T> {
         let (workshop, plan) = (self.workshop.clone(), plan.clone());
         let task = task.clone();
+        let cancel = self.workshop.context.cancel.child_token();
+        let _cancelled_on_drop = cancel.clone().drop_guard();
         blocking(move || {
             task.restart_at(0);
             let Workshop { project, store, digests, compression, context } = workshop.as_ref();
@@ -189,7 +214,7 @@ impl Layers {
                 compressors: &context.compressors,
                 events: &context.events,
                 task: &task,
-                cancel: &context.cancel,
+                cancel: &cancel,
             };
             work(&plan, &packing).attempting(|| format!("pack layer `{}`", plan.name))
         })
@@ -233,4 +258,9 @@ impl Layers {
         let workshop = self.workshop.clone();
         blocking(move || workshop.digests.save(&workshop.store)).await;
     }
+}
+
+/// The task of packing a layer.
+fn packing(plan: &LayerPlan, events: &Events) -> Arc<Task> {
+    Arc::new(events.task(Action::Pack, &plan.name, Some(layer::content_bytes(plan))))
 }

@@ -108,10 +108,7 @@ async fn pack_and_publish(
     let unique = unique_layers(plan);
     let mut made: Vec<(&LayerPlan, Layer)> = Vec::with_capacity(unique.len());
     let making = unique.into_iter().map(|plan| (plan, ahead.take(plan)));
-    let making = making.map(async |(plan, begun)| match begun {
-        Some(begun) => (plan, begun.await.expect("who makes it does not stop before")),
-        None => (plan, layers.make(plan).await),
-    });
+    let making = making.map(async |(plan, begun)| (plan, layers.make(plan, begun).await));
     let mut making = std::pin::pin!(stream::iter(making).buffer_unordered(layers_at_once()));
     while let Some((plan, layer)) = making.next().await {
         let layer = layer?;
@@ -134,7 +131,7 @@ async fn pack_and_publish(
 pub(super) async fn build(plan: &Plan, layers: &Layers) -> Result<Assembly> {
     let mut made = Vec::new();
     for layer_plan in unique_layers(plan) {
-        made.push((layer_plan, layers.make(layer_plan).await?));
+        made.push((layer_plan, layers.make(layer_plan, None).await?));
     }
     assemble(plan, &made)
 }
@@ -181,7 +178,7 @@ pub(super) fn layers_at_once() -> usize {
 }
 
 /// The layers of all platforms, each once: what does not depend on the platform is shared.
-pub(super) fn unique_layers(plan: &Plan) -> Vec<&LayerPlan> {
+fn unique_layers(plan: &Plan) -> Vec<&LayerPlan> {
     let mut unique: Vec<&LayerPlan> = Vec::new();
     for layer in plan.images.iter().flat_map(|image| &image.layers) {
         if !unique.contains(&layer) {

@@ -148,7 +148,7 @@ impl Run<'_> {
             return Ok((files, Ahead::default()));
         };
         let (guess, files) = planning::guess(&self.project, files, bases, gathering).await?;
-        Ok((files, guess.map(|guess| Ahead::begin(&guess, layers)).unwrap_or_default()))
+        Ok((files, guess.map(|guess| Ahead::begin(guess, layers)).unwrap_or_default()))
     }
 
     /// Looks at the bases and, once git has answered, at the destinations.
@@ -183,7 +183,8 @@ impl Run<'_> {
         let layers = Layers::open(compression, gathering, opened.has_copies(), earlier);
         let layers = Arc::new(layers);
         if is_unknown {
-            if tags.is_ok() && !self.request.is_dry_run {
+            // Where it is clear that nothing will come of it, nothing is packed.
+            if tags.is_ok() && !opened.has_refusals() && !self.request.is_dry_run {
                 // It fails when listing has.
                 let _ = unread.send(Unread { bases: bases.clone(), layers: layers.clone() });
             }

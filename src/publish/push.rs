@@ -4,7 +4,7 @@
 //!
 //! The first requests ask what the tags are. One that points at an image that is known here says that
 //! its content is there; without such a tag something will be sent, and an upload is begun before
-//! anything is packed, to prove that one may. So a push that changes nothing costs one request per tag,
+//! any content is sent, to prove that one may. So a push that changes nothing costs one request per tag,
 //! and any other one hardly any that it would not need anyway.
 
 use std::collections::{BTreeMap, BTreeSet};

@@ -287,7 +287,7 @@ impl Client {
         Ok(rights::prove_push(&self.transport, repository, tag).await?)
     }
 
-    /// Makes sure that the repository has the blob: `HEAD`, then a mount from another repository of
+    /// Makes sure that the repository has the blob: `HEAD` unless it is hardly there, then a mount from another repository of
     /// the same registry, then one streamed `PUT`. `task` is told of every byte sent.
     pub async fn push_blob(&self, push: BlobPush<'_>, task: &Task) -> Result<BlobOutcome> {
         let BlobPush { repository, descriptor, source, mount_from, spare, is_hardly_there } = push;

@@ -301,7 +301,11 @@ impl Comparison<'_> {
                 }
             }
             // Told already.
-            Err(_) if found.blobs.lacks(&manifest.value.config.digest) => {}
+            Err(_) if found.blobs.lacks(&manifest.value.config.digest) => {
+                if manifest.bytes != image.manifest.bytes {
+                    found.add("its manifest is not the one built here; without its config, nothing tells why");
+                }
+            }
             Err(error) => found.add(format!("its config cannot be read: {error}")),
         }
         for finding in &mut found.findings[first..] {

@@ -166,7 +166,7 @@ impl VerifyReport {
         if findings.is_empty() {
             return Ok(());
         }
-        if findings.iter().all(|finding| finding.lost.is_some()) {
+        if digest == built && findings.iter().all(|finding| finding.lost.is_some()) {
             return Err(Lost { reference }.into());
         }
         Err(Different { reference, digest, built, hints }.into())
