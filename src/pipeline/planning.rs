@@ -36,8 +36,11 @@ pub(super) async fn plan(
     Ok(plan)
 }
 
+/// A guess holds every entry once more: of larger trees none is made, for the memory's sake.
+const MOST_GUESSED_ENTRIES: usize = 50_000;
+
 /// What the plan would be on bases without any files, and the files again; no plan where it takes more
-/// to know.
+/// to know, or too much memory.
 ///
 /// # Errors
 /// `SOURCE_DATE_EPOCH` is no time.
@@ -47,6 +50,9 @@ pub(super) async fn guess(
     bases: Bases,
     gathering: &Gathering<'_>,
 ) -> Result<(Option<Plan>, Files)> {
+    if files.0.values().map(|tree| tree.entries.len()).sum::<usize>() > MOST_GUESSED_ENTRIES {
+        return Ok((None, files));
+    }
     let inputs = gathering.inputs(files, bases).await?;
     let guess = plan::plan(&project.config, &project.sources, &inputs).ok();
     Ok((guess, (inputs.trees, inputs.files)))
