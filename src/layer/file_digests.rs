@@ -7,6 +7,7 @@
 //! second. A network file system may tell times of a moment ago, before it asks its server again. A program that goes on writing through a memory map to a page that is dirty already changes no
 //! time at all: that is seen when the kernel has written the page, or by a build with `--no-cache`.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::path::Path;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -47,13 +48,13 @@ struct Learned {
 
 /// A file as it is written down: path, device, inode, size, mtime and ctime in nanoseconds, digest.
 #[derive(Serialize, Deserialize)]
-struct Row(String, u64, u64, u64, i64, i64, Digest);
+struct Row<'a>(Cow<'a, str>, u64, u64, u64, i64, i64, Digest);
 
 impl FileDigests {
     /// Reads what earlier builds of the project in this folder, absolute and without links, found out.
     pub fn load(store: &Store, project: &Path) -> Self {
         let mut digests = Self::none(project);
-        if let Some(rows) = store.record::<Vec<Row>>(RECORDS, &digests.project) {
+        if let Some(rows) = store.record::<Vec<Row<'static>>>(RECORDS, &digests.project) {
             digests.is_new = false;
             digests.known = rows.into_iter().map(Row::read).collect();
         }
@@ -110,7 +111,7 @@ impl FileDigests {
             return;
         }
         let settled = learned.iter().filter(|(_, learned)| learned.is_settled);
-        let mut rows: Vec<Row> = settled
+        let mut rows: Vec<Row<'_>> = settled
             .filter_map(|(path, learned)| Row::write(path, &learned.stamp, learned.digest))
             .collect();
         if self.known.len() + rows.len() <= MAX_FILES {
@@ -128,18 +129,18 @@ impl FileDigests {
     }
 }
 
-impl Row {
+impl<'a> Row<'a> {
     /// `None` for a file from before or after all that fits.
-    fn write(path: &str, stamp: &FileStamp, digest: Digest) -> Option<Self> {
+    fn write(path: &'a str, stamp: &FileStamp, digest: Digest) -> Option<Self> {
         let FileStamp { device, inode, size_bytes, mtime_ns, ctime_ns } = *stamp;
         let (mtime, ctime) = (i64::try_from(mtime_ns).ok()?, i64::try_from(ctime_ns).ok()?);
-        Some(Self(path.to_owned(), device, inode, size_bytes, mtime, ctime, digest))
+        Some(Self(path.into(), device, inode, size_bytes, mtime, ctime, digest))
     }
 
     fn read(self) -> (String, (FileStamp, Digest)) {
         let Self(path, device, inode, size_bytes, mtime, ctime, digest) = self;
         let (mtime_ns, ctime_ns) = (i128::from(mtime), i128::from(ctime));
-        (path, (FileStamp { device, inode, size_bytes, mtime_ns, ctime_ns }, digest))
+        (path.into_owned(), (FileStamp { device, inode, size_bytes, mtime_ns, ctime_ns }, digest))
     }
 }
 

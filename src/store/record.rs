@@ -40,10 +40,15 @@ impl Store {
             return;
         }
         let path = self.record_path(kind, key);
-        let written = serde_json::to_vec(record).map_err(io::Error::other).and_then(|record| {
-            let seal = format!("{}\n", Digest::of(&record));
+        // The seal's place is kept in front: records of large projects are not copied.
+        let mut sealed = format!("{}\n", Digest::of(b"")).into_bytes();
+        let seal_bytes = sealed.len();
+        let written = serde_json::to_writer(&mut sealed, record).map_err(io::Error::other);
+        let written = written.and_then(|()| {
+            let seal = format!("{}\n", Digest::of(&sealed[seal_bytes..]));
+            sealed[..seal_bytes].copy_from_slice(seal.as_bytes());
             fs::create_dir_all(path.parent().expect("a record lies in the folder of its kind"))?;
-            atomic_file::write_unsynced(&path, &[seal.as_bytes(), &record].concat())
+            atomic_file::write_unsynced(&path, &sealed)
         });
         if let Err(error) = written {
             self.events.detail(format!("cannot write record `{}`: {error}", path.display()));
