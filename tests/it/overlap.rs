@@ -12,7 +12,7 @@ use hyper::body::Incoming;
 use serde_json::Value;
 use tokio::sync::watch;
 
-use crate::support::cli::Sandbox;
+use crate::support::cli::{Sandbox, TWO_LAYERS};
 use crate::support::fault_proxy::forward;
 use crate::support::registry::Registry;
 use crate::support::server::Server;
@@ -66,12 +66,7 @@ fn happen(happened: &Happened, what: &str) {
 /// A project of two layers.
 fn sandbox() -> Sandbox {
     let sandbox = Sandbox::new();
-    sandbox.write(
-        "p/dockless.yaml",
-        "name: p\nbase: builtin:static\nlayers:\n\
-         - {kind: files, copy: [{src: one, dest: /srv/one}]}\n\
-         - {kind: files, copy: [{src: two, dest: /srv/two}]}\n",
-    );
+    sandbox.write("p/dockless.yaml", TWO_LAYERS);
     sandbox.write("p/one", "one");
     sandbox.write("p/two", "two");
     sandbox

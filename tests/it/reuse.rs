@@ -11,7 +11,7 @@ use dockless::oci::Digest;
 use dockless::plan::LayerCompression;
 use serde_json::Value;
 
-use crate::support::cli::{Outcome, Sandbox};
+use crate::support::cli::{Outcome, Sandbox, TWO_LAYERS};
 use crate::support::fault_proxy::{FaultProxy, status};
 use crate::support::image::run;
 use crate::support::registry::Registry;
@@ -28,12 +28,7 @@ type Origins = Vec<(&'static str, &'static str)>;
 impl Story {
     fn new() -> Self {
         let sandbox = Sandbox::new();
-        sandbox.write(
-            "p/dockless.yaml",
-            "name: p\nbase: builtin:static\nlayers:\n\
-             - {kind: files, copy: [{src: one, dest: /srv/one}]}\n\
-             - {kind: files, copy: [{src: two, dest: /srv/two}]}\n",
-        );
+        sandbox.write("p/dockless.yaml", TWO_LAYERS);
         for file in ["one/a", "one/b", "two/a", "two/b"] {
             sandbox.write(&format!("p/{file}"), file);
         }

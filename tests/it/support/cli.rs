@@ -21,6 +21,11 @@ pub(crate) struct Outcome {
     pub(crate) stderr: String,
 }
 
+/// A project that has a layer of what is in `one`, and another of what is in `two`.
+pub(crate) const TWO_LAYERS: &str = "name: p\nbase: builtin:static\nlayers:\n\
+    - {kind: files, copy: [{src: one, dest: /srv/one}]}\n\
+    - {kind: files, copy: [{src: two, dest: /srv/two}]}\n";
+
 impl Sandbox {
     /// An empty sandbox.
     pub(crate) fn new() -> Self {
