@@ -3,6 +3,7 @@
 //! Start reading at [`Plan`]; `layer_kind.rs` is the contract of what can stand in `layers:`,
 //! `root.rs` is what our layers must respect of the base's file system, `split.rs` how large layers are cut.
 
+mod answering;
 mod attributes;
 mod builtin_base;
 mod certificates;
@@ -14,6 +15,8 @@ mod layer_kind;
 pub mod layer_kinds;
 pub mod pattern;
 mod planner;
+mod python;
+mod question;
 mod rendering;
 mod root;
 mod root_excerpt;
@@ -34,6 +37,7 @@ pub use inputs::{
 pub use labels::REQUIRED_ENV_LABEL;
 pub use layer_kind::{LayerKind, LayerSource, PlanError};
 pub use planner::{MAX_LAYERS, needs, plan, sources, warnings};
+pub use question::{Account, MAX_TEXT_BYTES, Python, TEXTS};
 pub use root::{RootNode, RootTree};
 pub use root_excerpt::{BASE_FILES_ANNOTATION, RootExcerpt};
 pub use summary::{EntrySummary, ImageSummary, LayerSummary, PlanSummary};
