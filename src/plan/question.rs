@@ -4,6 +4,7 @@
 //! ([`RootExcerpt`](super::RootExcerpt)), not the folders. `answering.rs` finds answers in a whole tree.
 
 use std::collections::BTreeMap;
+use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
@@ -80,6 +81,17 @@ pub struct Python {
     pub distributions: BTreeMap<String, String>,
 }
 
+impl fmt::Display for Question {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::User(name) => write!(formatter, "user `{}`", name.escape_debug()),
+            Self::Group(name) => write!(formatter, "group `{}`", name.escape_debug()),
+            Self::Program { name, .. } => write!(formatter, "program `{}`", name.escape_debug()),
+            Self::Python { .. } => formatter.write_str("Python"),
+        }
+    }
+}
+
 impl Answer {
     /// Whether an answer is one to this question, as an honest base could give it.
     pub(super) fn is_plausible(&self, question: &Question) -> bool {
@@ -122,6 +134,20 @@ impl BaseImage {
         }
         match self.ask(&Question::Group(name.to_owned()))? {
             Answer::Group(gid) => Some(gid),
+            _ => None,
+        }
+    }
+
+    /// Why a user or group has no number, for people; `None` where it has one, and where nobody can tell.
+    pub(super) fn why_unknown(&self, question: &Question) -> Option<String> {
+        let file = if matches!(question, Question::User(_)) { PASSWD } else { GROUP };
+        match self.ask(question)? {
+            Answer::Names(names) => {
+                let names: Vec<_> =
+                    names.iter().map(|name| name.escape_debug().to_string()).collect();
+                Some(format!("`/{file}` has {}", names.join(", ")))
+            }
+            Answer::NoFile => Some(format!("it has no `/{file}`")),
             _ => None,
         }
     }

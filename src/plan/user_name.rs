@@ -1,51 +1,63 @@
 //! Whether the user that a container runs as has an entry in the image, where that can be told.
 
-use super::{EntryKind, FileSource, ImagePlan, LayerContent, Plan};
+use super::question::{GROUP, PASSWD, Question};
+use super::{BaseImage, EntryKind, FileSource, LayerContent, LayerPlan, Plan};
 
-/// What stands in the file of names.
-enum Names<'a> {
-    /// These.
-    Known(Vec<&'a str>),
-    /// There is no such file.
-    NoFile,
-    /// It is the base's, or a file of the project.
-    Unknown,
+/// Warns of a user or group that an image does not know by that name: a container does not start.
+pub fn unknown_user(plan: &Plan) -> Option<(&'static str, String, Option<String>)> {
+    plan.images.iter().find_map(|image| {
+        let user = image.settings.run.user.as_deref()?;
+        unknown_name(&image.base, &image.layers, user)
+    })
 }
 
-/// Warns of a user or group that the image does not know by that name: a container does not start.
-pub fn unknown_user(plan: &Plan) -> Option<(&'static str, String, Option<String>)> {
-    let image = plan.images.first()?;
-    let user = image.settings.run.user.as_deref()?;
+/// As [`unknown_user`], for one image.
+pub(super) fn unknown_name(
+    base: &BaseImage,
+    layers: &[LayerPlan],
+    user: &str,
+) -> Option<(&'static str, String, Option<String>)> {
     let (user, group) = user.split_once(':').unwrap_or((user, ""));
-    [("user", user, "etc/passwd"), ("group", group, "etc/group")]
+    [(PASSWD, Question::User(user.to_owned())), (GROUP, Question::Group(group.to_owned()))]
         .into_iter()
-        .find_map(|(kind, name, file)| unknown(image, kind, name, file))
+        .find_map(|(file, question)| unknown(base, layers, file, &question))
 }
 
 fn unknown(
-    image: &ImagePlan,
-    kind: &str,
-    name: &str,
+    base: &BaseImage,
+    layers: &[LayerPlan],
     file: &str,
+    question: &Question,
 ) -> Option<(&'static str, String, Option<String>)> {
-    if name.is_empty() || name.bytes().all(|byte| byte.is_ascii_digit()) {
+    let (Question::User(name) | Question::Group(name)) = question else { return None };
+    if name.bytes().all(|byte| byte.is_ascii_digit()) {
         return None;
     }
-    let why = match names(image, file) {
-        Names::Known(names) if names.contains(&name) => return None,
+    let why = match names(layers, file) {
+        Names::Known(names) if names.contains(&name.as_str()) => return None,
         Names::Known(names) => format!("`/{file}` has {}", names.join(", ")),
-        Names::NoFile => format!("it has no `/{file}`"),
         Names::Unknown => return None,
+        Names::OfBase => base.why_unknown(question)?,
     };
-    let text = format!("the image does not know the {kind} `{}`: {why}", name.escape_debug());
+    let text = format!("the image does not know the {question}: {why}");
     let hint = "write its number, as in `user: \"65532\"`: a container with a name that is not \
                 known does not start";
     Some(("unknown-user", text, Some(hint.to_owned())))
 }
 
+/// What stands in a file of names.
+enum Names<'a> {
+    /// These.
+    Known(Vec<&'a str>),
+    /// No layer of ours has it.
+    OfBase,
+    /// It is a file of the project, or in a layer that nobody reads.
+    Unknown,
+}
+
 /// The names in a file, as its topmost layer has it.
-fn names<'a>(image: &'a ImagePlan, file: &str) -> Names<'a> {
-    for layer in image.layers.iter().rev() {
+fn names<'a>(layers: &'a [LayerPlan], file: &str) -> Names<'a> {
+    for layer in layers.iter().rev() {
         let LayerContent::Pack(entries) = &layer.content else { return Names::Unknown };
         let Some(entry) = entries.iter().find(|entry| entry.path == file) else { continue };
         return match &entry.kind {
@@ -56,7 +68,7 @@ fn names<'a>(image: &'a ImagePlan, file: &str) -> Names<'a> {
             _ => Names::Unknown,
         };
     }
-    if image.base.layers.is_empty() { Names::NoFile } else { Names::Unknown }
+    Names::OfBase
 }
 
 #[cfg(test)]
@@ -67,7 +79,7 @@ mod tests {
     use crate::oci::{Descriptor, Digest, MediaType, Platform};
     use crate::plan::testing::base;
     use crate::plan::{
-        BaseLayer, Entry, ImageSettings, LayerCompression, LayerPlan, Origin, RootTree,
+        BaseLayer, Entry, ImagePlan, ImageSettings, LayerCompression, Origin, RootNode, RootTree,
         builtin_base,
     };
 
@@ -116,6 +128,13 @@ mod tests {
             diff_id: Digest::of(b""),
             origin: Origin::Store,
         });
+        assert_eq!(unknown_user(&on_base), None, "nobody has read it");
+        on_base.images[0].base.root.insert(PASSWD, RootNode::File);
+        assert_eq!(unknown_user(&on_base), None, "its text was not kept");
+        on_base.images[0].base.root.keep_text(PASSWD.into(), "root:x:0:0".into());
+        let text = "the image does not know the user `agent`: `/etc/passwd` has root";
+        assert_eq!(unknown_user(&on_base).map(|(_, text, _)| text).as_deref(), Some(text));
+        on_base.images[0].base.root.keep_text(PASSWD.into(), "agent:x:1:1".into());
         assert_eq!(unknown_user(&on_base), None);
     }
 }

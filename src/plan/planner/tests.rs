@@ -40,13 +40,13 @@ const FILES: &str = "{kind: files, copy: {src: src, dest: /app}}";
 fn every_problem_of_a_layer_is_reported_at_once() {
     for (yaml, expected) in [
         (
-            "{kind: files, copy: [{source: src, dest: /a},\n{src: ../x, dest: rel, owner: bob, mode: '9'}]}",
+            "{kind: files, copy: [{source: src, dest: /a},\n{src: ../x, dest: rel, owner: a/b, mode: '9'}]}",
             &[
                 "1:22: `src` is missing in an item of `copy`",
                 "1:23: unknown key `source` in an item of `copy`",
                 "2:7: `src` contains `..`: `../x`",
                 "2:19: `dest` is an absolute path in the image, not `rel`",
-                "2:31: `owner` is `uid` or `uid:gid`, not `bob`",
+                "2:31: `owner` is `user` or `user:group`, not `a/b`",
                 "2:42: `mode` is permission bits in octal, not `9`",
             ][..],
         ),

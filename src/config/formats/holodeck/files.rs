@@ -18,8 +18,8 @@ pub(super) const AGENT: &str = "/app/agent.yaml";
 /// The folder the agent may write to.
 const WORK: &str = "/var/holodeck/work";
 
-/// uid and gid of the user `holodeck` in HoloDeck's base image.
-const OWNER: &str = "1000:1000";
+/// The user that an agent runs as: the base's, else as HoloDeck documents its own base.
+const OWNER: &str = "holodeck|1000:1000";
 
 /// All layers, lowest first.
 pub(super) fn layers(

@@ -286,7 +286,7 @@ test_cases_file: tests.yaml
         assert_eq!(problems, [""; 0]);
         let read_only = r#"links: "follow", read_only: true, ignore_file: false}"#;
         assert_eq!(layers(&config.unwrap()), [
-            r#"{kind: "files", directories: [{path: "/var/holodeck/work", mode: "0755", owner: "1000:1000"}]}"#.to_owned(),
+            r#"{kind: "files", directories: [{path: "/var/holodeck/work", mode: "0755", owner: "holodeck|1000:1000"}]}"#.to_owned(),
             r#"{kind: "template", template: "holodeck-entrypoint.sh", dest: "/app/entrypoint.sh", mode: "0755"}"#.to_owned(),
             format!(
                 "{{kind: \"files\", copy: [\
