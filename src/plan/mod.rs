@@ -21,6 +21,7 @@ mod rendering;
 mod root;
 mod root_excerpt;
 mod split;
+mod start;
 mod summary;
 mod tags;
 #[cfg(test)]
@@ -40,9 +41,9 @@ pub use planner::{MAX_LAYERS, needs, plan, sources, warnings};
 pub use question::{Account, MAX_TEXT_BYTES, Python, TEXTS};
 pub use root::{RootNode, RootTree};
 pub use root_excerpt::{BASE_FILES_ANNOTATION, RootExcerpt};
+pub use start::start_warnings;
 pub use summary::{EntrySummary, ImageSummary, LayerSummary, PlanSummary};
 pub use tags::{tag_warnings, tags};
-pub use user_name::unknown_user;
 
 use std::collections::BTreeMap;
 

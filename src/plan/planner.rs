@@ -3,7 +3,7 @@
 use super::labels::{annotations, labels};
 use super::layer_kinds::LAYER_KINDS;
 use super::split::{BUDGET, WholeLayer, split};
-use super::user_name::unknown_name;
+use super::start::image_warnings;
 use super::{
     BaseImage, ImagePlan, ImageSettings, Inputs, LayerPlan, LayerSource, Need, Plan, PlanError,
     RootTree, builtin_base,
@@ -109,9 +109,7 @@ pub fn plan(
         })?;
         let layers = layers(config, sources, inputs, platform, base)?;
         // What warnings ask of the base is told with the image, too: so it is asked before that is written.
-        if let Some(user) = &config.run.user {
-            let _ = unknown_name(base, &layers, user);
-        }
+        let _ = image_warnings(base, &layers, &config.run);
         Ok(ImagePlan {
             platform: platform.clone(),
             base: base.clone(),

@@ -1,18 +1,10 @@
 //! Whether the user that a container runs as has an entry in the image, where that can be told.
 
 use super::question::{GROUP, PASSWD, Question};
-use super::{BaseImage, EntryKind, FileSource, LayerContent, LayerPlan, Plan};
+use super::{BaseImage, EntryKind, FileSource, LayerContent, LayerPlan};
 
 /// Warns of a user or group that an image does not know by that name: a container does not start.
-pub fn unknown_user(plan: &Plan) -> Option<(&'static str, String, Option<String>)> {
-    plan.images.iter().find_map(|image| {
-        let user = image.settings.run.user.as_deref()?;
-        unknown_name(&image.base, &image.layers, user)
-    })
-}
-
-/// As [`unknown_user`], for one image.
-pub(super) fn unknown_name(
+pub(super) fn unknown_user(
     base: &BaseImage,
     layers: &[LayerPlan],
     user: &str,
@@ -77,20 +69,8 @@ mod tests {
 
     use super::*;
     use crate::oci::{Descriptor, Digest, MediaType, Platform};
-    use crate::plan::testing::base;
-    use crate::plan::{
-        BaseLayer, Entry, ImagePlan, ImageSettings, LayerCompression, Origin, RootNode, RootTree,
-        builtin_base,
-    };
-
-    fn plan(user: &str, layers: Vec<LayerPlan>) -> Plan {
-        let mut settings = ImageSettings::default();
-        settings.run.user = Some(user.to_owned());
-        let platform = Platform::linux_amd64();
-        let base = base(&platform, RootTree::default());
-        let image = ImagePlan { platform, base, layers, settings };
-        Plan { name: "p".into(), compression: LayerCompression::Gzip, images: vec![image] }
-    }
+    use crate::plan::testing::base as base_of;
+    use crate::plan::{BaseLayer, Entry, Origin, RootNode, RootTree, builtin_base};
 
     fn layer(kind: EntryKind) -> LayerPlan {
         let entry =
@@ -99,8 +79,13 @@ mod tests {
         LayerPlan { name, created_by, content: LayerContent::Pack(vec![entry]) }
     }
 
+    fn text(base: &BaseImage, layers: &[LayerPlan], user: &str) -> Option<String> {
+        unknown_user(base, layers, user).map(|(_, text, _)| text)
+    }
+
     #[test]
     fn a_name_is_looked_up_where_the_file_is_known() {
+        let base = base_of(&Platform::linux_amd64(), RootTree::default());
         let builtin = || builtin_base("static").unwrap().layers;
         let own = Bytes::from_static(b"agent:x:1000:1000::/:/bin/sh\n");
         let own = || layer(EntryKind::File(FileSource::Bytes(own.clone())));
@@ -119,22 +104,23 @@ mod tests {
             ("agent", vec![], Some(none)),
             ("1000", vec![], None),
         ] {
-            let found = unknown_user(&plan(user, layers)).map(|(_, text, _)| text);
+            let found = text(&base, &layers, user);
             assert_eq!(found.as_deref(), expected, "{user}");
         }
-        let mut on_base = plan("agent", vec![]);
-        on_base.images[0].base.layers.push(BaseLayer {
+        let mut base = base;
+        let agent = |base: &BaseImage| text(base, &[], "agent");
+        base.layers.push(BaseLayer {
             descriptor: Descriptor::of(MediaType::OciLayer, b""),
             diff_id: Digest::of(b""),
             origin: Origin::Store,
         });
-        assert_eq!(unknown_user(&on_base), None, "nobody has read it");
-        on_base.images[0].base.root.insert(PASSWD, RootNode::File);
-        assert_eq!(unknown_user(&on_base), None, "its text was not kept");
-        on_base.images[0].base.root.keep_text(PASSWD.into(), "root:x:0:0".into());
-        let text = "the image does not know the user `agent`: `/etc/passwd` has root";
-        assert_eq!(unknown_user(&on_base).map(|(_, text, _)| text).as_deref(), Some(text));
-        on_base.images[0].base.root.keep_text(PASSWD.into(), "agent:x:1:1".into());
-        assert_eq!(unknown_user(&on_base), None);
+        assert_eq!(agent(&base), None, "nobody has read it");
+        base.root.insert(PASSWD, RootNode::File);
+        assert_eq!(agent(&base), None, "its text was not kept");
+        base.root.keep_text(PASSWD.into(), "root:x:0:0".into());
+        let expected = "the image does not know the user `agent`: `/etc/passwd` has root";
+        assert_eq!(agent(&base).as_deref(), Some(expected));
+        base.root.keep_text(PASSWD.into(), "agent:x:1:1".into());
+        assert_eq!(agent(&base), None);
     }
 }
