@@ -201,7 +201,7 @@ fn what_is_no_text_is_refused() {
     for (name, message) in [
         (
             "big.yaml",
-            "has 1048577 bytes: a config has at most 1048576\nhint: move data out of the config",
+            "has 1048577 bytes: at most 1048576 are read\nhint: move data out of the config",
         ),
         ("latin1.yaml", "is not UTF-8 text: see line 2\nhint: save it as UTF-8"),
         ("folder.yaml", "is not a regular file\nhint: name a YAML file"),
