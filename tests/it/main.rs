@@ -29,6 +29,7 @@ mod plan;
 mod publish;
 mod push;
 mod push_requests;
+mod real_run;
 mod registry;
 mod report;
 mod reproducibility;
