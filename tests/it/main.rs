@@ -9,6 +9,7 @@
 mod architecture;
 mod bad_input;
 mod base;
+mod base_shapes;
 mod build;
 mod cache;
 mod check;
