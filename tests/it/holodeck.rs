@@ -101,6 +101,7 @@ fn what_the_agent_mentions_and_the_image_lacks_is_said() {
         ":68:74: `./reports` in `args` is not in the image",
         ":69:15: `mcp.vars` in `env_file` is not in the image",
         ":50:15: the database `pricing` is described in HoloDeck's `config.yaml`",
+        "config.yaml:1:1: the image lacks this file, and the agent what it says of `vectorstores`",
         ":21:21: `CLAUDE.md` and `.claude/`, which this setting reads, are not in the image",
     ] {
         assert!(outcome.stderr.contains(said), "`{said}` is not in\n{}", outcome.stderr);

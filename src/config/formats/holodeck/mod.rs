@@ -8,6 +8,7 @@ mod deployment;
 mod files;
 mod graders;
 mod left_out;
+mod project_config;
 mod variables;
 
 use std::collections::BTreeSet;
@@ -60,11 +61,15 @@ impl ConfigFormat for HoloDeck {
          graders, of the agent and of its test cases (of `graders.accuracy:check` the folder \
          `graders`, without `__pycache__`; of `graders:check` the same or `graders.py`). Left out as \
          HoloDeck does, with a warning: the `env_file` of MCP tools, paths in their `args` (`./…`), \
-         `CLAUDE.md` and `.claude/` where `setting_sources` reads them, and `config.yaml`, where the \
-         `database` of a tool names an entry of it. Left out silently: the `file` of prompt tools, \
+         `CLAUDE.md` and `.claude/` where `setting_sources` reads them, and the entries of \
+         `config.yaml` that the `database` of a tool names. Left out silently: the `file` of prompt tools, \
          which HoloDeck does not run, the `files` of test cases, and Python that a function tool \
          imports. A `dockless.yaml` with `agent: agent.yaml` and a layer of kind `files` adds what is \
          needed.\n\n\
+         HoloDeck's `config.yml` or `config.yaml` beside the agent completes `deployment`, member by \
+         member, as `holodeck deploy build` has it; the one in the home folder does not, since an \
+         image must not depend on who builds it. The file itself is not in the image, as in \
+         HoloDeck's: other sections of it are a warning.\n\n\
          Every `${NAME}` in the file and in the one of its test cases must be given to the container, \
          since HoloDeck replaces it when the agent starts; the image never holds its value. Values in \
          `environment` are taken as they stand, `$NAME` without braces too. The label \
@@ -86,8 +91,10 @@ impl ConfigFormat for HoloDeck {
     }
 
     fn reads(&self, root: &Node, known: &ProjectFiles) -> Vec<String> {
-        let mut asked: Vec<_> = graders::test_cases_file(root).into_iter().collect();
-        let cases = asked.first().and_then(|path| known.get(path)?.as_ref());
+        let mut asked: Vec<_> = project_config::NAMES.map(str::to_owned).into();
+        let cases = graders::test_cases_file(root);
+        asked.extend(cases.clone());
+        let cases = cases.and_then(|path| known.get(&path)?.as_ref());
         // Most test cases have no grader: then one reading of the file is enough.
         let cases = cases.filter(|file| file.text.contains("grader"));
         let mut problems = Problems::new();
@@ -112,8 +119,9 @@ impl ConfigFormat for HoloDeck {
             return None;
         }
         file.report_duplicates(|section| section == "deployment", problems);
-        let nothing = Node::mapping([], &root.position);
-        let deployment = root.get("deployment").unwrap_or(&nothing);
+        let project_config = project_config::read(context, problems);
+        let deployment = project_config::deployment(root, project_config.as_ref());
+        let deployment = &deployment.unwrap_or_else(|| Node::mapping([], &root.position));
         schema::check(deployment, &DEPLOYMENT, problems);
         let test_cases = test_cases_file(root, context, problems);
         let (run, unresolved) = run_settings(deployment, problems);
@@ -127,6 +135,7 @@ impl ConfigFormat for HoloDeck {
         let cases = test_cases.and_then(|file| read_test_cases(file, problems));
         config.layers = files::layers(root, cases.as_ref(), context, problems);
         config.left_out = left_out::left_out(root, &config.layers, context);
+        config.left_out.extend(project_config::left_out(project_config.as_ref()));
         let texts = [Some(&*file.text), test_cases.map(|file| file.text.as_str())];
         config.required_at_run_time = required(texts.into_iter().flatten(), &run, unresolved);
         config.run = run;

@@ -221,16 +221,14 @@ test_cases:
 fn asks_for_the_files_that_decide_what_is_packed() {
     let root = ParsedFile::parse(GRADED, &"a".into(), &mut Problems::new()).unwrap().root;
     let mut known = ProjectFiles::new();
-    let modules = ["single/__init__.py", "single.py"];
-    assert_eq!(HoloDeck.reads(&root, &known), [&["tests/cases.yaml"], &modules[..]].concat());
+    let first =
+        ["config.yml", "config.yaml", "tests/cases.yaml", "single/__init__.py", "single.py"];
+    assert_eq!(HoloDeck.reads(&root, &known), first);
     let text = "- evaluations: [{grader: 'more:it'}]".to_owned();
     let file = ProjectFile { label: "cases".into(), text };
     known.insert("tests/cases.yaml".into(), Some(file));
     let more = ["more/__init__.py", "more.py"];
-    assert_eq!(
-        HoloDeck.reads(&root, &known),
-        [&["tests/cases.yaml"], &modules[..], &more].concat()
-    );
+    assert_eq!(HoloDeck.reads(&root, &known), [&first[..], &more].concat());
 }
 
 #[test]
@@ -441,4 +439,56 @@ fn paths_start_at_the_agents_own_folder() {
     context.path = None;
     HoloDeck.parse(&parsed, &context, &mut problems);
     assert_eq!(problems.list()[0].message, "the agent lies outside of the project's folder");
+}
+
+#[test]
+fn holodeck_s_config_completes_the_deployment() {
+    let agent = "name: a\ndeployment:\n  port: 9000\n  environment: {LOG: debug, OWN: x}\n";
+    let config = "\
+providers: {openai: {provider: openai}}
+deployment:
+  port: 1
+  protocol: ag-ui
+  environment: {REGION: eu, LOG: info, TOKEN: '${TOKEN}'}
+";
+    let files = [("config.yml", config), ("config.yaml", "deployment: {port: 2}")];
+    let (both, problems) = read_beside("holodeck", agent, BTreeMap::new(), &files);
+    assert_eq!(problems, [""; 0]);
+    let both = both.unwrap();
+    let env: Vec<_> =
+        both.run.env.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+    assert_eq!(
+        env,
+        [
+            ("HOLODECK_PORT", "9000"),
+            ("HOLODECK_PROTOCOL", "ag-ui"),
+            ("HOLODECK_AGENT_CONFIG", "/app/agent.yaml"),
+            ("REGION", "eu"),
+            ("LOG", "debug"),
+            ("OWN", "x"),
+        ]
+    );
+    assert_eq!(both.required_at_run_time, ["TOKEN"]);
+    let lines: Vec<_> = both
+        .left_out
+        .iter()
+        .map(|problem| format!("{}: {}", problem.position, problem.message))
+        .collect();
+    assert_eq!(
+        lines,
+        ["config.yml:1:1: the image lacks this file, and the agent what it says of `providers`"]
+    );
+
+    let (alone, _) = read_beside("holodeck", "name: a\nmodel: x\n", BTreeMap::new(), &files[1..]);
+    assert_eq!(alone.unwrap().run.ports, ["2/tcp"]);
+    let wrong = [("config.yaml", "deployment: {port: 2, port: 3, prt: 1}")];
+    let (_, problems) = read_beside("holodeck", "name: a\n", BTreeMap::new(), &wrong);
+    assert_eq!(
+        problems,
+        [
+            "config.yaml:1:23: the key `port` stands here twice; the first one is in line 1: remove one \
+             of them",
+            "config.yaml:1:32: unknown key `prt` in `deployment`; did you mean `port`?",
+        ]
+    );
 }
