@@ -122,7 +122,7 @@ impl Classified for LoadError {
             Self::Ambiguous { .. } => "keep one of them, or name one with `-f`".into(),
             Self::TwoFiles { .. } => "leave one of them out".into(),
             Self::NotAFile { .. } => "name a YAML file".into(),
-            Self::TooBig { .. } => "move data out of the config".into(),
+            Self::TooBig { .. } => "move data out of it".into(),
             Self::NotText { .. } => "save it as UTF-8".into(),
             Self::Unreadable { source, .. } if source.kind() == io::ErrorKind::PermissionDenied => {
                 "check who may read it".into()
