@@ -94,6 +94,9 @@ pub(super) fn load(request: &ProjectRequest, context: &Context) -> Result<Projec
     if !config.required_at_run_time.is_empty() {
         events.note(format!("required at run time: {}", config.required_at_run_time.join(", ")));
     }
+    for Problem { position, message, hint } in &config.left_out {
+        events.warn("left-out", format!("{position}: {message}"), hint.clone());
+    }
     Ok(Project { config, sources, texts })
 }
 
