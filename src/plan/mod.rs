@@ -12,6 +12,7 @@ mod inputs;
 mod labels;
 mod layer_kind;
 pub mod layer_kinds;
+mod lock;
 pub mod pattern;
 mod planner;
 mod rendering;
@@ -33,6 +34,9 @@ pub use inputs::{
 };
 pub use labels::REQUIRED_ENV_LABEL;
 pub use layer_kind::{LayerKind, LayerSource, PlanError};
+pub use lock::{
+    LOCK_FILE, Lock, LockError, LockedImage, LockedPlatform, MAX_LOCK_BYTES, locked_name,
+};
 pub use planner::{MAX_LAYERS, needs, plan, sources, warnings};
 pub use root::{RootNode, RootTree};
 pub use root_excerpt::{BASE_FILES_ANNOTATION, RootExcerpt};
