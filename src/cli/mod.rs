@@ -6,6 +6,7 @@ mod blame;
 mod build;
 mod cache;
 mod check;
+mod lock;
 mod login;
 mod logout;
 mod network;
@@ -50,6 +51,7 @@ enum Command {
     Push(push::Push),
     Check(check::Check),
     Verify(verify::Verify),
+    Lock(lock::Lock),
     Login(login::Login),
     Logout(logout::Logout),
     Cache(cache::Cache),
@@ -148,6 +150,7 @@ fn run(command: Command, edge: &Edge) -> Result<()> {
         Command::Push(push) => push.run(edge),
         Command::Check(check) => check.run(edge),
         Command::Verify(verify) => verify.run(edge),
+        Command::Lock(lock) => lock.run(edge),
         Command::Login(login) => login.run(edge),
         Command::Logout(logout) => logout.run(edge),
         Command::Cache(cache) => cache.run(edge),

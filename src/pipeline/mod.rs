@@ -17,6 +17,7 @@ mod image_name;
 mod incomplete;
 mod layers;
 mod load;
+mod lock;
 mod login;
 mod made_layers;
 mod option_names;
@@ -38,6 +39,7 @@ pub use cache::{CacheReport, PruneReport, PruneRequest, cache_info, cache_prune}
 pub use check::{CheckReport, CheckRequest, check};
 pub use context::Context;
 pub use incomplete::Incomplete;
+pub use lock::{LockReport, LockRequest, lock};
 pub use login::{LoginChange, LoginRequest, login, logout};
 pub use made_layers::{LayerOrigin, MadeLayer};
 pub use option_names::OptionNames;

@@ -22,6 +22,7 @@ mod faults;
 mod files;
 mod golden;
 mod layers;
+mod lock;
 mod login_command;
 mod overlap;
 mod plan;
