@@ -6,6 +6,7 @@ mod blame;
 mod build;
 mod cache;
 mod check;
+mod check_base;
 mod lock;
 mod login;
 mod logout;
@@ -52,6 +53,7 @@ enum Command {
     Check(check::Check),
     Verify(verify::Verify),
     Lock(lock::Lock),
+    CheckBase(check_base::CheckBase),
     Login(login::Login),
     Logout(logout::Logout),
     Cache(cache::Cache),
@@ -151,6 +153,7 @@ fn run(command: Command, edge: &Edge) -> Result<()> {
         Command::Check(check) => check.run(edge),
         Command::Verify(verify) => verify.run(edge),
         Command::Lock(lock) => lock.run(edge),
+        Command::CheckBase(check_base) => check_base.run(edge),
         Command::Login(login) => login.run(edge),
         Command::Logout(logout) => logout.run(edge),
         Command::Cache(cache) => cache.run(edge),

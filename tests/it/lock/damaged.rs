@@ -34,7 +34,7 @@ async fn what_was_changed_by_hand_is_refused_and_replaced() {
         assert_ne!(changed, text, "{from}");
         fs::write(story.lock_file(), changed).unwrap();
         let message = format!("`dockless.lock` was changed by hand or badly merged: {what}");
-        for words in [&["build", "p"][..], &["build", "p", "--locked"]] {
+        for words in [&["build", "p"][..], &["build", "p", "--locked"], &["check-base", "p"]] {
             let refused = story.run(words);
             assert_eq!(refused.code, 2, "{refused:#?}");
             assert!(refused.stderr.contains(&message), "{refused:#?}");

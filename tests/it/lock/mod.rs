@@ -1,5 +1,6 @@
 //! What is locked is not asked for, what is not is told, and nobody could tell from the digest.
 
+mod check_base;
 mod damaged;
 mod stale;
 
