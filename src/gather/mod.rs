@@ -13,6 +13,7 @@ mod files;
 mod filter;
 mod folder;
 mod listing;
+mod pins;
 mod project;
 mod remarks;
 mod vcs;
@@ -20,5 +21,6 @@ mod walk;
 
 pub use error::{Fault, FaultCause, FilesError};
 pub use files::{gather_files, list_tree, read_file};
+pub use pins::{LockUse, Missing, Pins, read_lock};
 pub use project::{Project, ReadFiles};
 pub use vcs::vcs_facts;

@@ -11,7 +11,7 @@ use super::Context;
 use super::base_files::Bases;
 use super::project::Project;
 use crate::error::{Classified, ErrorKind, Result};
-use crate::gather::{self, ReadFiles, base};
+use crate::gather::{self, Pins, ReadFiles, base};
 use crate::layer::FileDigests;
 use crate::oci::{ImageConfig, Platform};
 use crate::plan::{self, FileStamp, Inputs, Tree, TreeNeed, VcsFacts};
@@ -44,6 +44,8 @@ pub(super) struct Gathering<'a> {
     pub(super) folder: Arc<gather::Project>,
     /// What is known of its files.
     pub(super) digests: Arc<FileDigests>,
+    /// The images that are locked; none until [`Gathering::with_pins`].
+    pub(super) pins: Pins,
     vcs: OnceCell<Option<VcsFacts>>,
 }
 
@@ -87,7 +89,17 @@ impl<'a> Gathering<'a> {
             folder.with_read_files(Arc::new(Digested(digests.clone())))
         };
         let (folder, vcs) = (Arc::new(folder), OnceCell::new());
-        Ok(Self { context, client, store, folder, digests, vcs })
+        Ok(Self { context, client, store, folder, digests, pins: Pins::default(), vcs })
+    }
+
+    /// With these images locked.
+    pub(super) fn with_pins(self, pins: Pins) -> Self {
+        Self { pins, ..self }
+    }
+
+    /// For what has no labels: git is not asked.
+    pub(super) fn without_vcs(self) -> Self {
+        Self { vcs: OnceCell::new_with(Some(None)), ..self }
     }
 
     /// What git says of the project; asked once.
@@ -111,6 +123,7 @@ impl<'a> Gathering<'a> {
         let context = base::BaseContext {
             client: &self.client,
             project: &config.source.directory,
+            pins: &self.pins,
             events: &self.context.events,
             builtin: builtin_base,
         };

@@ -13,6 +13,7 @@ mod inputs;
 mod labels;
 mod layer_kind;
 pub mod layer_kinds;
+mod lock;
 pub mod pattern;
 mod planner;
 mod python;
@@ -37,6 +38,9 @@ pub use inputs::{
 };
 pub use labels::REQUIRED_ENV_LABEL;
 pub use layer_kind::{LayerKind, LayerSource, PlanError};
+pub use lock::{
+    LOCK_FILE, Lock, LockError, LockedImage, LockedPlatform, MAX_LOCK_BYTES, locked_name,
+};
 pub use planner::{MAX_LAYERS, needs, plan, sources, warnings};
 pub use question::{Account, MAX_TEXT_BYTES, Python, TEXTS};
 pub use root::{RootNode, RootTree};

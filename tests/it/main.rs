@@ -25,6 +25,7 @@ mod files;
 mod golden;
 mod holodeck;
 mod layers;
+mod lock;
 mod login_command;
 mod overlap;
 mod plan;
