@@ -29,6 +29,7 @@ mod request;
 mod run;
 mod runtime;
 mod schema;
+mod subject;
 mod summary;
 mod tags;
 mod verify;

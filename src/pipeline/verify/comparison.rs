@@ -10,13 +10,13 @@ use super::blobs::Blobs;
 use super::hints;
 use super::layers::Layers;
 use super::report::{Finding, VerifyReport};
-use super::subject::Subject;
 use crate::error::Result;
 use crate::image::{
     Assembly, Documents, FieldDifference, Image, differing_fields, differing_members,
 };
 use crate::oci::{Descriptor, Digest, Document, ImageConfig, Index, Manifest, MediaType};
 use crate::pipeline::Context;
+use crate::pipeline::subject::Subject;
 use crate::pipeline::summary::counted;
 use crate::plan::Plan;
 use crate::store::Store;
