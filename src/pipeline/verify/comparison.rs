@@ -280,7 +280,7 @@ impl Comparison<'_> {
                 let given = Documents { manifest: &manifest.value, config: &config.value };
                 let built =
                     Documents { manifest: &image.manifest.value, config: &image.config.value };
-                let fields = differing_fields(given, built);
+                let fields = differing_fields(given, built, |_| true);
                 let further = fields.len().saturating_sub(MAX_FIELDS);
                 found.findings.extend(fields.into_iter().take(MAX_FIELDS).map(Finding::field));
                 if further > 0 {
