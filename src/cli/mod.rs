@@ -6,6 +6,7 @@ mod blame;
 mod build;
 mod cache;
 mod check;
+mod inspect;
 mod login;
 mod logout;
 mod network;
@@ -50,6 +51,7 @@ enum Command {
     Push(push::Push),
     Check(check::Check),
     Verify(verify::Verify),
+    Inspect(inspect::Inspect),
     Login(login::Login),
     Logout(logout::Logout),
     Cache(cache::Cache),
@@ -148,6 +150,7 @@ fn run(command: Command, edge: &Edge) -> Result<()> {
         Command::Push(push) => push.run(edge),
         Command::Check(check) => check.run(edge),
         Command::Verify(verify) => verify.run(edge),
+        Command::Inspect(inspect) => inspect.run(edge),
         Command::Login(login) => login.run(edge),
         Command::Logout(logout) => logout.run(edge),
         Command::Cache(cache) => cache.run(edge),

@@ -15,6 +15,7 @@ mod earlier;
 mod gathering;
 mod image_name;
 mod incomplete;
+mod inspect;
 mod layers;
 mod load;
 mod login;
@@ -39,6 +40,7 @@ pub use cache::{CacheReport, PruneReport, PruneRequest, cache_info, cache_prune}
 pub use check::{CheckReport, CheckRequest, check};
 pub use context::Context;
 pub use incomplete::Incomplete;
+pub use inspect::{InspectReport, InspectRequest, inspect};
 pub use login::{LoginChange, LoginRequest, login, logout};
 pub use made_layers::{LayerOrigin, MadeLayer};
 pub use option_names::OptionNames;

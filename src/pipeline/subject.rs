@@ -1,5 +1,8 @@
 //! An image that is looked at, wherever it is: in a registry or in a layout.
 
+mod parts;
+mod record;
+
 use std::collections::BTreeSet;
 use std::fmt;
 use std::io::Read;
@@ -10,10 +13,12 @@ use bytes::Bytes;
 use super::image_name::{self, NotAnImage};
 use crate::config::Base;
 use crate::error::{Classified, Error, ErrorKind, Result};
-use crate::oci::{Descriptor, Digest, MediaType, Reference, Repository};
+use crate::oci::{Descriptor, Digest, InvalidDocument, MediaType, Reference, Repository};
 use crate::registry::{BlobLookup, Client, FetchedManifest};
 use crate::store::layout::{Layout, LayoutError};
 use crate::sys::{BlockingReader, blocking};
+
+pub(super) use parts::{Content, Found, Parts};
 
 /// What is looked at, as it was written.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -138,6 +143,14 @@ impl Subject {
         match &self.place {
             Place::Registry { repository, .. } => repository.at_digest(digest).to_string(),
             Place::Layout(layout) => format!("oci:{}@{digest}", layout.path().display()),
+        }
+    }
+
+    /// What is wrong when a document is not valid: a layout is the user's to make again.
+    fn invalid(&self, error: InvalidDocument) -> Error {
+        match &self.place {
+            Place::Registry { .. } => error.into(),
+            Place::Layout(layout) => layout.invalid(error).into(),
         }
     }
 

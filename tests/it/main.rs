@@ -21,6 +21,7 @@ mod existing_tags;
 mod faults;
 mod files;
 mod golden;
+mod inspect;
 mod layers;
 mod login_command;
 mod overlap;
