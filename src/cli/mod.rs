@@ -6,6 +6,7 @@ mod blame;
 mod build;
 mod cache;
 mod check;
+mod diff;
 mod inspect;
 mod login;
 mod logout;
@@ -52,6 +53,7 @@ enum Command {
     Check(check::Check),
     Verify(verify::Verify),
     Inspect(inspect::Inspect),
+    Diff(diff::Diff),
     Login(login::Login),
     Logout(logout::Logout),
     Cache(cache::Cache),
@@ -151,6 +153,7 @@ fn run(command: Command, edge: &Edge) -> Result<()> {
         Command::Check(check) => check.run(edge),
         Command::Verify(verify) => verify.run(edge),
         Command::Inspect(inspect) => inspect.run(edge),
+        Command::Diff(diff) => diff.run(edge),
         Command::Login(login) => login.run(edge),
         Command::Logout(logout) => logout.run(edge),
         Command::Cache(cache) => cache.run(edge),

@@ -14,6 +14,7 @@ mod cache;
 mod check;
 mod compression;
 mod config;
+mod diff;
 mod docs;
 mod endings;
 mod engines;
