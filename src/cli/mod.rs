@@ -7,6 +7,7 @@ mod build;
 mod cache;
 mod check;
 mod diff;
+mod init;
 mod inspect;
 mod login;
 mod logout;
@@ -48,6 +49,7 @@ struct Arguments {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    Init(init::Init),
     Build(build::Build),
     Push(push::Push),
     Check(check::Check),
@@ -148,6 +150,7 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> u8 {
 
 fn run(command: Command, edge: &Edge) -> Result<()> {
     match command {
+        Command::Init(init) => init.run(edge),
         Command::Build(build) => build.run(edge),
         Command::Push(push) => push.run(edge),
         Command::Check(check) => check.run(edge),

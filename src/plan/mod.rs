@@ -34,6 +34,7 @@ pub use inputs::{
 pub use labels::REQUIRED_ENV_LABEL;
 pub use layer_kind::{LayerKind, LayerSource, PlanError};
 pub use planner::{MAX_LAYERS, needs, plan, sources, warnings};
+pub(crate) use rendering::render as render_template;
 pub use root::{RootNode, RootTree};
 pub use root_excerpt::{BASE_FILES_ANNOTATION, RootExcerpt};
 pub use summary::{EntrySummary, ImageSummary, LayerSummary, PlanSummary};

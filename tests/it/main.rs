@@ -22,6 +22,7 @@ mod existing_tags;
 mod faults;
 mod files;
 mod golden;
+mod init;
 mod inspect;
 mod layers;
 mod login_command;
