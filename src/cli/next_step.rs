@@ -31,6 +31,16 @@ pub(super) fn after_push(image: &ProducedImage) -> Option<String> {
     Some(format!("docker pull {reference}"))
 }
 
+/// After `init`: a look at what would be built, then the push.
+pub(super) fn after_init(folder: &Path) -> [String; 2] {
+    let path = if folder == Path::new(".") {
+        String::new()
+    } else {
+        format!(" {}", quoted(&folder.display().to_string()))
+    };
+    [format!("dockless build{path} --dry-run"), format!("dockless push{path} --to HOST/REPOSITORY")]
+}
+
 fn is_local(reference: &str) -> bool {
     ["oci:", "oci-archive:", "docker-archive:"].iter().any(|kind| reference.starts_with(kind))
 }
@@ -127,6 +137,22 @@ mod tests {
             assert_eq!(next.as_deref(), expected);
         }
         assert_eq!(after_build(&project("."), &[], true, false), None);
+    }
+
+    #[test]
+    fn a_new_config_is_looked_at_and_then_pushed() {
+        for (folder, expected) in [
+            (".", ["dockless build --dry-run", "dockless push --to HOST/REPOSITORY"]),
+            (
+                "my agent",
+                [
+                    "dockless build 'my agent' --dry-run",
+                    "dockless push 'my agent' --to HOST/REPOSITORY",
+                ],
+            ),
+        ] {
+            assert_eq!(after_init(Path::new(folder)), expected);
+        }
     }
 
     #[test]

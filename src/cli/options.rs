@@ -103,6 +103,14 @@ pub(super) struct ImageOptions {
     pub(super) annotation: Vec<(String, String)>,
 }
 
+/// What of images that exist is looked at.
+#[derive(Debug, Args)]
+pub(super) struct SubjectOptions {
+    /// Look at the images for these platforms alone, such as `linux/amd64,linux/arm64`
+    #[arg(long, value_name = "OS/ARCH", value_delimiter = ',', env = "DOCKLESS_PLATFORM")]
+    pub(super) platform: Vec<Platform>,
+}
+
 /// Which project, and what of its config is overridden.
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Project")]

@@ -43,6 +43,7 @@ pub use lock::{
 };
 pub use planner::{MAX_LAYERS, needs, plan, sources, warnings};
 pub use question::{Account, MAX_TEXT_BYTES, Python, TEXTS};
+pub(crate) use rendering::render as render_template;
 pub use root::{RootNode, RootTree};
 pub use root_excerpt::{BASE_FILES_ANNOTATION, RootExcerpt};
 pub use start::start_warnings;
