@@ -25,7 +25,7 @@ mod testing;
 mod user_name;
 
 pub use builtin_base::{BUILTIN_BASES, BuiltinBase, PIECES, Piece, builtin_base};
-pub use entry::{DiskFile, Draft, Entry, EntryKind, Existing, FileSource, FileStamp};
+pub use entry::{DiskFile, Draft, Entry, EntryKind, Existing, FileSource, FileStamp, StoredFile};
 pub use ground::GroundError;
 pub use inputs::{
     BaseImage, BaseLayer, Inputs, Links, Need, Origin, Tree, TreeEntry, TreeEntryKind, TreeNeed,
