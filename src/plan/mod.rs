@@ -8,12 +8,14 @@ mod builtin_base;
 mod certificates;
 mod entry;
 mod ground;
+mod image_tree;
 mod inputs;
 mod labels;
 mod layer_kind;
 pub mod layer_kinds;
 pub mod pattern;
 mod planner;
+mod recipes;
 mod rendering;
 mod root;
 mod root_excerpt;
@@ -27,6 +29,7 @@ mod user_name;
 pub use builtin_base::{BUILTIN_BASES, BuiltinBase, PIECES, Piece, builtin_base};
 pub use entry::{DiskFile, Draft, Entry, EntryKind, Existing, FileSource, FileStamp, StoredFile};
 pub use ground::GroundError;
+pub use image_tree::{ImageEntry, ImageNeed, ImageTree};
 pub use inputs::{
     BaseImage, BaseLayer, Inputs, Links, Need, Origin, Tree, TreeEntry, TreeEntryKind, TreeNeed,
     VcsFacts, VcsUnknown,
@@ -34,7 +37,8 @@ pub use inputs::{
 pub use labels::REQUIRED_ENV_LABEL;
 pub use layer_kind::{LayerKind, LayerSource, PlanError};
 pub use planner::{MAX_LAYERS, needs, plan, sources, warnings};
-pub use root::{RootNode, RootTree};
+pub use recipes::{RECIPES, Recipe};
+pub use root::{FinalLink, RootNode, RootTree};
 pub use root_excerpt::{BASE_FILES_ANNOTATION, RootExcerpt};
 pub use summary::{EntrySummary, ImageSummary, LayerSummary, PlanSummary};
 pub use tags::{tag_warnings, tags};

@@ -20,6 +20,7 @@ mod engines;
 mod existing_tags;
 mod faults;
 mod files;
+mod from_image;
 mod golden;
 mod layers;
 mod login_command;

@@ -1,0 +1,211 @@
+//! The files of one layer that somebody wants: their content goes into one blob of the local store.
+//!
+//! One blob and not one per file: a blob is synced to the disk, and there may be thousands of files.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::io::Write as _;
+
+use serde::{Deserialize, Serialize};
+
+use crate::archive::{ArchiveError, Member, MemberKind};
+use crate::error::Result;
+use crate::event::readable_size;
+use crate::gather::facts::{self, FactsContext, LayerIndex, LayerMembers};
+use crate::oci::{Descriptor, Digest, Digester, MediaType};
+use crate::plan::{BaseLayer, StoredFile};
+use crate::store::{BlobWriter, Store};
+use crate::sys::blocking;
+
+/// The kind of the records; the number goes up when they change their meaning.
+const RECORDS: &str = "layer-files-1";
+
+/// So much of a file is held at once.
+const COPIED_BYTES: usize = 128 * 1024;
+
+/// What the PAX keys of extended attributes begin with, as GNU tar and libarchive write them.
+const ATTRIBUTES: [&[u8]; 2] = [b"SCHILY.xattr.", b"LIBARCHIVE.xattr."];
+
+/// The files and links of one layer at or below some paths, whatever became of them in upper layers.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct LayerFiles {
+    members: BTreeMap<String, LayerFile>,
+    /// Digest and size of the blob with the content of all files, where there is any.
+    blob: Option<(Digest, u64)>,
+}
+
+/// What an index of the layer does not say.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct LayerFile {
+    pub(super) mode: u32,
+    pub(super) uid: u64,
+    pub(super) gid: u64,
+    pub(super) has_attributes: bool,
+    pub(super) content: Content,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) enum Content {
+    /// A part of the blob.
+    File { digest: Digest, size_bytes: u64, offset_bytes: u64 },
+    /// The index has the target.
+    Symlink,
+    /// Another name of this path, which was not seen before.
+    HardLink(String),
+    /// A device, FIFO or socket.
+    Special,
+}
+
+impl LayerFiles {
+    pub(super) fn get(&self, path: &str) -> Option<&LayerFile> {
+        self.members.get(path)
+    }
+
+    pub(super) fn has_all(&self, paths: &[&str]) -> bool {
+        paths.iter().all(|path| self.members.contains_key(*path))
+    }
+
+    /// Where the content of a file is; `None` for what is no file.
+    pub(super) fn stored(&self, file: &LayerFile) -> Option<StoredFile> {
+        let Content::File { digest, size_bytes, offset_bytes } = file.content else { return None };
+        let (blob, blob_bytes) = self.blob?;
+        Some(StoredFile { digest, size_bytes, blob, blob_bytes, offset_bytes })
+    }
+
+    /// Whether the store has the content still; a use is noted. Blocking.
+    fn is_kept(&self, store: &Store) -> bool {
+        self.blob.is_none_or(|(digest, size_bytes)| {
+            let blob = Descriptor::new(MediaType::parse(""), digest, size_bytes);
+            matches!(store.open_blob(&blob), Ok(Some(_)))
+        })
+    }
+}
+
+/// What was taken from a layer before, as long as the store has it.
+pub(super) async fn recorded(
+    layer: &BaseLayer,
+    roots: &BTreeSet<String>,
+    context: FactsContext<'_>,
+) -> Option<LayerFiles> {
+    let (store, key) = (context.store.clone(), key(layer, roots));
+    blocking(move || store.record(RECORDS, &key).filter(|files: &LayerFiles| files.is_kept(&store)))
+        .await
+}
+
+/// Reads a layer: what is in it, and the files at or below these paths. Both are remembered.
+pub(super) async fn read(
+    layer: &BaseLayer,
+    roots: &BTreeSet<String>,
+    context: FactsContext<'_>,
+) -> Result<(LayerIndex, LayerFiles)> {
+    let (store, digest, key) = (context.store.clone(), layer.descriptor.digest, key(layer, roots));
+    let (roots, blob) = (roots.clone(), context.store.writer()?);
+    let (index, members, blob) =
+        facts::stream(layer, context, move |tar: &mut LayerMembers<'_>| {
+            let mut reading = Reading { blob, written_bytes: 0, buffer: vec![0; COPIED_BYTES] };
+            let (index, members) = reading.members(tar, &roots)?;
+            let size = readable_size(reading.written_bytes);
+            let told = format!("{} paths, {size} of them taken", index.nodes.len());
+            Ok((told, (index, members, reading.blob)))
+        })
+        .await?;
+    // Only now it is clear that the layer is the promised one.
+    blocking(move || {
+        let is_file = |file: &LayerFile| matches!(file.content, Content::File { .. });
+        let blob = members.values().any(is_file).then(|| blob.finish()).transpose()?;
+        let files = LayerFiles { members, blob };
+        store.put_record(RECORDS, &key, &files);
+        Ok((facts::record(index, &digest, &store), files))
+    })
+    .await
+}
+
+fn key(layer: &BaseLayer, roots: &BTreeSet<String>) -> Digest {
+    let mut key = Digester::default();
+    key.update(layer.descriptor.digest.bytes());
+    for root in roots {
+        // No path has a NUL.
+        key.update(root.as_bytes());
+        key.update(b"\0");
+    }
+    key.finish()
+}
+
+/// A layer that is being read.
+struct Reading {
+    blob: BlobWriter,
+    written_bytes: u64,
+    buffer: Vec<u8>,
+}
+
+impl Reading {
+    fn members(
+        &mut self,
+        tar: &mut LayerMembers<'_>,
+        roots: &BTreeSet<String>,
+    ) -> Result<(LayerIndex, BTreeMap<String, LayerFile>), ArchiveError> {
+        let mut index = LayerIndex::default();
+        let mut files: BTreeMap<String, LayerFile> = BTreeMap::new();
+        while let Some(member) = tar.next()? {
+            let path = index.locate(&member.path).filter(|path| is_at_or_below(path, roots));
+            if let Some(path) = path {
+                let linked = match &member.kind {
+                    MemberKind::HardLink(target) => index.locate(target),
+                    _ => None,
+                };
+                // A hard link is the file as it is now, whatever comes later.
+                let file = match linked.as_ref().and_then(|target| files.get(target)) {
+                    Some(file) => Some(file.clone()),
+                    None => self.file(&member, linked, tar)?,
+                };
+                if let Some(file) = file {
+                    files.insert(path, file);
+                }
+            }
+            index.add(member);
+        }
+        Ok((index, files))
+    }
+
+    /// What a member is, with its content written; `None` for a folder.
+    fn file(
+        &mut self,
+        member: &Member,
+        linked: Option<String>,
+        tar: &mut LayerMembers<'_>,
+    ) -> Result<Option<LayerFile>, ArchiveError> {
+        let content = match (&member.kind, linked) {
+            (MemberKind::Directory, _) | (MemberKind::HardLink(_), None) => return Ok(None),
+            (MemberKind::HardLink(_), Some(target)) => Content::HardLink(target),
+            (MemberKind::Symlink(_), _) => Content::Symlink,
+            (MemberKind::Other(_), _) => Content::Special,
+            (MemberKind::File, _) => self.content(tar)?,
+        };
+        let is_attribute = |key: &Vec<u8>| ATTRIBUTES.iter().any(|start| key.starts_with(start));
+        let has_attributes = member.attributes.keys().any(is_attribute);
+        let Member { mode, uid, gid, .. } = *member;
+        Ok(Some(LayerFile { mode, uid, gid, has_attributes, content }))
+    }
+
+    fn content(&mut self, tar: &mut LayerMembers<'_>) -> Result<Content, ArchiveError> {
+        let offset_bytes = self.written_bytes;
+        let mut digester = Digester::default();
+        loop {
+            let count = tar.read_content(&mut self.buffer)?;
+            if count == 0 {
+                let size_bytes = self.written_bytes - offset_bytes;
+                return Ok(Content::File { digest: digester.finish(), size_bytes, offset_bytes });
+            }
+            digester.update(&self.buffer[..count]);
+            self.blob.write_all(&self.buffer[..count])?;
+            self.written_bytes += count as u64;
+        }
+    }
+}
+
+fn is_at_or_below(path: &str, roots: &BTreeSet<String>) -> bool {
+    let is_below = |root: &String| {
+        path.strip_prefix(root.as_str())
+            .is_some_and(|rest| rest.is_empty() || root.is_empty() || rest.starts_with('/'))
+    };
+    roots.iter().any(is_below)
+}
