@@ -18,6 +18,7 @@ const RECORDS: &[(&str, &str)] = &[
     ("base-files-1", "what plans asked of bases"),
     ("facts-1", "what is in the layers of bases"),
     ("files-1", "digests of projects' files"),
+    ("layer-files-1", "files taken from layers of other images"),
     ("layers-1", "what is in layers that were packed"),
 ];
 

@@ -209,3 +209,81 @@ fn is_at_or_below(path: &str, roots: &BTreeSet<String>) -> bool {
     };
     roots.iter().any(is_below)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::io::Read;
+
+    use super::*;
+    use crate::archive::{Limits, Members};
+
+    /// Reads a tar of these members: path, and content, `> target` of a hard link, or `@` for a link.
+    fn read(members: &[(&str, &str)], roots: &[&str]) -> (BTreeMap<String, LayerFile>, String) {
+        let mut builder = tar::Builder::new(Vec::new());
+        for (path, content) in members {
+            let mut header = tar::Header::new_gnu();
+            header.set_mode(0o644);
+            header.set_uid(0);
+            header.set_gid(0);
+            let content = if let Some(target) = content.strip_prefix("> ") {
+                header.set_entry_type(tar::EntryType::Link);
+                header.set_link_name(target).unwrap();
+                ""
+            } else if *content == "@" {
+                header.set_entry_type(tar::EntryType::Symlink);
+                ""
+            } else {
+                content
+            };
+            header.set_size(content.len() as u64);
+            builder.append_data(&mut header, path, content.as_bytes()).unwrap();
+        }
+        let bytes = builder.into_inner().unwrap();
+        let store = Store::temporary().unwrap();
+        let blob = store.writer().unwrap();
+        let mut reading = Reading { blob, written_bytes: 0, buffer: vec![0; 2] };
+        let mut bytes = &bytes[..];
+        let mut tar = Members::new(&mut bytes as &mut dyn Read, Limits::GENEROUS);
+        let roots = roots.iter().map(|root| (*root).to_owned()).collect();
+        let (_, files) = reading.members(&mut tar, &roots).unwrap();
+        let (digest, _) = reading.blob.finish().unwrap();
+        let content = std::fs::read_to_string(store.blob_path(&digest)).unwrap();
+        (files, content)
+    }
+
+    fn file(content: &str, offset_bytes: u64) -> Content {
+        let (digest, size_bytes) = (Digest::of(content.as_bytes()), content.len() as u64);
+        Content::File { digest, size_bytes, offset_bytes }
+    }
+
+    #[test]
+    fn what_is_at_or_below_the_paths_is_kept_one_behind_the_other() {
+        let members = [("a/b", "one"), ("ab", "x"), ("./a/c", "three"), ("d", "@"), ("e", "y")];
+        let (files, content) = read(&members, &["a", "d"]);
+        let files: Vec<_> =
+            files.into_iter().map(|(path, LayerFile { content, .. })| (path, content)).collect();
+        let expected =
+            [("a/b", file("one", 0)), ("a/c", file("three", 3)), ("d", Content::Symlink)];
+        assert_eq!(files, expected.map(|(path, content)| (path.to_owned(), content)));
+        assert_eq!(content, "onethree");
+        assert_eq!(read(&members, &[""]).1, "onexthreey");
+        assert_eq!(read(&members, &["a/b/c"]).1, "");
+    }
+
+    #[test]
+    fn a_hard_link_is_the_file_as_it_was_then() {
+        let members = [
+            ("a", "old"),
+            ("b", "> a"),
+            ("a", "new"),
+            ("c", "> below"),
+            ("d", "> b"),
+            ("e", "> c"),
+        ];
+        let (files, content) = read(&members, &["a", "b", "c", "d", "e"]);
+        let contents: Vec<_> = files.into_values().map(|file| file.content).collect();
+        let (old, elsewhere) = (file("old", 0), Content::HardLink("below".into()));
+        assert_eq!(contents, [file("new", 3), old.clone(), elsewhere.clone(), old, elsewhere]);
+        assert_eq!(content, "oldnew");
+    }
+}
