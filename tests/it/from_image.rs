@@ -369,6 +369,50 @@ async fn what_the_image_does_not_have_is_told_with_its_place() {
     assert!(outcome.stderr.contains("take files from image `HOST/node:22x`"), "{outcome:#?}");
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_is_kept_of_a_layer_that_is_not_the_promised_one() {
+    let story = Story::new().await;
+    let manifest: Value = serde_json::from_slice(&story_manifest(&story)).unwrap();
+    let layer = manifest["layers"][1]["digest"].as_str().unwrap().to_owned();
+    story.registry.damage_blob(layer.strip_prefix("sha256:").unwrap());
+    let outcome = story.fail();
+    assert_eq!(outcome.code, 3, "{outcome:#?}");
+    for part in ["take files from image `HOST/node:22`", layer.as_str()] {
+        assert!(outcome.stderr.contains(part), "{part}: {outcome:#?}");
+    }
+    let kept = |kind: &str| {
+        let folder = fs::read_dir(story.sandbox.cache().join("records").join(kind));
+        folder.map_or(0, Iterator::count)
+    };
+    assert!(kept("layer-files-1") < 3 && kept("facts-1") < 3);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_rotted_in_the_cache_is_read_again() {
+    let story = Story::new().await;
+    let (clean, _) = story.build(&[]);
+    for blob in fs::read_dir(story.sandbox.cache().join("blobs/sha256")).unwrap() {
+        let path = blob.unwrap().path();
+        let content = fs::read(&path).unwrap();
+        if content == b"node 22read menpmold{}" {
+            fs::write(path, b"node 23read menpmold{}").unwrap();
+        }
+    }
+    let outcome = story.sandbox.run(["build", "p", "--no-cache"]);
+    assert_eq!(outcome.code, 3, "{outcome:#?}");
+    let lost = "the content of `/usr/local/bin/node` is no longer in the cache";
+    assert!(outcome.stderr.contains(lost), "{outcome:#?}");
+    assert_eq!(story.build(&["--no-cache"]).0, clean);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whether_the_image_can_be_pulled_is_checked() {
+    let story = Story::new().await;
+    let outcome = story.sandbox.run(["check", "p"]);
+    assert_eq!(outcome.code, 0, "{outcome:#?}");
+    assert!(outcome.stdout.contains("pull node:22: allowed"), "{outcome:#?}");
+}
+
 #[test]
 fn an_image_in_a_layout_is_one_too() {
     let sandbox = Sandbox::new();
