@@ -78,19 +78,17 @@ async fn layer_index(layer: &BaseLayer, context: FactsContext<'_>) -> Result<Lay
         Ok((format!("{} paths", index.nodes.len()), index))
     };
     let index = stream(layer, context, read).await?;
-    Ok(blocking(move || record(index, &digest, &store)).await)
+    let remember = move || {
+        store.put_record(RECORD_KIND, &digest, &index);
+        index
+    };
+    Ok(blocking(remember).await)
 }
 
-/// What is remembered of a layer.
+/// What is remembered of a layer of a base.
 pub(super) async fn recorded(layer: &BaseLayer, context: FactsContext<'_>) -> Option<LayerIndex> {
     let (store, digest) = (context.store.clone(), layer.descriptor.digest);
     blocking(move || store.record(RECORD_KIND, &digest)).await
-}
-
-/// Remembers what a layer says. Blocking.
-pub(super) fn record(index: LayerIndex, layer: &Digest, store: &Store) -> LayerIndex {
-    store.put_record(RECORD_KIND, layer, &index);
-    index
 }
 
 /// The members of a layer that is being unpacked.

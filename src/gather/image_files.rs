@@ -112,7 +112,7 @@ impl<'a> Layers<'a> {
         context: FactsContext<'a>,
     ) -> Result<(Self, RootTree)> {
         let read = async |place: usize, layer: &BaseLayer| {
-            let (index, files) = match facts::recorded(layer, context).await {
+            let (index, files) = match layer_files::recorded_index(layer, context).await {
                 Some(index) => (index, LayerFiles::default()),
                 None => layer_files::read(layer, &written, context).await?,
             };

@@ -384,7 +384,7 @@ async fn nothing_is_kept_of_a_layer_that_is_not_the_promised_one() {
         let folder = fs::read_dir(story.sandbox.cache().join("records").join(kind));
         folder.map_or(0, Iterator::count)
     };
-    assert!(kept("layer-files-1") < 3 && kept("facts-1") < 3);
+    assert!(kept("layer-files-1") < 3 && kept("layer-indexes-1") < 3);
 }
 
 #[tokio::test(flavor = "multi_thread")]

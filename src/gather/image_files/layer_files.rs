@@ -19,6 +19,9 @@ use crate::sys::blocking;
 /// The kind of the records; the number goes up when they change their meaning.
 const RECORDS: &str = "layer-files-1";
 
+/// The kind of the records of what is in layers. They are not those of bases, which tell more.
+const INDEXES: &str = "layer-indexes-1";
+
 /// So much of a file is held at once.
 const COPIED_BYTES: usize = 128 * 1024;
 
@@ -80,6 +83,18 @@ impl LayerFiles {
     }
 }
 
+/// What is known of a layer, as one of a base or of another image.
+pub(super) async fn recorded_index(
+    layer: &BaseLayer,
+    context: FactsContext<'_>,
+) -> Option<LayerIndex> {
+    let (store, digest) = (context.store.clone(), layer.descriptor.digest);
+    match facts::recorded(layer, context).await {
+        Some(index) => Some(index),
+        None => blocking(move || store.record(INDEXES, &digest)).await,
+    }
+}
+
 /// What was taken from a layer before, as long as the store has it.
 pub(super) async fn recorded(
     layer: &BaseLayer,
@@ -114,7 +129,8 @@ pub(super) async fn read(
         let blob = members.values().any(is_file).then(|| blob.finish()).transpose()?;
         let files = LayerFiles { members, blob };
         store.put_record(RECORDS, &key, &files);
-        Ok((facts::record(index, &digest, &store), files))
+        store.put_record(INDEXES, &digest, &index);
+        Ok((index, files))
     })
     .await
 }
