@@ -6,6 +6,8 @@ mod blame;
 mod build;
 mod cache;
 mod check;
+mod check_base;
+mod lock;
 mod login;
 mod logout;
 mod network;
@@ -50,6 +52,8 @@ enum Command {
     Push(push::Push),
     Check(check::Check),
     Verify(verify::Verify),
+    Lock(lock::Lock),
+    CheckBase(check_base::CheckBase),
     Login(login::Login),
     Logout(logout::Logout),
     Cache(cache::Cache),
@@ -148,6 +152,8 @@ fn run(command: Command, edge: &Edge) -> Result<()> {
         Command::Push(push) => push.run(edge),
         Command::Check(check) => check.run(edge),
         Command::Verify(verify) => verify.run(edge),
+        Command::Lock(lock) => lock.run(edge),
+        Command::CheckBase(check_base) => check_base.run(edge),
         Command::Login(login) => login.run(edge),
         Command::Logout(logout) => logout.run(edge),
         Command::Cache(cache) => cache.run(edge),

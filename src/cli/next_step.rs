@@ -59,6 +59,9 @@ fn push_project(project: &ProjectRequest, has_repositories: bool) -> String {
             words.push(format!("{option} {}", quoted(&format!("{name}={value}"))));
         }
     }
+    if project.is_locked {
+        words.push("--locked".to_owned());
+    }
     let has_reference = project.tags.iter().any(|tag| tag.contains('/') && !tag.contains("{{"));
     if !project.tags.is_empty() {
         words.push(format!("-t {}", quoted(&project.tags.join(","))));
@@ -95,6 +98,7 @@ mod tests {
             platforms: vec![crate::oci::Platform::linux_amd64()],
             compression: Some(crate::config::LayerCompression::Zstd),
             labels: vec![("a".into(), "b c".into())],
+            is_locked: true,
             tags: vec!["v1".into()],
             ..project("my agent")
         };
@@ -109,7 +113,7 @@ mod tests {
                 true,
                 Some(
                     "dockless push 'my agent' -f other.yaml --base scratch --platform linux/amd64 \
-                     --compression zstd --label 'a=b c' -t v1",
+                     --compression zstd --label 'a=b c' --locked -t v1",
                 ),
             ),
             (&named, &[], false, Some("dockless push -t r.io/x/y:v1")),

@@ -29,7 +29,7 @@ pub(super) use layer_index::LayerIndex;
 pub(super) use merge::merge;
 
 /// The kind of the records in the store. Its number goes up when an index changes its meaning.
-const RECORD_KIND: &str = "facts-1";
+const RECORD_KIND: &str = "facts-2";
 
 /// What reading facts needs.
 #[derive(Debug, Clone, Copy)]
@@ -192,9 +192,22 @@ fn scan<T>(
 fn index(members: &mut LayerMembers<'_>) -> Result<LayerIndex, ArchiveError> {
     let mut index = LayerIndex::default();
     while let Some(member) = members.next()? {
-        index.add(member);
+        if let Some(path) = index.add(member) {
+            index.keep(path, content(members)?);
+        }
     }
     Ok(index)
+}
+
+/// The content of the member that came last. Names in another encoding than UTF-8 are spoilt.
+fn content<R: Read>(members: &mut Members<R>) -> Result<String, ArchiveError> {
+    let (mut content, mut buffer) = (Vec::new(), [0; 4096]);
+    loop {
+        match members.read_content(&mut buffer)? {
+            0 => return Ok(String::from_utf8_lossy(&content).into_owned()),
+            count => content.extend_from_slice(&buffer[..count]),
+        }
+    }
 }
 
 #[cfg(test)]

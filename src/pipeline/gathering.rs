@@ -13,7 +13,7 @@ use super::planning;
 use super::project::Project;
 use crate::error::{Classified, ErrorKind, Result};
 use crate::gather::facts::FactsContext;
-use crate::gather::{self, ReadFiles, base};
+use crate::gather::{self, Pins, ReadFiles, base};
 use crate::layer::FileDigests;
 use crate::oci::{ImageConfig, Platform};
 use crate::plan::{self, FileStamp, ImageNeed, ImageTree, Inputs, Tree, TreeNeed, VcsFacts};
@@ -46,6 +46,8 @@ pub(super) struct Gathering<'a> {
     pub(super) folder: Arc<gather::Project>,
     /// What is known of its files.
     pub(super) digests: Arc<FileDigests>,
+    /// The images that are locked; none until [`Gathering::with_pins`].
+    pub(super) pins: Pins,
     vcs: OnceCell<Option<VcsFacts>>,
 }
 
@@ -97,7 +99,17 @@ impl<'a> Gathering<'a> {
             folder.with_read_files(Arc::new(Digested(digests.clone())))
         };
         let (folder, vcs) = (Arc::new(folder), OnceCell::new());
-        Ok(Self { context, client, store, folder, digests, vcs })
+        Ok(Self { context, client, store, folder, digests, pins: Pins::default(), vcs })
+    }
+
+    /// With these images locked.
+    pub(super) fn with_pins(self, pins: Pins) -> Self {
+        Self { pins, ..self }
+    }
+
+    /// For what has no labels: git is not asked.
+    pub(super) fn without_vcs(self) -> Self {
+        Self { vcs: OnceCell::new_with(Some(None)), ..self }
     }
 
     /// What git says of the project; asked once.
@@ -133,6 +145,7 @@ impl<'a> Gathering<'a> {
         base::BaseContext {
             client: &self.client,
             project: &project.config.source.directory,
+            pins: &self.pins,
             events: &self.context.events,
             builtin: builtin_base,
         }

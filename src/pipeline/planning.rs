@@ -20,16 +20,12 @@ pub(super) async fn plan(
 ) -> Result<Plan> {
     let mut inputs = gathering.inputs(files, bases).await?;
     let mut plan = plan::plan(&project.config, &project.sources, &inputs);
-    let is_partial = inputs.bases.values().any(|base| !base.root.is_whole());
-    // What somebody told of a base may be wrong: a mistake of the user's is one of the whole base.
-    if is_partial && (plan.is_err() || inputs.bases.values().any(|base| !base.root.is_sufficient()))
-    {
-        base_files::read_partial(&mut inputs.bases, gathering).await?;
+    if base_files::read_unsettled(&mut inputs.bases, plan.is_ok(), gathering).await? {
         plan = plan::plan(&project.config, &project.sources, &inputs);
     }
     let plan = plan.map_err(|error| project.locate(error.into()))?;
     let warnings = plan::warnings(&project.sources, &inputs).into_iter();
-    for (code, text, hint) in warnings.chain(plan::unknown_user(&plan)) {
+    for (code, text, hint) in warnings.chain(plan::start_warnings(&plan)) {
         gathering.context.events.warn(code, text, hint);
     }
     base_files::remember(&plan, gathering).await;

@@ -1,6 +1,6 @@
 //! `dockless verify`: config → inputs → plan → layers → image, and whether that is the image in a registry.
 //!
-//! It trusts nothing that was made before: no cache, no layer of an earlier image. Everything is
+//! It trusts nothing that was made before, but what is locked: no cache, no layer of an earlier image. Everything is
 //! packed into a store that goes with the command. `subject.rs` is the image that is looked at,
 //! `comparison.rs` compares documents, `layers.rs` the layers, `blobs.rs` asks whether they
 //! are there, `report.rs` says what came of it.
@@ -61,11 +61,13 @@ pub fn verify(request: &VerifyRequest, context: &Context) -> Result<VerifyReport
             context.environment.cache_dir().into_iter().chain([store.root().to_owned()]).collect();
         // Nothing earlier counts: every file is read.
         let tools = (client.clone(), store.clone());
+        let pins = project.pins(request.project.is_locked).await?;
         let gathering = Gathering::open(&project, &outputs, true, tools, context).await?;
+        let gathering = gathering.with_pins(pins);
         let is_dirty = gathering.vcs().await.is_some_and(|vcs| vcs.is_dirty);
         let bases = async {
             let mut bases = gathering.bases(&project).await?;
-            if base_files::recall(&mut bases, &project, &gathering, None).await {
+            if base_files::recall(&mut bases, &project, &gathering, None).await? {
                 base_files::read_unknown(&mut bases, &gathering).await?;
             }
             Ok(bases)

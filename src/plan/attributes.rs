@@ -1,8 +1,10 @@
 //! What several layer kinds let a user say of an entry: its path in the image, mode and owner; and
 //! the paths of the project that entries are made from.
 
-use super::{Entry, EntryKind};
-use crate::config::{Node, Problems};
+use super::question::Question;
+use super::{BaseImage, Entry, EntryKind, Inputs, PlanError};
+use crate::config::{Node, Position, Problems};
+use crate::oci::Platform;
 
 /// The longest path that Linux takes.
 const MAX_PATH_BYTES: usize = 4096;
@@ -14,6 +16,18 @@ pub(super) struct ImagePath {
     pub(super) path: String,
     /// Whether it was written with `/` at its end: the folder to put things into.
     pub(super) is_folder: bool,
+}
+
+/// Who owns an entry, as a user writes it. Names mean what the base says: they may differ per platform.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct OwnerName {
+    /// A name or a number.
+    user: String,
+    /// Without it, it is the user's: the primary group of a name, the same number for a number.
+    group: Option<String>,
+    /// Who counts where the base does not know a name; without it that is an error.
+    otherwise: Option<Owner>,
+    position: Position,
 }
 
 /// Who owns an entry.
@@ -65,24 +79,100 @@ impl ImagePath {
     }
 }
 
-impl Owner {
-    /// Reads `uid` or `uid:gid`; without a group it is the one with the user's number.
+impl OwnerName {
+    /// Root, where nothing else is said.
+    pub(super) fn root() -> Self {
+        let position = Position::default();
+        Self { user: "0".to_owned(), group: None, otherwise: None, position }
+    }
+
+    /// Reads `user` or `user:group`, in names or numbers, and behind a `|` the numbers that count where the
+    /// base does not know the names.
     pub(super) fn parse(node: &Node, problems: &mut Problems) -> Option<Self> {
         let text = node.as_text()?;
-        let (user, group) = text.split_once(':').unwrap_or((text, text));
-        // 2^32 - 1 means "unchanged" to chown: no file can belong to it.
-        let number = |text: &str| text.parse::<u32>().ok().filter(|number| *number != u32::MAX);
-        if let (Some(uid), Some(gid)) = (number(user), number(group)) {
-            return Some(Self { uid: uid.into(), gid: gid.into() });
+        let owner = match text.split_once('|') {
+            None => Self::read(text, node),
+            Some((names, numbers)) => Self::read(names, node).and_then(|owner| {
+                let numbers = Self::read(numbers, node)?.find(None).ok()?;
+                Some(Self { otherwise: Some(numbers), ..owner })
+            }),
+        };
+        if owner.is_none() {
+            problems.report_with_hint(
+                &node.position,
+                format!("`owner` is `user` or `user:group`, not `{}`", text.escape_debug()),
+                "write numbers, as in `1000:50`, or names that the base knows; `agent|1000:1000` is \
+                 1000:1000 on a base that does not know `agent`",
+            );
         }
-        problems.report_with_hint(
-            &node.position,
-            format!("`owner` is `uid` or `uid:gid`, not `{}`", text.escape_debug()),
-            "owners are numbers: a name means whatever the base's /etc/passwd says; look the number \
-             up there",
-        );
-        None
+        owner
     }
+
+    fn read(text: &str, node: &Node) -> Option<Self> {
+        let (user, group) = match text.split_once(':') {
+            Some((user, group)) => (user, Some(group)),
+            None => (text, None),
+        };
+        (is_id(user) && group.is_none_or(is_id)).then(|| Self {
+            user: user.to_owned(),
+            group: group.map(str::to_owned),
+            otherwise: None,
+            position: node.position.clone(),
+        })
+    }
+
+    /// The numbers in the image for this platform.
+    ///
+    /// # Errors
+    /// The base does not know a name.
+    pub(super) fn resolve(&self, inputs: &Inputs, platform: &Platform) -> Result<Owner, PlanError> {
+        let base = inputs.bases.get(platform);
+        self.find(base)
+            .or_else(|unknown| self.otherwise.ok_or_else(|| self.refusal(&unknown, base)))
+    }
+
+    /// The numbers, or what the base does not know.
+    fn find(&self, base: Option<&BaseImage>) -> Result<Owner, Question> {
+        let account = match number(&self.user) {
+            Some(id) => Some((id, id)),
+            None => base
+                .and_then(|base| base.account(&self.user))
+                .map(|account| (account.uid, account.gid)),
+        };
+        let (uid, own) = account.ok_or_else(|| Question::User(self.user.clone()))?;
+        let Some(group) = &self.group else { return Ok(Owner { uid, gid: own }) };
+        let gid = number(group).or_else(|| base?.group(group));
+        Ok(Owner { uid, gid: gid.ok_or_else(|| Question::Group(group.clone()))? })
+    }
+
+    fn refusal(&self, unknown: &Question, base: Option<&BaseImage>) -> PlanError {
+        let base_name = base.map_or("", |base| &base.name).escape_debug();
+        let why = base.and_then(|base| base.why_unknown(unknown));
+        let why = why.unwrap_or_else(|| "its file of names cannot be read".to_owned());
+        PlanError {
+            position: self.position.clone(),
+            message: format!("base `{base_name}` does not know the {unknown}: {why}"),
+            hint: Some(
+                "write a name that the base knows, or a number, as in `owner: \"1000:1000\"`"
+                    .into(),
+            ),
+        }
+    }
+}
+
+/// Whether this may be a user or a group.
+fn is_id(text: &str) -> bool {
+    if text.bytes().all(|byte| byte.is_ascii_digit()) {
+        return number(text).is_some();
+    }
+    let is_part =
+        |char: char| !char.is_whitespace() && !char.is_control() && !":|/,".contains(char);
+    !text.starts_with(['-', '+', '~']) && text.chars().all(is_part)
+}
+
+/// 2^32 - 1 means "unchanged" to chown: no file can belong to it.
+fn number(text: &str) -> Option<u64> {
+    text.parse::<u32>().ok().filter(|number| *number != u32::MAX).map(u64::from)
 }
 
 /// Reads permission bits in octal: three or four digits.
@@ -153,7 +243,9 @@ pub(super) fn join(folder: &str, below: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::Position;
+    use crate::plan::question::{GROUP, PASSWD};
+    use crate::plan::testing::base;
+    use crate::plan::{RootNode, RootTree};
 
     fn read<T>(text: &str, read: impl Fn(&Node, &mut Problems) -> Option<T>) -> Result<T, String> {
         let mut problems = Problems::new();
@@ -190,21 +282,57 @@ mod tests {
     }
 
     #[test]
-    fn owners_are_numbers() {
-        for (text, expected) in [
-            ("0", Some((0, 0))),
-            ("1000", Some((1000, 1000))),
-            ("1000:50", Some((1000, 50))),
-            ("4294967294", Some((4_294_967_294, 4_294_967_294))),
-            ("4294967295", None),
-            ("holodeck", None),
-            ("0:root", None),
-            ("1:2:3", None),
-            ("-1", None),
-            ("", None),
+    fn owners_are_names_or_numbers() {
+        let platform = Platform::linux_amd64();
+        let mut root = RootTree::default();
+        for (path, text) in
+            [(PASSWD, "root:x:0:0\nagent:x:1001:50"), (GROUP, "root:x:0:\nstaff:x:50:\n")]
+        {
+            root.insert(path, RootNode::File);
+            root.keep_text(path.into(), text.into());
+        }
+        let named = base(&platform, root);
+        let nameless = base(&platform, RootTree::default());
+        let malformed =
+            |text: &str| Err(format!("`owner` is `user` or `user:group`, not `{text}`"));
+        let unknown = |text: &str| Err(format!("base `scratch` does not know the {text}"));
+        for (text, expected, on_nothing) in [
+            ("0", Ok((0, 0)), Ok((0, 0))),
+            ("1000", Ok((1000, 1000)), Ok((1000, 1000))),
+            ("1000:50", Ok((1000, 50)), Ok((1000, 50))),
+            ("4294967294", Ok((4_294_967_294, 4_294_967_294)), Ok((4_294_967_294, 4_294_967_294))),
+            ("agent", Ok((1001, 50)), unknown("user `agent`: it has no `/etc/passwd`")),
+            ("agent:root", Ok((1001, 0)), unknown("user `agent`: it has no `/etc/passwd`")),
+            ("agent:7", Ok((1001, 7)), unknown("user `agent`: it has no `/etc/passwd`")),
+            ("7:staff", Ok((7, 50)), unknown("group `staff`: it has no `/etc/group`")),
+            ("agent|1000:1000", Ok((1001, 50)), Ok((1000, 1000))),
+            ("holodeck|1000", Ok((1000, 1000)), Ok((1000, 1000))),
+            (
+                "holodeck",
+                unknown("user `holodeck`: `/etc/passwd` has root, agent"),
+                unknown("user `holodeck`: it has no `/etc/passwd`"),
+            ),
+            (
+                "agent:wheel",
+                unknown("group `wheel`: `/etc/group` has root, staff"),
+                unknown("user `agent`: it has no `/etc/passwd`"),
+            ),
+            ("4294967295", malformed("4294967295"), malformed("4294967295")),
+            ("1:2:3", malformed("1:2:3"), malformed("1:2:3")),
+            ("-1", malformed("-1"), malformed("-1")),
+            ("", malformed(""), malformed("")),
+            ("agent:", malformed("agent:"), malformed("agent:")),
+            ("a b", malformed("a b"), malformed("a b")),
+            ("agent|other", malformed("agent|other"), malformed("agent|other")),
         ] {
-            let found = read(text, Owner::parse).ok();
-            assert_eq!(found, expected.map(|(uid, gid)| Owner { uid, gid }), "{text}");
+            for (base, expected) in [(&named, expected), (&nameless, on_nothing)] {
+                let bases = [(platform.clone(), base.clone())].into();
+                let inputs = Inputs { bases, ..Inputs::default() };
+                let owner = read(text, OwnerName::parse).and_then(|name| {
+                    name.resolve(&inputs, &platform).map_err(|error| error.message)
+                });
+                assert_eq!(owner, expected.map(|(uid, gid)| Owner { uid, gid }), "{text}");
+            }
         }
     }
 

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::collections::btree_map::Entry as Slot;
 
 use super::root::FinalLink;
-use super::{Draft, Entry, EntryKind, Existing, FileSource, RootNode, RootTree};
+use super::{Draft, Entry, EntryKind, Existing, FileSource, RootNode, RootTree, TEXTS};
 
 /// Mode of a folder that nobody said anything about; it belongs to 0:0.
 const DIRECTORY_MODE: u32 = 0o755;
@@ -105,6 +105,12 @@ impl RootTree {
     pub fn lay(&mut self, entries: &[Entry]) {
         for entry in entries {
             self.insert(entry.path.clone(), node_of(entry));
+            if let EntryKind::File(FileSource::Bytes(bytes)) = &entry.kind
+                && TEXTS.contains(&entry.path.as_str())
+            {
+                let text = String::from_utf8_lossy(bytes).into_owned();
+                self.keep_text(entry.path.clone(), text);
+            }
         }
     }
 

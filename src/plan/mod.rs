@@ -3,6 +3,7 @@
 //! Start reading at [`Plan`]; `layer_kind.rs` is the contract of what can stand in `layers:`,
 //! `root.rs` is what our layers must respect of the base's file system, `split.rs` how large layers are cut.
 
+mod answering;
 mod attributes;
 mod builtin_base;
 mod certificates;
@@ -13,13 +14,17 @@ mod inputs;
 mod labels;
 mod layer_kind;
 pub mod layer_kinds;
+mod lock;
 pub mod pattern;
 mod planner;
+mod python;
+mod question;
 mod recipes;
 mod rendering;
 mod root;
 mod root_excerpt;
 mod split;
+mod start;
 mod summary;
 mod tags;
 #[cfg(test)]
@@ -36,13 +41,17 @@ pub use inputs::{
 };
 pub use labels::REQUIRED_ENV_LABEL;
 pub use layer_kind::{LayerKind, LayerSource, PlanError};
+pub use lock::{
+    LOCK_FILE, Lock, LockError, LockedImage, LockedPlatform, MAX_LOCK_BYTES, locked_name,
+};
 pub use planner::{MAX_LAYERS, needs, plan, sources, warnings};
+pub use question::{Account, MAX_TEXT_BYTES, Python, TEXTS};
 pub use recipes::{RECIPES, Recipe};
 pub use root::{FinalLink, RootNode, RootTree};
 pub use root_excerpt::{BASE_FILES_ANNOTATION, RootExcerpt};
+pub use start::start_warnings;
 pub use summary::{EntrySummary, ImageSummary, LayerSummary, PlanSummary};
 pub use tags::{tag_warnings, tags};
-pub use user_name::unknown_user;
 
 use std::collections::BTreeMap;
 

@@ -3,6 +3,7 @@
 use super::labels::{annotations, labels};
 use super::layer_kinds::LAYER_KINDS;
 use super::split::{BUDGET, WholeLayer, split};
+use super::start::image_warnings;
 use super::{
     BaseImage, ImagePlan, ImageSettings, Inputs, LayerPlan, LayerSource, Need, Plan, PlanError,
     RootTree, builtin_base,
@@ -107,6 +108,8 @@ pub fn plan(
             whole_file(config, format!("there is no base for the platform `{platform}`"), None)
         })?;
         let layers = layers(config, sources, inputs, platform, base)?;
+        // What warnings ask of the base is told with the image, too: so it is asked before that is written.
+        let _ = image_warnings(base, &layers, &config.run);
         Ok(ImagePlan {
             platform: platform.clone(),
             base: base.clone(),

@@ -8,7 +8,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::GroundError;
-use super::root_excerpt::Lookups;
+use super::root_excerpt::{Answers, Lookups};
 
 /// How many links a path may lead through: the number at which Linux gives up.
 const MAX_LINKS: usize = 40;
@@ -22,6 +22,10 @@ const MAX_RESOLVED_BYTES: usize = 8192;
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct RootTree {
     pub(super) nodes: BTreeMap<String, RootNode>,
+    /// What stands in the few files whose content is kept.
+    pub(super) texts: BTreeMap<String, String>,
+    /// What is told of it where it is known in part.
+    pub(super) answers: Answers,
     /// The folders whose content is known; `None` when all of them are.
     pub(super) known: Option<BTreeSet<String>>,
     /// What was asked of this tree and of its copies.
@@ -64,7 +68,13 @@ impl RootTree {
             // Nothing but ours will be in it.
             known.insert(path.clone());
         }
+        self.texts.remove(&path);
         self.nodes.insert(path, node);
+    }
+
+    /// Keeps what stands in a file.
+    pub fn keep_text(&mut self, path: String, text: String) {
+        self.texts.insert(path, text);
     }
 
     /// What stands at a path.
@@ -89,46 +99,60 @@ impl RootTree {
     /// # Errors
     /// When the path leads through a file, or through more than 40 links.
     pub fn resolve(&self, path: &str, last: FinalLink) -> Result<String, GroundError> {
-        let mut resolved = String::with_capacity(path.len());
-        // The next part is the last.
-        let mut rest: Vec<&str> = parts(path).rev().collect();
-        let mut links = 0;
-        while let Some(part) = rest.pop() {
-            // Links that grow on the way lead nowhere; every system gives up sooner.
-            if resolved.len() > MAX_RESOLVED_BYTES {
-                return Err(GroundError::LinkLoop { path: path.to_owned() });
-            }
-            let folder_bytes = resolved.len();
-            if part == ".." {
-                // The root is its own parent.
-                resolved.truncate(resolved.rfind('/').unwrap_or(0));
-                continue;
-            }
-            if folder_bytes > 0 {
-                resolved.push('/');
-            }
-            resolved.push_str(part);
-            let is_last = rest.is_empty();
-            if is_last && last == FinalLink::Kept {
-                break;
-            }
-            match self.get(&resolved) {
-                Some(RootNode::Symlink(target)) => {
-                    links += 1;
-                    if links > MAX_LINKS {
-                        return Err(GroundError::LinkLoop { path: path.to_owned() });
-                    }
-                    resolved.truncate(if target.starts_with('/') { 0 } else { folder_bytes });
-                    rest.extend(parts(target).rev());
-                }
-                Some(RootNode::File) if !is_last => {
-                    return Err(GroundError::BelowFile { path: path.to_owned(), file: resolved });
-                }
-                _ => {}
-            }
-        }
-        Ok(resolved)
+        resolve(path, last, |path| self.get(path))
     }
+
+    /// As [`resolve`](Self::resolve) with its last part followed, without a note; `None` for nowhere.
+    pub(super) fn resolve_quietly(&self, path: &str) -> Option<String> {
+        resolve(path, FinalLink::Followed, |path| self.nodes.get(path)).ok()
+    }
+}
+
+/// Leads a path through the links that `look` sees.
+fn resolve<'a>(
+    path: &str,
+    last: FinalLink,
+    look: impl Fn(&str) -> Option<&'a RootNode>,
+) -> Result<String, GroundError> {
+    let mut resolved = String::with_capacity(path.len());
+    // The next part is the last.
+    let mut rest: Vec<&str> = parts(path).rev().collect();
+    let mut links = 0;
+    while let Some(part) = rest.pop() {
+        // Links that grow on the way lead nowhere; every system gives up sooner.
+        if resolved.len() > MAX_RESOLVED_BYTES {
+            return Err(GroundError::LinkLoop { path: path.to_owned() });
+        }
+        let folder_bytes = resolved.len();
+        if part == ".." {
+            // The root is its own parent.
+            resolved.truncate(resolved.rfind('/').unwrap_or(0));
+            continue;
+        }
+        if folder_bytes > 0 {
+            resolved.push('/');
+        }
+        resolved.push_str(part);
+        let is_last = rest.is_empty();
+        if is_last && last == FinalLink::Kept {
+            break;
+        }
+        match look(&resolved) {
+            Some(RootNode::Symlink(target)) => {
+                links += 1;
+                if links > MAX_LINKS {
+                    return Err(GroundError::LinkLoop { path: path.to_owned() });
+                }
+                resolved.truncate(if target.starts_with('/') { 0 } else { folder_bytes });
+                rest.extend(parts(target).rev());
+            }
+            Some(RootNode::File) if !is_last => {
+                return Err(GroundError::BelowFile { path: path.to_owned(), file: resolved });
+            }
+            _ => {}
+        }
+    }
+    Ok(resolved)
 }
 
 /// The parts of a path that mean something; `..` stays.

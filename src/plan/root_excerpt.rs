@@ -2,20 +2,23 @@
 //!
 //! A plan asks about few paths: the folders above what it writes. An excerpt holds all that is in these
 //! folders, so that it answers for files that are added later, too. It is kept on this machine and
-//! travels with the image; where it does not answer, the base's layers are read.
+//! travels with the image; where it does not answer, the base's layers are read. What a plan
+//! [asks](super::question) beyond paths stands beside the folders with its answers.
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use serde::{Deserialize, Serialize};
 
+use super::question::{Answer, Question};
 use super::{RootNode, RootTree};
 use crate::oci::Digest;
 
 /// The annotation of a manifest that holds what was asked of the base's file system, as JSON.
 pub const BASE_FILES_ANNOTATION: &str = "dev.dockless.base-files";
 
-/// Longer ones do not travel: a manifest has 4 MiB at most, and is read at every pull.
+/// Longer ones do not travel, and the next fresh machine reads the base: a manifest has 4 MiB at most, and
+/// is read at every pull. 250 Python distributions take about a third of it.
 const MAX_ANNOTATION_BYTES: usize = 16 * 1024;
 
 /// The most that Linux takes for a path.
@@ -29,6 +32,7 @@ pub(super) struct Lookups(Arc<Mutex<Asked>>);
 struct Asked {
     /// The folders of the paths.
     folders: HashSet<String>,
+    answers: Answers,
     /// Whether something was asked that nobody knows.
     has_missed: bool,
 }
@@ -40,6 +44,14 @@ impl Lookups {
         asked.has_missed |= !is_known;
         if !asked.folders.contains(folder) {
             asked.folders.insert(folder.to_owned());
+        }
+    }
+
+    pub(super) fn note_answer(&self, question: &Question, answer: Option<&Answer>) {
+        let mut asked = self.lock();
+        match answer {
+            Some(answer) => drop(asked.answers.0.insert(question.clone(), answer.clone())),
+            None => asked.has_missed = true,
         }
     }
 
@@ -56,7 +68,30 @@ impl PartialEq for Lookups {
 
 impl Eq for Lookups {}
 
-/// Folders of a base with all that is in them.
+/// Questions with their answers; in JSON a list of pairs.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(from = "Vec<(Question, Answer)>", into = "Vec<(Question, Answer)>")]
+pub(super) struct Answers(BTreeMap<Question, Answer>);
+
+impl From<Vec<(Question, Answer)>> for Answers {
+    fn from(pairs: Vec<(Question, Answer)>) -> Self {
+        Self(pairs.into_iter().collect())
+    }
+}
+
+impl From<Answers> for Vec<(Question, Answer)> {
+    fn from(answers: Answers) -> Self {
+        answers.0.into_iter().collect()
+    }
+}
+
+impl Answers {
+    fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+}
+
+/// Folders of a base with all that is in them, and answers.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RootExcerpt {
     /// Whose content is known; the root is the empty path.
@@ -66,6 +101,9 @@ pub struct RootExcerpt {
     /// Path, target.
     links: Vec<(String, String)>,
     files: Vec<String>,
+    /// What was asked beyond paths.
+    #[serde(default, skip_serializing_if = "Answers::is_empty")]
+    answers: Answers,
 }
 
 impl RootTree {
@@ -81,13 +119,25 @@ impl RootTree {
 
     /// Whether anything was asked of the tree, or of its copies.
     pub(super) fn was_asked(&self) -> bool {
-        !self.lookups.lock().folders.is_empty()
+        let asked = self.lookups.lock();
+        !(asked.folders.is_empty() && asked.answers.is_empty())
+    }
+
+    /// Whether nothing stands in it and nothing is told of it.
+    pub(super) fn is_blank(&self) -> bool {
+        self.is_whole() && self.nodes.is_empty()
+    }
+
+    /// What is told of the tree.
+    pub(super) fn told(&self, question: &Question) -> Option<Answer> {
+        self.answers.0.get(question).cloned()
     }
 
     /// What answers everything that was asked of the tree, and of its copies.
     pub fn excerpt(&self) -> RootExcerpt {
-        let mut excerpt = RootExcerpt::default();
-        for folder in &self.lookups.lock().folders {
+        let asked = self.lookups.lock();
+        let mut excerpt = RootExcerpt { answers: asked.answers.clone(), ..RootExcerpt::default() };
+        for folder in &asked.folders {
             let is_there = folder.is_empty()
                 || matches!(self.nodes.get(folder), Some(RootNode::Directory { .. }));
             if is_there {
@@ -130,14 +180,14 @@ impl RootTree {
 impl RootExcerpt {
     /// The tree of which this much is known.
     pub fn into_tree(self) -> RootTree {
-        let Self { folders, directories, links, files } = self;
+        let Self { folders, directories, links, files, answers } = self;
         let directories = directories
             .into_iter()
             .map(|(path, mode, uid, gid)| (path, RootNode::Directory { mode, uid, gid }));
         let links = links.into_iter().map(|(path, target)| (path, RootNode::Symlink(target)));
         let files = files.into_iter().map(|path| (path, RootNode::File));
         let nodes: BTreeMap<_, _> = directories.chain(links).chain(files).collect();
-        RootTree { nodes, known: Some(folders), lookups: Lookups::default() }
+        RootTree { nodes, answers, known: Some(folders), ..RootTree::default() }
     }
 
     /// The annotation that tells it of the base with this digest; `None` when it would be too long.
@@ -157,8 +207,8 @@ impl RootExcerpt {
     }
 
     /// Whether a file system could be like that.
-    fn is_plausible(&self) -> bool {
-        let Self { folders, directories, links, files } = self;
+    pub(super) fn is_plausible(&self) -> bool {
+        let Self { folders, directories, links, files, answers } = self;
         let is_path = |path: &str| {
             path.len() <= MAX_PATH_BYTES
                 && !path.contains('\0')
@@ -173,6 +223,7 @@ impl RootExcerpt {
             })
             && links.iter().all(|(path, target)| is_path(path) && is_target(target))
             && files.iter().all(|path| is_path(path))
+            && answers.0.iter().all(|(question, answer)| answer.is_plausible(question))
     }
 }
 
@@ -270,6 +321,45 @@ mod tests {
         }
         crowded.get("app");
         assert_eq!(crowded.excerpt().to_annotation(digest), None);
+    }
+
+    #[test]
+    fn answers_travel_with_their_questions() {
+        let mut whole = base();
+        whole.keep_text("etc/passwd".into(), "agent:x:1000:50:::".into());
+        let user = |name: &str| Question::User(name.into());
+        let search = || vec!["/bin".into()];
+        let program = |name: &str| Question::Program { name: name.into(), search: search() };
+        let questions =
+            [user("agent"), program("sh"), program("curl"), Question::Python { search: search() }];
+        let answers = questions.each_ref().map(|question| whole.ask(question).unwrap());
+        let (digest, excerpt) = (Digest::of(b"base"), whole.excerpt());
+        let text = excerpt.to_annotation(digest).unwrap();
+        assert_eq!(
+            text,
+            format!(
+                r#"{{"base":"{digest}","folders":[],"directories":[],"links":[],"files":[],"answers":[[{{"user":"agent"}},{{"account":{{"uid":1000,"gid":50}}}}],[{{"program":{{"name":"curl","search":["/bin"]}}}},"nothing"],[{{"program":{{"name":"sh","search":["/bin"]}}}},{{"path":"/bin/sh"}}],[{{"python":{{"search":["/bin"]}}}},"nothing"]]}}"#
+            )
+        );
+        for (ours, forged, is_possible) in [
+            ("1000", "4294967295", true),
+            ("1000", "4294967296", false),
+            (r#"{"account":{"uid":1000,"gid":50}}"#, r#""nothing""#, false),
+            (r#"{"account":{"uid":1000,"gid":50}}"#, r#""nofile""#, true),
+            (r#"{"path":"/bin/sh"}"#, r#"{"path":"/usr/bin/sh"}"#, false),
+            (r#"{"path":"/bin/sh"}"#, r#"{"group":7}"#, false),
+        ] {
+            let forged = text.replacen(ours, forged, 1);
+            assert_ne!(forged, text);
+            let read = RootExcerpt::from_annotation(&forged, &digest);
+            assert_eq!(read.is_some(), is_possible, "{forged}");
+        }
+        let part = RootExcerpt::from_annotation(&text, &digest).unwrap().into_tree();
+        assert_eq!(questions.each_ref().map(|question| part.ask(question).unwrap()), answers);
+        assert!(part.is_sufficient());
+        assert_eq!(part.excerpt(), excerpt);
+        assert_eq!(part.ask(&user("root")), None);
+        assert!(!part.is_sufficient());
     }
 
     #[test]

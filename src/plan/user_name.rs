@@ -1,51 +1,55 @@
 //! Whether the user that a container runs as has an entry in the image, where that can be told.
 
-use super::{EntryKind, FileSource, ImagePlan, LayerContent, Plan};
+use super::question::{GROUP, PASSWD, Question};
+use super::{BaseImage, EntryKind, FileSource, LayerContent, LayerPlan};
 
-/// What stands in the file of names.
-enum Names<'a> {
-    /// These.
-    Known(Vec<&'a str>),
-    /// There is no such file.
-    NoFile,
-    /// It is the base's, or a file of the project.
-    Unknown,
-}
-
-/// Warns of a user or group that the image does not know by that name: a container does not start.
-pub fn unknown_user(plan: &Plan) -> Option<(&'static str, String, Option<String>)> {
-    let image = plan.images.first()?;
-    let user = image.settings.run.user.as_deref()?;
+/// Warns of a user or group that an image does not know by that name: a container does not start.
+pub(super) fn unknown_user(
+    base: &BaseImage,
+    layers: &[LayerPlan],
+    user: &str,
+) -> Option<(&'static str, String, Option<String>)> {
     let (user, group) = user.split_once(':').unwrap_or((user, ""));
-    [("user", user, "etc/passwd"), ("group", group, "etc/group")]
+    [(PASSWD, Question::User(user.to_owned())), (GROUP, Question::Group(group.to_owned()))]
         .into_iter()
-        .find_map(|(kind, name, file)| unknown(image, kind, name, file))
+        .find_map(|(file, question)| unknown(base, layers, file, &question))
 }
 
 fn unknown(
-    image: &ImagePlan,
-    kind: &str,
-    name: &str,
+    base: &BaseImage,
+    layers: &[LayerPlan],
     file: &str,
+    question: &Question,
 ) -> Option<(&'static str, String, Option<String>)> {
-    if name.is_empty() || name.bytes().all(|byte| byte.is_ascii_digit()) {
+    let (Question::User(name) | Question::Group(name)) = question else { return None };
+    if name.bytes().all(|byte| byte.is_ascii_digit()) {
         return None;
     }
-    let why = match names(image, file) {
-        Names::Known(names) if names.contains(&name) => return None,
+    let why = match names(layers, file) {
+        Names::Known(names) if names.contains(&name.as_str()) => return None,
         Names::Known(names) => format!("`/{file}` has {}", names.join(", ")),
-        Names::NoFile => format!("it has no `/{file}`"),
         Names::Unknown => return None,
+        Names::OfBase => base.why_unknown(question)?,
     };
-    let text = format!("the image does not know the {kind} `{}`: {why}", name.escape_debug());
+    let text = format!("the image does not know the {question}: {why}");
     let hint = "write its number, as in `user: \"65532\"`: a container with a name that is not \
                 known does not start";
     Some(("unknown-user", text, Some(hint.to_owned())))
 }
 
+/// What stands in a file of names.
+enum Names<'a> {
+    /// These.
+    Known(Vec<&'a str>),
+    /// No layer of ours has it.
+    OfBase,
+    /// It is a file of the project, or in a layer that nobody reads.
+    Unknown,
+}
+
 /// The names in a file, as its topmost layer has it.
-fn names<'a>(image: &'a ImagePlan, file: &str) -> Names<'a> {
-    for layer in image.layers.iter().rev() {
+fn names<'a>(layers: &'a [LayerPlan], file: &str) -> Names<'a> {
+    for layer in layers.iter().rev() {
         let LayerContent::Pack(entries) = &layer.content else { return Names::Unknown };
         let Some(entry) = entries.iter().find(|entry| entry.path == file) else { continue };
         return match &entry.kind {
@@ -56,7 +60,7 @@ fn names<'a>(image: &'a ImagePlan, file: &str) -> Names<'a> {
             _ => Names::Unknown,
         };
     }
-    if image.base.layers.is_empty() { Names::NoFile } else { Names::Unknown }
+    Names::OfBase
 }
 
 #[cfg(test)]
@@ -65,20 +69,8 @@ mod tests {
 
     use super::*;
     use crate::oci::{Descriptor, Digest, MediaType, Platform};
-    use crate::plan::testing::base;
-    use crate::plan::{
-        BaseLayer, Entry, ImageSettings, LayerCompression, LayerPlan, Origin, RootTree,
-        builtin_base,
-    };
-
-    fn plan(user: &str, layers: Vec<LayerPlan>) -> Plan {
-        let mut settings = ImageSettings::default();
-        settings.run.user = Some(user.to_owned());
-        let platform = Platform::linux_amd64();
-        let base = base(&platform, RootTree::default());
-        let image = ImagePlan { platform, base, layers, settings };
-        Plan { name: "p".into(), compression: LayerCompression::Gzip, images: vec![image] }
-    }
+    use crate::plan::testing::base as base_of;
+    use crate::plan::{BaseLayer, Entry, Origin, RootNode, RootTree, builtin_base};
 
     fn layer(kind: EntryKind) -> LayerPlan {
         let entry =
@@ -87,8 +79,13 @@ mod tests {
         LayerPlan { name, created_by, content: LayerContent::Pack(vec![entry]) }
     }
 
+    fn text(base: &BaseImage, layers: &[LayerPlan], user: &str) -> Option<String> {
+        unknown_user(base, layers, user).map(|(_, text, _)| text)
+    }
+
     #[test]
     fn a_name_is_looked_up_where_the_file_is_known() {
+        let base = base_of(&Platform::linux_amd64(), RootTree::default());
         let builtin = || builtin_base("static").unwrap().layers;
         let own = Bytes::from_static(b"agent:x:1000:1000::/:/bin/sh\n");
         let own = || layer(EntryKind::File(FileSource::Bytes(own.clone())));
@@ -107,15 +104,23 @@ mod tests {
             ("agent", vec![], Some(none)),
             ("1000", vec![], None),
         ] {
-            let found = unknown_user(&plan(user, layers)).map(|(_, text, _)| text);
+            let found = text(&base, &layers, user);
             assert_eq!(found.as_deref(), expected, "{user}");
         }
-        let mut on_base = plan("agent", vec![]);
-        on_base.images[0].base.layers.push(BaseLayer {
+        let mut base = base;
+        let agent = |base: &BaseImage| text(base, &[], "agent");
+        base.layers.push(BaseLayer {
             descriptor: Descriptor::of(MediaType::OciLayer, b""),
             diff_id: Digest::of(b""),
             origin: Origin::Store,
         });
-        assert_eq!(unknown_user(&on_base), None);
+        assert_eq!(agent(&base), None, "nobody has read it");
+        base.root.insert(PASSWD, RootNode::File);
+        assert_eq!(agent(&base), None, "its text was not kept");
+        base.root.keep_text(PASSWD.into(), "root:x:0:0".into());
+        let expected = "the image does not know the user `agent`: `/etc/passwd` has root";
+        assert_eq!(agent(&base).as_deref(), Some(expected));
+        base.root.keep_text(PASSWD.into(), "agent:x:1:1".into());
+        assert_eq!(agent(&base), None);
     }
 }

@@ -210,7 +210,7 @@ mod tests {
         let store = Store::open(folder.path()).unwrap();
         let blob = store.blob_path(&store.put(b"blob").unwrap());
         let key = "0".repeat(64);
-        let (facts, files) = (format!("records/facts-1/{key}"), format!("records/files/{key}"));
+        let (facts, files) = (format!("records/facts-2/{key}"), format!("records/files/{key}"));
         for (path, content) in [
             ("blobs/sha256/notes.txt", "mine"),
             ("blobs/sha256/.dockless-1.tmp", "half"),
@@ -234,7 +234,7 @@ mod tests {
             usage,
             Usage {
                 blobs: tally(1, 4),
-                records: [("facts-1".into(), tally(1, 2)), ("files".into(), tally(1, 6))].into(),
+                records: [("facts-2".into(), tally(1, 2)), ("files".into(), tally(1, 6))].into(),
                 temporary: tally(2, 4),
             }
         );

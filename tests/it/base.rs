@@ -9,6 +9,7 @@ use bytes::Bytes;
 use dockless::config::Base;
 use dockless::error::{ErrorKind, Result};
 use dockless::event::{Event, Events};
+use dockless::gather::Pins;
 use dockless::gather::base::{BaseContext, BuiltinBase, resolve};
 use dockless::gather::facts::{FactsContext, root_tree};
 use dockless::image::Assembly;
@@ -79,6 +80,7 @@ impl Story {
         let context = BaseContext {
             client: &self.client,
             project: self.folder.path(),
+            pins: &Pins::default(),
             events: &self.events,
             builtin: |name, platform| {
                 let config = ImageConfig::scratch(platform);
@@ -390,7 +392,7 @@ async fn layers_are_read_once_and_never_to_disk() {
     let root = story.store.root();
     assert_eq!(fs::read_dir(root.join("blobs/sha256")).unwrap().count(), 0);
     // A damaged record is not there.
-    let record = fs::read_dir(root.join("records/facts-1")).unwrap().next().unwrap().unwrap();
+    let record = fs::read_dir(root.join("records/facts-2")).unwrap().next().unwrap().unwrap();
     let text = fs::read_to_string(record.path()).unwrap();
     fs::write(record.path(), text.replace("app", "bpp")).unwrap();
     assert_eq!(story.root_tree(&layers).await.unwrap_err().kind(), ErrorKind::Failed);
@@ -409,7 +411,7 @@ async fn a_damaged_layer_gives_no_facts() {
     assert_eq!(error.kind(), ErrorKind::Failed);
     assert!(error.to_string().contains(&layers[0].descriptor.digest.to_string()), "{error}");
     let record = layers[0].descriptor.digest.hex();
-    assert!(!story.store.root().join("records/facts-1").join(&record).exists());
+    assert!(!story.store.root().join("records/facts-2").join(&record).exists());
 }
 
 /// Random layers over few names, so that they hide and replace each other often.

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use serde::{Deserialize, Serialize};
 
 use crate::archive::{Member, MemberKind};
-use crate::plan::RootNode;
+use crate::plan::{MAX_TEXT_BYTES, RootNode, TEXTS};
 
 /// Marks a path of a lower layer as removed (image-spec, layer.md, "Whiteouts").
 const WHITEOUT: &str = ".wh.";
@@ -26,27 +26,33 @@ pub(in crate::gather) struct LayerIndex {
     pub(super) whiteouts: BTreeSet<String>,
     /// Folders of which only this layer's content stays.
     pub(super) opaque: BTreeSet<String>,
+    /// What stands in those of [`TEXTS`] that it has.
+    pub(super) texts: BTreeMap<String, String>,
 }
 
 impl LayerIndex {
-    /// Adds a member as a runtime would unpack it: what comes later wins.
-    pub(in crate::gather) fn add(&mut self, member: Member) {
-        let Some(path) = self.locate(&member.path) else { return };
+    /// Adds a member as a runtime would unpack it: what comes later wins. Returns its path when its content
+    /// is to be [kept](Self::keep).
+    pub(in crate::gather) fn add(&mut self, member: Member) -> Option<String> {
+        let path = self.locate(&member.path)?;
         let (folder, name) = path.rsplit_once('/').unwrap_or(("", &path));
         if is_below_whiteout(folder) {
-            return;
+            return None;
         }
         if name == OPAQUE {
             self.opaque.insert(folder.to_owned());
-            return;
+            return None;
         }
         if let Some(hidden) = name.strip_prefix(WHITEOUT) {
             // `.wh..wh.` begins the bookkeeping of aufs; no file has one of the other names.
             if !hidden.starts_with(WHITEOUT) && !matches!(hidden, "" | "." | "..") {
                 self.whiteouts.insert(join(folder, hidden));
             }
-            return;
+            return None;
         }
+        let text_path = TEXTS.contains(&path.as_str()).then(|| path.clone());
+        let is_wanted = member.kind == MemberKind::File && member.size_bytes <= MAX_TEXT_BYTES;
+        let mut linked_text = None;
         let node = match member.kind {
             MemberKind::Directory => {
                 let Member { mode, uid, gid, .. } = member;
@@ -56,8 +62,9 @@ impl LayerIndex {
                 RootNode::Symlink(String::from_utf8_lossy(&target).into_owned())
             }
             MemberKind::HardLink(target) => {
-                let linked = self.locate(&target).and_then(|target| self.nodes.get(&target));
-                match linked {
+                let target = self.locate(&target).unwrap_or_default();
+                linked_text = self.texts.get(&target).cloned();
+                match self.nodes.get(&target) {
                     Some(RootNode::Symlink(target)) => RootNode::Symlink(target.clone()),
                     _ => RootNode::File,
                 }
@@ -65,6 +72,17 @@ impl LayerIndex {
             MemberKind::File | MemberKind::Other(_) => RootNode::File,
         };
         self.insert(path, node);
+        let text_path = text_path?;
+        if let Some(text) = linked_text {
+            self.keep(text_path, text);
+            return None;
+        }
+        is_wanted.then_some(text_path)
+    }
+
+    /// Keeps the content of a file.
+    pub(super) fn keep(&mut self, path: String, text: String) {
+        self.texts.insert(path, text);
     }
 
     fn insert(&mut self, path: String, node: RootNode) {
@@ -84,10 +102,12 @@ impl LayerIndex {
         } else {
             let below = format!("{path}/");
             remove_below(&mut self.nodes, &below);
+            remove_below(&mut self.texts, &below);
             self.whiteouts.retain_outside(&below);
             self.opaque.retain_outside(&below);
             self.opaque.remove(&path);
         }
+        self.texts.remove(&path);
         self.nodes.insert(path, node);
     }
 
@@ -143,15 +163,15 @@ fn is_below_whiteout(folder: &str) -> bool {
 }
 
 /// Removes every path that begins with `below`, which ends in `/`.
-pub(super) fn remove_below(nodes: &mut BTreeMap<String, RootNode>, below: &str) {
-    let doomed: Vec<String> = nodes
+pub(super) fn remove_below<T>(map: &mut BTreeMap<String, T>, below: &str) {
+    let doomed: Vec<String> = map
         .range(below.to_owned()..)
         .map(|(path, _)| path)
         .take_while(|path| path.starts_with(below))
         .cloned()
         .collect();
     for path in doomed {
-        nodes.remove(&path);
+        map.remove(&path);
     }
 }
 
@@ -181,6 +201,7 @@ struct Record {
     files: Vec<String>,
     whiteouts: BTreeSet<String>,
     opaque: BTreeSet<String>,
+    texts: BTreeMap<String, String>,
 }
 
 impl From<LayerIndex> for Record {
@@ -191,6 +212,7 @@ impl From<LayerIndex> for Record {
             files: Vec::new(),
             whiteouts: index.whiteouts,
             opaque: index.opaque,
+            texts: index.texts,
         };
         for (path, node) in index.nodes {
             match node {
@@ -215,6 +237,7 @@ impl From<Record> for LayerIndex {
             nodes: directories.chain(links).chain(files).collect(),
             whiteouts: record.whiteouts,
             opaque: record.opaque,
+            texts: record.texts,
         }
     }
 }
@@ -248,7 +271,9 @@ mod tests {
     fn index<'a>(members: impl IntoIterator<Item = (&'a str, MemberKind)>) -> LayerIndex {
         let mut index = LayerIndex::default();
         for (path, kind) in members {
-            index.add(member(path.into(), kind));
+            if let Some(kept) = index.add(member(path.into(), kind)) {
+                index.keep(kept, format!("text of {path}"));
+            }
         }
         index
     }
@@ -337,6 +362,38 @@ mod tests {
     }
 
     #[test]
+    fn a_text_goes_where_its_file_goes() {
+        let (passwd, group) = ("etc/passwd", "etc/group");
+        for (members, expected) in [
+            (vec![("./etc/passwd", FILE)], vec![(passwd, "text of ./etc/passwd")]),
+            (vec![("other/passwd", FILE)], vec![]),
+            (vec![(passwd, FILE), (passwd, link("../run/passwd"))], vec![]),
+            (vec![(passwd, FILE), (passwd, FOLDER)], vec![]),
+            (vec![(passwd, FILE), ("etc", FILE)], vec![]),
+            (vec![(passwd, link("elsewhere"))], vec![]),
+            (
+                vec![(group, FILE), (passwd, MemberKind::HardLink(group.into()))],
+                vec![(group, "text of etc/group"), (passwd, "text of etc/group")],
+            ),
+            (vec![("a", FILE), (passwd, MemberKind::HardLink(b"a".into()))], vec![]),
+            (
+                vec![(passwd, FILE), ("a", MemberKind::HardLink(passwd.into()))],
+                vec![(passwd, "text of etc/passwd")],
+            ),
+            (
+                vec![("lib", FOLDER), ("etc", link("lib")), ("lib/passwd", FILE), (passwd, FILE)],
+                vec![],
+            ),
+        ] {
+            let expected = expected.iter().map(|(path, text)| (path.to_string(), text.to_string()));
+            assert_eq!(index(members.clone()).texts, expected.collect(), "{members:?}");
+        }
+        let mut index = LayerIndex::default();
+        let large = Member { size_bytes: MAX_TEXT_BYTES + 1, ..member(passwd.into(), FILE) };
+        assert_eq!(index.add(large), None);
+    }
+
+    #[test]
     fn names_that_are_not_utf_8_are_left_out() {
         let mut index = LayerIndex::default();
         let path = b"caf\xe9".to_vec();
@@ -352,11 +409,12 @@ mod tests {
             ("c", link("a")),
             (".wh.d", FILE),
             ("a/.wh..wh..opq", FILE),
+            ("etc/group", FILE),
         ]);
         let text = serde_json::to_string(&index).unwrap();
         assert_eq!(
             text,
-            r#"{"directories":[["a",493,0,0]],"links":[["c","a"]],"files":["a/b"],"whiteouts":["d"],"opaque":["a"]}"#
+            r#"{"directories":[["a",493,0,0]],"links":[["c","a"]],"files":["a/b","etc/group"],"whiteouts":["d"],"opaque":["a"],"texts":{"etc/group":"text of etc/group"}}"#
         );
         assert_eq!(serde_json::from_str::<LayerIndex>(&text).unwrap(), index);
     }

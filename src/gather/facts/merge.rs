@@ -5,7 +5,13 @@ use std::collections::BTreeMap;
 use super::layer_index::{LayerIndex, remove_below};
 use crate::plan::{RootNode, RootTree};
 
-type Nodes = BTreeMap<String, RootNode>;
+type Nodes<'a> = BTreeMap<String, Placed<'a>>;
+
+/// What stands at a path, with its text where that is kept.
+struct Placed<'a> {
+    node: RootNode,
+    text: Option<&'a str>,
+}
 
 /// What runtimes make where a layer has a path and not its folder.
 const IMPLIED: RootNode = RootNode::Directory { mode: 0o755, uid: 0, gid: 0 };
@@ -21,13 +27,16 @@ pub(in crate::gather) fn merge<'a>(layers: impl IntoIterator<Item = &'a LayerInd
         apply(&mut nodes, layer);
     }
     let mut tree = RootTree::default();
-    for (path, node) in nodes {
-        tree.insert(path, node);
+    for (path, Placed { node, text }) in nodes {
+        tree.insert(path.clone(), node);
+        if let Some(text) = text {
+            tree.keep_text(path, text.to_owned());
+        }
     }
     tree
 }
 
-fn apply(nodes: &mut Nodes, layer: &LayerIndex) {
+fn apply<'a>(nodes: &mut Nodes<'a>, layer: &'a LayerIndex) {
     // What a layer removes is below it: its own entries stay, wherever they stand in the tar.
     for folder in &layer.opaque {
         if folder.is_empty() {
@@ -46,15 +55,17 @@ fn apply(nodes: &mut Nodes, layer: &LayerIndex) {
         if !matches!(node, RootNode::Directory { .. }) {
             remove_below(nodes, &format!("{path}/"));
         }
-        nodes.insert(path.clone(), node.clone());
+        let text = layer.texts.get(path).map(String::as_str);
+        nodes.insert(path.clone(), Placed { node: node.clone(), text });
     }
 }
 
-fn make_parents(nodes: &mut Nodes, path: &str) {
+fn make_parents(nodes: &mut Nodes<'_>, path: &str) {
     for (end, _) in path.match_indices('/') {
         let parent = &path[..end];
-        if !matches!(nodes.get(parent), Some(RootNode::Directory { .. })) {
-            nodes.insert(parent.to_owned(), IMPLIED);
+        let is_folder = |placed: &Placed<'_>| matches!(placed.node, RootNode::Directory { .. });
+        if !nodes.get(parent).is_some_and(is_folder) {
+            nodes.insert(parent.to_owned(), Placed { node: IMPLIED, text: None });
         }
     }
 }
@@ -64,7 +75,7 @@ mod tests {
     use super::*;
 
     /// A layer from words: `a/` folder, `a/=1000` folder of uid 1000, `a@b` link, `-a` whiteout,
-    /// `*a` opaque folder, `a` file.
+    /// `*a` opaque folder, `a=x` file with a text that is kept, `a` file.
     fn layer(text: &str) -> LayerIndex {
         let mut layer = LayerIndex::default();
         for word in text.split(' ').filter(|word| !word.is_empty()) {
@@ -78,6 +89,9 @@ mod tests {
                 let uid = uid.parse().unwrap();
                 let node = RootNode::Directory { mode: 0o700, uid, gid: uid };
                 layer.nodes.insert(path.into(), node);
+            } else if let Some((path, text)) = word.split_once('=') {
+                layer.nodes.insert(path.into(), RootNode::File);
+                layer.texts.insert(path.into(), text.into());
             } else if let Some(path) = word.strip_suffix('/') {
                 layer.nodes.insert(path.into(), IMPLIED);
             } else {
@@ -112,12 +126,26 @@ mod tests {
             (vec!["a@x", "a/=7 a/b"], "a/=7 a/b"),
             (vec!["bin@usr/bin", "bin/x"], "bin/ bin/x"),
             (vec!["a", "a/b"], "a/ a/b"),
+            // Texts.
+            (vec!["a/b=1", "a/c"], "a/ a/b=1 a/c"),
+            (vec!["a/b=1", "a/b=2"], "a/ a/b=2"),
+            (vec!["a/b=1", "a/b"], "a/ a/b"),
+            (vec!["a/b=1", "a/b@c"], "a/ a/b@c"),
+            (vec!["a/b=1", "-a/b"], "a/"),
+            (vec!["a/b=1", "-a a/b"], "a/ a/b"),
+            (vec!["a/b=1", "*a"], "a/"),
+            (vec!["a/b=1", "a/b/"], "a/ a/b/"),
+            (vec!["a/b=1", "a/b/c"], "a/ a/b/ a/b/c"),
             (vec![], ""),
         ] {
             let indexes: Vec<_> = layers.iter().map(|text| layer(text)).collect();
             let mut tree = RootTree::default();
-            for (path, node) in layer(expected).nodes {
+            let LayerIndex { nodes, texts, .. } = layer(expected);
+            for (path, node) in nodes {
                 tree.insert(path, node);
+            }
+            for (path, text) in texts {
+                tree.keep_text(path, text);
             }
             assert_eq!(merge(&indexes), tree, "{layers:?}");
         }

@@ -69,6 +69,7 @@ fn common() -> LayerIndex {
         .into(),
         whiteouts: ["etc/passwd".into()].into(),
         opaque: ["opt".into()].into(),
+        ..LayerIndex::default()
     }
 }
 

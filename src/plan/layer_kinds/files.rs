@@ -3,7 +3,9 @@
 use crate::config::schema::{Field, Kind, Shape};
 use crate::config::{Config, Node, Problems};
 use crate::oci::Platform;
-use crate::plan::attributes::{ImagePath, Owner, entry, join, member, parse_mode, parse_source};
+use crate::plan::attributes::{
+    ImagePath, Owner, OwnerName, entry, join, member, parse_mode, parse_source,
+};
 use crate::plan::pattern::split_glob;
 use crate::plan::{
     Draft, EntryKind, Existing, FileSource, Inputs, LayerKind, LayerSource, Links, Need, PlanError,
@@ -97,7 +99,10 @@ static COPY: Shape = Shape {
         Field::optional(
             "owner",
             Kind::Text,
-            "`uid` or `uid:gid` of files and new folders, in numbers; `0:0` without it.",
+            "`user` or `user:group` of files and new folders, in numbers or names; `0:0` without it. Names \
+             are those of the base's `/etc/passwd` and `/etc/group`; a user without a group gets its \
+             primary one, a number the group of the same number. In `agent|1000:1000` the numbers count \
+             where the base does not know `agent`.",
         ),
         Field::optional(
             "links",
@@ -123,7 +128,11 @@ static DIRECTORY: Shape = Shape {
     fields: &[
         Field::required("path", Kind::Text, "An absolute path in the image."),
         Field::optional("mode", Kind::Text, "Permission bits in octal; `0755` without it."),
-        Field::optional("owner", Kind::Text, "`uid` or `uid:gid` in numbers; `0:0` without it."),
+        Field::optional(
+            "owner",
+            Kind::Text,
+            "`user` or `user:group`, as in `copy`; `0:0` without it.",
+        ),
     ],
 };
 
@@ -132,9 +141,17 @@ static DIRECTORY: Shape = Shape {
 struct FilesLayer {
     name: Option<String>,
     copies: Vec<Copy>,
-    directories: Vec<Draft>,
+    directories: Vec<Directory>,
     mtime: i64,
     is_split: bool,
+}
+
+/// One item of `directories`.
+#[derive(Debug)]
+struct Directory {
+    path: String,
+    mode: u32,
+    owner: OwnerName,
 }
 
 /// One source of one item of `copy`.
@@ -146,7 +163,7 @@ struct Copy {
     dest: ImagePath,
     mode: Option<u32>,
     directory_mode: Option<u32>,
-    owner: Owner,
+    owner: OwnerName,
     is_read_only: bool,
 }
 
@@ -165,10 +182,8 @@ fn parse(
         return None;
     }
     let copies: Vec<_> = items("copy").into_iter().map(|item| parse_copy(item, problems)).collect();
-    let directories: Vec<_> = items("directories")
-        .into_iter()
-        .map(|item| parse_directory(item, config.mtime, problems))
-        .collect();
+    let directories: Vec<_> =
+        items("directories").into_iter().map(|item| parse_directory(item, problems)).collect();
     let copies: Option<Vec<_>> = copies.into_iter().collect();
     Some(Box::new(FilesLayer {
         name: settings.get_text("name").map(str::to_owned),
@@ -185,7 +200,7 @@ fn parse_copy(item: &Node, problems: &mut Problems) -> Option<Vec<Copy>> {
     let mode = member(item, "mode", None, |node| parse_mode(node, "mode", problems).map(Some));
     let directory_mode =
         member(item, "dir_mode", None, |node| parse_mode(node, "dir_mode", problems).map(Some));
-    let owner = member(item, "owner", Owner::default(), |node| Owner::parse(node, problems));
+    let owner = member(item, "owner", OwnerName::root(), |node| OwnerName::parse(node, problems));
     let sources = item.get("src").map(Node::one_or_many).unwrap_or_default();
     if sources.is_empty() {
         problems.report_with_hint(&item.position, "`src` names nothing", "add `src: .`");
@@ -210,7 +225,7 @@ fn parse_copy(item: &Node, problems: &mut Problems) -> Option<Vec<Copy>> {
         dest: dest.clone(),
         mode,
         directory_mode,
-        owner,
+        owner: owner.clone(),
         is_read_only: item.get("read_only").and_then(Node::as_bool).unwrap_or(false),
     };
     read.into_iter().map(|read| read.map(copy)).collect()
@@ -253,10 +268,10 @@ fn parse_need(item: &Node, node: &Node, problems: &mut Problems) -> Option<(Stri
     Some((written, need))
 }
 
-fn parse_directory(item: &Node, mtime: i64, problems: &mut Problems) -> Option<Draft> {
+fn parse_directory(item: &Node, problems: &mut Problems) -> Option<Directory> {
     let path = item.get("path").and_then(|node| ImagePath::parse(node, "path", problems));
     let mode = member(item, "mode", 0o755, |node| parse_mode(node, "mode", problems));
-    let owner = member(item, "owner", Owner::default(), |node| Owner::parse(node, problems));
+    let owner = member(item, "owner", OwnerName::root(), |node| OwnerName::parse(node, problems));
     let (path, mode, owner) = (path?.path, mode?, owner?);
     if path.is_empty() {
         problems.report_with_hint(
@@ -266,10 +281,7 @@ fn parse_directory(item: &Node, mtime: i64, problems: &mut Problems) -> Option<D
         );
         return None;
     }
-    Some(Draft {
-        entry: entry(path, EntryKind::Directory, mode, owner, mtime),
-        existing: Existing::Replace,
-    })
+    Some(Directory { path, mode, owner })
 }
 
 impl LayerSource for FilesLayer {
@@ -281,7 +293,7 @@ impl LayerSource for FilesLayer {
             let slash = if copy.dest.is_folder && !copy.dest.path.is_empty() { "/" } else { "" };
             format!("{} → /{}{slash}", copy.source, copy.dest.path)
         });
-        let directories = self.directories.iter().map(|draft| format!("/{}/", draft.entry.path));
+        let directories = self.directories.iter().map(|directory| format!("/{}/", directory.path));
         format!("files {}", copies.chain(directories).collect::<Vec<_>>().join(", "))
     }
 
@@ -289,11 +301,17 @@ impl LayerSource for FilesLayer {
         self.copies.iter().map(|copy| Need::Tree(copy.need.clone())).collect()
     }
 
-    fn content(&self, inputs: &Inputs, _platform: &Platform) -> Result<Vec<Draft>, PlanError> {
-        let mut drafts = self.directories.clone();
+    fn content(&self, inputs: &Inputs, platform: &Platform) -> Result<Vec<Draft>, PlanError> {
+        let mut drafts = Vec::new();
+        for Directory { path, mode, owner } in &self.directories {
+            let owner = owner.resolve(inputs, platform)?;
+            let entry = entry(path.clone(), EntryKind::Directory, *mode, owner, self.mtime);
+            drafts.push(Draft { entry, existing: Existing::Replace });
+        }
         for copy in &self.copies {
             let tree = copy.tree(inputs)?;
-            drafts.extend(tree.entries.iter().map(|found| copy.draft(found, self.mtime)));
+            let owner = copy.owner.resolve(inputs, platform)?;
+            drafts.extend(tree.entries.iter().map(|found| copy.draft(found, owner, self.mtime)));
         }
         Ok(drafts)
     }
@@ -316,7 +334,7 @@ impl Copy {
         })
     }
 
-    fn draft(&self, found: &TreeEntry, mtime: i64) -> Draft {
+    fn draft(&self, found: &TreeEntry, owner: Owner, mtime: i64) -> Draft {
         let path = match &found.kind {
             // The source itself: its folder becomes `dest`, its file takes a name.
             TreeEntryKind::Directory if found.path.is_empty() => self.dest.path.clone(),
@@ -335,7 +353,7 @@ impl Copy {
             }
             TreeEntryKind::Symlink(target) => (EntryKind::Symlink(target.clone()), 0o777),
         };
-        Draft { entry: entry(path, kind, mode, self.owner, mtime), existing: Existing::Keep }
+        Draft { entry: entry(path, kind, mode, owner, mtime), existing: Existing::Keep }
     }
 
     fn warnings(&self, inputs: &Inputs) -> Vec<(&'static str, String, Option<String>)> {

@@ -4,7 +4,7 @@ use crate::config::schema::{Field, Kind, Shape};
 use crate::config::{Base, Config, Node, Problems};
 use crate::error::Classified as _;
 use crate::oci::Platform;
-use crate::plan::attributes::{ImagePath, Owner, entry, join, member};
+use crate::plan::attributes::{ImagePath, Owner, OwnerName, entry, join, member};
 use crate::plan::pattern::PatternSet;
 use crate::plan::{
     Draft, EntryKind, Existing, FinalLink, ImageEntry, ImageNeed, ImageTree, Inputs, LayerKind,
@@ -87,8 +87,8 @@ static COPY: Shape = Shape {
         Field::optional(
             "owner",
             Kind::Text,
-            "`uid` or `uid:gid` of all that is copied, in numbers. Without it, and for modes always, \
-             it is as in that image, less setuid and setgid bits.",
+            "`user` or `user:group` of all that is copied, as for `files`. Without it, and for modes \
+             always, it is as in that image, in numbers, less setuid and setgid bits.",
         ),
     ],
 };
@@ -110,7 +110,7 @@ struct FromImageLayer {
 struct Copy {
     need: ImageNeed,
     dest: ImagePath,
-    owner: Option<Owner>,
+    owner: Option<OwnerName>,
 }
 
 fn parse(
@@ -178,7 +178,7 @@ fn parse_copy(
     let node = item.get("src");
     let source = node.and_then(|node| ImagePath::parse(node, "src", problems));
     let dest = item.get("dest").map(|node| ImagePath::parse(node, "dest", problems));
-    let owner = member(item, "owner", None, |node| Owner::parse(node, problems).map(Some));
+    let owner = member(item, "owner", None, |node| OwnerName::parse(node, problems).map(Some));
     let patterns = item.get("exclude").map(Node::one_or_many).unwrap_or_default();
     let exclude: Vec<_> =
         patterns.iter().filter_map(|node| node.as_text().map(str::to_owned)).collect();
@@ -232,7 +232,9 @@ impl LayerSource for FromImageLayer {
         let mut drafts = Vec::new();
         for copy in &self.copies {
             let tree = copy.tree(inputs, platform).ok_or_else(|| copy.missing(platform))?;
-            drafts.extend(tree.entries.iter().map(|found| copy.draft(found, self.mtime)));
+            let owner = copy.owner.as_ref().map(|owner| owner.resolve(inputs, platform));
+            let owner = owner.transpose()?;
+            drafts.extend(tree.entries.iter().map(|found| copy.draft(found, owner, self.mtime)));
         }
         Ok(drafts)
     }
@@ -273,13 +275,13 @@ impl Copy {
         }
     }
 
-    fn draft(&self, found: &ImageEntry, mtime: i64) -> Draft {
+    fn draft(&self, found: &ImageEntry, owner: Option<Owner>, mtime: i64) -> Draft {
         let path = match &found.kind {
             EntryKind::Directory => join(&self.dest.path, &found.path),
             _ if found.path.is_empty() => self.dest.place(file_name(&self.need.source)),
             _ => join(&self.dest.path, &found.path),
         };
-        let owner = self.owner.unwrap_or(Owner { uid: found.uid, gid: found.gid });
+        let owner = owner.unwrap_or(Owner { uid: found.uid, gid: found.gid });
         let mode = found.mode & !SPECIAL_BITS;
         let entry = entry(path, found.kind.clone(), mode, owner, mtime);
         Draft { entry, existing: Existing::Keep }

@@ -8,7 +8,7 @@ use minijinja::Value;
 use crate::config::schema::{Field, Kind, Shape, hint_for};
 use crate::config::{Config, Node, Position, Problems, RunSettings};
 use crate::oci::Platform;
-use crate::plan::attributes::{ImagePath, Owner, entry, member, parse_mode, parse_source};
+use crate::plan::attributes::{ImagePath, OwnerName, entry, member, parse_mode, parse_source};
 use crate::plan::rendering::{self, Refusal};
 use crate::plan::{
     Draft, EntryKind, Existing, FileSource, Inputs, LayerKind, LayerSource, Need, PlanError,
@@ -78,7 +78,11 @@ static SHAPE: Shape = Shape {
             "Permission bits in octal. Without it `0755` for scripts (a name in `.sh`, or a text \
              that starts with `#!`), else `0644`.",
         ),
-        Field::optional("owner", Kind::Text, "`uid` or `uid:gid` in numbers; `0:0` without it."),
+        Field::optional(
+            "owner",
+            Kind::Text,
+            "`user` or `user:group`, as in `copy` of `files`; `0:0` without it.",
+        ),
         Field::optional(
             "variables",
             Kind::Map(&Kind::Scalar),
@@ -94,7 +98,7 @@ struct TemplateLayer {
     text: TextSource,
     dest: String,
     mode: Option<u32>,
-    owner: Owner,
+    owner: OwnerName,
     mtime: i64,
     settings: Settings,
     position: Position,
@@ -124,7 +128,8 @@ fn parse(
     let text = parse_text(settings, problems);
     let dest = settings.get("dest").and_then(|node| ImagePath::parse(node, "dest", problems));
     let mode = member(settings, "mode", None, |node| parse_mode(node, "mode", problems).map(Some));
-    let owner = member(settings, "owner", Owner::default(), |node| Owner::parse(node, problems));
+    let owner =
+        member(settings, "owner", OwnerName::root(), |node| OwnerName::parse(node, problems));
     let extra = parse_variables(settings, problems);
     let (text, dest, mode, owner) = (text?, dest?, mode?, owner?);
     Some(Box::new(TemplateLayer {
@@ -262,8 +267,9 @@ impl LayerSource for TemplateLayer {
         let is_script = has_extension(&self.dest, "sh") || rendered.starts_with("#!");
         let mode = self.mode.unwrap_or(if is_script { 0o755 } else { 0o644 });
         let kind = EntryKind::File(FileSource::Bytes(Bytes::from(rendered)));
+        let owner = self.owner.resolve(inputs, platform)?;
         Ok(vec![Draft {
-            entry: entry(self.dest.clone(), kind, mode, self.owner, self.mtime),
+            entry: entry(self.dest.clone(), kind, mode, owner, self.mtime),
             existing: Existing::Keep,
         }])
     }

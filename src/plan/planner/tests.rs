@@ -40,13 +40,13 @@ const FILES: &str = "{kind: files, copy: {src: src, dest: /app}}";
 fn every_problem_of_a_layer_is_reported_at_once() {
     for (yaml, expected) in [
         (
-            "{kind: files, copy: [{source: src, dest: /a},\n{src: ../x, dest: rel, owner: bob, mode: '9'}]}",
+            "{kind: files, copy: [{source: src, dest: /a},\n{src: ../x, dest: rel, owner: a/b, mode: '9'}]}",
             &[
                 "1:22: `src` is missing in an item of `copy`",
                 "1:23: unknown key `source` in an item of `copy`",
                 "2:7: `src` contains `..`: `../x`",
                 "2:19: `dest` is an absolute path in the image, not `rel`",
-                "2:31: `owner` is `uid` or `uid:gid`, not `bob`",
+                "2:31: `owner` is `user` or `user:group`, not `a/b`",
                 "2:42: `mode` is permission bits in octal, not `9`",
             ][..],
         ),
@@ -190,6 +190,20 @@ fn labels_come_from_git_and_the_user_has_the_last_word() {
         labels(&|_, vcs| vcs.tag = Some("nightly".into())),
         [created.clone(), title.clone(), revision, source].into()
     );
+    // A format may say which tag is the version; what the environment decides is none.
+    for (tag, version) in [
+        ("git_tag", Some("v1.2.3")),
+        ("git_sha", Some("0123456")),
+        ("latest", Some("latest")),
+        ("${CUSTOM:-v2}", None),
+    ] {
+        let tag = crate::config::Template { text: tag.into(), position: Position::default() };
+        let named = labels(&|config, vcs| {
+            vcs.sha = Some("0123456789".into());
+            config.version = Some(crate::config::TagSpec { tag: tag.clone(), when: None });
+        });
+        assert_eq!(named.get(&label("version")).map(String::as_str), version, "{}", tag.text);
+    }
     assert_eq!(
         labels(&|config, _| config.has_vcs_labels = false),
         [created.clone(), title.clone()].into()

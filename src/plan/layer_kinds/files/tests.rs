@@ -140,13 +140,14 @@ fn directories_replace_what_the_base_says() {
 fn everything_wrong_is_reported() {
     for (item, expected) in [
         (
-            "{src: ../x, dest: x, mode: rw, owner: me}",
+            "{src: ../x, dest: x, mode: rw, owner: a/b}",
             vec![
                 "`dest` is an absolute path in the image, not `x`; write `/x`",
                 "`mode` is permission bits in octal, not `rw`; write `0644` for files or `0755` \
                  for programs and folders",
-                "`owner` is `uid` or `uid:gid`, not `me`; owners are numbers: a name means \
-                 whatever the base's /etc/passwd says; look the number up there",
+                "`owner` is `user` or `user:group`, not `a/b`; write numbers, as in `1000:50`, or \
+                 names that the base knows; `agent|1000:1000` is 1000:1000 on a base that does not \
+                 know `agent`",
                 "`src` contains `..`: `../x`; everything in an image comes from the project's \
                  folder: write a path below it, such as `src`, or `.` for all of it",
             ],

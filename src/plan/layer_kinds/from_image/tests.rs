@@ -194,9 +194,9 @@ fn everything_wrong_is_reported() {
             "`src` is an absolute path in the image, not `a`; write `/a`",
         ),
         (
-            "image: node, copy: {src: /a, owner: node}",
-            "`owner` is `uid` or `uid:gid`, not `node`; owners are numbers: a name means whatever \
-             the base's /etc/passwd says; look the number up there",
+            "image: node, copy: {src: /a, owner: 'a:b:c'}",
+            "`owner` is `user` or `user:group`, not `a:b:c`; write numbers, as in `1000:50`, or names \
+             that the base knows; `agent|1000:1000` is 1000:1000 on a base that does not know `agent`",
         ),
         ("recipe: nod", "`nod` is no value of `recipe`; did you mean `node`?"),
     ] {
