@@ -23,6 +23,7 @@ mod engines;
 mod existing_tags;
 mod faults;
 mod files;
+mod from_image;
 mod golden;
 mod holodeck;
 mod init;

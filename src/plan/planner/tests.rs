@@ -24,7 +24,7 @@ fn inputs(config: &Config) -> Inputs {
         Need::Tree(need) => {
             Some((need, Tree { entries: vec![found("", 0o755), found("main.py", 0o644)] }))
         }
-        Need::File { .. } => None,
+        Need::File { .. } | Need::Image(_) => None,
     });
     let platforms = config.platforms.iter();
     Inputs {
