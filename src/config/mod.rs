@@ -15,6 +15,7 @@ mod node;
 mod problem;
 mod publish;
 pub mod schema;
+mod secrets;
 mod tag_template;
 mod template;
 mod validate;
@@ -33,6 +34,7 @@ pub use load_error::LoadError;
 pub use node::{Key, Node, Value};
 pub use problem::{Position, Problem, Problems};
 pub use publish::{PublishSettings, TAG_STRATEGIES, TagSpec, parse_tag};
+pub use secrets::{Patterns, SecretSettings, Setting};
 pub use tag_template::{GIT_FACTS, hint_for_fact, is_tag_template, tag_environment};
 pub use template::{Template, TemplateError};
 pub use yaml::{Duplicate, ParsedFile};
@@ -68,6 +70,8 @@ pub struct Config {
     pub required_at_run_time: Vec<String>,
     /// The file all this was read from.
     pub source: ConfigSource,
+    /// What is left out, and what is allowed though it looks like a secret.
+    pub secrets: SecretSettings,
 }
 
 /// Where a config came from.
@@ -132,6 +136,7 @@ impl Config {
             publish: PublishSettings::default(),
             required_at_run_time: Vec::new(),
             source,
+            secrets: SecretSettings::default(),
         }
     }
 }

@@ -17,6 +17,7 @@ mod planner;
 mod rendering;
 mod root;
 mod root_excerpt;
+pub mod secrets;
 mod split;
 mod summary;
 mod tags;

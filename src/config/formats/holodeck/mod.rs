@@ -17,7 +17,7 @@ use crate::config::schema::{self, Shape};
 use crate::config::validate::{check_env_name, shown};
 use crate::config::{
     Base, Config, ConfigFormat, Health, HealthCheck, Node, ParseContext, ParsedFile, Position,
-    Problems, PublishSettings, RunSettings, TagSpec, Template, Value,
+    Problems, PublishSettings, RunSettings, Setting, TagSpec, Template, Value,
 };
 use crate::oci::Platform;
 
@@ -96,6 +96,9 @@ impl ConfigFormat for HoloDeck {
         config.layers = files::layers(root, context, problems);
         config.required_at_run_time = required(&file.text, &run, unresolved);
         config.run = run;
+        if let Some(environment) = deployment.get("environment") {
+            config.secrets.note(Setting::Variable, environment);
+        }
         config.labels.insert("com.holodeck.managed".into(), "true".into());
         if let Some(registry) = deployment.get("registry") {
             config.publish = publish_settings(registry, problems);
