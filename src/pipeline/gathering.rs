@@ -72,7 +72,8 @@ impl<'a> Gathering<'a> {
     ) -> Result<Self> {
         let path = project.config.source.directory.clone();
         let folder = gather::Project::open(&path, context.environment.home().as_deref(), outputs)
-            .map_err(|source| SurroundingsError::Folder { path, source })?;
+            .map_err(|source| SurroundingsError::Folder { path, source })?
+            .with_ignore(project.guard.ignore.clone());
         let directory = folder.directory().to_owned();
         let digests = if is_anew {
             FileDigests::none(&directory)

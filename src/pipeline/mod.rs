@@ -13,6 +13,7 @@ mod context;
 mod destinations;
 mod earlier;
 mod gathering;
+mod guard;
 mod image_name;
 mod incomplete;
 mod layers;

@@ -19,7 +19,7 @@ use super::tags::{self, TagArguments, Tags};
 use super::{
     Context, Credentials, PlanSummary, Produced, ProducedImage, ProjectRequest, RecordFiles,
 };
-use super::{client, planning};
+use super::{client, guard, planning};
 use crate::error::Result;
 use crate::image::Assembly;
 use crate::oci::{Reference, Repository};
@@ -133,6 +133,7 @@ impl Run<'_> {
         let ((files, ahead), found) = Box::pin(planning::both(listing, looking)).await?;
         let Found { bases, tags, opened, layers, whereabouts } = found;
         let plan = planning::plan(&self.project, files, bases, gathering).await?;
+        let (plan, _) = guard::check(plan, &self.project, gathering).await?;
         Ok(Prospect { plan, tags: tags?, opened, layers, ahead, whereabouts })
     }
 
@@ -143,6 +144,7 @@ impl Run<'_> {
         gathering: &Gathering<'_>,
     ) -> Result<(Files, Ahead)> {
         let files = gathering.files(&self.project).await?;
+        let files = guard::read_ahead(files, &self.project, gathering).await?;
         // Nobody sends anything where nothing has to be read.
         let Ok(Unread { bases, layers }) = waiting.await else {
             return Ok((files, Ahead::default()));

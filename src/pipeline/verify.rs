@@ -17,7 +17,7 @@ use std::path::PathBuf;
 use super::gathering::Gathering;
 use super::layers::Layers;
 use super::{Context, Credentials, ProjectRequest};
-use super::{base_files, client, planning, produce, project, runtime};
+use super::{base_files, client, guard, planning, produce, project, runtime};
 use crate::error::{Attempting as _, Result};
 use crate::store::Store;
 use comparison::Comparison;
@@ -72,6 +72,7 @@ pub fn verify(request: &VerifyRequest, context: &Context) -> Result<VerifyReport
         };
         let (files, bases) = Box::pin(planning::both(gathering.files(&project), bases)).await?;
         let plan = planning::plan(&project, files, bases, &gathering).await?;
+        let (plan, _) = guard::check(plan, &project, &gathering).await?;
         let layers = Layers::open(config.compression, &gathering, false, None);
         let assembly = Box::pin(produce::build(&plan, &layers)).await?;
         let comparison = Comparison {

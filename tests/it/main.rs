@@ -32,6 +32,7 @@ mod registry;
 mod report;
 mod reproducibility;
 mod reuse;
+mod secret_guard;
 mod secrets;
 mod split;
 mod support;
