@@ -64,6 +64,11 @@ impl Problems {
         self.texts.push((file.clone(), text.into()));
     }
 
+    /// The files that were read, by the name that the user knows, with their texts.
+    pub fn files(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.texts.iter().map(|(file, text)| (file.as_ref(), text.as_ref()))
+    }
+
     /// No problems, and the texts of these: for what is found out later about the same files.
     pub fn texts(&self) -> Self {
         Self { texts: self.texts.clone(), ..Self::default() }

@@ -158,7 +158,7 @@ async fn vcs_facts(folder: &gather::Project, context: &Context) -> Option<VcsFac
 }
 
 /// `SOURCE_DATE_EPOCH` as reproducible-builds.org defines it.
-fn source_date_epoch(context: &Context) -> Result<Option<i64>> {
+pub(super) fn source_date_epoch(context: &Context) -> Result<Option<i64>> {
     let Some(text) = context.environment.get("SOURCE_DATE_EPOCH") else { return Ok(None) };
     match text.parse() {
         Ok(seconds @ 0..=253_402_300_799) => Ok(Some(seconds)),

@@ -6,6 +6,7 @@
 mod ahead;
 mod base_files;
 mod build;
+mod build_record;
 mod cache;
 mod check;
 mod client;
@@ -35,6 +36,7 @@ mod tags;
 mod verify;
 
 pub use build::build;
+pub use build_record::BuildRecord;
 pub use cache::{CacheReport, PruneReport, PruneRequest, cache_info, cache_prune};
 pub use check::{CheckReport, CheckRequest, check};
 pub use context::Context;

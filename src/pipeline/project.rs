@@ -26,6 +26,11 @@ pub(super) struct Project {
 }
 
 impl Project {
+    /// The files of the config, by their names alone, with their texts.
+    pub(super) fn files(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.texts.files().map(|(file, text)| (file.rsplit('/').next().unwrap_or(file), text))
+    }
+
     /// An error of a later stage in the form of a problem of the config, where it has a place in it.
     pub(super) fn locate(&self, error: Error) -> Error {
         let mut problems = self.texts.clone();

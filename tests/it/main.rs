@@ -10,6 +10,7 @@ mod architecture;
 mod bad_input;
 mod base;
 mod build;
+mod build_record;
 mod cache;
 mod check;
 mod compression;
