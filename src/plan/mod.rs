@@ -23,6 +23,7 @@ mod recipes;
 mod rendering;
 mod root;
 mod root_excerpt;
+pub mod secrets;
 mod split;
 mod start;
 mod summary;
