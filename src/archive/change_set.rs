@@ -8,12 +8,9 @@ use super::error::ArchiveError;
 #[cfg(test)]
 use super::limits::Limits;
 use super::members::{Member, MemberKind, Members};
+use super::whiteout::Role;
 use crate::oci::{Digest, Digester};
 
-/// Marks a path of a lower layer as removed.
-const WHITEOUT: &[u8] = b".wh.";
-/// In a folder: everything that lower layers have in it is removed.
-const OPAQUE: &[u8] = b".wh..wh..opq";
 /// How extended attributes of files are called in a tar; other such members say nothing of the files.
 const ATTRIBUTE: &[u8] = b"SCHILY.xattr.";
 
@@ -115,19 +112,17 @@ impl ChangeSet {
     fn add(&mut self, mut member: Member, content: Option<Digest>) {
         let path = normal(&member.path);
         let (folder, name) = split(&path);
-        if folder.split(|byte| *byte == b'/').any(|part| part.starts_with(WHITEOUT)) {
-            return;
-        }
-        if name == OPAQUE {
-            self.opaque.insert(folder.to_owned());
-            return;
-        }
-        if let Some(hidden) = name.strip_prefix(WHITEOUT) {
-            if !hidden.is_empty() && !hidden.starts_with(WHITEOUT) {
-                let path = [folder, hidden].join(&b'/');
-                self.gone.insert(normal(&path));
+        match Role::of(folder, name) {
+            Role::Entry => {}
+            Role::Nothing => return,
+            Role::Opaque => {
+                self.opaque.insert(folder.to_owned());
+                return;
             }
-            return;
+            Role::Removes(hidden) => {
+                self.gone.insert(normal(&[folder, hidden].join(&b'/')));
+                return;
+            }
         }
         member.attributes.retain(|name, _| name.starts_with(ATTRIBUTE));
         let linked = match &member.kind {

@@ -11,6 +11,7 @@ mod layer_reader;
 mod limits;
 mod members;
 mod tree_difference;
+mod whiteout;
 
 pub use change_set::{ChangeSet, Node, State};
 pub use difference::{CompareError, Difference, difference};
@@ -19,3 +20,4 @@ pub use layer_reader::{LayerReader, Packed};
 pub use limits::Limits;
 pub use members::{Member, MemberKind, Members};
 pub use tree_difference::{Change, PathDifference, tree_difference};
+pub use whiteout::Role;

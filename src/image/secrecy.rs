@@ -7,22 +7,13 @@ use std::sync::LazyLock;
 use regex::{Captures, Regex};
 use serde_json::Value;
 
+use crate::plan::secrets;
+
 /// What stands in the place of a value.
 pub(super) const HIDDEN: &str = "(not shown)";
 
-/// How the name of a secret ends.
-const WORDS: [&str; 10] = [
-    "KEY",
-    "APIKEY",
-    "TOKEN",
-    "SECRET",
-    "SECRETS",
-    "PASSWORD",
-    "PASSWD",
-    "PASSPHRASE",
-    "CREDENTIAL",
-    "CREDENTIALS",
-];
+/// How the name of a secret ends, beside the words that our own images refuse.
+const MORE_WORDS: [&str; 4] = ["APIKEY", "SECRETS", "PASSWD", "PASSPHRASE"];
 
 /// `NAME=value` in a command, in quotes or up to the next space.
 static ASSIGNMENT: LazyLock<Regex> = LazyLock::new(|| {
@@ -32,7 +23,7 @@ static ASSIGNMENT: LazyLock<Regex> = LazyLock::new(|| {
 /// Whether the last word of a name says that its value is secret: `DB_PASSWORD`, `--api-key`.
 pub fn is_secret_name(name: &str) -> bool {
     let last = name.rsplit(['_', '-', '.']).next().unwrap_or_default();
-    WORDS.iter().any(|word| last.eq_ignore_ascii_case(word))
+    secrets::is_secret_name(name) || MORE_WORDS.iter().any(|word| last.eq_ignore_ascii_case(word))
 }
 
 /// A variable as it stands in a config, without its value where that may be secret.

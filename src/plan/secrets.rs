@@ -13,6 +13,7 @@ mod tokens;
 use serde::{Deserialize, Serialize};
 
 pub use guard::{Exception, Finding, Guard, MOST_SHOWN, SecretsError};
+pub use literals::is_secret_name;
 
 /// Raised when a rule changes, so that verdicts of earlier rules are not believed.
 pub const RULES: u32 = 1;

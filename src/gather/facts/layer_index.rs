@@ -4,13 +4,9 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use serde::{Deserialize, Serialize};
 
-use crate::archive::{Member, MemberKind};
+use crate::archive::{Member, MemberKind, Role};
 use crate::plan::{MAX_TEXT_BYTES, RootNode, TEXTS};
 
-/// Marks a path of a lower layer as removed (image-spec, layer.md, "Whiteouts").
-const WHITEOUT: &str = ".wh.";
-/// In a folder: everything that lower layers have in it is removed.
-const OPAQUE: &str = ".wh..wh..opq";
 /// As many as Linux follows in one path.
 const MAX_LINKS: usize = 40;
 
@@ -36,19 +32,18 @@ impl LayerIndex {
     pub(in crate::gather) fn add(&mut self, member: Member) -> Option<String> {
         let path = self.locate(&member.path)?;
         let (folder, name) = path.rsplit_once('/').unwrap_or(("", &path));
-        if is_below_whiteout(folder) {
-            return None;
-        }
-        if name == OPAQUE {
-            self.opaque.insert(folder.to_owned());
-            return None;
-        }
-        if let Some(hidden) = name.strip_prefix(WHITEOUT) {
-            // `.wh..wh.` begins the bookkeeping of aufs; no file has one of the other names.
-            if !hidden.starts_with(WHITEOUT) && !matches!(hidden, "" | "." | "..") {
-                self.whiteouts.insert(join(folder, hidden));
+        match Role::of(folder.as_bytes(), name.as_bytes()) {
+            Role::Entry => {}
+            Role::Nothing => return None,
+            Role::Opaque => {
+                self.opaque.insert(folder.to_owned());
+                return None;
             }
-            return None;
+            Role::Removes(hidden) => {
+                let hidden = std::str::from_utf8(hidden).expect("the end of a text is one");
+                self.whiteouts.insert(join(folder, hidden));
+                return None;
+            }
         }
         let text_path = TEXTS.contains(&path.as_str()).then(|| path.clone());
         let is_wanted = member.kind == MemberKind::File && member.size_bytes <= MAX_TEXT_BYTES;
@@ -156,10 +151,6 @@ fn parts(path: &str) -> impl DoubleEndedIterator<Item = &str> {
 
 fn join(folder: &str, name: &str) -> String {
     if folder.is_empty() { name.to_owned() } else { format!("{folder}/{name}") }
-}
-
-fn is_below_whiteout(folder: &str) -> bool {
-    folder.split('/').any(|part| part.starts_with(WHITEOUT))
 }
 
 /// Removes every path that begins with `below`, which ends in `/`.

@@ -37,7 +37,7 @@ pub(super) fn check(config: &Config, problems: &mut Problems) -> Vec<Exception> 
 }
 
 /// Whether a variable is called like a secret: `OPENAI_API_KEY`, not `MONKEY` or `KEY_PATH`.
-fn is_secret_name(name: &str) -> bool {
+pub fn is_secret_name(name: &str) -> bool {
     let word = name.rsplit(['_', '-', '.']).next().unwrap_or_default();
     SECRET_WORDS.iter().any(|secret| word.eq_ignore_ascii_case(secret))
 }
