@@ -60,6 +60,7 @@ pub(super) fn config(layers: &[&str]) -> Config {
         mtime: 7,
         publish: PublishSettings::default(),
         required_at_run_time: Vec::new(),
+        requirements: Vec::new(),
         source: ConfigSource {
             file: "dockless.yaml".into(),
             format: "dockless",

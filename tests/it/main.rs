@@ -32,6 +32,7 @@ mod push_requests;
 mod registry;
 mod report;
 mod reproducibility;
+mod requirements;
 mod reuse;
 mod secrets;
 mod split;

@@ -6,6 +6,7 @@
 
 mod deployment;
 mod files;
+mod requirements;
 mod variables;
 
 use std::collections::BTreeSet;
@@ -51,6 +52,12 @@ impl ConfigFormat for HoloDeck {
          `prompt_file` of sub-agents. `agent.yaml` itself lies on top. The base is \
          `ghcr.io/justinbarias/holodeck-base:latest` unless `--base` names another, and the container \
          runs as its user `holodeck`.\n\n\
+         An image whose MCP tools run `node`, `npx`, `yarn` or `pnpm` must have Node.js, as HoloDeck's \
+         has: in the base, or from a layer of a `dockless.yaml` with `agent: agent.yaml`. A warning \
+         tells of other programs of tools (`uvx`, `docker`) that are nowhere, and of Python \
+         distributions that HoloDeck would install: for `database.provider` (a `database` that is a \
+         name in HoloDeck's `config.yaml` is not judged), a `source` with `s3://` or `az://`, and the \
+         provider `anthropic`. Nothing is judged on an embedded base, which runs no agent.\n\n\
          Every `${NAME}` in the file must be given to the container, since HoloDeck replaces it when \
          the agent starts; the image never holds its value. Only `deployment` is checked for unknown \
          keys and keys that stand twice."
@@ -96,6 +103,7 @@ impl ConfigFormat for HoloDeck {
         config.layers = files::layers(root, context, problems);
         config.required_at_run_time = required(&file.text, &run, unresolved);
         config.run = run;
+        config.requirements = requirements::requirements(root);
         config.labels.insert("com.holodeck.managed".into(), "true".into());
         if let Some(registry) = deployment.get("registry") {
             config.publish = publish_settings(registry, problems);
