@@ -238,7 +238,7 @@ fn difference_of_fields(given: &Member, ours: &Member) -> Option<Difference> {
     })
 }
 
-fn kind(member: &Member) -> String {
+pub(super) fn kind(member: &Member) -> String {
     match member.kind {
         MemberKind::Directory => "folder".to_owned(),
         MemberKind::File => "file".to_owned(),
@@ -251,7 +251,7 @@ fn kind(member: &Member) -> String {
     }
 }
 
-fn target(member: &Member) -> String {
+pub(super) fn target(member: &Member) -> String {
     match &member.kind {
         MemberKind::Symlink(target) | MemberKind::HardLink(target) => format!("`{}`", text(target)),
         MemberKind::Directory | MemberKind::File | MemberKind::Other(_) => String::new(),
@@ -259,7 +259,7 @@ fn target(member: &Member) -> String {
 }
 
 /// The attributes with the digests of their values, which are binary.
-fn attributes(member: &Member) -> String {
+pub(super) fn attributes(member: &Member) -> String {
     let pair = |(key, value): (&Vec<u8>, &Vec<u8>)| {
         format!("{} ({})", text(key), Digest::of(value).short())
     };

@@ -10,7 +10,8 @@ use super::options::CredentialOptions;
 use crate::error::Result;
 use crate::pipeline::{self, CheckRequest, ProjectRequest};
 
-/// Check that the base can be pulled and that every repository can be pushed to, and write nothing
+/// Check that the base, and images that files are taken from, can be pulled and that every repository can be
+/// pushed to, and write nothing
 ///
 /// Says per registry whether it is reached with TLS, whose credentials are used and where they come
 /// from; where something fails, and with `-v`, also why other sources had none. That one may push is proved by an upload that is begun and

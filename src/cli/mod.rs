@@ -6,6 +6,11 @@ mod blame;
 mod build;
 mod cache;
 mod check;
+mod check_base;
+mod diff;
+mod init;
+mod inspect;
+mod lock;
 mod login;
 mod logout;
 mod network;
@@ -46,10 +51,15 @@ struct Arguments {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    Init(init::Init),
     Build(build::Build),
     Push(push::Push),
     Check(check::Check),
     Verify(verify::Verify),
+    Lock(lock::Lock),
+    CheckBase(check_base::CheckBase),
+    Inspect(inspect::Inspect),
+    Diff(diff::Diff),
     Login(login::Login),
     Logout(logout::Logout),
     Cache(cache::Cache),
@@ -144,10 +154,15 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> u8 {
 
 fn run(command: Command, edge: &Edge) -> Result<()> {
     match command {
+        Command::Init(init) => init.run(edge),
         Command::Build(build) => build.run(edge),
         Command::Push(push) => push.run(edge),
         Command::Check(check) => check.run(edge),
         Command::Verify(verify) => verify.run(edge),
+        Command::Lock(lock) => lock.run(edge),
+        Command::CheckBase(check_base) => check_base.run(edge),
+        Command::Inspect(inspect) => inspect.run(edge),
+        Command::Diff(diff) => diff.run(edge),
         Command::Login(login) => login.run(edge),
         Command::Logout(logout) => logout.run(edge),
         Command::Cache(cache) => cache.run(edge),

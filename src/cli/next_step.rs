@@ -31,6 +31,16 @@ pub(super) fn after_push(image: &ProducedImage) -> Option<String> {
     Some(format!("docker pull {reference}"))
 }
 
+/// After `init`: a look at what would be built, then the push.
+pub(super) fn after_init(folder: &Path) -> [String; 2] {
+    let path = if folder == Path::new(".") {
+        String::new()
+    } else {
+        format!(" {}", quoted(&folder.display().to_string()))
+    };
+    [format!("dockless build{path} --dry-run"), format!("dockless push{path} --to HOST/REPOSITORY")]
+}
+
 fn is_local(reference: &str) -> bool {
     ["oci:", "oci-archive:", "docker-archive:"].iter().any(|kind| reference.starts_with(kind))
 }
@@ -58,6 +68,9 @@ fn push_project(project: &ProjectRequest, has_repositories: bool) -> String {
         for (name, value) in pairs {
             words.push(format!("{option} {}", quoted(&format!("{name}={value}"))));
         }
+    }
+    if project.is_locked {
+        words.push("--locked".to_owned());
     }
     let has_reference = project.tags.iter().any(|tag| tag.contains('/') && !tag.contains("{{"));
     if !project.tags.is_empty() {
@@ -95,6 +108,7 @@ mod tests {
             platforms: vec![crate::oci::Platform::linux_amd64()],
             compression: Some(crate::config::LayerCompression::Zstd),
             labels: vec![("a".into(), "b c".into())],
+            is_locked: true,
             tags: vec!["v1".into()],
             ..project("my agent")
         };
@@ -109,7 +123,7 @@ mod tests {
                 true,
                 Some(
                     "dockless push 'my agent' -f other.yaml --base scratch --platform linux/amd64 \
-                     --compression zstd --label 'a=b c' -t v1",
+                     --compression zstd --label 'a=b c' --locked -t v1",
                 ),
             ),
             (&named, &[], false, Some("dockless push -t r.io/x/y:v1")),
@@ -123,6 +137,22 @@ mod tests {
             assert_eq!(next.as_deref(), expected);
         }
         assert_eq!(after_build(&project("."), &[], true, false), None);
+    }
+
+    #[test]
+    fn a_new_config_is_looked_at_and_then_pushed() {
+        for (folder, expected) in [
+            (".", ["dockless build --dry-run", "dockless push --to HOST/REPOSITORY"]),
+            (
+                "my agent",
+                [
+                    "dockless build 'my agent' --dry-run",
+                    "dockless push 'my agent' --to HOST/REPOSITORY",
+                ],
+            ),
+        ] {
+            assert_eq!(after_init(Path::new(folder)), expected);
+        }
     }
 
     #[test]

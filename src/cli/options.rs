@@ -55,10 +55,10 @@ pub(super) struct OutputOptions {
     pub(super) json: bool,
 }
 
-/// What of a project's config is overridden, as far as it decides the image.
+/// What of a project's config is overridden, as far as it decides what the image stands on.
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Project")]
-pub(super) struct ImageOptions {
+pub(super) struct BaseOptions {
     /// Read this file instead of looking for `dockless.yaml` or `agent.yaml`
     #[arg(short, long, value_name = "FILE", env = "DOCKLESS_FILE")]
     pub(super) file: Option<PathBuf>,
@@ -68,6 +68,17 @@ pub(super) struct ImageOptions {
     /// Build for these platforms instead of the config's, such as `linux/amd64,linux/arm64`
     #[arg(long, value_name = "OS/ARCH", value_delimiter = ',', env = "DOCKLESS_PLATFORM")]
     pub(super) platform: Vec<Platform>,
+}
+
+/// What of a project's config is overridden, as far as it decides the image.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Project")]
+pub(super) struct ImageOptions {
+    #[command(flatten)]
+    base: BaseOptions,
+    /// Use images only as `dockless.lock` has them: what is not locked is an error
+    #[arg(long, env = "DOCKLESS_LOCKED", value_parser = FalseyValueParser::new())]
+    locked: bool,
     /// Compress our layers with gzip, which every engine reads, or with zstd, which is smaller and
     /// faster; without it, what the config says
     #[arg(long, value_name = "HOW", value_enum, env = "DOCKLESS_COMPRESSION")]
@@ -90,6 +101,14 @@ pub(super) struct ImageOptions {
         env = "DOCKLESS_ANNOTATION"
     )]
     pub(super) annotation: Vec<(String, String)>,
+}
+
+/// What of images that exist is looked at.
+#[derive(Debug, Args)]
+pub(super) struct SubjectOptions {
+    /// Look at the images for these platforms alone, such as `linux/amd64,linux/arm64`
+    #[arg(long, value_name = "OS/ARCH", value_delimiter = ',', env = "DOCKLESS_PLATFORM")]
+    pub(super) platform: Vec<Platform>,
 }
 
 /// Which project, and what of its config is overridden.
@@ -194,19 +213,23 @@ pub(super) struct RecordOptions {
     pub(super) metadata_file: Option<PathBuf>,
 }
 
+impl BaseOptions {
+    /// The request for a project at this path.
+    pub(super) fn request(self, path: PathBuf, network: NetworkRequest) -> ProjectRequest {
+        let Self { file, base, platform: platforms } = self;
+        ProjectRequest { path, file, base, platforms, network, ..ProjectRequest::default() }
+    }
+}
+
 impl ImageOptions {
     /// The request for the image of a project at this path.
     pub(super) fn request(self, path: PathBuf, network: NetworkRequest) -> ProjectRequest {
         ProjectRequest {
-            path,
-            file: self.file,
-            base: self.base,
-            platforms: self.platform,
             compression: self.compression.map(LayerCompression::from),
             labels: self.label,
             annotations: self.annotation,
-            network,
-            ..ProjectRequest::default()
+            is_locked: self.locked,
+            ..self.base.request(path, network)
         }
     }
 }

@@ -7,7 +7,7 @@ use crate::error::{Classified, ErrorKind};
 use crate::oci::{Digest, Reference, without_password};
 
 /// What an image stands on.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Base {
     /// An image in a registry.
     Registry(Reference),

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::sync::Arc;
 
 use super::schema::Shape;
 use super::{Config, ConfigSource, Node, ParsedFile, Position, Problems};
@@ -31,6 +32,12 @@ pub trait ConfigFormat: fmt::Debug + Sync {
         Vec::new()
     }
 
+    /// The files of the project whose text decides what a file means, as far as the known ones tell:
+    /// asked again with what they hold, until it names no new one. Paths start at the file's folder.
+    fn reads(&self, _root: &Node, _known: &ProjectFiles) -> Vec<String> {
+        Vec::new()
+    }
+
     /// Reads a file and reports everything that is wrong with it.
     ///
     /// What can be understood is returned even when there are problems, so that later stages can add
@@ -52,6 +59,18 @@ pub struct Import {
     pub position: Position,
 }
 
+/// Files of a project by path; nothing for one that is not there or lies elsewhere.
+pub type ProjectFiles = BTreeMap<String, Option<ProjectFile>>;
+
+/// A file of a project that was read beside the config.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ProjectFile {
+    /// As the user knows it.
+    pub label: Arc<str>,
+    /// What is in it; bytes that are no text are replaced.
+    pub text: String,
+}
+
 /// What a format is told beside the text.
 #[derive(Debug, Clone)]
 pub struct ParseContext {
@@ -63,6 +82,8 @@ pub struct ParseContext {
     pub needs_base: bool,
     /// The files asked for by [`ConfigFormat::imports`] that could be read, by path as written.
     pub imported: BTreeMap<String, Config>,
+    /// What [`ConfigFormat::reads`] asked for.
+    pub files: ProjectFiles,
 }
 
 impl ParseContext {
@@ -85,13 +106,29 @@ pub(crate) mod testing {
         text: &str,
         imported: BTreeMap<String, Config>,
     ) -> (Option<Config>, Vec<String>) {
+        read_beside(format, text, imported, &[])
+    }
+
+    /// The same in a project that has these files too.
+    pub(crate) fn read_beside(
+        format: &str,
+        text: &str,
+        imported: BTreeMap<String, Config>,
+        files: &[(&str, &str)],
+    ) -> (Option<Config>, Vec<String>) {
         let format = FORMATS.iter().find(|known| known.name() == format).unwrap();
         let file = format.file_names()[0];
         let mut problems = Problems::new();
         let parsed = ParsedFile::parse(text, &file.into(), &mut problems);
         let source =
             ConfigSource { file: file.into(), format: format.name(), directory: "/project".into() };
-        let context = ParseContext { source, path: Some(file.into()), needs_base: true, imported };
+        let project_file = |(path, text): &(&str, &str)| {
+            let file = ProjectFile { label: (*path).into(), text: (*text).into() };
+            ((*path).to_owned(), Some(file))
+        };
+        let files = files.iter().map(project_file).collect();
+        let path = Some(file.into());
+        let context = ParseContext { source, path, needs_base: true, imported, files };
         let config = parsed.and_then(|parsed| format.parse(&parsed, &context, &mut problems));
         let line = |problem: crate::config::Problem| {
             let hint = problem.hint.map(|hint| format!("; {hint}")).unwrap_or_default();

@@ -8,10 +8,10 @@ use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
 
 use super::formats::FORMATS;
-use super::load_error::{LoadError, MAX_BYTES, shown};
+use super::load_error::{LoadError, MAX_BESIDE_BYTES, MAX_BYTES, shown};
 use super::{
     Base, Config, ConfigFormat, ConfigSource, Import, Node, ParseContext, ParsedFile, Position,
-    Problems, Template, TemplateError,
+    Problems, ProjectFile, ProjectFiles, Template, TemplateError,
 };
 use crate::error::{Classified as _, Result};
 use crate::sys::Environment;
@@ -50,9 +50,11 @@ pub fn load(path: &Path, file: Option<&Path>, base: Option<&Base>) -> Result<Loa
             imported.insert(import.path, config);
         }
     }
+    let path = place.path_below();
     let context = ParseContext {
         source: place.source(&place.file, format),
-        path: place.path_below(),
+        files: files_beside(&parsed.root, path.as_deref(), format, &place)?,
+        path,
         needs_base: base.is_none(),
         imported,
     };
@@ -169,6 +171,14 @@ fn parse_file(path: &Path, problems: &mut Problems) -> Result<Option<ParsedFile>
 }
 
 fn read_text(path: &Path) -> Result<String, LoadError> {
+    String::from_utf8(read_bytes(path, MAX_BYTES)?).map_err(|error| {
+        let valid = &error.as_bytes()[..error.utf8_error().valid_up_to()];
+        let line = valid.split(|byte| *byte == b'\n').count();
+        LoadError::NotText { path: path.to_owned(), line }
+    })
+}
+
+fn read_bytes(path: &Path, max_bytes: u64) -> Result<Vec<u8>, LoadError> {
     let metadata = metadata(path)?;
     // Opening a FIFO would wait for its other end.
     if !metadata.is_file() {
@@ -176,16 +186,12 @@ fn read_text(path: &Path) -> Result<String, LoadError> {
     }
     let file = fs::File::open(path).map_err(unreadable(path))?;
     let mut bytes = Vec::new();
-    file.take(MAX_BYTES + 1).read_to_end(&mut bytes).map_err(unreadable(path))?;
-    if bytes.len() as u64 > MAX_BYTES {
+    file.take(max_bytes + 1).read_to_end(&mut bytes).map_err(unreadable(path))?;
+    if bytes.len() as u64 > max_bytes {
         let size_bytes = metadata.len().max(bytes.len() as u64);
-        return Err(LoadError::TooBig { path: path.to_owned(), size_bytes });
+        return Err(LoadError::TooBig { path: path.to_owned(), size_bytes, max_bytes });
     }
-    String::from_utf8(bytes).map_err(|error| {
-        let valid = &error.as_bytes()[..error.utf8_error().valid_up_to()];
-        let line = valid.split(|byte| *byte == b'\n').count();
-        LoadError::NotText { path: path.to_owned(), line }
-    })
+    Ok(bytes)
 }
 
 /// The format of a file: the one that its name says if it looks like it, else the one it looks like.
@@ -245,13 +251,52 @@ fn load_import(
         return None;
     }
     let parts: Option<Vec<_>> = path.iter().map(|part| part.to_str()).collect();
+    let path = parts.map(|parts| parts.join("/"));
+    let files = files_beside(&parsed.root, path.as_deref(), format, place)
+        .map_err(|error| refuse(&error, problems))
+        .ok()?;
     let context = ParseContext {
         source: place.source(&file, format),
-        path: parts.map(|parts| parts.join("/")),
+        path,
         needs_base: false,
         imported: BTreeMap::new(),
+        files,
     };
     format.parse(&parsed, &context, problems)
+}
+
+/// Reads what a format asks for beside a config that lies at `path` in the project.
+///
+/// A file that cannot be read is not there: whoever copies it says so, at the place that names it.
+fn files_beside(
+    root: &Node,
+    path: Option<&str>,
+    format: &dyn ConfigFormat,
+    place: &Place,
+) -> Result<ProjectFiles, LoadError> {
+    let mut files = ProjectFiles::new();
+    let Some(folder) = path.map(Path::new).and_then(Path::parent) else { return Ok(files) };
+    loop {
+        let mut asked = format.reads(root, &files);
+        asked.retain(|path| !files.contains_key(path));
+        if asked.is_empty() {
+            return Ok(files);
+        }
+        for path in asked {
+            let below = folder.join(&path);
+            let file = tidy(&place.folder.join(&below));
+            let bytes = match check_import(&below, place) {
+                Ok(()) => read_bytes(&file, MAX_BESIDE_BYTES),
+                Err(error) => Err(error),
+            };
+            let found = match bytes {
+                Ok(bytes) => Some(String::from_utf8_lossy(&bytes).into_owned()),
+                Err(error @ LoadError::TooBig { .. }) => return Err(error),
+                Err(_) => None,
+            };
+            files.insert(path, found.map(|text| ProjectFile { label: file_label(&file), text }));
+        }
+    }
 }
 
 /// Refuses a path that leads out of the project, by its words or through a link.

@@ -9,6 +9,9 @@ use crate::error::{Classified, ErrorKind};
 /// The largest config that is read.
 pub(super) const MAX_BYTES: u64 = 1 << 20;
 
+/// The largest file that is read because a config refers to it.
+pub(super) const MAX_BESIDE_BYTES: u64 = 64 << 20;
+
 /// Why there is no config to read.
 #[derive(Debug, thiserror::Error)]
 pub enum LoadError {
@@ -54,13 +57,15 @@ pub enum LoadError {
         /// The config.
         path: PathBuf,
     },
-    /// It has more than 1 MiB.
-    #[error("`{}` has {size_bytes} bytes: a config has at most {MAX_BYTES}", shown(path))]
+    /// It is larger than anything of its sort.
+    #[error("`{}` has {size_bytes} bytes: at most {max_bytes} are read", shown(path))]
     TooBig {
         /// The config.
         path: PathBuf,
         /// Its size.
         size_bytes: u64,
+        /// What it may have.
+        max_bytes: u64,
     },
     /// It is not text.
     #[error("`{}` is not UTF-8 text: see line {line}", shown(path))]
@@ -117,7 +122,7 @@ impl Classified for LoadError {
             Self::Ambiguous { .. } => "keep one of them, or name one with `-f`".into(),
             Self::TwoFiles { .. } => "leave one of them out".into(),
             Self::NotAFile { .. } => "name a YAML file".into(),
-            Self::TooBig { .. } => "move data out of the config".into(),
+            Self::TooBig { .. } => "move data out of it".into(),
             Self::NotText { .. } => "save it as UTF-8".into(),
             Self::Unreadable { source, .. } if source.kind() == io::ErrorKind::PermissionDenied => {
                 "check who may read it".into()

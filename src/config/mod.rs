@@ -27,7 +27,7 @@ use std::path::PathBuf;
 pub use base::{BUILTIN_BASE_NAMES, Base, InvalidBase};
 pub use compression::LayerCompression;
 pub use docs::{LayerDocs, json_schema, reference_markdown};
-pub use format::{ConfigFormat, Import, ParseContext};
+pub use format::{ConfigFormat, Import, ParseContext, ProjectFile, ProjectFiles};
 pub use health::{Health, HealthCheck};
 pub use load::{Loaded, load};
 pub use load_error::LoadError;
@@ -72,6 +72,10 @@ pub struct Config {
     pub requirements: Vec<Requirement>,
     /// The file all this was read from.
     pub source: ConfigSource,
+    /// The tag whose text is the image's version, rather than the version in git's tag.
+    pub version: Option<TagSpec>,
+    /// What the image will lack, by the config's own words: nothing wrong, but worth knowing.
+    pub left_out: Vec<Problem>,
 }
 
 /// Where a config came from.
@@ -137,6 +141,8 @@ impl Config {
             required_at_run_time: Vec::new(),
             requirements: Vec::new(),
             source,
+            version: None,
+            left_out: Vec::new(),
         }
     }
 }

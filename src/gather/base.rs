@@ -13,13 +13,14 @@ use bytes::Bytes;
 
 pub use error::{BaseError, MAX_LAYERS};
 
+use super::{Missing, Pins};
 use crate::config::Base;
 use crate::error::{Attempting as _, Result};
 use crate::event::{Action, Events};
 use crate::oci::{
     Descriptor, Digest, Document, ImageConfig, Index, Manifest, MediaType, Platform, Reference,
 };
-use crate::plan::{BaseImage, BaseLayer, RootTree};
+use crate::plan::{BaseImage, BaseLayer, LockedImage, LockedPlatform, RootTree};
 use crate::registry::Client;
 use crate::store::layout::Layout;
 use crate::sys::blocking;
@@ -41,6 +42,8 @@ pub struct BaseContext<'a> {
     pub client: &'a Client,
     /// The project's folder: paths of layouts are relative to it.
     pub project: &'a Path,
+    /// Knows images that need not be asked for.
+    pub pins: &'a Pins,
     /// Is told what a tag is.
     pub events: &'a Events,
     /// Finds a base that this binary carries.
@@ -95,24 +98,51 @@ pub async fn resolve(
     }
 }
 
+/// Takes what is locked, and asks the registry for the rest: for platforms that are not locked, of the
+/// image that is.
 async fn resolve_reference(
     reference: &Reference,
     platforms: &[Platform],
     context: BaseContext<'_>,
 ) -> Result<BTreeMap<Platform, BaseImage>> {
     let name = reference.to_string();
-    let task = context.events.task(Action::Resolve, &name, None);
     // Where it is pulled from is the machine's business: the image knows the name as it was written.
     let repository = context.client.source_of(&reference.repository)?;
-    let called = Reference { repository: repository.clone(), ..reference.clone() };
-    let root = context.client.fetch_manifest(&called).await?;
     let found = Found {
         canonical_name: Some(canonical_name(reference)),
-        source: Source::Registry { client: context.client, repository },
-        name,
+        source: Source::Registry { client: context.client, repository: repository.clone() },
+        name: name.clone(),
         events: context.events,
     };
-    let images = found.images(root.bytes, root.media_type, platforms).await?;
+    let locked = context.pins.image(reference);
+    let (mut images, missing) = found.locked_images(locked, platforms)?;
+    let called = match locked {
+        Some(locked) if missing.is_empty() => {
+            let digest = locked.digest.short();
+            context.events.note(format!("base {name}: sha256:{digest}, as locked"));
+            return Ok(images);
+        }
+        Some(locked) => {
+            context
+                .pins
+                .miss(Missing::Platforms(reference.clone(), missing.clone()), context.events)?;
+            repository.at_digest(locked.digest)
+        }
+        None => {
+            context.pins.miss(Missing::Image(reference.clone()), context.events)?;
+            Reference { repository, ..reference.clone() }
+        }
+    };
+    let task = context.events.task(Action::Resolve, &name, None);
+    let root = context.client.fetch_manifest(&called).await?;
+    let media_type = root.media_type.clone();
+    images.extend(found.images(root.bytes, root.media_type, &missing).await?);
+    let platforms = images.iter().filter_map(|(platform, image)| {
+        let (manifest, config) = (image.manifest.clone()?, image.config.clone());
+        Some((platform.clone(), LockedPlatform { manifest, config, facts: None }))
+    });
+    let platforms = platforms.collect();
+    context.pins.note(reference, LockedImage { digest: root.digest, media_type, platforms });
     task.finish(root.digest.to_string());
     Ok(images)
 }
@@ -167,6 +197,25 @@ struct Found<'a> {
 }
 
 impl Found<'_> {
+    /// The images of platforms that are locked, and the platforms that are not.
+    fn locked_images(
+        &self,
+        locked: Option<&LockedImage>,
+        platforms: &[Platform],
+    ) -> Result<(BTreeMap<Platform, BaseImage>, Vec<Platform>)> {
+        let (mut images, mut missing) = (BTreeMap::new(), Vec::new());
+        for platform in platforms {
+            match locked.and_then(|locked| locked.platforms.get(platform)) {
+                Some(LockedPlatform { manifest, config, .. }) => {
+                    let image = self.base_image(manifest.clone(), config.clone())?;
+                    images.insert(platform.clone(), image);
+                }
+                None => missing.push(platform.clone()),
+            }
+        }
+        Ok((images, missing))
+    }
+
     /// The image of every platform, from an index or from the only manifest there is.
     async fn images(
         &self,
@@ -269,9 +318,18 @@ impl Found<'_> {
         let config = self.source.config(&manifest.value.config).await?;
         let config = Document::<ImageConfig>::parse(config, config_type.clone())
             .map_err(|error| self.source.invalid(error))?;
+        self.base_image(manifest, config)
+    }
+
+    /// The base that these documents describe.
+    fn base_image(
+        &self,
+        manifest: Document<Manifest>,
+        config: Document<ImageConfig>,
+    ) -> Result<BaseImage> {
         let layers = self.layers(&manifest.value, &config.value)?;
         Ok(BaseImage {
-            name: name(),
+            name: self.name.clone(),
             canonical_name: self.canonical_name.clone(),
             manifest: Some(manifest),
             config,

@@ -25,7 +25,8 @@ use crate::plan::{BaseLayer, Origin, RootTree};
 use crate::registry::Client;
 use crate::store::Store;
 use crate::sys::{BlockingReader, blocking};
-use layer_index::LayerIndex;
+pub(super) use layer_index::LayerIndex;
+pub(super) use merge::merge;
 
 /// The kind of the records in the store. Its number goes up when an index changes its meaning.
 const RECORD_KIND: &str = "facts-2";
@@ -58,7 +59,7 @@ pub async fn root_tree(layers: &[BaseLayer], context: FactsContext<'_>) -> Resul
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     let indexes: BTreeMap<usize, LayerIndex> =
         futures_util::stream::iter(reads).buffer_unordered(cores).try_collect().await?;
-    Ok(blocking(move || merge::merge(indexes.values())).await)
+    Ok(blocking(move || merge(indexes.values())).await)
 }
 
 /// Whether layers with these digests have been read on this machine. Blocking.
@@ -67,11 +68,41 @@ pub fn are_known(layers: &[Digest], store: &Store) -> bool {
 }
 
 async fn layer_index(layer: &BaseLayer, context: FactsContext<'_>) -> Result<LayerIndex> {
-    let descriptor = layer.descriptor.clone();
-    let (store, digest) = (context.store.clone(), descriptor.digest);
-    if let Some(index) = blocking(move || store.record(RECORD_KIND, &digest)).await {
+    if let Some(index) = recorded(layer, context).await {
         return Ok(index);
     }
+    let store = context.store.clone();
+    let digest = layer.descriptor.digest;
+    let read = move |members: &mut LayerMembers<'_>| {
+        let index = index(members)?;
+        Ok((format!("{} paths", index.nodes.len()), index))
+    };
+    let index = stream(layer, context, read).await?;
+    let remember = move || {
+        store.put_record(RECORD_KIND, &digest, &index);
+        index
+    };
+    Ok(blocking(remember).await)
+}
+
+/// What is remembered of a layer of a base.
+pub(super) async fn recorded(layer: &BaseLayer, context: FactsContext<'_>) -> Option<LayerIndex> {
+    let (store, digest) = (context.store.clone(), layer.descriptor.digest);
+    blocking(move || store.record(RECORD_KIND, &digest)).await
+}
+
+/// The members of a layer that is being unpacked.
+pub(super) type LayerMembers<'a> = Members<&'a mut dyn Read>;
+
+/// Unpacks a layer as it comes, and makes sure that its blob is the promised one. `read` says what it
+/// found, for people, and gives it.
+pub(super) async fn stream<T: Send + 'static>(
+    layer: &BaseLayer,
+    context: FactsContext<'_>,
+    read: impl FnOnce(&mut LayerMembers<'_>) -> Result<(String, T), ArchiveError> + Send + 'static,
+) -> Result<T> {
+    let descriptor = layer.descriptor.clone();
+    let digest = descriptor.digest;
     if descriptor.media_type.layer_compression().is_none() {
         let media_type = descriptor.media_type.as_str().escape_debug();
         let reason = format!("`{media_type}` is not the type of a layer");
@@ -82,17 +113,15 @@ async fn layer_index(layer: &BaseLayer, context: FactsContext<'_>) -> Result<Lay
     // The thread outlives this future when that is dropped; it stops at the next member.
     let cancel = CancellationToken::new();
     let _cancelled_on_drop = cancel.clone().drop_guard();
-    let store = context.store.clone();
-    let index = blocking(move || {
+    let found = blocking(move || {
         let Blob { bytes, is_verified } = blob;
         let bytes = Watched { bytes, task: &task, cancel };
-        let index = scan(bytes, is_verified, &descriptor, Limits::GENEROUS)?;
-        store.put_record(RECORD_KIND, &digest, &index);
-        task.finish(format!("{} paths", index.nodes.len()));
-        Ok::<_, FactsError>(index)
+        let (told, found) = scan(bytes, is_verified, &descriptor, Limits::GENEROUS, read)?;
+        task.finish(told);
+        Ok::<_, FactsError>(found)
     })
     .await?;
-    Ok(index)
+    Ok(found)
 }
 
 /// The bytes of a layer.
@@ -123,15 +152,16 @@ async fn open(layer: &BaseLayer, context: FactsContext<'_>) -> Result<Blob> {
     }
 }
 
-/// Reads the index of a layer and makes sure that the blob is the promised one.
+/// Reads the members of a layer and makes sure that the blob is the promised one.
 ///
 /// A blob that is not is reported as such, whatever its bytes led to.
-fn scan(
+fn scan<T>(
     bytes: impl Read,
     is_verified: bool,
     descriptor: &Descriptor,
     limits: Limits,
-) -> Result<LayerIndex, FactsError> {
+    read: impl FnOnce(&mut LayerMembers<'_>) -> Result<T, ArchiveError>,
+) -> Result<T, FactsError> {
     let layer = descriptor.digest;
     // One byte more shows that the blob is too long.
     let bytes = bytes.take(descriptor.size.saturating_add(1));
@@ -140,10 +170,9 @@ fn scan(
     } else {
         LayerReader::try_new(bytes, limits)
     };
-    let reader = reader.map_err(|source| FactsError::Read { layer, source })?;
-    let mut members = Members::new(reader, limits);
-    let result = index(&mut members);
-    let packed = members.into_inner().finish();
+    let mut reader = reader.map_err(|source| FactsError::Read { layer, source })?;
+    let result = read(&mut Members::new(&mut reader, limits));
+    let packed = reader.finish();
     if let Some(source) = packed.failure {
         return Err(FactsError::Read { layer, source });
     }
@@ -157,10 +186,10 @@ fn scan(
             actual_bytes: packed.size_bytes,
         });
     }
-    result.map_err(|error| FactsError::Unusable { layer, reason: error.to_string() })
+    result.map_err(|error| FactsError::of(layer, error))
 }
 
-fn index<R: Read>(members: &mut Members<R>) -> Result<LayerIndex, ArchiveError> {
+fn index(members: &mut LayerMembers<'_>) -> Result<LayerIndex, ArchiveError> {
     let mut index = LayerIndex::default();
     while let Some(member) = members.next()? {
         if let Some(path) = index.add(member) {

@@ -64,7 +64,7 @@ pub fn gather_files(
                     Err(found) => faults.extend(found),
                 }
             }
-            Need::Tree(_) => {}
+            Need::Tree(_) | Need::Image(_) => {}
             Need::File { path, position } => match read(project, path, MAX_FILE_BYTES) {
                 Ok(bytes) => drop(files.insert(path.clone(), bytes)),
                 Err(cause) => {

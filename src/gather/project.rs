@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use super::error::FaultCause;
 use super::folder::{Folder, Look, LookKind};
-use crate::plan::FileStamp;
+use crate::plan::{FileStamp, LOCK_FILE};
 
 /// The folder of our own state.
 const STATE: &str = ".dockless";
@@ -84,13 +84,13 @@ impl Project {
         self.read_files.as_deref()
     }
 
-    /// Whether a path is something that we write ourselves.
+    /// Whether a path is something that we write ourselves, in this command or for later ones.
     pub(super) fn is_output(&self, path: &str) -> bool {
         let name = name_of(path);
         // What an interrupted `sys::atomic_file` may leave.
         let is_temporary =
             name.strip_suffix(".tmp").is_some_and(|rest| rest.starts_with(".dockless-"));
-        is_temporary || self.outputs().any(|output| output == path)
+        is_temporary || path == LOCK_FILE || self.outputs().any(|output| output == path)
     }
 
     /// Whether a folder is the root of the file system or the user's home.
@@ -352,5 +352,6 @@ mod tests {
         assert_eq!(project.outputs().collect::<Vec<_>>(), ["out", "a/b", ".dockless"]);
         assert!(project.is_output("a/.dockless-x.tmp"));
         assert!(!project.is_output("a/.dockless"));
+        assert!(project.is_output("dockless.lock") && !project.is_output("a/dockless.lock"));
     }
 }

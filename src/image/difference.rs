@@ -130,18 +130,25 @@ fn layers(
     }
 }
 
+/// What the history says of each layer, where it is told of all of them and of no others.
+pub fn layer_names(config: &ImageConfig) -> Vec<Option<&str>> {
+    let layers = config.rootfs.diff_ids.len();
+    let history: Vec<_> = config.history.iter().filter(|entry| !entry.empty_layer).collect();
+    if history.len() != layers {
+        return vec![None; layers];
+    }
+    let names = history.into_iter().map(|entry| entry.created_by.as_deref());
+    names.map(|name| name.filter(|name| !name.is_empty())).collect()
+}
+
 /// The layers by their history; without one, by their number.
 fn told(config: &ImageConfig) -> Vec<Told> {
-    let diff_ids = &config.rootfs.diff_ids;
-    let history: Vec<_> = config.history.iter().filter(|entry| !entry.empty_layer).collect();
-    let is_whole = history.len() == diff_ids.len();
-    let name = |place: usize| {
-        let named = history.get(place).filter(|_| is_whole);
-        let named = named.and_then(|entry| entry.created_by.clone());
-        named.filter(|name| !name.is_empty()).unwrap_or_else(|| format!("number {}", place + 1))
-    };
-    let told = diff_ids.iter().enumerate();
-    told.map(|(place, diff_id)| Told { name: name(place), diff_id: *diff_id }).collect()
+    let named = layer_names(config).into_iter().zip(&config.rootfs.diff_ids).enumerate();
+    let told = named.map(|(place, (name, diff_id))| Told {
+        name: name.map_or_else(|| format!("number {}", place + 1), str::to_owned),
+        diff_id: *diff_id,
+    });
+    told.collect()
 }
 
 /// The settings of a container that changed.

@@ -4,10 +4,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
 
 use super::annotate::BASE_DIGEST_ANNOTATION;
 use super::difference::{Documents, changed, variables};
+use super::secrecy::HIDDEN;
 use crate::layer::{BASE_LAYERS_ANNOTATION, WRITER_VERSION_ANNOTATION};
 use crate::oci::RunConfig;
 use crate::plan::BASE_FILES_ANNOTATION;
@@ -32,7 +33,8 @@ pub struct FieldDifference {
 const COMMANDS: [&str; 2] = ["OnBuild", "container_config"];
 
 /// The same in the document, with what else holds them.
-const HIDDEN: [&str; 4] = ["/config/Env", "/config/OnBuild", "/container_config", "/history"];
+const HIDDEN_PLACES: [&str; 4] =
+    ["/config/Env", "/config/OnBuild", "/container_config", "/history"];
 
 /// One side of a difference.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -58,7 +60,7 @@ impl Side {
     pub fn document(&self) -> Value {
         match self {
             Self::Unset => Value::Null,
-            Self::Hidden => json!("(not shown)"),
+            Self::Hidden => HIDDEN.into(),
             Self::Value(value) => value.clone(),
         }
     }
@@ -86,9 +88,14 @@ impl fmt::Display for FieldDifference {
     }
 }
 
-/// The fields of the config, and the annotations, that differ; layers are another matter.
-pub fn differing_fields(given: Documents<'_>, built: Documents<'_>) -> Vec<FieldDifference> {
-    let mut found = Found::default();
+/// The fields of the config, and the annotations, that differ; layers are another matter. Of variables whose
+/// names `hides` is true for, the values are not told, and of none where commands may hold them.
+pub fn differing_fields(
+    given: Documents<'_>,
+    built: Documents<'_>,
+    hides: fn(&str) -> bool,
+) -> Vec<FieldDifference> {
+    let mut found = Found { fields: Vec::new(), hides };
     let platform = |documents: Documents<'_>| Some(documents.config.platform().to_string());
     found.compare("platform", platform(given), platform(built));
     let annotation = |documents: Documents<'_>, name| {
@@ -114,7 +121,7 @@ pub fn differing_fields(given: Documents<'_>, built: Documents<'_>) -> Vec<Field
         all.filter(|(name, _)| !is_told(name)).collect()
     };
     found.compare_named("annotation", &annotations(given), &annotations(built));
-    found.0
+    found.fields
 }
 
 /// Where two JSON documents differ, as JSON pointers, at most eight.
@@ -125,8 +132,11 @@ pub fn differing_members(given: &Value, built: &Value) -> Vec<FieldDifference> {
     found
 }
 
-#[derive(Default)]
-struct Found(Vec<FieldDifference>);
+struct Found {
+    fields: Vec<FieldDifference>,
+    /// Whether the value of a variable with this name is not told.
+    hides: fn(&str) -> bool,
+}
 
 impl Found {
     fn compare<T: Into<Value> + PartialEq>(
@@ -136,7 +146,7 @@ impl Found {
         built: Option<T>,
     ) {
         if given != built {
-            self.0.push(FieldDifference {
+            self.fields.push(FieldDifference {
                 field: field.to_owned(),
                 given: Side::of(given),
                 built: Side::of(built),
@@ -157,11 +167,17 @@ impl Found {
         self.compare("volumes", keys(&given.volumes), keys(&built.volumes));
         self.compare("stop signal", given.stop_signal.clone(), built.stop_signal.clone());
         let (old, new) = (variables(given), variables(built));
-        self.0.extend(changed(&old, &new).into_iter().map(|name| FieldDifference {
-            given: Side::hidden(old.get(&name)),
-            built: Side::hidden(new.get(&name)),
-            field: format!("variable {name}"),
-        }));
+        for name in changed(&old, &new) {
+            let is_hidden = (self.hides)(&name);
+            let side = |value: Option<&String>| {
+                if is_hidden { Side::hidden(value) } else { Side::of(value.cloned()) }
+            };
+            self.fields.push(FieldDifference {
+                given: side(old.get(&name)),
+                built: side(new.get(&name)),
+                field: format!("variable {name}"),
+            });
+        }
         self.compare_named("label", &given.labels, &built.labels);
         self.compare_members(&given.other, &built.other);
     }
@@ -189,7 +205,7 @@ impl Found {
                 }
             };
             let (given, built) = (side(given.get(name)), side(built.get(name)));
-            self.0.push(FieldDifference { field: name.clone(), given, built });
+            self.fields.push(FieldDifference { field: name.clone(), given, built });
         }
     }
 }
@@ -218,7 +234,7 @@ fn collect_differing(
             }
         }
         _ => {
-            let is_shown = !HIDDEN.iter().any(|hidden| place.starts_with(hidden));
+            let is_shown = !HIDDEN_PLACES.iter().any(|hidden| place.starts_with(hidden));
             let side = |value: Option<&Value>| {
                 if is_shown { Side::of(value.cloned()) } else { Side::hidden(value) }
             };
@@ -228,8 +244,8 @@ fn collect_differing(
     }
 }
 
-/// A text from an image: on one line, without what steers a terminal, not too long.
-fn shown(text: &str) -> String {
+/// A text from an image: on one line, without what steers a terminal, at most 200 characters of it.
+pub fn shown(text: &str) -> String {
     let mut line = String::new();
     for character in text.chars().take(MAX_SHOWN_CHARACTERS) {
         if matches!(character, '"' | '\'' | '\\') {
@@ -246,6 +262,8 @@ fn shown(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
     use crate::oci::{Descriptor, Digest, ImageConfig, Manifest, MediaType, Platform};
 
@@ -326,7 +344,7 @@ mod tests {
             let given = Documents { manifest: &given.0, config: &given.1 };
             let built = Documents { manifest: &built.0, config: &built.1 };
             let found: Vec<_> =
-                differing_fields(given, built).iter().map(ToString::to_string).collect();
+                differing_fields(given, built, |_| true).iter().map(ToString::to_string).collect();
             assert_eq!(found, expected, "case {number}");
         }
     }

@@ -55,6 +55,12 @@ pub enum LayerError {
         /// Why.
         source: io::Error,
     },
+    /// The content of a file is not in the local store any more, or it is damaged.
+    #[error("the content of `/{}` is no longer in the cache", path.escape_debug())]
+    Lost {
+        /// The path in the layer.
+        path: String,
+    },
     /// The layer cannot be written.
     #[error("cannot write the layer")]
     Write {
@@ -109,6 +115,9 @@ impl Classified for LayerError {
                  does not need it"
                     .into(),
             ],
+            Self::Lost { .. } => {
+                vec!["run the command again: the file is read from its image once more".into()]
+            }
             Self::Order { .. } | Self::NoParent { .. } => {
                 vec!["this is a defect of dockless: please report it".into()]
             }
@@ -117,6 +126,6 @@ impl Classified for LayerError {
     }
 
     fn is_retryable(&self) -> bool {
-        matches!(self, Self::Changed { .. } | Self::Vanished { .. })
+        matches!(self, Self::Changed { .. } | Self::Vanished { .. } | Self::Lost { .. })
     }
 }

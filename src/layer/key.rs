@@ -28,6 +28,7 @@ pub(super) fn key(
             EntryKind::File(source) => {
                 let digest = match source {
                     FileSource::Disk(file) => digests.get(file)?,
+                    FileSource::Stored(file) => file.digest,
                     FileSource::Bytes(bytes) => Digest::of(bytes),
                 };
                 key.text("file");
@@ -55,7 +56,7 @@ mod tests {
     use bytes::Bytes;
 
     use super::*;
-    use crate::plan::{DiskFile, FileStamp};
+    use crate::plan::{DiskFile, FileStamp, StoredFile};
 
     #[test]
     fn everything_that_decides_a_layer_decides_its_key() {
@@ -111,5 +112,9 @@ mod tests {
         digests.learn(&disk, Digest::of(b"x"), 0);
         let made = [entry(FileSource::Bytes(Bytes::from_static(b"x")))];
         assert_eq!(key(&on_disk, &digests, "1"), key(&made, &digests, "1"));
+        let (digest, blob) = (Digest::of(b"x"), Digest::of(b"wxyz"));
+        let stored = StoredFile { digest, size_bytes: 1, blob, blob_bytes: 4, offset_bytes: 1 };
+        let stored = [entry(FileSource::Stored(stored))];
+        assert_eq!(key(&stored, &digests, "1"), key(&made, &digests, "1"));
     }
 }

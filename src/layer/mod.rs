@@ -17,6 +17,7 @@ mod pack;
 mod project_file;
 mod recall;
 mod reuse;
+mod stored_file;
 mod tar;
 #[cfg(test)]
 mod testing;

@@ -15,6 +15,7 @@ use super::error::LayerError;
 use super::file_digests::FileDigests;
 use super::project_file::{self, Content};
 use super::recall;
+use super::stored_file;
 use super::tar::{TarWriter, check_entries};
 use crate::error::{Error, Result};
 use crate::event::{Events, Task};
@@ -143,6 +144,10 @@ fn write_tar<W: Write>(
             }
             EntryKind::File(FileSource::Disk(file)) => {
                 project_file::read(file, packing, |content| writer.append(entry, content))?;
+            }
+            EntryKind::File(FileSource::Stored(file)) => {
+                let append = |content: &mut Content<'_, _>| writer.append(entry, content);
+                stored_file::read(file, &entry.path, packing, append)?;
             }
         }
     }

@@ -8,7 +8,7 @@ use std::io::{self, Read};
 use super::error::LayerError;
 use super::pack::Packing;
 use crate::event::Events;
-use crate::oci::Digester;
+use crate::oci::{Digest, Digester};
 use crate::plan::{DiskFile, FileStamp};
 use crate::sys::beneath;
 
@@ -67,6 +67,16 @@ impl<'a, R> Content<'a, R> {
     pub(super) fn of(inner: R, packing: &'a Packing<'a>) -> Self {
         Self { inner, digester: None, packing }
     }
+
+    /// As [`Content::of`], with its digest taken.
+    pub(super) fn hashed(inner: R, packing: &'a Packing<'a>) -> Self {
+        Self { digester: Some(Digester::default()), ..Self::of(inner, packing) }
+    }
+
+    /// The digest of what was read, where it was taken.
+    pub(super) fn digest(self) -> Option<Digest> {
+        self.digester.map(Digester::finish)
+    }
 }
 
 impl<R: Read> Read for Content<'_, R> {
@@ -118,7 +128,6 @@ mod tests {
     use crate::event::Event;
     use crate::layer::testing::Workshop;
     use crate::layer::{TarWriter, diff_id, pack};
-    use crate::oci::Digest;
     use crate::plan::LayerContent;
 
     /// L13.

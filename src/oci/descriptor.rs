@@ -33,6 +33,9 @@ pub struct Descriptor {
     pub other: BTreeMap<String, Value>,
 }
 
+/// Marks the attestation manifests that BuildKit puts into an index.
+const ATTESTATION: &str = "vnd.docker.reference.type";
+
 impl Descriptor {
     /// The descriptor of these bytes.
     pub fn of(media_type: MediaType, bytes: &[u8]) -> Self {
@@ -49,6 +52,11 @@ impl Descriptor {
             platform: None,
             other: BTreeMap::new(),
         }
+    }
+
+    /// Whether an index says that this is no image, but something about one.
+    pub fn is_attestation(&self) -> bool {
+        self.annotations.contains_key(ATTESTATION)
     }
 
     /// Whether the content lies on hosts of its own (`urls`): such layers are never fetched.

@@ -33,9 +33,6 @@ pub struct Index {
     pub other: BTreeMap<String, Value>,
 }
 
-/// Marks the attestation manifests that BuildKit puts into an index.
-const ATTESTATION: &str = "vnd.docker.reference.type";
-
 impl Index {
     /// An OCI index of ours.
     pub fn new(manifests: Vec<Descriptor>) -> Self {
@@ -51,7 +48,7 @@ impl Index {
     /// The images in the index: attestations and artifacts are skipped.
     pub fn images(&self) -> impl Iterator<Item = &Descriptor> {
         self.manifests.iter().filter(|descriptor| {
-            !descriptor.annotations.contains_key(ATTESTATION)
+            !descriptor.is_attestation()
                 && !descriptor.platform.as_ref().is_some_and(Platform::is_unknown)
                 && (descriptor.media_type.is_manifest() || descriptor.media_type.is_index())
         })
@@ -95,7 +92,11 @@ mod tests {
     #[test]
     fn attestations_are_no_images() {
         let attestation = Descriptor {
-            annotations: [(ATTESTATION.to_owned(), "attestation-manifest".to_owned())].into(),
+            annotations: [(
+                "vnd.docker.reference.type".to_owned(),
+                "attestation-manifest".to_owned(),
+            )]
+            .into(),
             ..entry(&Platform::linux_amd64())
         };
         let arm64 = entry(&Platform {

@@ -1,5 +1,5 @@
-//! What is known of the bases' file systems: as much as the last plan asked, remembered here or told by an
-//! earlier image, else all that their layers hold.
+//! What is known of the bases' file systems: as much as a plan asked before, as it is locked, remembered here or
+//! told by an earlier image, else all that their layers hold.
 
 use std::collections::BTreeMap;
 
@@ -7,6 +7,7 @@ use super::earlier::EarlierImages;
 use super::gathering::Gathering;
 use super::project::Project;
 use crate::error::{Attempting as _, Result};
+use crate::gather::Missing;
 use crate::gather::facts::{self, FactsContext};
 use crate::oci::{Digest, Platform};
 use crate::plan::{BaseImage, Plan, RootExcerpt};
@@ -18,27 +19,46 @@ const RECORDS: &str = "base-files-1";
 /// The bases of a run, one per platform.
 pub(super) type Bases = BTreeMap<Platform, BaseImage>;
 
-/// Finds what is remembered or told of the bases, and says whether some have to be read: none where
-/// nothing is put on them. Without `earlier`, nobody's word counts.
+/// Finds what is locked, remembered or told of the bases, and says whether some have to be read: none where
+/// nothing is put on them. Without `earlier`, nothing but the lock counts.
+///
+/// # Errors
+/// Only what is locked counts, and it is not enough.
 pub(super) async fn recall(
     bases: &mut Bases,
     project: &Project,
     gathering: &Gathering<'_>,
     earlier: Option<&EarlierImages>,
-) -> bool {
+) -> Result<bool> {
     if project.sources.is_empty() {
-        return false;
+        return Ok(false);
     }
-    for base in bases.values_mut().filter(|base| !base.layers.is_empty()) {
-        let excerpt = match (earlier, digest_of(base)) {
-            (Some(earlier), Some(digest)) => excerpt(base, digest, gathering, earlier).await,
-            _ => None,
+    for (platform, base) in bases.iter_mut().filter(|(_, base)| !base.layers.is_empty()) {
+        let Some(digest) = digest_of(base) else { continue };
+        let excerpt = match (gathering.pins.facts(&digest), earlier) {
+            (Some(locked), _) => Some(locked.clone()),
+            (None, earlier) => {
+                miss(base, platform, gathering)?;
+                match earlier {
+                    Some(earlier) => excerpt(base, digest, gathering, earlier).await,
+                    None => None,
+                }
+            }
         };
         if let Some(excerpt) = excerpt {
             base.root = excerpt.into_tree();
         }
     }
-    bases.values().any(is_unknown)
+    Ok(bases.values().any(is_unknown))
+}
+
+/// Tells the lock that a base has to be read, unless its files lie here anyway.
+fn miss(base: &BaseImage, platform: &Platform, gathering: &Gathering<'_>) -> Result<()> {
+    if base.canonical_name.is_none() {
+        return Ok(());
+    }
+    let missing = Missing::Facts { name: base.name.clone(), platform: platform.clone() };
+    gathering.pins.miss(missing, &gathering.context.events)
 }
 
 /// Whether nothing was said of a base yet.
@@ -51,9 +71,27 @@ pub(super) async fn read_unknown(bases: &mut Bases, gathering: &Gathering<'_>) -
     read(bases, gathering, is_unknown).await
 }
 
-/// Reads the layers of every base that is known in part only.
-pub(super) async fn read_partial(bases: &mut Bases, gathering: &Gathering<'_>) -> Result<()> {
-    read(bases, gathering, |base| !base.layers.is_empty() && !base.root.is_whole()).await
+/// Reads the layers of every base about which a plan asked what nobody knows. Where it came to no plan, what
+/// somebody told may be wrong: a mistake of the user's is one of the whole base, or of what is locked.
+/// Says whether any was read.
+///
+/// # Errors
+/// Only what is locked counts, and the plan asked more; or the network's.
+pub(super) async fn read_unsettled(
+    bases: &mut Bases,
+    has_plan: bool,
+    gathering: &Gathering<'_>,
+) -> Result<bool> {
+    let is_unsettled = |base: &BaseImage| {
+        let is_locked = || digest_of(base).is_some_and(|it| gathering.pins.facts(&it).is_some());
+        !base.root.is_sufficient() || !(has_plan || base.root.is_whole() || is_locked())
+    };
+    for (platform, base) in bases.iter().filter(|(_, base)| !base.root.is_sufficient()) {
+        miss(base, platform, gathering)?;
+    }
+    let has_unsettled = bases.values().any(is_unsettled);
+    read(bases, gathering, is_unsettled).await?;
+    Ok(has_unsettled)
 }
 
 async fn read(

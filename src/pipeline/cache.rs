@@ -18,6 +18,8 @@ const RECORDS: &[(&str, &str)] = &[
     ("base-files-1", "what plans asked of bases"),
     ("facts-2", "what is in the layers of bases"),
     ("files-1", "digests of projects' files"),
+    ("layer-files-1", "files taken from layers of other images"),
+    ("layer-indexes-1", "what is in layers of other images"),
     ("layers-1", "what is in layers that were packed"),
 ];
 

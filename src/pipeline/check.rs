@@ -12,6 +12,7 @@ use super::{client, project, push, runtime, tags};
 use crate::config::Base;
 use crate::error::{Classified, Error, ErrorKind, Result};
 use crate::oci::Reference;
+use crate::plan::{self, Need};
 use crate::registry::{self, Client, Sources};
 
 /// `dockless check`.
@@ -72,7 +73,7 @@ impl Classified for ChecksFailed {
     }
 }
 
-/// Asks to pull the base and to push to every repository of a project, all at the same time.
+/// Asks to pull the base and every image that files are taken from, and to push to every repository of a project, all at the same time.
 ///
 /// # Errors
 /// The project cannot be understood. What registries say is in the report.
@@ -105,10 +106,17 @@ pub fn check(request: &CheckRequest, context: &Context) -> Result<CheckReport> {
         publish: Some(&project.config.publish),
     };
     let client = client::client(context, &purpose)?;
-    if let Base::Registry(reference) = &project.config.base {
-        // What is mapped is pulled from elsewhere: that is where it has to be allowed.
-        let repository = client.source_of(&reference.repository)?;
-        questions.insert((Reference { repository, ..reference.clone() }, Right::Pull));
+    let needs = plan::needs(&project.sources);
+    let images = needs.iter().filter_map(|need| match need {
+        Need::Image(need) => Some(&need.image),
+        Need::Tree(_) | Need::File { .. } => None,
+    });
+    for image in images.chain([&project.config.base]) {
+        if let Base::Registry(reference) = image {
+            // What is mapped is pulled from elsewhere: that is where it has to be allowed.
+            let repository = client.source_of(&reference.repository)?;
+            questions.insert((Reference { repository, ..reference.clone() }, Right::Pull));
+        }
     }
     // The time is measured for each question: a registry that stalls does not hide the others.
     runtime::run(context, None, async {

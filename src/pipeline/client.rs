@@ -76,18 +76,37 @@ pub(super) fn client(context: &Context, purpose: &Purpose<'_>) -> Result<Client>
     Ok(with_keychains(context, network, keychains))
 }
 
+/// A client for a command that pushes nothing. What is in the environment for the one registry that the
+/// project is pushed to goes there, and to nobody where that is not one.
+pub(super) fn client_for_pulls(
+    context: &Context,
+    network: &NetworkRequest,
+    publish: &PublishSettings,
+) -> Result<Client> {
+    let mut hosts = hosts_of_config(publish, &context.environment);
+    if hosts.len() > 1 {
+        hosts.clear();
+    }
+    let purpose = Purpose { network, hosts: &hosts, credentials: None, publish: Some(publish) };
+    client(context, &purpose)
+}
+
 /// The variables of `credentials_env_prefix`, bound to the registries of the config that names them.
 fn variables_of_config(
     publish: &PublishSettings,
     environment: &Environment,
 ) -> Option<ConfigVariables> {
     let prefix = publish.credentials_env_prefix.as_deref()?;
+    Some(ConfigVariables::new(environment, prefix, hosts_of_config(publish, environment)))
+}
+
+/// The registries of the config's repositories.
+fn hosts_of_config(publish: &PublishSettings, environment: &Environment) -> BTreeSet<String> {
     // A repository whose variables are not set is not pushed to: it has no host.
     let repositories = publish.repositories.iter().filter_map(|template| {
         template.expand(environment).ok()?.parse::<Reference>().ok().map(|found| found.repository)
     });
-    let hosts = repositories.map(|repository| repository.registry().to_owned());
-    Some(ConfigVariables::new(environment, prefix, hosts))
+    repositories.map(|repository| repository.registry().to_owned()).collect()
 }
 
 /// A client that knows these credentials for this registry, and no others.

@@ -9,12 +9,14 @@ use tokio::sync::OnceCell;
 
 use super::Context;
 use super::base_files::Bases;
+use super::planning;
 use super::project::Project;
 use crate::error::{Classified, ErrorKind, Result};
-use crate::gather::{self, ReadFiles, base};
+use crate::gather::facts::FactsContext;
+use crate::gather::{self, Pins, ReadFiles, base};
 use crate::layer::FileDigests;
 use crate::oci::{ImageConfig, Platform};
-use crate::plan::{self, FileStamp, Inputs, Tree, TreeNeed, VcsFacts};
+use crate::plan::{self, FileStamp, ImageNeed, ImageTree, Inputs, Tree, TreeNeed, VcsFacts};
 use crate::registry::Client;
 use crate::store::Store;
 use crate::sys::blocking;
@@ -44,6 +46,8 @@ pub(super) struct Gathering<'a> {
     pub(super) folder: Arc<gather::Project>,
     /// What is known of its files.
     pub(super) digests: Arc<FileDigests>,
+    /// The images that are locked; none until [`Gathering::with_pins`].
+    pub(super) pins: Pins,
     vcs: OnceCell<Option<VcsFacts>>,
 }
 
@@ -57,8 +61,16 @@ impl ReadFiles for Digested {
     }
 }
 
-/// The project's files, listed or read.
-pub(super) type Files = (BTreeMap<TreeNeed, Tree>, BTreeMap<String, Bytes>);
+/// What layers are made of.
+#[derive(Debug)]
+pub(super) struct Files {
+    /// The project's files, listed.
+    pub(super) trees: BTreeMap<TreeNeed, Tree>,
+    /// Small ones of them, read.
+    pub(super) texts: BTreeMap<String, Bytes>,
+    /// Those of other images.
+    pub(super) images: BTreeMap<Platform, BTreeMap<ImageNeed, ImageTree>>,
+}
 
 impl<'a> Gathering<'a> {
     /// Opens the project's folder; `outputs` are what this command writes: never listed as part of it.
@@ -87,7 +99,17 @@ impl<'a> Gathering<'a> {
             folder.with_read_files(Arc::new(Digested(digests.clone())))
         };
         let (folder, vcs) = (Arc::new(folder), OnceCell::new());
-        Ok(Self { context, client, store, folder, digests, vcs })
+        Ok(Self { context, client, store, folder, digests, pins: Pins::default(), vcs })
+    }
+
+    /// With these images locked.
+    pub(super) fn with_pins(self, pins: Pins) -> Self {
+        Self { pins, ..self }
+    }
+
+    /// For what has no labels: git is not asked.
+    pub(super) fn without_vcs(self) -> Self {
+        Self { vcs: OnceCell::new_with(Some(None)), ..self }
     }
 
     /// What git says of the project; asked once.
@@ -96,31 +118,45 @@ impl<'a> Gathering<'a> {
         facts.await.as_ref()
     }
 
-    /// Lists and reads the project's files.
+    /// Lists and reads the project's files, and takes those of other images.
     pub(super) async fn files(&self, project: &Project) -> Result<Files> {
-        let needs = plan::needs(&project.sources);
-        let (folder, events) = (self.folder.clone(), self.context.events.clone());
-        blocking(move || gather::gather_files(&needs, &folder, &events))
+        let needs = Arc::new(plan::needs(&project.sources));
+        let (wanted, folder) = (needs.clone(), self.folder.clone());
+        let events = self.context.events.clone();
+        let listing = blocking(move || gather::gather_files(&wanted, &folder, &events));
+        let Self { client, store, context, .. } = self;
+        let facts_context = FactsContext { client, store, events: &context.events };
+        let platforms = &project.config.platforms;
+        let taking =
+            gather::take_files(&needs, platforms, self.base_context(project), facts_context);
+        let ((trees, texts), images) = Box::pin(planning::both(listing, taking))
             .await
-            .map_err(|error| project.locate(error))
+            .map_err(|error| project.locate(error))?;
+        Ok(Files { trees, texts, images })
     }
 
     /// Resolves the bases, without what is in them.
     pub(super) async fn bases(&self, project: &Project) -> Result<Bases> {
         let config = &project.config;
-        let context = base::BaseContext {
+        base::resolve(&config.base, &config.platforms, self.base_context(project)).await
+    }
+
+    fn base_context<'b>(&'b self, project: &'b Project) -> base::BaseContext<'b> {
+        base::BaseContext {
             client: &self.client,
-            project: &config.source.directory,
+            project: &project.config.source.directory,
+            pins: &self.pins,
             events: &self.context.events,
             builtin: builtin_base,
-        };
-        base::resolve(&config.base, &config.platforms, context).await
+        }
     }
 
     /// What is gathered, as the planner wants it.
-    pub(super) async fn inputs(&self, (trees, files): Files, bases: Bases) -> Result<Inputs> {
+    pub(super) async fn inputs(&self, files: Files, bases: Bases) -> Result<Inputs> {
+        let Files { trees, texts: files, images } = files;
         let source_date_epoch = source_date_epoch(self.context)?;
-        Ok(Inputs { trees, files, bases, vcs: self.vcs().await.cloned(), source_date_epoch })
+        let vcs = self.vcs().await.cloned();
+        Ok(Inputs { trees, files, images, bases, vcs, source_date_epoch })
     }
 }
 

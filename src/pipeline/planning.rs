@@ -5,7 +5,7 @@ use super::base_files::{self, Bases};
 use super::gathering::{Files, Gathering};
 use super::project::Project;
 use crate::error::Result;
-use crate::plan::{self, Plan};
+use crate::plan::{self, Inputs, Plan};
 
 /// Plans what was gathered, and warns of what a person should know. Bases of which too little is known
 /// are read.
@@ -20,11 +20,7 @@ pub(super) async fn plan(
 ) -> Result<Plan> {
     let mut inputs = gathering.inputs(files, bases).await?;
     let mut plan = plan::plan(&project.config, &project.sources, &inputs);
-    let is_partial = inputs.bases.values().any(|base| !base.root.is_whole());
-    // What somebody told of a base may be wrong: a mistake of the user's is one of the whole base.
-    if is_partial && (plan.is_err() || inputs.bases.values().any(|base| !base.root.is_sufficient()))
-    {
-        base_files::read_partial(&mut inputs.bases, gathering).await?;
+    if base_files::read_unsettled(&mut inputs.bases, plan.is_ok(), gathering).await? {
         plan = plan::plan(&project.config, &project.sources, &inputs);
     }
     let plan = plan.map_err(|error| project.locate(error.into()))?;
@@ -51,12 +47,16 @@ pub(super) async fn guess(
     bases: Bases,
     gathering: &Gathering<'_>,
 ) -> Result<(Option<Plan>, Files)> {
-    if files.0.values().map(|tree| tree.entries.len()).sum::<usize>() > MOST_GUESSED_ENTRIES {
+    let of_images = files.images.values().flat_map(|trees| trees.values());
+    let entries = files.trees.values().map(|tree| tree.entries.len());
+    let entries = entries.chain(of_images.map(|tree| tree.entries.len()));
+    if entries.sum::<usize>() > MOST_GUESSED_ENTRIES {
         return Ok((None, files));
     }
     let inputs = gathering.inputs(files, bases).await?;
     let guess = plan::plan(&project.config, &project.sources, &inputs).ok();
-    Ok((guess, (inputs.trees, inputs.files)))
+    let Inputs { trees, files: texts, images, .. } = inputs;
+    Ok((guess, Files { trees, texts, images }))
 }
 
 /// Both at once; when both fail, the first one's error counts: the user's own mistake, not the network's.

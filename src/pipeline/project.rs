@@ -6,8 +6,9 @@ use std::path::PathBuf;
 use super::{Context, ProjectRequest};
 use crate::config::{self, Base, Config, LoadError, Loaded, Problem, Problems, TemplateError};
 use crate::error::{Attempting as _, Classified, Error, ErrorKind, Result};
-use crate::gather::FilesError;
+use crate::gather::{FilesError, LockUse, Pins};
 use crate::plan::{self, LayerSource, PlanError};
+use crate::sys::blocking;
 
 /// A project that is understood.
 #[derive(Debug)]
@@ -21,6 +22,13 @@ pub(super) struct Project {
 }
 
 impl Project {
+    /// What its `dockless.lock` says, or that there is none; where it `is_required`, nothing else counts.
+    pub(super) async fn pins(&self, is_required: bool) -> Result<Pins> {
+        let directory = self.config.source.directory.clone();
+        let lock_use = if is_required { LockUse::Required } else { LockUse::Preferred };
+        blocking(move || Pins::load(&directory, lock_use)).await
+    }
+
     /// An error of a later stage in the form of a problem of the config, where it has a place in it.
     pub(super) fn locate(&self, error: Error) -> Error {
         let mut problems = self.texts.clone();
@@ -93,6 +101,9 @@ pub(super) fn load(request: &ProjectRequest, context: &Context) -> Result<Projec
     ));
     if !config.required_at_run_time.is_empty() {
         events.note(format!("required at run time: {}", config.required_at_run_time.join(", ")));
+    }
+    for Problem { position, message, hint } in &config.left_out {
+        events.warn("left-out", format!("{position}: {message}"), hint.clone());
     }
     Ok(Project { config, sources, texts })
 }

@@ -30,6 +30,8 @@ pub struct ProjectRequest {
     pub annotations: Vec<(String, String)>,
     /// Tags and full references, instead of the config's tags; empty keeps them.
     pub tags: Vec<String>,
+    /// Whether images count only as `dockless.lock` has them.
+    pub is_locked: bool,
     /// Whether to make every layer anew, whatever is remembered or stands in a registry.
     pub is_anew: bool,
     /// Images whose layers may be taken over, in this order, before those that stand where this one goes.

@@ -121,7 +121,10 @@ impl Run<'_> {
         // A cache inside the project, as some CI systems want it, is no part of the project either.
         let outputs: Vec<PathBuf> = outputs.chain([store.root().to_owned()]).collect();
         let is_anew = self.request.is_anew;
-        Gathering::open(&self.project, &outputs, is_anew, (client, store), context).await
+        let pins = self.project.pins(self.request.is_locked).await?;
+        let tools = (client, store);
+        let gathering = Gathering::open(&self.project, &outputs, is_anew, tools, context).await?;
+        Ok(gathering.with_pins(pins))
     }
 
     /// The plan. Files are listed while git, the bases' registries and the destinations answer.
@@ -179,7 +182,7 @@ impl Run<'_> {
             Arc::new(EarlierImages::new(named, opened.sessions(), compression, gathering))
         });
         let is_unknown =
-            base_files::recall(&mut bases, &self.project, gathering, earlier.as_deref()).await;
+            base_files::recall(&mut bases, &self.project, gathering, earlier.as_deref()).await?;
         let layers = Layers::open(compression, gathering, opened.has_copies(), earlier);
         let layers = Arc::new(layers);
         if is_unknown {

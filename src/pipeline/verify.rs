@@ -1,7 +1,7 @@
 //! `dockless verify`: config → inputs → plan → layers → image, and whether that is the image in a registry.
 //!
-//! It trusts nothing that was made before: no cache, no layer of an earlier image. Everything is
-//! packed into a store that goes with the command. `subject.rs` is the image that is looked at,
+//! It trusts nothing that was made before, but what is locked: no cache, no layer of an earlier image. Everything is
+//! packed into a store that goes with the command. `target.rs` says which image is looked at,
 //! `comparison.rs` compares documents, `layers.rs` the layers, `blobs.rs` asks whether they
 //! are there, `report.rs` says what came of it.
 
@@ -10,19 +10,19 @@ mod comparison;
 mod hints;
 mod layers;
 mod report;
-mod subject;
+mod target;
 
 use std::path::PathBuf;
 
 use super::gathering::Gathering;
 use super::layers::Layers;
+use super::subject::Subject;
 use super::{Context, Credentials, ProjectRequest};
 use super::{base_files, client, planning, produce, project, runtime};
 use crate::error::{Attempting as _, Result};
 use crate::store::Store;
 use comparison::Comparison;
 pub use report::VerifyReport;
-use subject::{Subject, Target};
 
 /// `dockless verify`.
 #[derive(Debug, Clone, Default)]
@@ -41,7 +41,7 @@ pub struct VerifyRequest {
 /// # Errors
 /// The project cannot be built, or the image cannot be fetched.
 pub fn verify(request: &VerifyRequest, context: &Context) -> Result<VerifyReport> {
-    let target = Target::read(&request.reference, &request.project.path)?;
+    let target = target::read(&request.reference, &request.project.path)?;
     let project = project::load(&request.project, context)?;
     let config = &project.config;
     let purpose = client::Purpose {
@@ -61,11 +61,13 @@ pub fn verify(request: &VerifyRequest, context: &Context) -> Result<VerifyReport
             context.environment.cache_dir().into_iter().chain([store.root().to_owned()]).collect();
         // Nothing earlier counts: every file is read.
         let tools = (client.clone(), store.clone());
+        let pins = project.pins(request.project.is_locked).await?;
         let gathering = Gathering::open(&project, &outputs, true, tools, context).await?;
+        let gathering = gathering.with_pins(pins);
         let is_dirty = gathering.vcs().await.is_some_and(|vcs| vcs.is_dirty);
         let bases = async {
             let mut bases = gathering.bases(&project).await?;
-            if base_files::recall(&mut bases, &project, &gathering, None).await {
+            if base_files::recall(&mut bases, &project, &gathering, None).await? {
                 base_files::read_unknown(&mut bases, &gathering).await?;
             }
             Ok(bases)

@@ -2,6 +2,8 @@
 
 use bytes::Bytes;
 
+use crate::oci::Digest;
+
 /// One entry of a layer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Entry {
@@ -35,6 +37,8 @@ pub enum EntryKind {
 pub enum FileSource {
     /// A file of the project.
     Disk(DiskFile),
+    /// A file of another image, whose content lies in the local store.
+    Stored(StoredFile),
     /// Bytes made here: a rendered template, a certificate bundle.
     Bytes(Bytes),
 }
@@ -44,6 +48,7 @@ impl FileSource {
     pub fn size_bytes(&self) -> u64 {
         match self {
             Self::Disk(file) => file.stamp.size_bytes,
+            Self::Stored(file) => file.size_bytes,
             Self::Bytes(bytes) => bytes.len() as u64,
         }
     }
@@ -56,6 +61,21 @@ pub struct DiskFile {
     pub path: String,
     /// What identifies its content.
     pub stamp: FileStamp,
+}
+
+/// A file whose content is part of a blob in the local store.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct StoredFile {
+    /// The digest of the content.
+    pub digest: Digest,
+    /// Its size.
+    pub size_bytes: u64,
+    /// The blob.
+    pub blob: Digest,
+    /// The size of the blob.
+    pub blob_bytes: u64,
+    /// Where in the blob the content begins.
+    pub offset_bytes: u64,
 }
 
 /// What changes when a file changes. Fields that a system does not have are 0.

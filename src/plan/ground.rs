@@ -239,6 +239,9 @@ fn what(entry: &Entry) -> String {
         EntryKind::File(FileSource::Disk(file)) => {
             format!("the file `{}`", file.path.escape_debug())
         }
+        EntryKind::File(FileSource::Stored(file)) => {
+            format!("a file of {} bytes from another image", file.size_bytes)
+        }
         EntryKind::File(FileSource::Bytes(bytes)) => {
             format!("a generated file of {} bytes", bytes.len())
         }

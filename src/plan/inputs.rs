@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 use bytes::Bytes;
 
-use super::{DiskFile, RootTree};
+use super::{DiskFile, ImageNeed, ImageTree, RootTree};
 use crate::config::Position;
 use crate::oci::{
     Descriptor, Digest, Document, ImageConfig, Manifest, MediaType, Platform, Repository,
@@ -24,6 +24,8 @@ pub enum Need {
         /// Where the config asks for it.
         position: Position,
     },
+    /// A file, folder or link of another image, with its content.
+    Image(ImageNeed),
 }
 
 /// A file or folder of the project to list.
@@ -59,6 +61,8 @@ pub struct Inputs {
     pub trees: BTreeMap<TreeNeed, Tree>,
     /// The files read.
     pub files: BTreeMap<String, Bytes>,
+    /// What was taken from other images, per platform.
+    pub images: BTreeMap<Platform, BTreeMap<ImageNeed, ImageTree>>,
     /// The base per platform.
     pub bases: BTreeMap<Platform, BaseImage>,
     /// What version control says, where there is any.

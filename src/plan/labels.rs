@@ -2,9 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use super::tags::version_of;
-use super::{BASE_FILES_ANNOTATION, BaseImage, Inputs};
-use crate::config::Config;
+use super::tags::{tags, version_of};
+use super::{BASE_FILES_ANNOTATION, BaseImage, Inputs, VcsFacts};
+use crate::config::{Config, TagSpec, Template};
 use crate::oci::Digest;
 
 /// Names what the image does not bake and a container of it must be given, joined by commas.
@@ -13,11 +13,16 @@ pub const REQUIRED_ENV_LABEL: &str = "dev.dockless.required-env";
 /// Labels: `org.opencontainers.image.*` (image-spec, annotations.md), then the user's, which win.
 pub(super) fn labels(config: &Config, inputs: &Inputs, created: &str) -> BTreeMap<String, String> {
     let vcs = inputs.vcs.as_ref().filter(|_| config.has_vcs_labels);
-    let version = vcs.and_then(|vcs| vcs.tag.as_deref()).and_then(version_of);
+    let version_of_git = || {
+        let version = vcs.and_then(|vcs| vcs.tag.as_deref()).and_then(version_of);
+        version.map(|version| version.to_string())
+    };
+    let version =
+        config.version.as_ref().map_or_else(version_of_git, |version| tag_text(version, vcs));
     let opencontainers = [
         ("title", Some(config.name.clone())),
         ("created", Some(created.to_owned())),
-        ("version", version.map(|version| version.to_string())),
+        ("version", version),
         ("revision", vcs.and_then(|vcs| vcs.sha.clone())),
         ("source", vcs.and_then(|vcs| vcs.source_url.clone())),
     ];
@@ -30,6 +35,16 @@ pub(super) fn labels(config: &Config, inputs: &Inputs, created: &str) -> BTreeMa
     }
     labels.extend(config.labels.clone());
     labels
+}
+
+/// What a tag becomes; nothing when git does not say, or when the environment would have to: it must
+/// not change the image.
+fn tag_text(tag: &TagSpec, vcs: Option<&VcsFacts>) -> Option<String> {
+    if tag.tag.text.contains("${") {
+        return None;
+    }
+    let as_written = |template: &Template| Ok(template.text.clone());
+    tags(std::slice::from_ref(tag), vcs, &as_written).ok()?.into_iter().next()
 }
 
 /// Annotations: the base's name and digest (image-spec, annotations.md), then the user's, and what the

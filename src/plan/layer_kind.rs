@@ -34,6 +34,11 @@ pub trait LayerSource: fmt::Debug + Send + Sync {
     /// The entries, in any order. Parents need not be among them.
     fn content(&self, inputs: &Inputs, platform: &Platform) -> Result<Vec<Draft>, PlanError>;
 
+    /// Where the content comes from, when that is no part of the project: for `created_by`.
+    fn provenance(&self, _inputs: &Inputs, _platform: &Platform) -> Option<String> {
+        None
+    }
+
     /// Whether it becomes several layers where it is large.
     fn is_split(&self) -> bool {
         false

@@ -9,14 +9,17 @@ mod builtin_base;
 mod certificates;
 mod entry;
 mod ground;
+mod image_tree;
 mod inputs;
 mod labels;
 mod layer_kind;
 pub mod layer_kinds;
+mod lock;
 pub mod pattern;
 mod planner;
 mod python;
 mod question;
+mod recipes;
 mod rendering;
 mod requirements;
 mod root;
@@ -30,18 +33,24 @@ mod testing;
 mod user_name;
 
 pub use builtin_base::{BUILTIN_BASES, BuiltinBase, PIECES, Piece, builtin_base};
-pub use entry::{DiskFile, Draft, Entry, EntryKind, Existing, FileSource, FileStamp};
+pub use entry::{DiskFile, Draft, Entry, EntryKind, Existing, FileSource, FileStamp, StoredFile};
 pub use ground::GroundError;
+pub use image_tree::{ImageEntry, ImageNeed, ImageTree};
 pub use inputs::{
     BaseImage, BaseLayer, Inputs, Links, Need, Origin, Tree, TreeEntry, TreeEntryKind, TreeNeed,
     VcsFacts, VcsUnknown,
 };
 pub use labels::REQUIRED_ENV_LABEL;
 pub use layer_kind::{LayerKind, LayerSource, PlanError};
+pub use lock::{
+    LOCK_FILE, Lock, LockError, LockedImage, LockedPlatform, MAX_LOCK_BYTES, locked_name,
+};
 pub use planner::{MAX_LAYERS, needs, plan, sources, warnings};
 pub use question::{Account, MAX_TEXT_BYTES, Python, TEXTS};
+pub use recipes::{RECIPES, Recipe};
+pub(crate) use rendering::render as render_template;
 pub use requirements::requirement_warnings;
-pub use root::{RootNode, RootTree};
+pub use root::{FinalLink, RootNode, RootTree};
 pub use root_excerpt::{BASE_FILES_ANNOTATION, RootExcerpt};
 pub use start::start_warnings;
 pub use summary::{EntrySummary, ImageSummary, LayerSummary, PlanSummary};

@@ -157,7 +157,8 @@ fn layers(
         })?;
         if !entries.is_empty() {
             let (name, is_split) = (source.describe(), source.is_split());
-            wholes.push(WholeLayer { name, entries, is_split });
+            let provenance = source.provenance(inputs, platform);
+            wholes.push(WholeLayer { name, provenance, entries, is_split });
         }
     }
     let room = BUDGET.min(MAX_LAYERS.saturating_sub(base.layers.len()));

@@ -16,18 +16,18 @@ const RECURSION_LIMIT: usize = 50;
 
 /// Why a template is not rendered.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Refusal {
+pub(crate) struct Refusal {
     /// What is wrong, to be put behind the template's name.
-    pub(super) what: String,
+    pub(crate) what: String,
     /// What to do.
-    pub(super) hint: Option<String>,
+    pub(crate) hint: Option<String>,
 }
 
 /// Renders a template. `known` are the names that could be defined, for hints.
 ///
 /// # Errors
 /// When the text is no template, uses what is not defined, or runs too long.
-pub(super) fn render(
+pub(crate) fn render(
     name: &str,
     text: &str,
     variables: &BTreeMap<String, Value>,

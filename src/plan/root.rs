@@ -51,8 +51,8 @@ pub enum RootNode {
 }
 
 /// Whether a link at the very end of a path is followed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum FinalLink {
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum FinalLink {
     /// A folder is meant: the one that the link points at.
     Followed,
     /// The link itself is meant.
@@ -84,13 +84,21 @@ impl RootTree {
         node
     }
 
+    /// Everything below a folder, by paths from the root, in their order.
+    pub fn below(&self, folder: &str) -> impl Iterator<Item = (&str, &RootNode)> {
+        let start = if folder.is_empty() { String::new() } else { format!("{folder}/") };
+        let nodes = self.nodes.range(start.clone()..);
+        let below = nodes.take_while(move |(path, _)| path.starts_with(&start));
+        below.map(|(path, node)| (path.as_str(), node)).filter(|(path, _)| !path.is_empty())
+    }
+
     /// Where a path really leads: links in it are followed inside the root, as a container would.
     ///
     /// Parts that do not exist are taken as they are; so is the target of a link into nothing.
     ///
     /// # Errors
     /// When the path leads through a file, or through more than 40 links.
-    pub(super) fn resolve(&self, path: &str, last: FinalLink) -> Result<String, GroundError> {
+    pub fn resolve(&self, path: &str, last: FinalLink) -> Result<String, GroundError> {
         resolve(path, last, |path| self.get(path))
     }
 

@@ -207,7 +207,7 @@ impl RootExcerpt {
     }
 
     /// Whether a file system could be like that.
-    fn is_plausible(&self) -> bool {
+    pub(super) fn is_plausible(&self) -> bool {
         let Self { folders, directories, links, files, answers } = self;
         let is_path = |path: &str| {
             path.len() <= MAX_PATH_BYTES

@@ -46,6 +46,8 @@ const ROOT: usize = 0;
 pub(super) struct WholeLayer {
     /// What it is called.
     pub(super) name: String,
+    /// Where its content comes from, for `created_by`.
+    pub(super) provenance: Option<String>,
     /// Sorted by path, every parent present.
     pub(super) entries: Vec<Entry>,
     /// Whether it may be split.
@@ -85,8 +87,9 @@ impl WholeLayer {
     }
 
     fn plans(self, parts: Vec<Part>) -> Vec<LayerPlan> {
+        let provenance = self.provenance.map(|it| format!(", {it}")).unwrap_or_default();
         let plan = |name: String, entries| LayerPlan {
-            created_by: format!("dockless: {name}"),
+            created_by: format!("dockless: {name}{provenance}"),
             name,
             content: LayerContent::Pack(entries),
         };
@@ -305,7 +308,7 @@ mod tests {
     }
 
     fn whole(entries: Vec<Entry>) -> WholeLayer {
-        WholeLayer { name: "layer".into(), entries, is_split: true }
+        WholeLayer { name: "layer".into(), provenance: None, entries, is_split: true }
     }
 
     /// Each layer as "name: path path".

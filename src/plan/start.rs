@@ -3,9 +3,10 @@
 //! A warning must be right: what depends on a variable, on the working directory or on what is mounted into
 //! a container, is passed over.
 
-use super::root::FinalLink;
 use super::user_name::unknown_user;
-use super::{BaseImage, Entry, EntryKind, FileSource, LayerContent, LayerPlan, Plan, RunSettings};
+use super::{
+    BaseImage, Entry, EntryKind, FileSource, FinalLink, LayerContent, LayerPlan, Plan, RunSettings,
+};
 
 /// Code, text, hint.
 pub(super) type Warning = (&'static str, String, Option<String>);

@@ -66,6 +66,8 @@ pub(super) fn config(layers: &[&str]) -> Config {
             format: "dockless",
             directory: "/project".into(),
         },
+        version: None,
+        left_out: Vec::new(),
     }
 }
 

@@ -1,7 +1,7 @@
 //! Brings a blob into a repository: look, mount, else one streamed `PUT`.
 //!
 //! Where hardly anything can be there yet, the look is left out when it would cost more than it saves:
-//! before a mount, and for a small blob.
+//! before a mount, and for a small blob that need not be fetched from elsewhere.
 //!
 //! The unit of recovery is the whole blob: after any fault the registry is asked again whether the
 //! blob is there. An answer that was lost, a session that vanished, a commit that was cut off:
@@ -94,8 +94,9 @@ impl Upload<'_> {
 
     async fn attempt(&self, state: &mut State) -> Result<BlobOutcome, Fault> {
         let is_first = !std::mem::replace(&mut state.has_tried, true);
-        let is_small = self.descriptor.size <= SMALL_BYTES;
-        let is_unasked = is_first && self.is_hardly_there && (is_small || self.origin().is_some());
+        let is_at_hand = !matches!(self.source, BlobSource::Registry(_));
+        let is_cheap = is_at_hand && self.descriptor.size <= SMALL_BYTES;
+        let is_unasked = is_first && self.is_hardly_there && (is_cheap || self.origin().is_some());
         if !is_unasked && self.is_present().await? {
             if let Some(session) = state.abandoned.take() {
                 session.end();
@@ -111,8 +112,8 @@ impl Upload<'_> {
             Start::Session(session) => (session, false),
             Start::Spare(session) => (session, true),
         };
-        // A mount that came to nothing does not say that a large blob has to be sent again.
-        if is_unasked && !is_small && self.is_present().await? {
+        // A mount that came to nothing does not say that a blob has to be fetched, or a large one sent again.
+        if is_unasked && !is_cheap && self.is_present().await? {
             session.cancel().await;
             return Ok(BlobOutcome::Present);
         }

@@ -45,6 +45,14 @@ impl AtomicFile {
         sync_directory(directory_of(&path)?)
     }
 
+    /// As [`AtomicFile::finish`], where there is nothing at the path yet; else fails with `AlreadyExists`.
+    pub fn finish_new(self) -> io::Result<()> {
+        let Self { file, path } = self;
+        file.as_file().sync_all()?;
+        file.persist_noclobber(&path).map_err(|error| error.error)?;
+        sync_directory(directory_of(&path)?)
+    }
+
     /// As [`AtomicFile::finish`], but does not wait for the disk: after a crash of the machine the file
     /// may be empty. For what tells by itself whether it is whole.
     pub fn finish_unsynced(self) -> io::Result<()> {
@@ -70,6 +78,13 @@ pub fn write(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let mut file = AtomicFile::create(path)?;
     file.write_all(bytes)?;
     file.finish()
+}
+
+/// As [`write()`], and fails with `AlreadyExists` when there is something at `path`.
+pub fn write_new(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let mut file = AtomicFile::create(path)?;
+    file.write_all(bytes)?;
+    file.finish_new()
 }
 
 /// As [`write()`], by [`AtomicFile::finish_unsynced`].
@@ -110,6 +125,17 @@ mod tests {
         write(&path, b"one").unwrap();
         write(&path, b"two").unwrap();
         assert_eq!(fs::read(&path).unwrap(), b"two");
+        assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn a_new_file_replaces_nothing() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("a");
+        write_new(&path, b"one").unwrap();
+        let error = write_new(&path, b"two").unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::AlreadyExists);
+        assert_eq!(fs::read(&path).unwrap(), b"one");
         assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 1);
     }
 

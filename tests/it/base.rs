@@ -9,6 +9,7 @@ use bytes::Bytes;
 use dockless::config::Base;
 use dockless::error::{ErrorKind, Result};
 use dockless::event::{Event, Events};
+use dockless::gather::Pins;
 use dockless::gather::base::{BaseContext, BuiltinBase, resolve};
 use dockless::gather::facts::{FactsContext, root_tree};
 use dockless::image::Assembly;
@@ -79,6 +80,7 @@ impl Story {
         let context = BaseContext {
             client: &self.client,
             project: self.folder.path(),
+            pins: &Pins::default(),
             events: &self.events,
             builtin: |name, platform| {
                 let config = ImageConfig::scratch(platform);

@@ -1,4 +1,4 @@
-//! The exact images of two fixtures. A change here means that users get other digests for the same
+//! The exact images of some fixtures. A change here means that users get other digests for the same
 //! input: it is either a mistake, or it goes into the changelog and raises the writer version.
 //!
 //! `DOCKLESS_WRITE_GOLDEN=1 cargo test --test it golden` writes the snapshots anew.
@@ -24,10 +24,38 @@ fn golden_holodeck_for_two_platforms() {
     );
 }
 
+#[test]
+fn golden_holodeck_of_three_lines() {
+    check_on_holodeck("holodeck-minimal", "linux/amd64", &[]);
+}
+
+#[test]
+fn golden_holodeck_with_everything() {
+    check_on_holodeck("holodeck-complete", "linux/arm64", &[]);
+}
+
+#[test]
+fn golden_holodeck_with_paths_that_look_like_something_else() {
+    check_on_holodeck("holodeck-paths", "linux/amd64", &["-f", "holodeck-paths/librarian.yaml"]);
+}
+
+/// Builds an agent on what matters of HoloDeck's base.
+#[track_caller]
+fn check_on_holodeck(name: &str, platform: &str, arguments: &[&str]) {
+    let sandbox = Sandbox::new();
+    let base = sandbox.project("holodeck-base");
+    sandbox.succeed(["build", base.to_str().unwrap(), "--platform", platform, "-o", "oci:base"]);
+    check_in(&sandbox, name, &[&["--base", "oci:base"], arguments].concat());
+}
+
 /// Builds a copy of a fixture, outside of any checkout, and compares everything that is in it.
 #[track_caller]
 fn check(name: &str, arguments: &[&str]) {
-    let sandbox = Sandbox::new();
+    check_in(&Sandbox::new(), name, arguments);
+}
+
+#[track_caller]
+fn check_in(sandbox: &Sandbox, name: &str, arguments: &[&str]) {
     let project = sandbox.project(name);
     let mut words = vec!["build", project.to_str().unwrap(), "-o", "oci:out"];
     words.extend(arguments);

@@ -43,6 +43,8 @@ fn config(settings: &[(&str, &str)], run: RunSettings) -> Config {
             format: "dockless",
             directory: "/project".into(),
         },
+        version: None,
+        left_out: Vec::new(),
     }
 }
 

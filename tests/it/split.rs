@@ -38,7 +38,7 @@ fn planned(layers: &str, bases: Bases<'_>, entries: &[TreeEntry]) -> Result<Plan
     assert!(problems.is_empty() && loaded.problems.is_empty(), "{problems}");
     let tree = |need| match need {
         Need::Tree(need) => (need, Tree { entries: entries.to_vec() }),
-        Need::File { .. } => panic!("no layer of these needs a file"),
+        Need::File { .. } | Need::Image(_) => panic!("no layer of these needs a file"),
     };
     let trees = needs(&sources).into_iter().map(tree).collect();
     let bases = bases.iter().map(|(platform, layers)| {

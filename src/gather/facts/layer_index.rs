@@ -20,8 +20,8 @@ const MAX_LINKS: usize = 40;
 /// left out: no path of ours can lead to them.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(from = "Record", into = "Record")]
-pub(super) struct LayerIndex {
-    pub(super) nodes: BTreeMap<String, RootNode>,
+pub(in crate::gather) struct LayerIndex {
+    pub(in crate::gather) nodes: BTreeMap<String, RootNode>,
     /// Removed with everything below.
     pub(super) whiteouts: BTreeSet<String>,
     /// Folders of which only this layer's content stays.
@@ -33,7 +33,7 @@ pub(super) struct LayerIndex {
 impl LayerIndex {
     /// Adds a member as a runtime would unpack it: what comes later wins. Returns its path when its content
     /// is to be [kept](Self::keep).
-    pub(super) fn add(&mut self, member: Member) -> Option<String> {
+    pub(in crate::gather) fn add(&mut self, member: Member) -> Option<String> {
         let path = self.locate(&member.path)?;
         let (folder, name) = path.rsplit_once('/').unwrap_or(("", &path));
         if is_below_whiteout(folder) {
@@ -114,7 +114,7 @@ impl LayerIndex {
     /// The path in its only spelling, led through the links that this layer made before.
     ///
     /// `None` for a path that is not UTF-8, that leads below a file, or around in circles.
-    fn locate(&self, path: &[u8]) -> Option<String> {
+    pub(in crate::gather) fn locate(&self, path: &[u8]) -> Option<String> {
         let path = std::str::from_utf8(path).ok()?;
         let mut rest: VecDeque<String> = parts(path).map(str::to_owned).collect();
         let mut located = String::new();

@@ -21,7 +21,7 @@ const IMPLIED: RootNode = RootNode::Directory { mode: 0o755, uid: 0, gid: 0 };
 /// A layer that names a path without naming its folder leaves a folder that is there as it is (so
 /// does containerd; under Docker's overlay driver it becomes 0:0 0755, which no honest base relies
 /// on), and replaces a file or link by a folder.
-pub(super) fn merge<'a>(layers: impl IntoIterator<Item = &'a LayerIndex>) -> RootTree {
+pub(in crate::gather) fn merge<'a>(layers: impl IntoIterator<Item = &'a LayerIndex>) -> RootTree {
     let mut nodes = Nodes::new();
     for layer in layers {
         apply(&mut nodes, layer);

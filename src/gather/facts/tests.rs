@@ -48,7 +48,7 @@ fn run(program: &str, arguments: &[&str], folder: &Path) -> Vec<u8> {
 }
 
 fn read(blob: &[u8], limits: Limits) -> Result<LayerIndex, FactsError> {
-    scan(blob, false, &Descriptor::of(MediaType::OciLayerGzip, blob), limits)
+    scan(blob, false, &Descriptor::of(MediaType::OciLayerGzip, blob), limits, index)
 }
 
 fn directory(mode: u32, uid: u64) -> RootNode {
@@ -196,7 +196,7 @@ fn says_why_a_layer_cannot_be_used() {
             "it has more than 10 bytes of names",
         ),
     ] {
-        let message = format!("layer `{}` of the base cannot be used: {reason}", Digest::of(&blob));
+        let message = format!("layer `{}` cannot be used: {reason}", Digest::of(&blob));
         assert_eq!(read(&blob, small).unwrap_err().to_string(), message);
     }
 }
@@ -216,7 +216,7 @@ fn a_damaged_blob_is_reported_as_damaged_whatever_it_holds() {
         (&longer, blob.len() as u64 + 1),
         (&[], 0),
     ] {
-        match scan(actual, false, &promised, Limits::GENEROUS) {
+        match scan(actual, false, &promised, Limits::GENEROUS, index) {
             Err(FactsError::Damaged { expected, actual_bytes: read, .. }) => {
                 assert_eq!((expected, read), (promised.digest, actual_bytes));
             }
@@ -235,8 +235,8 @@ fn a_source_that_fails_behind_the_archive_gives_no_facts() {
     }
     let blob = [&tar(&[("a", b'0', 0, b"")])[..], &[0; 1024]].concat();
     let descriptor = Descriptor::of(MediaType::OciLayer, &blob);
-    assert!(scan(&blob[..], true, &descriptor, Limits::GENEROUS).is_ok());
-    match scan((&blob[..]).chain(Wrong), true, &descriptor, Limits::GENEROUS) {
+    assert!(scan(&blob[..], true, &descriptor, Limits::GENEROUS, index).is_ok());
+    match scan((&blob[..]).chain(Wrong), true, &descriptor, Limits::GENEROUS, index) {
         Err(FactsError::Read { source, .. }) => {
             assert_eq!(source.to_string(), "its digest is wrong");
         }
@@ -251,9 +251,9 @@ fn reading_ends_when_nobody_waits_for_it() {
     let task = Events::none().task(Action::Inspect, "layer", None);
     let cancel = CancellationToken::new();
     let watched = || Watched { bytes: &blob[..], task: &task, cancel: cancel.clone() };
-    assert!(scan(watched(), false, &descriptor, Limits::GENEROUS).is_ok());
+    assert!(scan(watched(), false, &descriptor, Limits::GENEROUS, index).is_ok());
     cancel.cancel();
-    match scan(watched(), false, &descriptor, Limits::GENEROUS) {
+    match scan(watched(), false, &descriptor, Limits::GENEROUS, index) {
         Err(FactsError::Read { source, .. }) => {
             assert_eq!(source.to_string(), "nobody waits for it any more");
         }

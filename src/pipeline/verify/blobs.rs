@@ -6,10 +6,10 @@ use std::collections::BTreeMap;
 use futures_util::{StreamExt as _, stream};
 
 use super::report::Finding;
-use super::subject::Subject;
 use crate::error::{Attempting as _, Error, Result};
 use crate::layer::Layer;
 use crate::oci::{Descriptor, Digest, Manifest};
+use crate::pipeline::subject::Subject;
 
 /// So many are asked for at once; the client sends fewer to one host.
 const AT_ONCE: usize = 16;

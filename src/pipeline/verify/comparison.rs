@@ -10,13 +10,13 @@ use super::blobs::Blobs;
 use super::hints;
 use super::layers::Layers;
 use super::report::{Finding, VerifyReport};
-use super::subject::Subject;
 use crate::error::Result;
 use crate::image::{
     Assembly, Documents, FieldDifference, Image, differing_fields, differing_members,
 };
 use crate::oci::{Descriptor, Digest, Document, ImageConfig, Index, Manifest, MediaType};
 use crate::pipeline::Context;
+use crate::pipeline::subject::Subject;
 use crate::pipeline::summary::counted;
 use crate::plan::Plan;
 use crate::store::Store;
@@ -280,7 +280,7 @@ impl Comparison<'_> {
                 let given = Documents { manifest: &manifest.value, config: &config.value };
                 let built =
                     Documents { manifest: &image.manifest.value, config: &image.config.value };
-                let fields = differing_fields(given, built);
+                let fields = differing_fields(given, built, |_| true);
                 let further = fields.len().saturating_sub(MAX_FIELDS);
                 found.findings.extend(fields.into_iter().take(MAX_FIELDS).map(Finding::field));
                 if further > 0 {

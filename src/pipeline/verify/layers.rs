@@ -11,7 +11,6 @@ use tokio_util::sync::CancellationToken;
 
 use super::blobs::Blobs;
 use super::report::Finding;
-use super::subject::Subject;
 use crate::archive::{ArchiveError, CompareError, Difference, LayerReader, Limits, difference};
 use crate::error::{Classified, ErrorKind, Result};
 use crate::event::{Action, Watched};
@@ -19,6 +18,7 @@ use crate::image::Image;
 use crate::layer::{Layer, WRITER_VERSION_ANNOTATION};
 use crate::oci::{Descriptor, ImageConfig, Manifest};
 use crate::pipeline::Context;
+use crate::pipeline::subject::Subject;
 use crate::store::Store;
 use crate::sys::blocking;
 

@@ -2,6 +2,7 @@
 
 mod builtin;
 mod files;
+mod from_image;
 mod template;
 
 use super::LayerKind;
@@ -9,7 +10,8 @@ use super::LayerKind;
 pub use template::{TEMPLATES, TemplateText};
 
 /// Every kind of layer, in the order of the docs.
-pub static LAYER_KINDS: &[&LayerKind] = &[&files::KIND, &template::KIND, &builtin::KIND];
+pub static LAYER_KINDS: &[&LayerKind] =
+    &[&files::KIND, &template::KIND, &builtin::KIND, &from_image::KIND];
 
 #[cfg(test)]
 mod tests {

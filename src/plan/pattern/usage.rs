@@ -33,10 +33,12 @@ impl<'a> PatternUse<'a> {
     }
 
     /// The patterns that matched nothing, each with one that would match some of these paths:
-    /// `**/*.tmp` for `*.tmp`, or `x` for `src/x` when the list is rooted at `src`.
+    /// `**/*.tmp` for `*.tmp`, or `x` for `src/x` when the list is rooted at `src`. One for every depth
+    /// (`**/*.tmp`) is a precaution that may well match nothing.
     pub fn unused(&self, source: &str, paths: &[&str]) -> Vec<(String, Option<String>)> {
         let unused = self.set.patterns.iter().zip(&self.is_used).filter(|(_, used)| !**used);
         unused
+            .filter(|(pattern, _)| !pattern.text.starts_with("**/"))
             .map(|(pattern, _)| (pattern.written.clone(), pattern.better(source, paths)))
             .collect()
     }
@@ -61,7 +63,7 @@ mod tests {
 
     #[test]
     fn patterns_that_match_nothing_come_with_one_that_would() {
-        let lines = ["*.tmp", "src/x", "b", "gone", "!y", "deep/*.o", "seen/**"];
+        let lines = ["*.tmp", "src/x", "b", "gone", "!y", "deep/*.o", "seen/**", "**/*.pyc"];
         let set = PatternSet::parse(lines, "exclude").unwrap();
         let paths = ["a", "a/c.tmp", "a/y", "b", "x"];
         let mut uses = PatternUse::new(&set);

@@ -24,7 +24,7 @@ fn inputs(config: &Config) -> Inputs {
         Need::Tree(need) => {
             Some((need, Tree { entries: vec![found("", 0o755), found("main.py", 0o644)] }))
         }
-        Need::File { .. } => None,
+        Need::File { .. } | Need::Image(_) => None,
     });
     let platforms = config.platforms.iter();
     Inputs {
@@ -190,6 +190,20 @@ fn labels_come_from_git_and_the_user_has_the_last_word() {
         labels(&|_, vcs| vcs.tag = Some("nightly".into())),
         [created.clone(), title.clone(), revision, source].into()
     );
+    // A format may say which tag is the version; what the environment decides is none.
+    for (tag, version) in [
+        ("git_tag", Some("v1.2.3")),
+        ("git_sha", Some("0123456")),
+        ("latest", Some("latest")),
+        ("${CUSTOM:-v2}", None),
+    ] {
+        let tag = crate::config::Template { text: tag.into(), position: Position::default() };
+        let named = labels(&|config, vcs| {
+            vcs.sha = Some("0123456789".into());
+            config.version = Some(crate::config::TagSpec { tag: tag.clone(), when: None });
+        });
+        assert_eq!(named.get(&label("version")).map(String::as_str), version, "{}", tag.text);
+    }
     assert_eq!(
         labels(&|config, _| config.has_vcs_labels = false),
         [created.clone(), title.clone()].into()

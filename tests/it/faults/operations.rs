@@ -7,6 +7,7 @@ use std::time::Duration;
 use dockless::config::Base;
 use dockless::error::Result;
 use dockless::event::Events;
+use dockless::gather::Pins;
 use dockless::gather::base::{BaseContext, resolve};
 use dockless::image::{Assembly, Image};
 use dockless::layer::Layer;
@@ -115,6 +116,7 @@ impl Run<'_> {
         let context = BaseContext {
             client: &self.client,
             project: self.folder,
+            pins: &Pins::default(),
             events: &Events::none(),
             builtin: |_, _| None,
         };

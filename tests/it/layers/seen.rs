@@ -32,7 +32,9 @@ impl Seen {
             EntryKind::Directory => ('d', String::new(), Digest::of(b"")),
             EntryKind::Symlink(target) => ('l', target.clone(), Digest::of(b"")),
             EntryKind::File(FileSource::Bytes(bytes)) => ('f', String::new(), Digest::of(bytes)),
-            EntryKind::File(FileSource::Disk(_)) => unreachable!("stories pack bytes"),
+            EntryKind::File(FileSource::Disk(_) | FileSource::Stored(_)) => {
+                unreachable!("stories pack bytes")
+            }
         };
         let Entry { path, mode, uid, gid, mtime, .. } = entry.clone();
         Self { path, kind, mode, uid, gid, mtime, target, content }

@@ -199,6 +199,32 @@ async fn a_new_repository_is_asked_only_where_that_can_save_a_lot() {
 }
 
 #[tokio::test]
+async fn a_small_blob_of_another_registry_is_asked_for_before_it_is_fetched() {
+    let (registry, elsewhere) = (Registry::start(), Registry::start());
+    let proxy = FaultProxy::start(&elsewhere.host()).await;
+    let story = Story::new();
+    let from = repository(&proxy.server().host(), "base");
+    let layer = Descriptor::of(MediaType::OciLayer, &story.config);
+    let bytes = BlobSource::Bytes(story.config.clone());
+    story.push_blob(&from, &layer, &bytes, None).await.unwrap();
+    let before = proxy.server().requests().len();
+    for expected in [BlobOutcome::Uploaded, BlobOutcome::Present] {
+        let task = Events::none().task(Action::Upload, "blob", None);
+        let push = BlobPush {
+            repository: &repository(&registry.host(), "a"),
+            descriptor: &layer,
+            source: &BlobSource::Registry(from.clone()),
+            mount_from: None,
+            spare: None,
+            is_hardly_there: true,
+        };
+        assert_eq!(story.client.push_blob(push, &task).await.unwrap(), expected);
+    }
+    let fetched = format!("GET /v2/base/blobs/{}", layer.digest);
+    assert_eq!(proxy.server().requests()[before..], [fetched]);
+}
+
+#[tokio::test]
 async fn uploads_when_a_mount_is_refused() {
     let registry = Registry::start();
     for refused in [401, 403, 404, 405, 500] {

@@ -1,9 +1,10 @@
 //! A real Docker daemon.
 
+use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-/// A daemon of its own, without network and with the simplest storage.
+/// A daemon of its own, without network.
 #[derive(Debug)]
 pub(crate) struct Daemon {
     process: Child,
@@ -11,8 +12,17 @@ pub(crate) struct Daemon {
 }
 
 impl Daemon {
-    /// Starts it and waits until it answers.
+    /// Starts it with the simplest storage and waits until it answers.
     pub(crate) fn start() -> Self {
+        Self::start_on("vfs")
+    }
+
+    /// The same with this storage; `overlay2` is what nearly everybody has.
+    pub(crate) fn start_on(storage: &str) -> Self {
+        assert!(
+            rustix::process::geteuid().is_root(),
+            "dockerd needs root: `cargo test -- --skip engines:: --skip real_run::` leaves these out"
+        );
         let folder = tempfile::tempdir().unwrap();
         let path = |name: &str| folder.path().join(name).display().to_string();
         let log = std::fs::File::create(folder.path().join("log")).unwrap();
@@ -30,7 +40,7 @@ impl Daemon {
                 "--iptables=false",
                 "--ip6tables=false",
                 "--bridge=none",
-                "--storage-driver=vfs",
+                &format!("--storage-driver={storage}"),
             ])
             .stdout(Stdio::null())
             .stderr(log)
@@ -51,12 +61,14 @@ impl Daemon {
         format!("unix://{}", self.folder.path().join("socket").display())
     }
 
-    fn docker(&self, arguments: &[&str]) -> std::process::Output {
+    /// Runs `docker` with this daemon.
+    pub(crate) fn docker(&self, arguments: &[&str]) -> std::process::Output {
         Command::new("docker").args(["--host", &self.host()]).args(arguments).output().unwrap()
     }
 
+    /// Runs `docker` with this daemon; its failure is the test's.
     #[track_caller]
-    fn succeed(&self, arguments: &[&str]) -> String {
+    pub(crate) fn succeed(&self, arguments: &[&str]) -> String {
         let output = self.docker(arguments);
         assert!(
             output.status.success(),
@@ -66,11 +78,17 @@ impl Daemon {
         String::from_utf8(output.stdout).unwrap().trim_end().to_owned()
     }
 
-    /// `ls -l` of a container's file system, as GNU tar prints it.
-    pub(crate) fn listing(&self, image: &str) -> String {
+    /// The file system of a container that was never started, as a tar.
+    pub(crate) fn export(&self, image: &str) -> PathBuf {
         let container = self.succeed(&["create", image, "/none"]);
         let archive = self.folder.path().join("export.tar");
         self.succeed(&["export", "-o", archive.to_str().unwrap(), &container]);
+        archive
+    }
+
+    /// `ls -l` of a container's file system, as GNU tar prints it.
+    pub(crate) fn listing(&self, image: &str) -> String {
+        let archive = self.export(image);
         let output =
             Command::new("tar").args(["--numeric-owner", "-tvf"]).arg(archive).output().unwrap();
         String::from_utf8(output.stdout).unwrap()
@@ -79,6 +97,11 @@ impl Daemon {
 
 impl Drop for Daemon {
     fn drop(&mut self) {
+        let containers = self.docker(&["ps", "--quiet"]).stdout;
+        let containers = String::from_utf8_lossy(&containers).into_owned();
+        for container in containers.lines() {
+            self.docker(&["rm", "--force", container]);
+        }
         let _ = Command::new("kill").arg(self.process.id().to_string()).status();
         let _ = self.process.wait();
     }

@@ -27,6 +27,8 @@ pub(crate) enum Member {
     File(String, String),
     /// Path, target.
     Link(String, String),
+    /// Path, the path of the file that it is too.
+    HardLink(String, String),
 }
 
 /// A folder 0755 of root.
@@ -68,6 +70,11 @@ pub(crate) fn tar(members: &[Member]) -> Vec<u8> {
             Member::Link(path, target) => {
                 header.set_entry_type(tar::EntryType::Symlink);
                 header.set_mode(0o777);
+                builder.append_link(&mut header, path, target).unwrap();
+            }
+            Member::HardLink(path, target) => {
+                header.set_entry_type(tar::EntryType::Link);
+                header.set_mode(0o644);
                 builder.append_link(&mut header, path, target).unwrap();
             }
         }

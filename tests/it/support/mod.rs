@@ -4,9 +4,11 @@
 pub(crate) mod authority;
 pub(crate) mod child;
 pub(crate) mod cli;
+pub(crate) mod containerd;
 pub(crate) mod docker;
 pub(crate) mod fault_proxy;
 pub(crate) mod image;
+pub(crate) mod machine;
 pub(crate) mod point;
 pub(crate) mod proxy;
 pub(crate) mod registry;

@@ -6,8 +6,9 @@
 use std::collections::BTreeSet;
 
 use super::APP;
+use super::graders::{self, Module};
 use crate::config::validate::shown;
-use crate::config::{LayerSpec, Node, ParseContext, Position, Problems, Value};
+use crate::config::{Key, LayerSpec, Node, ParseContext, Position, Problems, Value};
 
 /// The script that starts the agent.
 pub(super) const ENTRYPOINT: &str = "/app/entrypoint.sh";
@@ -24,12 +25,14 @@ const OWNER: &str = "holodeck|1000:1000";
 /// All layers, lowest first.
 pub(super) fn layers(
     root: &Node,
+    test_cases: Option<&Node>,
     context: &ParseContext,
     problems: &mut Problems,
 ) -> Vec<LayerSpec> {
     let mut named = Named { seen: BTreeSet::new(), context, problems };
     let data = named.data(root);
-    let tools = named.tools(root);
+    let mut tools = named.tools(root);
+    tools.extend(named.graders(root, test_cases));
     let mut texts = named.texts(root);
     texts.extend(named.agent(&root.position));
     let here = &root.position;
@@ -97,11 +100,33 @@ impl Named<'_> {
         tools.into_iter().filter_map(|tool| self.copy(tool, "file")).collect()
     }
 
-    /// The instructions of the agent and of its sub-agents.
+    /// The Python that grades test cases; the agent does not start without it, though it runs none.
+    fn graders(&mut self, root: &Node, test_cases: Option<&Node>) -> Vec<Node> {
+        let modules = graders::modules(root, test_cases, self.problems);
+        modules.iter().filter_map(|module| self.grader(module)).collect()
+    }
+
+    fn grader(&mut self, module: &Module) -> Option<Node> {
+        let position = &module.position;
+        let mut item = self.copy_path(&module.path(&self.context.files), position)?;
+        if let (Value::Mapping(members), false) =
+            (&mut item.value, module.is_file(&self.context.files))
+        {
+            // What Python leaves behind would make the image another one after each test run.
+            let caches = Node::sequence([Node::text("**/__pycache__", position)], position);
+            members.push((Key { text: "exclude".into(), position: position.clone() }, caches));
+        }
+        Some(item)
+    }
+
+    /// The instructions of the agent and of its sub-agents, and the form of its answers.
     fn texts(&mut self, root: &Node) -> Vec<Node> {
         let mut items = Vec::new();
         if let Some(instructions) = self.mapping(root, "instructions") {
             items.extend(self.copy(instructions, "file"));
+        }
+        if root.get_text("response_format").is_some() {
+            items.extend(self.copy(root, "response_format"));
         }
         let agents = self.mapping(root, "claude").and_then(|claude| self.mapping(claude, "agents"));
         for (_, agent) in agents.into_iter().flat_map(Node::members) {
@@ -161,10 +186,15 @@ impl Named<'_> {
             return None;
         }
         let path = self.path(text, name, position)?;
-        if !self.seen.insert(path.clone()) {
+        self.copy_path(&path, position)
+    }
+
+    /// The same for a path in its shortest form.
+    fn copy_path(&mut self, path: &str, position: &Position) -> Option<Node> {
+        if !self.seen.insert(path.to_owned()) {
             return None;
         }
-        let (folder, pattern) = split_pattern(&path);
+        let (folder, pattern) = split_pattern(path);
         let source = below(self.context.folder(), folder);
         let mut members = vec![
             ("src", Node::text(if source.is_empty() { "." } else { &source }, position)),
@@ -207,7 +237,7 @@ impl Named<'_> {
 }
 
 /// Drops `.`, `..` and empty parts; nothing when the path leaves its folder.
-fn shortest(path: &str) -> Option<String> {
+pub(super) fn shortest(path: &str) -> Option<String> {
     let mut parts = Vec::new();
     for part in path.split('/') {
         match part {

@@ -6,6 +6,9 @@
 
 mod deployment;
 mod files;
+mod graders;
+mod left_out;
+mod project_config;
 mod requirements;
 mod variables;
 
@@ -18,7 +21,7 @@ use crate::config::schema::{self, Shape};
 use crate::config::validate::{check_env_name, shown};
 use crate::config::{
     Base, Config, ConfigFormat, Health, HealthCheck, Node, ParseContext, ParsedFile, Position,
-    Problems, PublishSettings, RunSettings, TagSpec, Template, Value,
+    Problems, ProjectFile, ProjectFiles, PublishSettings, RunSettings, TagSpec, Template, Value,
 };
 use crate::oci::Platform;
 
@@ -48,19 +51,37 @@ impl ConfigFormat for HoloDeck {
         "A HoloDeck agent needs no `deployment` section and no variable of the environment. The files \
          it names go to the same paths below `/app`, read-only: the instructions, the `file` of \
          function tools, the `source` of `vectorstore` and `hierarchical_document` tools (a file, a \
-         folder or a pattern; an address with `://` is left alone), `test_cases_file`, and the \
-         `prompt_file` of sub-agents. `agent.yaml` itself lies on top. The base is \
-         `ghcr.io/justinbarias/holodeck-base:latest` unless `--base` names another, and the container \
-         runs as its user `holodeck`.\n\n\
+         folder or a pattern, whatever its name looks like; an address with `://` is left alone), \
+         and `test_cases_file`. Symbolic links are followed, hidden files are files, `.dockerignore` \
+         does not apply, and a path must lie below the agent's folder. `agent.yaml` itself, whatever \
+         its name, lies on top. Modes are the same on every machine: `0444` (`0555` when executable), \
+         folders `0555`, `agent.yaml` `0644`. The base is `ghcr.io/justinbarias/holodeck-base:latest` \
+         unless `--base` names another, and the container runs as its user `holodeck`.\n\n\
+         HoloDeck's own image lacks what some agents need to start or to answer; here it is included: \
+         the `prompt_file` of sub-agents, `response_format` when it is a path, and the Python of code \
+         graders, of the agent and of its test cases (of `graders.accuracy:check` the folder \
+         `graders`, without `__pycache__`; of `graders:check` the same or `graders.py`). Left out as \
+         HoloDeck does, with a warning: the `env_file` of MCP tools, paths in their `args` (`./…`), \
+         `CLAUDE.md` and `.claude/` where `setting_sources` reads them, and the entries of \
+         `config.yaml` that the `database` of a tool names. Left out silently: the `file` of prompt tools, \
+         which HoloDeck does not run, the `files` of test cases, and Python that a function tool \
+         imports. A `dockless.yaml` with `agent: agent.yaml` and a layer of kind `files` adds what is \
+         needed.\n\n\
+         HoloDeck's `config.yml` or `config.yaml` beside the agent completes `deployment`, member by \
+         member, as `holodeck deploy build` has it; the one in the home folder does not, since an \
+         image must not depend on who builds it. The file itself is not in the image, as in \
+         HoloDeck's: other sections of it are a warning.\n\n\
          An image whose MCP tools run `node`, `npx`, `yarn` or `pnpm` must have Node.js, as HoloDeck's \
          has: in the base, or from a layer of a `dockless.yaml` with `agent: agent.yaml`. A warning \
          tells of other programs of tools (`uvx`, `docker`) that are nowhere, and of Python \
          distributions that HoloDeck would install: for `database.provider` (a `database` that is a \
          name in HoloDeck's `config.yaml` is not judged), a `source` with `s3://` or `az://`, and the \
          provider `anthropic`. Nothing is judged on an embedded base, which runs no agent.\n\n\
-         Every `${NAME}` in the file must be given to the container, since HoloDeck replaces it when \
-         the agent starts; the image never holds its value. Only `deployment` is checked for unknown \
-         keys and keys that stand twice."
+         Every `${NAME}` in the file and in the one of its test cases must be given to the container, \
+         since HoloDeck replaces it when the agent starts; the image never holds its value. Values in \
+         `environment` are taken as they stand, `$NAME` without braces too. The label \
+         `org.opencontainers.image.version` is the tag that `tag_strategy` says, whatever `-t` names. \
+         Only `deployment` is checked for unknown keys and keys that stand twice."
     }
 
     fn file_names(&self) -> &'static [&'static str] {
@@ -76,6 +97,22 @@ impl ConfigFormat for HoloDeck {
         &DEPLOYMENT
     }
 
+    fn reads(&self, root: &Node, known: &ProjectFiles) -> Vec<String> {
+        let mut asked: Vec<_> = project_config::NAMES.map(str::to_owned).into();
+        let cases = graders::test_cases_file(root);
+        asked.extend(cases.clone());
+        let cases = cases.and_then(|path| known.get(&path)?.as_ref());
+        // Most test cases have no grader: then one reading of the file is enough.
+        let cases = cases.filter(|file| file.text.contains("grader"));
+        let mut problems = Problems::new();
+        let cases =
+            cases.and_then(|file| ParsedFile::parse(&file.text, &file.label, &mut problems));
+        let cases = cases.as_ref().map(|cases| &cases.root);
+        let modules = graders::modules(root, cases, &mut problems);
+        asked.extend(modules.iter().flat_map(graders::Module::reads));
+        asked
+    }
+
     fn parse(
         &self,
         file: &ParsedFile,
@@ -89,9 +126,11 @@ impl ConfigFormat for HoloDeck {
             return None;
         }
         file.report_duplicates(|section| section == "deployment", problems);
-        let nothing = Node::mapping([], &root.position);
-        let deployment = root.get("deployment").unwrap_or(&nothing);
+        let project_config = project_config::read(context, problems);
+        let deployment = project_config::deployment(root, project_config.as_ref());
+        let deployment = &deployment.unwrap_or_else(|| Node::mapping([], &root.position));
         schema::check(deployment, &DEPLOYMENT, problems);
+        let test_cases = test_cases_file(root, context, problems);
         let (run, unresolved) = run_settings(deployment, problems);
         let mut config = Config::empty(context.source.clone());
         config.name = name(root, problems);
@@ -100,16 +139,53 @@ impl ConfigFormat for HoloDeck {
         if let Some(platform) = platform {
             config.platforms = vec![platform];
         }
-        config.layers = files::layers(root, context, problems);
-        config.required_at_run_time = required(&file.text, &run, unresolved);
+        let cases = test_cases.and_then(|file| read_test_cases(file, problems));
+        config.layers = files::layers(root, cases.as_ref(), context, problems);
+        config.left_out = left_out::left_out(root, &config.layers, context);
+        config.left_out.extend(project_config::left_out(project_config.as_ref()));
+        let texts = [Some(&*file.text), test_cases.map(|file| file.text.as_str())];
+        config.required_at_run_time = required(texts.into_iter().flatten(), &run, unresolved);
         config.run = run;
         config.requirements = requirements::requirements(root);
         config.labels.insert("com.holodeck.managed".into(), "true".into());
         if let Some(registry) = deployment.get("registry") {
             config.publish = publish_settings(registry, problems);
+            config.version = config.publish.tags.first().cloned();
         }
         Some(config)
     }
+}
+
+/// The file of the test cases, which HoloDeck reads when the agent starts.
+fn test_cases_file<'a>(
+    root: &Node,
+    context: &'a ParseContext,
+    problems: &mut Problems,
+) -> Option<&'a ProjectFile> {
+    let named = root.get("test_cases_file")?;
+    if root.get("test_cases").is_some() {
+        problems.report_with_hint(
+            &named.position,
+            "`test_cases_file` stands beside `test_cases`",
+            "keep one of them",
+        );
+    }
+    context.files.get(&graders::test_cases_file(root)?)?.as_ref()
+}
+
+/// What is in that file; it may have comments alone.
+fn read_test_cases(file: &ProjectFile, problems: &mut Problems) -> Option<Node> {
+    let is_comment = |line: &str| line.trim().is_empty() || line.trim_start().starts_with('#');
+    if file.text.lines().all(is_comment) {
+        return None;
+    }
+    let root = ParsedFile::parse(&file.text, &file.label, problems)?.root;
+    let cases = root.get("test_cases").unwrap_or(&root);
+    if !matches!(cases.value, Value::Sequence(_) | Value::Null) {
+        let message = format!("test cases are a list, not {}", cases.kind());
+        problems.report_with_hint(&cases.position, message, "write `- {name: …, input: …}`");
+    }
+    Some(root)
 }
 
 fn name(root: &Node, problems: &mut Problems) -> String {
@@ -197,9 +273,13 @@ fn health(deployment: &Node, port: u16, problems: &mut Problems) -> Health {
 
 /// HoloDeck replaces `${NAME}` in the whole text when the agent starts, comments included, and
 /// stops when one is not set: so each must be given, unless the image has it.
-fn required(text: &str, run: &RunSettings, unresolved: BTreeSet<String>) -> Vec<String> {
+fn required<'a>(
+    texts: impl Iterator<Item = &'a str>,
+    run: &RunSettings,
+    unresolved: BTreeSet<String>,
+) -> Vec<String> {
     let is_baked = |name: &String| run.env.iter().any(|(baked, _)| baked == name);
-    let mut required: BTreeSet<String> = variables::names(text);
+    let mut required: BTreeSet<String> = texts.flat_map(variables::names).collect();
     required.extend(unresolved);
     required.into_iter().filter(|name| !is_baked(name)).collect()
 }
@@ -253,280 +333,4 @@ fn tag(registry: &Node, problems: &mut Problems) -> Option<TagSpec> {
 }
 
 #[cfg(test)]
-mod tests {
-    use std::collections::BTreeMap;
-
-    use super::*;
-    use crate::config::ConfigSource;
-    use crate::config::format::testing::read;
-
-    const AGENT: &str = "\
-# needs ${FROM_A_COMMENT}
-name: My \"agent\"
-model: {provider: anthropic, api_key: '${KEY}'}
-instructions: {file: ./instructions/system.md}
-claude:
-  agents:
-    researcher: {prompt_file: prompts/researcher.md}
-    writer: {prompt: inline}
-tools:
-  - {type: function, file: tools/math.py, function: add}
-  - {type: function, file: tools/./math.py, function: subtract}
-  - {type: vectorstore, source: data}
-  - {type: hierarchical_document, source: 'docs/2024/*.md'}
-  - {type: vectorstore, source: 's3://bucket/x'}
-  - {type: prompt, file: prompts/unused.md}
-  - {type: mcp, command: npx}
-test_cases_file: tests.yaml
-";
-
-    fn layers(config: &Config) -> Vec<String> {
-        config.layers.iter().map(|layer| layer.settings.in_one_line()).collect()
-    }
-
-    fn position(line: u32, column: u32) -> Position {
-        Position { file: "agent.yaml".into(), line, column }
-    }
-
-    #[test]
-    fn packs_what_the_agent_names_the_most_changing_on_top() {
-        let (config, problems) = read("holodeck", AGENT, BTreeMap::new());
-        assert_eq!(problems, [""; 0]);
-        let read_only = r#"links: "follow", read_only: true, ignore_file: false}"#;
-        assert_eq!(layers(&config.unwrap()), [
-            r#"{kind: "files", directories: [{path: "/var/holodeck/work", mode: "0755", owner: "holodeck|1000:1000"}]}"#.to_owned(),
-            r#"{kind: "template", template: "holodeck-entrypoint.sh", dest: "/app/entrypoint.sh", mode: "0755"}"#.to_owned(),
-            format!(
-                "{{kind: \"files\", copy: [\
-                 {{src: \"data\", dest: \"/app/data\", {read_only}, \
-                 {{src: \"docs/2024\", dest: \"/app/docs/2024\", include: [\"*.md\"], {read_only}, \
-                 {{src: \"tests.yaml\", dest: \"/app/tests.yaml\", {read_only}]}}"
-            ),
-            format!(
-                "{{kind: \"files\", copy: [\
-                 {{src: \"tools/math.py\", dest: \"/app/tools/math.py\", {read_only}]}}"
-            ),
-            format!(
-                "{{kind: \"files\", copy: [\
-                 {{src: \"instructions/system.md\", dest: \"/app/instructions/system.md\", {read_only}, \
-                 {{src: \"prompts/researcher.md\", dest: \"/app/prompts/researcher.md\", {read_only}, \
-                 {{src: \"agent.yaml\", dest: \"/app/agent.yaml\", mode: \"0644\", \
-                 links: \"follow\", ignore_file: false}}]}}"
-            ),
-        ]);
-    }
-
-    #[test]
-    fn every_item_points_at_the_line_that_asks_for_it() {
-        let (config, _) = read("holodeck", AGENT, BTreeMap::new());
-        let config = config.unwrap();
-        let items = config.layers.iter().filter_map(|layer| layer.settings.get("copy"));
-        let lines: Vec<_> = items.flat_map(Node::items).map(|item| item.position.line).collect();
-        assert_eq!(lines, [12, 13, 17, 10, 4, 7, 2]);
-    }
-
-    #[test]
-    fn needs_no_deployment_section() {
-        let (config, problems) =
-            read("holodeck", "name: a\nmodel: {name: '${MODEL}'}\n", BTreeMap::new());
-        assert_eq!(problems, [""; 0]);
-        let config = Config { layers: vec![], ..config.unwrap() };
-        let source = ConfigSource {
-            file: "agent.yaml".into(),
-            format: "holodeck",
-            directory: "/project".into(),
-        };
-        let pair = |(name, value): (&str, &str)| (name.to_owned(), value.to_owned());
-        let env = [
-            ("HOLODECK_PORT", "8080"),
-            ("HOLODECK_PROTOCOL", "rest"),
-            ("HOLODECK_AGENT_CONFIG", "/app/agent.yaml"),
-        ];
-        let line = "curl -f http://localhost:8080/health || exit 1";
-        assert_eq!(
-            config,
-            Config {
-                name: "a".into(),
-                base: Base::Registry("ghcr.io/justinbarias/holodeck-base:latest".parse().unwrap()),
-                run: RunSettings {
-                    user: Some("holodeck".into()),
-                    workdir: Some("/app".into()),
-                    env: env.into_iter().map(pair).collect(),
-                    entrypoint: Some(vec!["/app/entrypoint.sh".into()]),
-                    ports: vec!["8080/tcp".into()],
-                    health: Some(Health {
-                        path: Some("/health".into()),
-                        port: Some(8080),
-                        check: Some(HealthCheck {
-                            test: vec!["CMD-SHELL".into(), line.into()],
-                            interval_ns: Some(30_000_000_000),
-                            timeout_ns: Some(10_000_000_000),
-                            start_period_ns: Some(5_000_000_000),
-                            start_interval_ns: None,
-                            retries: Some(3),
-                        }),
-                    }),
-                    ..RunSettings::default()
-                },
-                labels: BTreeMap::from([pair(("com.holodeck.managed", "true"))]),
-                required_at_run_time: vec!["MODEL".into()],
-                ..Config::empty(source)
-            }
-        );
-    }
-
-    #[test]
-    fn bakes_literal_values_alone() {
-        let text = "name: a\nmodel: '${KEY}'\ndeployment:\n  port: 9000\n  environment:\n    \
-                    B: say \"hi\"\n    HOLODECK_PROTOCOL: ag-ui\n    URL: ${REMOTE}\n    \
-                    KEY: baked\n    DEFAULT: ${X:-1}\n";
-        let (config, problems) = read("holodeck", text, BTreeMap::new());
-        assert_eq!(problems, [""; 0]);
-        let config = config.unwrap();
-        let env: Vec<_> =
-            config.run.env.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
-        assert_eq!(
-            env,
-            [
-                ("HOLODECK_PORT", "9000"),
-                ("HOLODECK_PROTOCOL", "ag-ui"),
-                ("HOLODECK_AGENT_CONFIG", "/app/agent.yaml"),
-                ("B", "say \"hi\""),
-                ("KEY", "baked"),
-            ]
-        );
-        assert_eq!(config.required_at_run_time, ["DEFAULT", "REMOTE", "URL"]);
-    }
-
-    #[test]
-    fn publishes_where_the_registry_says() {
-        // What is understood, each with the text at whose place it stands.
-        for (registry, repository, tag) in [
-            ("{url: ghcr.io, repository: a/b}", ("ghcr.io/a/b", "a/b"), ("git_sha", "{url")),
-            (
-                "{url: 'https://x.io/', repository: /a, tag_strategy: latest}",
-                ("x.io/a", "/a"),
-                ("latest", "latest"),
-            ),
-            (
-                "{url: '${HOST}', repository: a/b, tag_strategy: custom, custom_tag: v1}",
-                ("${HOST}/a/b", "a/b"),
-                ("v1", "v1"),
-            ),
-            (
-                "{url: x.io, repository: a/b, tag_strategy: custom, custom_tag: sha}",
-                ("x.io/a/b", "a/b"),
-                ("{{ \"sha\" }}", "sha}"),
-            ),
-        ] {
-            let line = format!("  registry: {registry}");
-            let text = format!("name: a\nmodel: x\ndeployment:\n{line}\n");
-            let (config, problems) = read("holodeck", &text, BTreeMap::new());
-            assert_eq!(problems, [""; 0], "{registry}");
-            let template = |(text, place): (&str, &str)| {
-                let column = u32::try_from(line.find(place).unwrap() + 1).unwrap();
-                Template { text: text.into(), position: position(4, column) }
-            };
-            assert_eq!(
-                config.unwrap().publish,
-                PublishSettings {
-                    repositories: vec![template(repository)],
-                    tags: vec![TagSpec { tag: template(tag), when: None }],
-                    credentials_env_prefix: None,
-                }
-            );
-        }
-    }
-
-    #[test]
-    fn the_platform_can_be_chosen() {
-        for (platform, chosen, problem) in [
-            ("linux/arm64", "linux/arm64", None),
-            (
-                "linux/arm46",
-                "linux/amd64",
-                Some(
-                    "agent.yaml:2:24: `linux/arm46` is not a platform: expected os/architecture or \
-                     os/architecture/variant, such as `linux/amd64` or `linux/arm64`",
-                ),
-            ),
-        ] {
-            let text = format!("name: a\ndeployment: {{platform: {platform}}}\n");
-            let (config, problems) = read("holodeck", &text, BTreeMap::new());
-            assert_eq!(config.unwrap().platforms, [chosen.parse().unwrap()]);
-            assert_eq!(problems, Vec::from_iter(problem));
-        }
-    }
-
-    #[test]
-    fn the_rest_of_the_file_is_not_checked() {
-        let text = "name: a\nmodel: x\nmodel: y\nanything: {a: 1, a: 2}\nexecution: 3\n";
-        assert_eq!(read("holodeck", text, BTreeMap::new()).1, [""; 0]);
-    }
-
-    #[test]
-    fn what_it_reads_has_the_right_form() {
-        for (text, problem) in [
-            ("- a", "agent.yaml:1:1: an agent is a mapping, not a list; write `name: …` and so on"),
-            ("model: x", "agent.yaml:1:1: the agent has no `name`; write `name: my-agent`"),
-            ("name: [a]", "agent.yaml:1:7: `name` is a text, not a list; write `name: my-agent`"),
-            ("name: \" \"", "agent.yaml:1:7: ` ` is no name for an agent; write `name: my-agent`"),
-            ("name: a\ntools: {a: 1}", "agent.yaml:2:8: `tools` is a list, not a mapping"),
-            (
-                "name: a\ninstructions: a.md",
-                "agent.yaml:2:15: `instructions` is a mapping, not a single value",
-            ),
-            (
-                "name: a\nclaude: {agents: [x]}",
-                "agent.yaml:2:18: `agents` is a mapping, not a list",
-            ),
-            (
-                "name: a\ndeployment: yes",
-                "agent.yaml:2:13: `deployment` is a mapping, not a single value",
-            ),
-            (
-                "name: a\ndeployment: {registry: {url: x.io}}",
-                "agent.yaml:2:24: `repository` is missing in `deployment.registry`; add `repository: …`, a text",
-            ),
-            (
-                "name: a\ninstructions: {file: ''}",
-                "agent.yaml:2:22: the path `` in `file` is empty; name a file below the agent's folder",
-            ),
-        ] {
-            assert_eq!(read("holodeck", text, BTreeMap::new()).1, [problem], "{text}");
-        }
-    }
-
-    #[test]
-    fn paths_start_at_the_agents_own_folder() {
-        let parsed = ParsedFile::parse(
-            "name: a\ninstructions: {file: a.md}",
-            &"f".into(),
-            &mut Problems::new(),
-        )
-        .unwrap();
-        let mut context = ParseContext {
-            source: ConfigSource { file: "f".into(), format: "holodeck", directory: "/p".into() },
-            path: Some("agents/support/my.yaml".into()),
-            needs_base: true,
-            imported: BTreeMap::new(),
-        };
-        let mut problems = Problems::new();
-        let config = HoloDeck.parse(&parsed, &context, &mut problems).unwrap();
-        let sources: Vec<_> = config.layers[2]
-            .settings
-            .get("copy")
-            .unwrap()
-            .items()
-            .iter()
-            .map(|item| (item.get_text("src").unwrap(), item.get_text("dest").unwrap()))
-            .collect();
-        assert_eq!(
-            sources,
-            [("agents/support/a.md", "/app/a.md"), ("agents/support/my.yaml", "/app/agent.yaml"),]
-        );
-        context.path = None;
-        HoloDeck.parse(&parsed, &context, &mut problems);
-        assert_eq!(problems.list()[0].message, "the agent lies outside of the project's folder");
-    }
-}
+mod tests;

@@ -54,7 +54,7 @@ fn copied(item: &str, entries: &[TreeEntry]) -> (Vec<String>, Vec<String>) {
     let layer = source(&config(&[&format!("{{kind: files, copy: [{item}]}}")])).unwrap();
     let needs = layer.needs().into_iter().filter_map(|need| match need {
         Need::Tree(need) => Some((need, Tree { entries: entries.to_vec() })),
-        Need::File { .. } => None,
+        Need::File { .. } | Need::Image(_) => None,
     });
     let inputs = Inputs { trees: needs.collect(), ..Inputs::default() };
     let drafts = layer.content(&inputs, &Platform::linux_amd64()).unwrap();

@@ -1,22 +1,26 @@
-//! The image that is verified, wherever it is.
+//! An image that is looked at, wherever it is: in a registry or in a layout.
+
+mod parts;
+mod record;
 
 use std::collections::BTreeSet;
 use std::fmt;
 use std::io::Read;
-use std::path::Path;
 use std::str::FromStr;
 
 use bytes::Bytes;
 
+use super::image_name::{self, NotAnImage};
 use crate::config::Base;
 use crate::error::{Classified, Error, ErrorKind, Result};
-use crate::oci::{Descriptor, Digest, MediaType, Reference, Repository};
-use crate::pipeline::image_name::{self, NotAnImage};
+use crate::oci::{Descriptor, Digest, InvalidDocument, MediaType, Reference, Repository};
 use crate::registry::{BlobLookup, Client, FetchedManifest};
 use crate::store::layout::{Layout, LayoutError};
 use crate::sys::{BlockingReader, blocking};
 
-/// What is verified, as it was written.
+pub(super) use parts::{Content, Found, Parts};
+
+/// What is looked at, as it was written.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Target {
     Registry(Reference),
@@ -26,10 +30,8 @@ pub(super) enum Target {
 /// The text names no image.
 #[derive(Debug, thiserror::Error)]
 enum InvalidTarget {
-    #[error("this names no image to verify")]
+    #[error("this names no image")]
     Reference { source: NotAnImage },
-    #[error("`{}` is a project: what is verified comes first", text.escape_debug())]
-    Project { text: String, image: Option<String> },
     #[error("`{}` is no image in an OCI layout", text.escape_debug())]
     Layout { text: String },
 }
@@ -43,10 +45,6 @@ impl Classified for InvalidTarget {
         vec![match self {
             Self::Reference { source: source @ NotAnImage::Scheme { .. } } => {
                 return source.hints();
-            }
-            Self::Project { text, image } => {
-                let image = image.as_deref().unwrap_or("HOST/REPOSITORY:TAG");
-                format!("write `dockless verify {image} {text}`")
             }
             Self::Reference { .. } => {
                 "write `HOST/REPOSITORY:TAG`, `HOST/REPOSITORY@sha256:…` or `oci:DIR`".into()
@@ -74,16 +72,6 @@ impl FromStr for Target {
 }
 
 impl Target {
-    /// Reads what is verified, and notices when the project stands in its place.
-    pub(super) fn read(text: &str, project: &Path) -> Result<Self> {
-        let second = project.to_str().filter(|second| second.parse::<Self>().is_ok());
-        let image = second.filter(|_| !project.exists()).map(str::to_owned);
-        if image_name::is_path(text) || (image.is_some() && Path::new(text).exists()) {
-            return Err(InvalidTarget::Project { text: text.to_owned(), image }.into());
-        }
-        text.parse()
-    }
-
     /// The registry, where it is in one.
     pub(super) fn hosts(&self) -> BTreeSet<String> {
         match self {
@@ -155,6 +143,14 @@ impl Subject {
         match &self.place {
             Place::Registry { repository, .. } => repository.at_digest(digest).to_string(),
             Place::Layout(layout) => format!("oci:{}@{digest}", layout.path().display()),
+        }
+    }
+
+    /// What is wrong when a document is not valid: a layout is the user's to make again.
+    fn invalid(&self, error: InvalidDocument) -> Error {
+        match &self.place {
+            Place::Registry { .. } => error.into(),
+            Place::Layout(layout) => layout.invalid(error).into(),
         }
     }
 
