@@ -211,6 +211,10 @@ pub(super) struct RecordOptions {
     /// Write a JSON document with `containerimage.digest`, `image.name` and more
     #[arg(long, value_name = "FILE", env = "DOCKLESS_METADATA_FILE")]
     pub(super) metadata_file: Option<PathBuf>,
+    /// Write the build record: what the image was made of, where it is, and what was allowed. `verify` takes it in
+    /// place of a reference
+    #[arg(long, value_name = "FILE", env = "DOCKLESS_BUILD_RECORD")]
+    pub(super) build_record: Option<PathBuf>,
 }
 
 impl BaseOptions {
@@ -267,6 +271,7 @@ impl RecordOptions {
             digest: self.digest_file,
             image_id: self.iidfile,
             metadata: self.metadata_file,
+            build: self.build_record,
         }
     }
 }

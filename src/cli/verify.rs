@@ -19,7 +19,8 @@ use crate::pipeline::{self, VerifyRequest};
 /// are compared by their digests; values of variables, and of commands that may hold them, are not shown.
 #[derive(Debug, Args)]
 pub(super) struct Verify {
-    /// The image: a reference with a tag (`latest` without one) or a digest, or `oci:DIR`
+    /// The image: a reference with a tag (`latest` without one) or a digest, `oci:DIR`, or a file that
+    /// `--build-record` has written, which says the options of the build, too
     #[arg(value_name = "REFERENCE")]
     reference: String,
     /// The project: a folder or a config file

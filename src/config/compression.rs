@@ -16,6 +16,14 @@ impl LayerCompression {
     /// What a user may choose from.
     pub const NAMES: &[&str] = &["gzip", "zstd"];
 
+    /// Its name.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Gzip => "gzip",
+            Self::Zstd => "zstd",
+        }
+    }
+
     /// The compression of this name.
     pub fn parse(name: &str) -> Option<Self> {
         match name {

@@ -16,6 +16,7 @@ mod problem;
 mod publish;
 mod requirement;
 pub mod schema;
+mod secrets;
 mod tag_template;
 mod template;
 mod validate;
@@ -35,6 +36,7 @@ pub use node::{Key, Node, Value};
 pub use problem::{Position, Problem, Problems};
 pub use publish::{PublishSettings, TAG_STRATEGIES, TagSpec, parse_tag};
 pub use requirement::{Needed, Requirement};
+pub use secrets::{Patterns, SecretSettings, Setting};
 pub use tag_template::{GIT_FACTS, hint_for_fact, is_tag_template, tag_environment};
 pub use template::{Template, TemplateError};
 pub use yaml::{Duplicate, ParsedFile};
@@ -76,6 +78,8 @@ pub struct Config {
     pub version: Option<TagSpec>,
     /// What the image will lack, by the config's own words: nothing wrong, but worth knowing.
     pub left_out: Vec<Problem>,
+    /// What is left out, and what is allowed though it looks like a secret.
+    pub secrets: SecretSettings,
 }
 
 /// Where a config came from.
@@ -143,6 +147,7 @@ impl Config {
             source,
             version: None,
             left_out: Vec::new(),
+            secrets: SecretSettings::default(),
         }
     }
 }

@@ -1,5 +1,6 @@
 //! What is wrong with a file, where, and what to do: all of it, not the first.
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::Arc;
 
@@ -48,6 +49,8 @@ pub struct Problems {
     omitted: usize,
     /// Files with their text.
     texts: Vec<(Arc<str>, Arc<str>)>,
+    /// Lines that are not shown: file and number.
+    secret_lines: BTreeSet<(Arc<str>, u32)>,
 }
 
 impl Problems {
@@ -59,6 +62,11 @@ impl Problems {
     /// Remembers the text of a file, so that its lines can be shown.
     pub fn add_text(&mut self, file: &Arc<str>, text: &str) {
         self.texts.push((file.clone(), text.into()));
+    }
+
+    /// The files that were read, by the name that the user knows, with their texts.
+    pub fn files(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.texts.iter().map(|(file, text)| (file.as_ref(), text.as_ref()))
     }
 
     /// No problems, and the texts of these: for what is found out later about the same files.
@@ -78,6 +86,17 @@ impl Problems {
         message: impl Into<String>,
         hint: impl Into<String>,
     ) {
+        self.push(position, message.into(), Some(hint.into()));
+    }
+
+    /// Adds a problem with its cure, of a place where a secret stands: no problem shows that line.
+    pub fn report_secret(
+        &mut self,
+        position: &Position,
+        message: impl Into<String>,
+        hint: impl Into<String>,
+    ) {
+        self.secret_lines.insert((position.file.clone(), position.line));
         self.push(position, message.into(), Some(hint.into()));
     }
 
@@ -118,6 +137,9 @@ impl Problems {
     }
 
     fn line(&self, position: &Position) -> Option<&str> {
+        if self.secret_lines.contains(&(position.file.clone(), position.line)) {
+            return None;
+        }
         let (_, text) = self.texts.iter().find(|(file, _)| *file == position.file)?;
         text.lines().nth(usize::try_from(position.line).ok()?.checked_sub(1)?)
     }

@@ -47,7 +47,8 @@ pub fn gather_files(
     let mut files = BTreeMap::new();
     let mut faults = Vec::new();
     let uses_ignore = |need: &Need| matches!(need, Need::Tree(tree) if tree.has_dockerignore);
-    let ignore = if needs.iter().any(uses_ignore) {
+    let without_file = Rc::new(project.ignore().clone());
+    let with_file = if needs.iter().any(uses_ignore) {
         load_ignore(project).unwrap_or_else(|fault| {
             faults.push(fault);
             Rc::default()
@@ -58,8 +59,8 @@ pub fn gather_files(
     for need in needs {
         match need {
             Need::Tree(need) if !trees.contains_key(need) => {
-                let ignore = if need.has_dockerignore { ignore.clone() } else { Rc::default() };
-                match list(project, ignore, need, events) {
+                let ignore = if need.has_dockerignore { &with_file } else { &without_file };
+                match list(project, ignore.clone(), need, events) {
                     Ok(tree) => drop(trees.insert(need.clone(), tree)),
                     Err(found) => faults.extend(found),
                 }
@@ -85,7 +86,11 @@ pub fn gather_files(
 /// # Errors
 /// Everything that is wrong with it, at once.
 pub fn list_tree(project: &Project, need: &TreeNeed, events: &Events) -> Result<Tree> {
-    let ignore = if need.has_dockerignore { load_ignore(project) } else { Ok(Rc::default()) };
+    let ignore = if need.has_dockerignore {
+        load_ignore(project)
+    } else {
+        Ok(Rc::new(project.ignore().clone()))
+    };
     let listed =
         ignore.map_err(|fault| vec![fault]).and_then(|ignore| list(project, ignore, need, events));
     listed.map_err(|faults| FilesError::of(faults).into())
@@ -122,13 +127,14 @@ fn read(project: &Project, path: &str, limit_bytes: u64) -> Result<Bytes, FaultC
     Ok(bytes.into())
 }
 
+/// The patterns of the `.dockerignore`, then those of the config.
 fn load_ignore(project: &Project) -> Result<Rc<PatternSet>, Fault> {
     let set = match read(project, IGNORE_FILE, MAX_IGNORE_BYTES) {
         Ok(bytes) => PatternSet::parse_file(&bytes, IGNORE_FILE).map_err(FaultCause::from),
         Err(FaultCause::Missing { .. }) => Ok(PatternSet::default()),
         Err(cause) => Err(cause),
     };
-    set.map(Rc::new).map_err(|cause| Fault {
+    set.map(|set| Rc::new(set.followed_by(project.ignore()))).map_err(|cause| Fault {
         position: Position::default(),
         cause,
         path: IGNORE_FILE.to_owned(),

@@ -7,7 +7,6 @@
 //! and [`facts::root_tree`] (what our layers must respect of it).
 
 pub mod base;
-mod credentials;
 mod error;
 pub mod facts;
 mod files;

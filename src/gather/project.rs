@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use super::error::FaultCause;
 use super::folder::{Folder, Look, LookKind};
+use crate::plan::pattern::PatternSet;
 use crate::plan::{FileStamp, LOCK_FILE};
 
 /// The folder of our own state.
@@ -32,6 +33,8 @@ pub struct Project {
     home: Option<PathBuf>,
     /// What we write ourselves, below the project's folder.
     outputs: Vec<String>,
+    /// What is left out of every tree, whatever the need says.
+    ignore: PatternSet,
     /// Files that need not be opened while they are listed; `None` when none is known.
     read_files: Option<Arc<dyn ReadFiles>>,
 }
@@ -62,7 +65,12 @@ impl Project {
         let home =
             home.map(|home| std::fs::canonicalize(home).unwrap_or_else(|_| home.to_path_buf()));
         let outputs = outputs.iter().flat_map(|output| places(&directory, output)).collect();
-        Ok(Self { directory, home, outputs, read_files: None })
+        Ok(Self { directory, home, outputs, ignore: PatternSet::default(), read_files: None })
+    }
+
+    /// What these patterns match is left out of every tree.
+    pub fn with_ignore(self, ignore: PatternSet) -> Self {
+        Self { ignore, ..self }
     }
 
     /// Files that were read before are looked at, and not opened, while they are listed.
@@ -78,6 +86,11 @@ impl Project {
     /// What we write ourselves, below the project's folder.
     pub fn outputs(&self) -> impl Iterator<Item = &str> {
         self.outputs.iter().map(String::as_str).chain([STATE])
+    }
+
+    /// What is left out of every tree.
+    pub(super) fn ignore(&self) -> &PatternSet {
+        &self.ignore
     }
 
     pub(super) fn read_files(&self) -> Option<&dyn ReadFiles> {

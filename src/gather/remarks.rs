@@ -5,7 +5,6 @@ use std::collections::BTreeMap;
 
 use unicode_normalization::UnicodeNormalization as _;
 
-use super::credentials::is_credential;
 use super::folder::FileLook;
 use crate::event::{Events, readable_size};
 
@@ -21,7 +20,6 @@ const SPARSE_BYTES: u64 = 16 * 1024 * 1024;
 /// The remarks on one tree.
 #[derive(Debug, Default)]
 pub(super) struct Remarks {
-    credentials: Sort,
     links: Sort,
     capabilities: Sort,
     sparse: Sort,
@@ -47,9 +45,6 @@ impl Remarks {
     pub(super) fn file(&mut self, path: &str, look: &FileLook, has_capability: bool) {
         let size = look.stamp.size_bytes;
         self.size_bytes += size;
-        if is_credential(path) {
-            self.credentials.add(|| format!("`{}`", path.escape_debug()));
-        }
         if has_capability {
             self.capabilities.add(|| format!("`{}`", path.escape_debug()));
         }
@@ -89,12 +84,6 @@ impl Remarks {
     pub(super) fn send(&self, source: &str, events: &Events) {
         let source = source.escape_debug().to_string();
         let sorts = [
-            (
-                &self.credentials,
-                "looks-like-credential",
-                format!("files in `{source}` that look like credentials"),
-                "whoever can pull the image can read them: name them in `.dockerignore` or `exclude:`",
-            ),
             (
                 &self.links,
                 "link-leaves-project",

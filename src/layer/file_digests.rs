@@ -1,4 +1,5 @@
-//! What is known of the content of a project's files without reading them.
+//! What is known of the content of a project's files without reading them: its digest, and whether it looks
+//! like a secret.
 //!
 //! A file counts as unchanged when everything stands that changes with it: path, device, inode, size,
 //! mtime and ctime. Clocks tick: a file that is written twice within one tick, with the same size, looks
@@ -15,11 +16,12 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use serde::{Deserialize, Serialize};
 
 use crate::oci::Digest;
+use crate::plan::secrets::{RULES, Verdict};
 use crate::plan::{DiskFile, FileStamp};
 use crate::store::Store;
 
 /// The kind of the records; the number goes up when a row changes its meaning.
-const RECORDS: &str = "files-1";
+const RECORDS: &str = "files-2";
 
 /// How long ago a file's last change must be when it is read: the coarsest clock of a file system (FAT)
 /// ticks every two seconds.
@@ -28,35 +30,52 @@ const SETTLED_SECONDS: i64 = 2;
 /// With more files than this, those that the current build does not know are forgotten.
 const MAX_FILES: usize = 500_000;
 
-/// The digests of files' contents, by path and stamp; shared by the threads that pack.
+/// The digests of files' contents and the verdicts on them, by path and stamp; shared by the threads that
+/// read.
 #[derive(Debug)]
 pub struct FileDigests {
     /// Names the project's folder.
     project: Digest,
     is_new: bool,
-    known: HashMap<String, (FileStamp, Digest)>,
+    known: HashMap<String, Known>,
     learned: Mutex<HashMap<String, Learned>>,
 }
 
-#[derive(Debug, Clone, Copy)]
-struct Learned {
+/// A file, and what its content is.
+#[derive(Debug, Clone)]
+struct Known {
     stamp: FileStamp,
     digest: Digest,
+    /// By the rules of this version; `None` when nobody asked for it.
+    verdict: Option<Verdict>,
+}
+
+#[derive(Debug)]
+struct Learned {
+    known: Known,
     /// Whether the file had been left alone for long enough when it was read.
     is_settled: bool,
 }
 
-/// A file as it is written down: path, device, inode, size, mtime and ctime in nanoseconds, digest.
+/// What is written down, with the version of the rules for verdicts.
 #[derive(Serialize, Deserialize)]
-struct Row<'a>(Cow<'a, str>, u64, u64, u64, i64, i64, Digest);
+struct Record<'a> {
+    rules: u32,
+    files: Vec<Row<'a>>,
+}
+
+/// A file as it is written down: path, device, inode, size, mtime and ctime in nanoseconds, digest, verdict.
+#[derive(Serialize, Deserialize)]
+struct Row<'a>(Cow<'a, str>, u64, u64, u64, i64, i64, Digest, Option<Cow<'a, Verdict>>);
 
 impl FileDigests {
     /// Reads what earlier builds of the project in this folder, absolute and without links, found out.
     pub fn load(store: &Store, project: &Path) -> Self {
         let mut digests = Self::none(project);
-        if let Some(rows) = store.record::<Vec<Row<'static>>>(RECORDS, &digests.project) {
+        if let Some(record) = store.record::<Record<'static>>(RECORDS, &digests.project) {
             digests.is_new = false;
-            digests.known = rows.into_iter().map(Row::read).collect();
+            let has_verdicts = record.rules == RULES;
+            digests.known = record.files.into_iter().map(|row| row.read(has_verdicts)).collect();
         }
         digests
     }
@@ -75,11 +94,21 @@ impl FileDigests {
     /// The digest of a file's content, when the file is known and unchanged.
     pub fn get(&self, file: &DiskFile) -> Option<Digest> {
         if let Some(learned) = self.lock().get(&file.path)
-            && learned.stamp == file.stamp
+            && learned.known.stamp == file.stamp
         {
-            return Some(learned.digest);
+            return Some(learned.known.digest);
         }
-        self.recall(&file.path, &file.stamp)
+        Some(self.recall(&file.path, &file.stamp)?.digest)
+    }
+
+    /// What the content of a file looks like, when that was judged and the file is unchanged.
+    pub fn verdict(&self, file: &DiskFile) -> Option<Verdict> {
+        if let Some(learned) = self.lock().get(&file.path)
+            && learned.known.stamp == file.stamp
+        {
+            return learned.known.verdict.clone();
+        }
+        self.recall(&file.path, &file.stamp)?.verdict.clone()
     }
 
     /// Whether an earlier build read a file to its end when it had this stamp.
@@ -87,9 +116,8 @@ impl FileDigests {
         self.recall(path, stamp).is_some()
     }
 
-    fn recall(&self, path: &str, stamp: &FileStamp) -> Option<Digest> {
-        let (known, digest) = self.known.get(path)?;
-        (known == stamp).then_some(*digest)
+    fn recall(&self, path: &str, stamp: &FileStamp) -> Option<&Known> {
+        self.known.get(path).filter(|known| known.stamp == *stamp)
     }
 
     /// Takes note of a file that was read whole; reading began at `began`, in seconds since 1970.
@@ -100,8 +128,27 @@ impl FileDigests {
         // all the same, and so has a system whose clock ticks that slowly.
         let is_telling = ctime_ns % 1_000_000_000 != 0;
         let is_settled = is_telling && mtime_ns.max(ctime_ns) < settled_ns;
-        let learned = Learned { stamp: file.stamp, digest, is_settled };
-        self.lock().insert(file.path.clone(), learned);
+        let mut learned = self.lock();
+        // Who packs may have begun to read it before somebody else judged it.
+        let same = learned.get(&file.path).map(|learned| &learned.known);
+        let same = same.filter(|known| known.stamp == file.stamp && known.digest == digest);
+        let verdict = same.and_then(|known| known.verdict.clone());
+        let known = Known { stamp: file.stamp, digest, verdict };
+        learned.insert(file.path.clone(), Learned { known, is_settled });
+    }
+
+    /// Takes note of what the content of a file looks like whose digest is known.
+    pub(super) fn judge(&self, file: &DiskFile, verdict: Verdict) {
+        let mut learned = self.lock();
+        if let Some(learned) = learned.get_mut(&file.path)
+            && learned.known.stamp == file.stamp
+        {
+            learned.known.verdict = Some(verdict);
+        } else if let Some(known) = self.recall(&file.path, &file.stamp) {
+            // What is remembered was settled when it was read.
+            let known = Known { verdict: Some(verdict), ..known.clone() };
+            learned.insert(file.path.clone(), Learned { known, is_settled: true });
+        }
     }
 
     /// Writes down what is certain, when there is anything new; best effort.
@@ -111,17 +158,14 @@ impl FileDigests {
             return;
         }
         let settled = learned.iter().filter(|(_, learned)| learned.is_settled);
-        let mut rows: Vec<Row<'_>> = settled
-            .filter_map(|(path, learned)| Row::write(path, &learned.stamp, learned.digest))
-            .collect();
+        let mut rows: Vec<Row<'_>> =
+            settled.filter_map(|(path, learned)| Row::write(path, &learned.known)).collect();
         if self.known.len() + rows.len() <= MAX_FILES {
             let others = self.known.iter().filter(|(path, _)| !learned.contains_key(*path));
-            rows.extend(
-                others.filter_map(|(path, (stamp, digest))| Row::write(path, stamp, *digest)),
-            );
+            rows.extend(others.filter_map(|(path, known)| Row::write(path, known)));
         }
         rows.sort_unstable_by(|left, right| left.0.cmp(&right.0));
-        store.put_record(RECORDS, &self.project, &rows);
+        store.put_record(RECORDS, &self.project, &Record { rules: RULES, files: rows });
     }
 
     fn lock(&self) -> MutexGuard<'_, HashMap<String, Learned>> {
@@ -131,16 +175,19 @@ impl FileDigests {
 
 impl<'a> Row<'a> {
     /// `None` for a file from before or after all that fits.
-    fn write(path: &'a str, stamp: &FileStamp, digest: Digest) -> Option<Self> {
-        let FileStamp { device, inode, size_bytes, mtime_ns, ctime_ns } = *stamp;
+    fn write(path: &'a str, known: &'a Known) -> Option<Self> {
+        let FileStamp { device, inode, size_bytes, mtime_ns, ctime_ns } = known.stamp;
         let (mtime, ctime) = (i64::try_from(mtime_ns).ok()?, i64::try_from(ctime_ns).ok()?);
-        Some(Self(path.into(), device, inode, size_bytes, mtime, ctime, digest))
+        let verdict = known.verdict.as_ref().map(Cow::Borrowed);
+        Some(Self(path.into(), device, inode, size_bytes, mtime, ctime, known.digest, verdict))
     }
 
-    fn read(self) -> (String, (FileStamp, Digest)) {
-        let Self(path, device, inode, size_bytes, mtime, ctime, digest) = self;
+    fn read(self, has_verdicts: bool) -> (String, Known) {
+        let Self(path, device, inode, size_bytes, mtime, ctime, digest, verdict) = self;
         let (mtime_ns, ctime_ns) = (i128::from(mtime), i128::from(ctime));
-        (path.into_owned(), (FileStamp { device, inode, size_bytes, mtime_ns, ctime_ns }, digest))
+        let stamp = FileStamp { device, inode, size_bytes, mtime_ns, ctime_ns };
+        let verdict = verdict.filter(|_| has_verdicts).map(Cow::into_owned);
+        (path.into_owned(), Known { stamp, digest, verdict })
     }
 }
 
@@ -187,6 +234,36 @@ mod tests {
         }
         assert_eq!(loaded.get(&file("b", stamp())), None);
         assert!(FileDigests::load(&store, Path::new("/q")).is_new());
+    }
+
+    #[test]
+    fn a_verdict_is_remembered_with_its_file_and_by_its_rules() {
+        let store = Store::temporary().unwrap();
+        let digests = FileDigests::none(Path::new("/p"));
+        let (a, b) = (file("a", stamp()), file("b", stamp()));
+        let verdict = Verdict { is_public: true, ..Verdict::default() };
+        digests.judge(&a, verdict.clone());
+        assert_eq!(digests.verdict(&a), None, "its content is not known");
+        digests.learn(&a, Digest::of(b"a"), 1000);
+        digests.learn(&b, Digest::of(b"b"), 1000);
+        digests.judge(&a, verdict.clone());
+        assert_eq!((digests.verdict(&a), digests.verdict(&b)), (Some(verdict.clone()), None));
+
+        let digests = reload(&digests, &store, "/p");
+        digests.judge(&b, verdict.clone());
+        let digests = reload(&digests, &store, "/p");
+        assert_eq!(
+            [digests.verdict(&a), digests.verdict(&b)],
+            [Some(verdict.clone()), Some(verdict)]
+        );
+        let changed = file("a", FileStamp { size_bytes: 4, ..stamp() });
+        assert_eq!(digests.verdict(&changed), None);
+
+        let mut record: serde_json::Value = store.record(RECORDS, &digests.project).unwrap();
+        record["rules"] = (RULES + 1).into();
+        store.put_record(RECORDS, &digests.project, &record);
+        let digests = FileDigests::load(&store, Path::new("/p"));
+        assert_eq!((digests.get(&a), digests.verdict(&a)), (Some(Digest::of(b"a")), None));
     }
 
     #[test]

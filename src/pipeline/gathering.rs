@@ -84,7 +84,8 @@ impl<'a> Gathering<'a> {
     ) -> Result<Self> {
         let path = project.config.source.directory.clone();
         let folder = gather::Project::open(&path, context.environment.home().as_deref(), outputs)
-            .map_err(|source| SurroundingsError::Folder { path, source })?;
+            .map_err(|source| SurroundingsError::Folder { path, source })?
+            .with_ignore(project.guard.ignore.clone());
         let directory = folder.directory().to_owned();
         let digests = if is_anew {
             FileDigests::none(&directory)
@@ -193,7 +194,7 @@ async fn vcs_facts(folder: &gather::Project, context: &Context) -> Option<VcsFac
 }
 
 /// `SOURCE_DATE_EPOCH` as reproducible-builds.org defines it.
-fn source_date_epoch(context: &Context) -> Result<Option<i64>> {
+pub(super) fn source_date_epoch(context: &Context) -> Result<Option<i64>> {
     let Some(text) = context.environment.get("SOURCE_DATE_EPOCH") else { return Ok(None) };
     match text.parse() {
         Ok(seconds @ 0..=253_402_300_799) => Ok(Some(seconds)),

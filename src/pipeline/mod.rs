@@ -6,6 +6,7 @@
 mod ahead;
 mod base_files;
 mod build;
+mod build_record;
 mod cache;
 mod check;
 mod check_base;
@@ -15,6 +16,7 @@ mod destinations;
 mod diff;
 mod earlier;
 mod gathering;
+mod guard;
 mod image_name;
 mod incomplete;
 mod init;
@@ -40,6 +42,7 @@ mod tags;
 mod verify;
 
 pub use build::build;
+pub use build_record::BuildRecord;
 pub use cache::{CacheReport, PruneReport, PruneRequest, cache_info, cache_prune};
 pub use check::{CheckReport, CheckRequest, check};
 pub use check_base::{CheckBaseReport, check_base};

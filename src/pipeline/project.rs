@@ -4,9 +4,12 @@
 use std::path::PathBuf;
 
 use super::{Context, ProjectRequest};
-use crate::config::{self, Base, Config, LoadError, Loaded, Problem, Problems, TemplateError};
+use crate::config::{
+    self, Base, Config, LoadError, Loaded, Problem, Problems, Setting, TemplateError,
+};
 use crate::error::{Attempting as _, Classified, Error, ErrorKind, Result};
 use crate::gather::{FilesError, LockUse, Pins};
+use crate::plan::secrets::Guard;
 use crate::plan::{self, LayerSource, PlanError};
 use crate::sys::blocking;
 
@@ -17,6 +20,8 @@ pub(super) struct Project {
     pub(super) config: Config,
     /// Its layers.
     pub(super) sources: Vec<Box<dyn LayerSource>>,
+    /// What of it may not be in an image.
+    pub(super) guard: Guard,
     /// The texts of its files, to show the lines that later stages refuse.
     texts: Problems,
 }
@@ -27,6 +32,11 @@ impl Project {
         let directory = self.config.source.directory.clone();
         let lock_use = if is_required { LockUse::Required } else { LockUse::Preferred };
         blocking(move || Pins::load(&directory, lock_use)).await
+    }
+
+    /// The files of the config, by their names alone, with their texts.
+    pub(super) fn files(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.texts.files().map(|(file, text)| (file.rsplit('/').next().unwrap_or(file), text))
     }
 
     /// An error of a later stage in the form of a problem of the config, where it has a place in it.
@@ -89,9 +99,17 @@ pub(super) fn load(request: &ProjectRequest, context: &Context) -> Result<Projec
         config.platforms.dedup();
     }
     config.compression = request.compression.unwrap_or(config.compression);
-    config.labels.extend(request.labels.iter().cloned());
-    config.annotations.extend(request.annotations.iter().cloned());
+    for (setting, given, texts) in [
+        (Setting::Label, &request.labels, &mut config.labels),
+        (Setting::Annotation, &request.annotations, &mut config.annotations),
+    ] {
+        for (name, value) in given {
+            config.secrets.places.remove(&(setting, name.clone()));
+            texts.insert(name.clone(), value.clone());
+        }
+    }
     let sources = plan::sources(&config, &mut problems);
+    let guard = Guard::read(&config, &mut problems);
     let texts = problems.texts();
     problems.into_result().attempting(|| format!("read `{}`", config.source.file.display()))?;
     events.note(format!(
@@ -105,7 +123,7 @@ pub(super) fn load(request: &ProjectRequest, context: &Context) -> Result<Projec
     for Problem { position, message, hint } in &config.left_out {
         events.warn("left-out", format!("{position}: {message}"), hint.clone());
     }
-    Ok(Project { config, sources, texts })
+    Ok(Project { config, sources, guard, texts })
 }
 
 /// A layout given on the command line is relative to the folder the command runs in, one in the

@@ -21,6 +21,23 @@ struct AlreadyBuilt {
     is_variable: bool,
 }
 
+/// A record of a build is asked for where none takes place.
+#[derive(Debug, thiserror::Error)]
+#[error("the image is built already: there is no build that `{option}` could tell of")]
+struct NoBuild {
+    option: String,
+}
+
+impl Classified for NoBuild {
+    fn kind(&self) -> ErrorKind {
+        ErrorKind::Usage
+    }
+
+    fn hints(&self) -> Vec<String> {
+        vec!["give it to the `dockless build` that makes the image".into()]
+    }
+}
+
 impl Classified for AlreadyBuilt {
     fn kind(&self) -> ErrorKind {
         ErrorKind::Usage
@@ -134,6 +151,10 @@ fn push_layout(
     context: &Context,
 ) -> Result<Produced> {
     check_options(&request.project, context)?;
+    if request.records.build.is_some() {
+        let option = context.option_names.variable("--build-record").unwrap_or("--build-record");
+        return Err(NoBuild { option: option.to_owned() }.into());
+    }
     request.records.check()?;
     let tags = Tags { given: tags::resolve(&arguments.tags, None, context)?, fallback: Vec::new() };
     let mut destinations = Destinations::default();

@@ -1,7 +1,9 @@
-//! Files for later steps: digest, image id, metadata. Written last, once the
+//! Files for later steps: digest, image id, metadata, the build record. Written last, once the
 //! result was told, each in whole or not at all; what cannot be written is refused at the start.
 
 use std::path::{Path, PathBuf};
+
+use serde_json::Value;
 
 use super::{ProducedImage, RecordFiles};
 use crate::error::{Classified, ErrorKind, Result};
@@ -38,7 +40,7 @@ impl Classified for RecordError {
 impl RecordFiles {
     /// Every file that will be written.
     pub(super) fn paths(&self) -> impl Iterator<Item = &PathBuf> {
-        [&self.digest, &self.image_id, &self.metadata].into_iter().flatten()
+        [&self.digest, &self.image_id, &self.metadata, &self.build].into_iter().flatten()
     }
 
     /// Refuses what cannot be written, before anything is published.
@@ -71,13 +73,19 @@ impl RecordFiles {
             write(path, image.image_id().to_string().as_bytes())?;
         }
         if let Some(path) = &self.metadata {
-            let mut text =
-                serde_json::to_vec_pretty(&image.metadata()).expect("a JSON value can be written");
-            text.push(b'\n');
-            write(path, &text)?;
+            write_document(path, &image.metadata())?;
+        }
+        if let (Some(path), Some(record)) = (&self.build, &image.record) {
+            write_document(path, &record.document(image))?;
         }
         Ok(())
     }
+}
+
+fn write_document(path: &Path, document: &Value) -> Result<()> {
+    let mut text = serde_json::to_vec_pretty(document).expect("a JSON value can be written");
+    text.push(b'\n');
+    write(path, &text)
 }
 
 fn write(path: &Path, bytes: &[u8]) -> Result<()> {

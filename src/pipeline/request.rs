@@ -77,6 +77,8 @@ pub struct RecordFiles {
     pub image_id: Option<PathBuf>,
     /// Gets a JSON document.
     pub metadata: Option<PathBuf>,
+    /// Gets the build record.
+    pub build: Option<PathBuf>,
 }
 
 /// `dockless build`.
@@ -153,6 +155,8 @@ pub struct ProducedImage {
     pub published: Vec<Published>,
     /// Whether its config says where to push it.
     pub has_repositories: bool,
+    /// What it was made of, when it was made here.
+    pub record: Option<super::BuildRecord>,
 }
 
 impl ProducedImage {

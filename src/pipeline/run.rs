@@ -8,9 +8,10 @@ use tokio::sync::oneshot;
 
 use super::ahead::Ahead;
 use super::base_files::{self, Bases};
+use super::build_record::{Build, BuildRecord};
 use super::destinations::{Destinations, Opened};
 use super::earlier::{self, EarlierImages};
-use super::gathering::{Files, Gathering};
+use super::gathering::{Files, Gathering, source_date_epoch};
 use super::layers::Layers;
 use super::made_layers::{self, LayerOrigin};
 use super::produce::{self, Production};
@@ -19,10 +20,11 @@ use super::tags::{self, TagArguments, Tags};
 use super::{
     Context, Credentials, PlanSummary, Produced, ProducedImage, ProjectRequest, RecordFiles,
 };
-use super::{client, planning};
+use super::{client, guard, planning};
 use crate::error::Result;
 use crate::image::Assembly;
 use crate::oci::{Reference, Repository};
+use crate::plan::secrets::Exception;
 use crate::plan::{Plan, VcsFacts};
 use crate::publish::{ExistingTag, Output, PublishContext, Published, Whereabouts};
 
@@ -43,6 +45,7 @@ pub(super) struct Run<'a> {
 /// What is known of a run before anything is made.
 struct Prospect {
     plan: Plan,
+    exceptions: Vec<Exception>,
     tags: Tags,
     opened: Opened,
     layers: Arc<Layers>,
@@ -72,7 +75,7 @@ impl Run<'_> {
         self.destinations.check(&config.platforms, config.compression)?;
         self.records.check()?;
         let gathering = self.begin(context).await?;
-        let Prospect { plan, tags, opened, layers, ahead, whereabouts } =
+        let Prospect { plan, exceptions, tags, opened, layers, ahead, whereabouts } =
             self.plan(&gathering).await?;
         if self.request.is_dry_run {
             self.destinations.note_unasked(&context.events);
@@ -102,9 +105,28 @@ impl Run<'_> {
                 if is_base { LayerOrigin::Base } else { origins.of(layer) }
             }),
             uploaded_bytes: whereabouts.uploaded_bytes(),
+            record: Some(self.record(&plan, &exceptions, &gathering).await?),
             ..produced_image(&config.name, &assembly, published)
         };
         Ok(Produced::Image(Box::new(image)))
+    }
+
+    /// What is recorded of the build beside the image.
+    async fn record(
+        &self,
+        plan: &Plan,
+        exceptions: &[Exception],
+        gathering: &Gathering<'_>,
+    ) -> Result<BuildRecord> {
+        Ok(BuildRecord::new(&Build {
+            project: &self.project,
+            request: self.request,
+            plan,
+            vcs: gathering.vcs().await,
+            source_date_epoch: source_date_epoch(gathering.context)?,
+            digests: &gathering.digests,
+            exceptions,
+        }))
     }
 
     /// What gathering needs: a client, the cache, the project's folder, and what git says of it.
@@ -136,7 +158,8 @@ impl Run<'_> {
         let ((files, ahead), found) = Box::pin(planning::both(listing, looking)).await?;
         let Found { bases, tags, opened, layers, whereabouts } = found;
         let plan = planning::plan(&self.project, files, bases, gathering).await?;
-        Ok(Prospect { plan, tags: tags?, opened, layers, ahead, whereabouts })
+        let (plan, exceptions) = guard::check(plan, &self.project, gathering).await?;
+        Ok(Prospect { plan, exceptions, tags: tags?, opened, layers, ahead, whereabouts })
     }
 
     /// Lists the files. When a base has yet to be read then, what can be guessed is packed meanwhile.
@@ -146,6 +169,7 @@ impl Run<'_> {
         gathering: &Gathering<'_>,
     ) -> Result<(Files, Ahead)> {
         let files = gathering.files(&self.project).await?;
+        let files = guard::read_ahead(files, &self.project, gathering).await?;
         // Nobody sends anything where nothing has to be read.
         let Ok(Unread { bases, layers }) = waiting.await else {
             return Ok((files, Ahead::default()));
@@ -293,5 +317,6 @@ pub(super) fn produced_image(
         uploaded_bytes: 0,
         published,
         has_repositories: false,
+        record: None,
     }
 }

@@ -12,22 +12,27 @@ mod layers;
 mod report;
 mod target;
 
+use std::io::Read as _;
 use std::path::PathBuf;
 
-use super::gathering::Gathering;
+use super::build_record::RecordedBuild;
+use super::gathering::{Gathering, source_date_epoch};
 use super::layers::Layers;
 use super::subject::Subject;
 use super::{Context, Credentials, ProjectRequest};
-use super::{base_files, client, planning, produce, project, runtime};
+use super::{base_files, client, guard, planning, produce, project, runtime};
 use crate::error::{Attempting as _, Result};
 use crate::store::Store;
 use comparison::Comparison;
 pub use report::VerifyReport;
 
+/// The most that is read of a build record: one with tens of thousands of exceptions has less.
+const MOST_RECORD_BYTES: u64 = 16 * 1024 * 1024;
+
 /// `dockless verify`.
 #[derive(Debug, Clone, Default)]
 pub struct VerifyRequest {
-    /// The image: a reference, or `oci:DIR`.
+    /// The image: a reference, `oci:DIR`, or the file of a build record.
     pub reference: String,
     /// The project it should come from.
     pub project: ProjectRequest,
@@ -41,6 +46,31 @@ pub struct VerifyRequest {
 /// # Errors
 /// The project cannot be built, or the image cannot be fetched.
 pub fn verify(request: &VerifyRequest, context: &Context) -> Result<VerifyReport> {
+    let Some(record) = read_record(&request.reference)
+        .attempting(|| format!("read the build record `{}`", request.reference))?
+    else {
+        return verify_image(request, context);
+    };
+    let (mut project, reference) = (request.project.clone(), record.reference()?.to_owned());
+    record.fill(&mut project, source_date_epoch(context)?)?;
+    verify_image(&VerifyRequest { reference, project, ..request.clone() }, context)
+}
+
+/// The build record that stands in the place of a reference.
+fn read_record(path: &str) -> Result<Option<RecordedBuild>> {
+    // Opening a FIFO would wait for its other end.
+    if !std::fs::metadata(path).is_ok_and(|metadata| metadata.is_file()) {
+        return Ok(None);
+    }
+    let Ok(file) = std::fs::File::open(path) else { return Ok(None) };
+    let mut text = Vec::new();
+    match file.take(MOST_RECORD_BYTES).read_to_end(&mut text) {
+        Ok(_) => Ok(RecordedBuild::parse(&text)?),
+        Err(_) => Ok(None),
+    }
+}
+
+fn verify_image(request: &VerifyRequest, context: &Context) -> Result<VerifyReport> {
     let target = target::read(&request.reference, &request.project.path)?;
     let project = project::load(&request.project, context)?;
     let config = &project.config;
@@ -74,6 +104,7 @@ pub fn verify(request: &VerifyRequest, context: &Context) -> Result<VerifyReport
         };
         let (files, bases) = Box::pin(planning::both(gathering.files(&project), bases)).await?;
         let plan = planning::plan(&project, files, bases, &gathering).await?;
+        let (plan, _) = guard::check(plan, &project, &gathering).await?;
         let layers = Layers::open(config.compression, &gathering, false, None);
         let assembly = Box::pin(produce::build(&plan, &layers)).await?;
         let comparison = Comparison {

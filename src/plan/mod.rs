@@ -24,6 +24,7 @@ mod rendering;
 mod requirements;
 mod root;
 mod root_excerpt;
+pub mod secrets;
 mod split;
 mod start;
 mod summary;

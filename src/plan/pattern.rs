@@ -96,6 +96,13 @@ impl PatternSet {
         Ok(Self { patterns })
     }
 
+    /// The list with another one at its end, which has the last word.
+    #[must_use]
+    pub fn followed_by(mut self, last: &Self) -> Self {
+        self.patterns.extend_from_slice(&last.patterns);
+        self
+    }
+
     /// Whether there is no pattern at all.
     pub fn is_empty(&self) -> bool {
         self.patterns.is_empty()

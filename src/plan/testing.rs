@@ -8,7 +8,7 @@ use super::{
 };
 use crate::config::{
     Base, Config, ConfigSource, Key, LayerCompression, LayerSpec, Node, Position, Problems,
-    PublishSettings, RunSettings, Value,
+    PublishSettings, RunSettings, SecretSettings, Value,
 };
 use crate::oci::{ImageConfig, Platform};
 
@@ -68,6 +68,7 @@ pub(super) fn config(layers: &[&str]) -> Config {
         },
         version: None,
         left_out: Vec::new(),
+        secrets: SecretSettings::default(),
     }
 }
 

@@ -6,7 +6,7 @@ use std::{fs, io::Write as _};
 
 use dockless::config::{
     Base, Config, ConfigSource, LayerCompression, LayerSpec, Node, Position, Problems,
-    PublishSettings, RunSettings,
+    PublishSettings, RunSettings, SecretSettings,
 };
 use dockless::image::{assemble, index, validate};
 use dockless::layer::Layer;
@@ -45,6 +45,7 @@ fn config(settings: &[(&str, &str)], run: RunSettings) -> Config {
         },
         version: None,
         left_out: Vec::new(),
+        secrets: SecretSettings::default(),
     }
 }
 

@@ -100,20 +100,6 @@ fn hard_links_are_separate_files() {
     assert_eq!(lines(&story.list(&need("src")).unwrap()), ["/", "a", "b"]);
 }
 
-#[test]
-fn files_that_look_like_credentials_are_remarked_on_once() {
-    let story = Story::new()
-        .file("src/.ENV", "")
-        .file("src/.env.example", "")
-        .file("src/tls/server.key", "")
-        .file("src/main.py", "");
-    assert_eq!(
-        story.remarks(&need("src")),
-        ["looks-like-credential: files in `src` that look like credentials: `src/.ENV`, \
-             `src/tls/server.key`"]
-    );
-}
-
 /// L30.
 #[test]
 #[cfg(target_os = "linux")]

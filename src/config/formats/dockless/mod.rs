@@ -11,7 +11,7 @@ use crate::config::schema::{self, Shape};
 use crate::config::validate::{self, absolute_path, labels, port, shown, signal, user, words};
 use crate::config::{
     Base, Config, ConfigFormat, Import, LayerCompression, LayerSpec, Node, ParseContext,
-    ParsedFile, Problems, Value,
+    ParsedFile, Problems, Setting, Value,
 };
 use crate::oci::Platform;
 
@@ -78,6 +78,7 @@ impl ConfigFormat for Dockless {
         read_image(root, &mut config, problems);
         read_run_settings(root, &mut config, problems);
         read_publish_settings(root, &mut config, problems);
+        config.secrets.read(root, problems);
         Some(config)
     }
 }
@@ -145,9 +146,11 @@ fn read_image(root: &Node, config: &mut Config, problems: &mut Problems) {
     }
     if let Some(node) = root.get("labels") {
         config.labels.extend(labels(node, "labels", problems));
+        config.secrets.note(Setting::Label, node);
     }
     if let Some(node) = root.get("annotations") {
         config.annotations.extend(labels(node, "annotations", problems));
+        config.secrets.note(Setting::Annotation, node);
     }
     if let Some(mtime) = root.get("mtime").and_then(Node::as_integer) {
         config.mtime = mtime;
@@ -235,6 +238,7 @@ fn read_run_settings(root: &Node, config: &mut Config, problems: &mut Problems) 
         run.workdir = absolute_path(node, "workdir", problems).or(run.workdir.take());
     }
     if let Some(node) = root.get("env") {
+        config.secrets.note(Setting::Variable, node);
         for (name, value) in validate::env(node, problems) {
             config.required_at_run_time.retain(|required| *required != name);
             run.set_env(name, value);
@@ -287,7 +291,8 @@ mod tests {
     use super::*;
     use crate::config::format::testing::read;
     use crate::config::{
-        ConfigSource, Health, Position, PublishSettings, RunSettings, TagSpec, Template,
+        ConfigSource, Health, Position, PublishSettings, RunSettings, SecretSettings, TagSpec,
+        Template,
     };
 
     const WHOLE: &str = r#"
@@ -322,6 +327,15 @@ x-anything: ignored
             format: "dockless",
             directory: "/project".into(),
         }
+    }
+
+    /// Only where values stand.
+    fn places(places: &[(Setting, &str, u32, u32)]) -> SecretSettings {
+        let place = |(setting, name, line, column): &(Setting, &str, u32, u32)| {
+            let position = Position { file: "dockless.yaml".into(), line: *line, column: *column };
+            ((*setting, (*name).to_owned()), position)
+        };
+        SecretSettings { places: places.iter().map(place).collect(), ..SecretSettings::default() }
     }
 
     fn template(text: &str, line: u32, column: u32) -> Template {
@@ -390,6 +404,10 @@ x-anything: ignored
                     ],
                     credentials_env_prefix: None,
                 },
+                secrets: places(&[
+                    (Setting::Variable, "LOG_LEVEL", 17, 18),
+                    (Setting::Label, "com.example.team", 21, 28),
+                ]),
                 ..Config::empty(source())
             }
         );
@@ -426,8 +444,32 @@ x-anything: ignored
                     tags: vec![TagSpec { tag: template("v1", 14, 7), when: None }],
                     credentials_env_prefix: Some("GHCR".into()),
                 },
+                secrets: places(&[(Setting::Annotation, "a", 9, 18)]),
                 ..Config::empty(source())
             })
+        );
+    }
+
+    #[test]
+    fn what_is_left_out_and_allowed_is_read_with_its_places() {
+        let text = "name: x\nbase: scratch\nignore: ['**/*.log', data]\nallow_secrets: a\nallow_env: [KEY, 1A]\n";
+        let (config, problems) = read("dockless", text, BTreeMap::new());
+        assert_eq!(
+            problems,
+            ["dockless.yaml:5:18: `1A` is no name for a variable; \
+              letters, digits, `_`, `.` or `-`, starting with a letter or `_`"]
+        );
+        let pattern = |text: &str, line, column| {
+            (text.to_owned(), Position { file: "dockless.yaml".into(), line, column })
+        };
+        assert_eq!(
+            config.unwrap().secrets,
+            SecretSettings {
+                ignore: vec![pattern("**/*.log", 3, 10), pattern("data", 3, 22)],
+                allow_secrets: vec![pattern("a", 4, 16)],
+                allow_env: ["KEY".to_owned(), "1A".to_owned()].into(),
+                ..SecretSettings::default()
+            }
         );
     }
 
@@ -498,6 +540,12 @@ x-anything: ignored
                 },
                 required_at_run_time: vec!["KEY".into()],
                 source: source(),
+                secrets: places(&[
+                    (Setting::Variable, "A", 3, 10),
+                    (Setting::Variable, "B", 3, 18),
+                    (Setting::Variable, "C", 3, 24),
+                    (Setting::Label, "team", 5, 16),
+                ]),
                 ..imported
             }
         );

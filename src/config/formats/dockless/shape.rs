@@ -124,5 +124,23 @@ pub(super) static ROOT: Shape = Shape {
             Kind::Choice(&["on", "off"]),
             "Whether the labels `revision` and `source` are filled from git; `on` when absent.",
         ),
+        Field::optional(
+            "ignore",
+            Kind::OneOrMany(&Kind::Text),
+            "Patterns that count as further lines at the end of the `.dockerignore`, for every layer of files: \
+             also where `ignore_file` is `false`, as for what `agent` names.",
+        ),
+        Field::optional(
+            "allow_secrets",
+            Kind::OneOrMany(&Kind::Text),
+            "Files that may be in the image though they look like credentials: patterns in `.dockerignore` \
+             syntax, rooted at the project. A file that is made here, such as a rendered template, is named \
+             by its path in the image.",
+        ),
+        Field::optional(
+            "allow_env",
+            Kind::OneOrMany(&Kind::Text),
+            "Names of variables that may have a value in the image though they look like credentials.",
+        ),
     ],
 };

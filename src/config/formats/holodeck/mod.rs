@@ -21,7 +21,8 @@ use crate::config::schema::{self, Shape};
 use crate::config::validate::{check_env_name, shown};
 use crate::config::{
     Base, Config, ConfigFormat, Health, HealthCheck, Node, ParseContext, ParsedFile, Position,
-    Problems, ProjectFile, ProjectFiles, PublishSettings, RunSettings, TagSpec, Template, Value,
+    Problems, ProjectFile, ProjectFiles, PublishSettings, RunSettings, Setting, TagSpec, Template,
+    Value,
 };
 use crate::oci::Platform;
 
@@ -147,6 +148,9 @@ impl ConfigFormat for HoloDeck {
         config.required_at_run_time = required(texts.into_iter().flatten(), &run, unresolved);
         config.run = run;
         config.requirements = requirements::requirements(root);
+        if let Some(environment) = deployment.get("environment") {
+            config.secrets.note(Setting::Variable, environment);
+        }
         config.labels.insert("com.holodeck.managed".into(), "true".into());
         if let Some(registry) = deployment.get("registry") {
             config.publish = publish_settings(registry, problems);

@@ -1,0 +1,408 @@
+//! What the user leaves out and allows, and what of a plan is refused.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+
+use super::names::{self, Excuse};
+use super::{Sort, Verdict, is_judged, judge, literals};
+use crate::config::{Config, Patterns, Problems};
+use crate::error::{Classified, ErrorKind};
+use crate::plan::pattern::PatternSet;
+use crate::plan::{DiskFile, EntryKind, FileSource, LayerContent, Plan};
+
+/// How many findings are shown.
+pub const MOST_SHOWN: usize = 20;
+
+/// How many paths a hint writes out.
+const MOST_PROPOSED: usize = 3;
+
+/// The format of configs that cannot hold keys of ours.
+const AGENT_FORMAT: &str = "holodeck";
+
+/// What a project says of its secrets.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Guard {
+    /// What no layer of files takes.
+    pub ignore: PatternSet,
+    /// What may be in the image, whatever it looks like.
+    allow: PatternSet,
+    /// What was allowed in the config itself.
+    allowed_literals: Vec<Exception>,
+    /// The config's file, when it is an agent's.
+    agent: Option<String>,
+}
+
+/// Something that looks like a credential.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Finding {
+    /// The file or folder below the project, or, when it was made here, in the image: then it begins with `/`.
+    pub path: String,
+    /// In which lines.
+    pub lines: Vec<u32>,
+    /// What it looks like.
+    pub sort: Sort,
+    /// Its path in the image, where that is what tells.
+    pub image_path: Option<String>,
+}
+
+/// Something that looks like a credential and was allowed.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Exception {
+    /// The key of the config that allows it.
+    pub by: &'static str,
+    /// The file, folder or variable.
+    pub subject: String,
+    /// In which lines.
+    pub lines: Vec<u32>,
+    /// What it looks like.
+    pub sort: Sort,
+}
+
+/// Files that look like credentials are about to be in the image.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SecretsError {
+    /// What was found, by path: at least one.
+    pub findings: Vec<Finding>,
+    /// The config's file, when it is an agent's.
+    agent: Option<String>,
+}
+
+impl Guard {
+    /// Reads what the config says, and reports its own variables, labels and annotations that look like
+    /// credentials.
+    pub fn read(config: &Config, problems: &mut Problems) -> Self {
+        let agent = (config.source.format == AGENT_FORMAT)
+            .then(|| config.source.file.file_name().map(|name| name.to_string_lossy().into_owned()))
+            .flatten();
+        Self {
+            ignore: patterns(&config.secrets.ignore, "ignore", problems),
+            allow: patterns(&config.secrets.allow_secrets, "allow_secrets", problems),
+            allowed_literals: literals::check(config, problems),
+            agent,
+        }
+    }
+
+    /// Looks at every file that a plan packs. `verdict` is asked for the contents that
+    /// [`is_judged`] is true of.
+    ///
+    /// # Errors
+    /// Everything that looks like a credential and is not allowed. What is allowed is returned.
+    pub fn check(
+        &self,
+        plan: &Plan,
+        verdict: impl Fn(&DiskFile) -> Verdict,
+    ) -> Result<Vec<Exception>, SecretsError> {
+        let mut findings = BTreeSet::new();
+        let mut exceptions: BTreeSet<_> = self.allowed_literals.iter().cloned().collect();
+        let contents =
+            plan.images.iter().flat_map(|image| &image.layers).map(|layer| &layer.content);
+        let entries = contents.flat_map(|content| match content {
+            LayerContent::Pack(entries) => &entries[..],
+            LayerContent::Existing { .. } => &[],
+        });
+        for entry in entries {
+            let EntryKind::File(source) = &entry.kind else { continue };
+            let found = match source {
+                FileSource::Disk(file) => {
+                    let is_judged = is_judged(&file.path, file.stamp.size_bytes);
+                    look(&file.path, &entry.path, is_judged.then(|| verdict(file)).as_ref())
+                }
+                FileSource::Bytes(bytes) => {
+                    let is_judged = is_judged(&entry.path, bytes.len() as u64);
+                    look_at_made(&entry.path, is_judged.then(|| judge(&entry.path, bytes)).as_ref())
+                }
+                // Another image has it for everybody to read already, as a base has what it brings.
+                FileSource::Stored(_) => continue,
+            };
+            if found.is_empty() {
+                continue;
+            }
+            let path = if let FileSource::Disk(file) = source { &file.path } else { &entry.path };
+            if self.allow.matches_from_root(path).is_match {
+                exceptions.extend(found.into_iter().map(Finding::allowed));
+            } else {
+                findings.extend(found);
+            }
+        }
+        if findings.is_empty() {
+            return Ok(exceptions.into_iter().collect());
+        }
+        Err(SecretsError { findings: findings.into_iter().collect(), agent: self.agent.clone() })
+    }
+}
+
+/// Reads patterns of the config, and reports the ones that are none.
+fn patterns(written: &Patterns, name: &str, problems: &mut Problems) -> PatternSet {
+    let texts = written.iter().map(|(text, _)| text);
+    PatternSet::parse(texts, name).unwrap_or_else(|error| {
+        let position = &written[error.index].1;
+        problems.report_with_hint(position, error.to_string(), error.hints().join("; "));
+        PatternSet::default()
+    })
+}
+
+/// What a file of the project looks like, by its path there and in the image, and by its content.
+fn look(path: &str, image_path: &str, verdict: Option<&Verdict>) -> Vec<Finding> {
+    let is_public = verdict.is_some_and(|verdict| verdict.is_public);
+    let is_installed = names::is_installed(path) || names::is_installed(image_path);
+    let by_project = names::suspect(path, is_installed);
+    let suspect = by_project.or_else(|| names::suspect(image_path, is_installed));
+    if let Some(suspect) = suspect {
+        let is_excused = match suspect.excuse {
+            Excuse::None => false,
+            Excuse::Public => is_public,
+            // The content of a file that only the image calls so was not judged for it. The line of a
+            // secret says more than the name.
+            Excuse::NothingAssigned => names::is_settings(path) && verdict.is_some(),
+        };
+        if !is_excused {
+            let is_folder = suspect.path.len() < by_project.map_or(image_path, |_| path).len();
+            let slash = if is_folder { "/" } else { "" };
+            let (path, image_path) = match by_project {
+                Some(suspect) => (format!("{}{slash}", suspect.path), None),
+                None => (path.to_owned(), Some(format!("/{image_path}"))),
+            };
+            return vec![Finding { path, lines: Vec::new(), sort: suspect.sort, image_path }];
+        }
+    }
+    let mut lines: BTreeMap<Sort, Vec<u32>> = BTreeMap::new();
+    for found in verdict.map(|verdict| &verdict.found[..]).unwrap_or_default() {
+        let is_published = |path| names::is_published(path, found.sort);
+        if !is_published(path) && !is_published(image_path) {
+            lines.entry(found.sort).or_default().push(found.line);
+        }
+    }
+    let finding = |(sort, lines)| Finding { path: path.to_owned(), lines, sort, image_path: None };
+    lines.into_iter().map(finding).collect()
+}
+
+/// The same for a file that is made here, such as a rendered template: it has its path in the image only.
+fn look_at_made(image_path: &str, verdict: Option<&Verdict>) -> Vec<Finding> {
+    let mut findings = look(image_path, image_path, verdict);
+    for finding in &mut findings {
+        finding.path.insert(0, '/');
+    }
+    findings
+}
+
+impl Finding {
+    fn allowed(self) -> Exception {
+        let Self { path, lines, sort, .. } = self;
+        Exception { by: "allow_secrets", subject: path, lines, sort }
+    }
+
+    /// A pattern that matches it and nothing else.
+    fn pattern(&self) -> String {
+        let path = self.path.trim_matches('/');
+        let escape = |char: char| {
+            let mark = matches!(char, '*' | '?' | '[' | '\\').then_some('\\');
+            mark.into_iter().chain([char])
+        };
+        path.chars().flat_map(escape).collect()
+    }
+}
+
+/// A path and lines for people: "`a`, lines 1, 2".
+fn place(path: &str, lines: &[u32]) -> String {
+    let path = path.escape_debug();
+    let numbers: Vec<_> = lines.iter().map(u32::to_string).collect();
+    match lines {
+        [] => format!("`{path}`"),
+        [line] => format!("`{path}`, line {line}"),
+        _ => format!("`{path}`, lines {}", numbers.join(", ")),
+    }
+}
+
+impl fmt::Display for Finding {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "{}", place(&self.path, &self.lines))?;
+        if let Some(image_path) = &self.image_path {
+            write!(formatter, " (in the image `{}`)", image_path.escape_debug())?;
+        }
+        write!(formatter, ": {}", self.sort.describe())
+    }
+}
+
+impl fmt::Display for Exception {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { by, subject, lines, sort } = self;
+        write!(formatter, "allowed by `{by}`: {} ({})", place(subject, lines), sort.describe())
+    }
+}
+
+impl fmt::Display for SecretsError {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(
+            "this looks like credentials, and whoever can pull the image could read it:",
+        )?;
+        for finding in self.findings.iter().take(MOST_SHOWN) {
+            write!(formatter, "\n{finding}")?;
+        }
+        match self.findings.len().checked_sub(MOST_SHOWN) {
+            None | Some(0) => Ok(()),
+            Some(more) => write!(formatter, "\n… and {more} more"),
+        }
+    }
+}
+
+impl std::error::Error for SecretsError {}
+
+impl Classified for SecretsError {
+    fn kind(&self) -> ErrorKind {
+        ErrorKind::Usage
+    }
+
+    fn hints(&self) -> Vec<String> {
+        let is_agent = |finding: &&Finding| Some(&finding.path) == self.agent.as_ref();
+        let patterns: BTreeSet<_> = self.findings.iter().map(Finding::pattern).collect();
+        let shown = patterns.iter().take(MOST_PROPOSED).map(|pattern| format!("{pattern:?}"));
+        let more = if patterns.len() > MOST_PROPOSED { ", …" } else { "" };
+        let list = format!("[{}{more}]", shown.collect::<Vec<_>>().join(", "));
+        let Some(agent) = &self.agent else {
+            return vec![
+                format!(
+                    "leave it out: in `.dockerignore`, `exclude`, or in dockless.yaml `ignore: {list}`"
+                ),
+                format!(
+                    "or, when it is no secret, allow it in dockless.yaml: `allow_secrets: {list}`"
+                ),
+            ];
+        };
+        let mut hints = Vec::new();
+        if self.findings.iter().any(|finding| is_agent(&finding)) {
+            hints.push(format!(
+                "in `{agent}`, write `${{NAME}}` in place of the value: the container is given it when it starts"
+            ));
+        }
+        let beside = format!("in a `dockless.yaml` beside it, write `agent: {agent}`");
+        if !self.findings.iter().all(|finding| is_agent(&finding)) {
+            hints.push(format!("leave it out: {beside} and, in the next line, `ignore: {list}`"));
+        }
+        hints.push(format!(
+            "or, when it is no secret, allow it: {beside} and, in the next line, `allow_secrets: {list}`"
+        ));
+        hints
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::Found;
+    use super::*;
+
+    fn told(path: &str, image_path: &str, verdict: Option<&Verdict>) -> Vec<String> {
+        look(path, image_path, verdict).iter().map(Finding::to_string).collect()
+    }
+
+    #[test]
+    fn names_and_contents_are_weighed_together() {
+        let clean = Verdict::default();
+        let public = Verdict { is_public: true, ..Verdict::default() };
+        let found = |found: &[(Sort, u32)]| Verdict {
+            found: found.iter().map(|(sort, line)| Found { sort: *sort, line: *line }).collect(),
+            is_public: false,
+        };
+        let key = found(&[(Sort::PrivateKey, 3)]);
+        let keys = found(&[(Sort::PrivateKey, 3), (Sort::AwsKey, 5), (Sort::PrivateKey, 9)]);
+        let token = found(&[(Sort::AssignedSecret, 2)]);
+        for (path, image_path, verdict, expected) in [
+            ("a.py", "app/a.py", Some(&clean), &[][..]),
+            ("a.bin", "app/a.bin", None, &[]),
+            (
+                "a.py",
+                "app/a.py",
+                Some(&keys),
+                &["`a.py`, lines 3, 9: a private key", "`a.py`, line 5: an AWS access key"],
+            ),
+            ("a.pem", "app/a.pem", Some(&public), &[]),
+            (
+                "a.pem",
+                "app/a.pem",
+                Some(&key),
+                &["`a.pem`: a key, by its name, and not a public one"],
+            ),
+            (
+                "a.key",
+                "app/a.key",
+                Some(&clean),
+                &["`a.key`: a key, by its name, and not a public one"],
+            ),
+            ("a.pem", "app/a.pem", None, &["`a.pem`: a key, by its name, and not a public one"]),
+            ("a.crt", "etc/a.pem", Some(&public), &[]),
+            (
+                "a.crt",
+                "etc/a.pem",
+                Some(&key),
+                &["`a.crt` (in the image `/etc/a.pem`): a key, by its name, and not a public one"],
+            ),
+            (".npmrc", "app/.npmrc", Some(&clean), &[]),
+            (
+                ".npmrc",
+                "app/.npmrc",
+                Some(&token),
+                &["`.npmrc`, line 2: a password or token that is set"],
+            ),
+            (".npmrc", "app/.npmrc", None, &["`.npmrc`: a file of credentials, by its name"]),
+            (
+                "npm",
+                "app/.npmrc",
+                Some(&clean),
+                &["`npm` (in the image `/app/.npmrc`): a file of credentials, by its name"],
+            ),
+            ("a/.ssh/x", "app/x", Some(&key), &["`a/.ssh/`: a folder of credentials, by its name"]),
+            (
+                "x",
+                "root/.ssh/x",
+                Some(&clean),
+                &["`x` (in the image `/root/.ssh/x`): a folder of credentials, by its name"],
+            ),
+            ("site-packages/tornado/test/test.key", "x/test.key", Some(&key), &[]),
+            (
+                "vendor/tornado/test/test.key",
+                "site-packages/tornado/test/test.key",
+                Some(&key),
+                &[],
+            ),
+            (
+                "vendor/a/b.key",
+                "site-packages/a/b.key",
+                Some(&key),
+                &["`vendor/a/b.key`, line 3: a private key"],
+            ),
+            ("node_modules/a/.env", "app/.env", Some(&clean), &[]),
+            (
+                "node_modules/a/.env",
+                "app/.env",
+                Some(&token),
+                &["`node_modules/a/.env`, line 2: a password or token that is set"],
+            ),
+            ("vendor/a/.env", "x/node_modules/a/.env", Some(&clean), &[]),
+            (
+                "vendor/a/.env",
+                "app/a/.env",
+                Some(&clean),
+                &["`vendor/a/.env`: a file of variables, by its name"],
+            ),
+        ] {
+            assert_eq!(told(path, image_path, verdict), expected, "{path} → {image_path}");
+        }
+    }
+
+    #[test]
+    fn what_is_proposed_means_the_file_alone() {
+        let finding = |path: &str| Finding {
+            path: path.into(),
+            lines: Vec::new(),
+            sort: Sort::KeyFile,
+            image_path: None,
+        };
+        for (path, pattern) in [
+            ("a/b.key", "a/b.key"),
+            ("a/.ssh/", "a/.ssh"),
+            ("/app/x", "app/x"),
+            ("a[1]*?\\", "a\\[1]\\*\\?\\\\"),
+        ] {
+            assert_eq!(finding(path).pattern(), pattern);
+        }
+    }
+}
