@@ -14,6 +14,7 @@ mod load_error;
 mod node;
 mod problem;
 mod publish;
+mod requirement;
 pub mod schema;
 mod secrets;
 mod tag_template;
@@ -34,6 +35,7 @@ pub use load_error::LoadError;
 pub use node::{Key, Node, Value};
 pub use problem::{Position, Problem, Problems};
 pub use publish::{PublishSettings, TAG_STRATEGIES, TagSpec, parse_tag};
+pub use requirement::{Needed, Requirement};
 pub use secrets::{Patterns, SecretSettings, Setting};
 pub use tag_template::{GIT_FACTS, hint_for_fact, is_tag_template, tag_environment};
 pub use template::{Template, TemplateError};
@@ -68,6 +70,8 @@ pub struct Config {
     pub publish: PublishSettings,
     /// Names of variables that the image does not bake and a container of it must be given.
     pub required_at_run_time: Vec<String>,
+    /// What the agent needs of its image beyond its files.
+    pub requirements: Vec<Requirement>,
     /// The file all this was read from.
     pub source: ConfigSource,
     /// The tag whose text is the image's version, rather than the version in git's tag.
@@ -139,6 +143,7 @@ impl Config {
             mtime: 0,
             publish: PublishSettings::default(),
             required_at_run_time: Vec::new(),
+            requirements: Vec::new(),
             source,
             version: None,
             left_out: Vec::new(),

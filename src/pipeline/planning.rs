@@ -25,7 +25,8 @@ pub(super) async fn plan(
     }
     let plan = plan.map_err(|error| project.locate(error.into()))?;
     let warnings = plan::warnings(&project.sources, &inputs).into_iter();
-    for (code, text, hint) in warnings.chain(plan::start_warnings(&plan)) {
+    let warnings = warnings.chain(plan::start_warnings(&plan));
+    for (code, text, hint) in warnings.chain(plan::requirement_warnings(&project.config, &plan)) {
         gathering.context.events.warn(code, text, hint);
     }
     base_files::remember(&plan, gathering).await;

@@ -27,8 +27,9 @@ impl RootTree {
             Question::Program { name, search } => {
                 self.find_program(name, search).map_or(Answer::Nothing, Answer::Path)
             }
-            Question::Python { search } => {
-                python::find(self, search).map_or(Answer::Nothing, Answer::Python)
+            Question::Python { search, distributions } => {
+                let python = python::find(self, search, distributions);
+                python.map_or(Answer::Nothing, Answer::Python)
             }
         }
     }

@@ -3,10 +3,9 @@
 use super::labels::{annotations, labels};
 use super::layer_kinds::LAYER_KINDS;
 use super::split::{BUDGET, WholeLayer, split};
-use super::start::image_warnings;
 use super::{
     BaseImage, ImagePlan, ImageSettings, Inputs, LayerPlan, LayerSource, Need, Plan, PlanError,
-    RootTree, builtin_base,
+    RootTree, builtin_base, requirements, start,
 };
 use crate::config::schema::{check, hint_for};
 use crate::config::{Base, Config, LayerSpec, Position, Problem, Problems};
@@ -95,8 +94,9 @@ pub fn warnings(
 /// (see `split.rs`).
 ///
 /// # Errors
-/// When a source refuses what was gathered, when a layer contradicts itself or the base, when there
-/// are more than [`MAX_LAYERS`] layers, or when `SOURCE_DATE_EPOCH` is no point in time.
+/// When a source refuses what was gathered, when a layer contradicts itself or the base, when a program
+/// is nowhere that the image must have, when there are more than [`MAX_LAYERS`] layers, or when
+/// `SOURCE_DATE_EPOCH` is no point in time.
 pub fn plan(
     config: &Config,
     sources: &[Box<dyn LayerSource>],
@@ -108,8 +108,10 @@ pub fn plan(
             whole_file(config, format!("there is no base for the platform `{platform}`"), None)
         })?;
         let layers = layers(config, sources, inputs, platform, base)?;
+        requirements::check(config, base, &layers)?;
         // What warnings ask of the base is told with the image, too: so it is asked before that is written.
-        let _ = image_warnings(base, &layers, &config.run);
+        let _ = start::image_warnings(base, &layers, &config.run);
+        let _ = requirements::image_warnings(config, platform, base, &layers);
         Ok(ImagePlan {
             platform: platform.clone(),
             base: base.clone(),

@@ -1,4 +1,4 @@
-//! The Python of a base: its version, where packages go, and which are there.
+//! The Python of a base: its version, where packages go, and which of those that matter are there.
 
 use std::collections::BTreeMap;
 
@@ -11,8 +11,8 @@ const PROGRAMS: [&str; 2] = ["python3", "python"];
 /// Where Debian's own packages lie, whatever the version.
 const DEBIAN: &str = "usr/lib/python3/dist-packages";
 
-/// The Python that these folders lead to.
-pub(super) fn find(tree: &RootTree, search: &[String]) -> Option<Python> {
+/// The Python that these folders lead to, and which of the wanted distributions it has.
+pub(super) fn find(tree: &RootTree, search: &[String], wanted: &[String]) -> Option<Python> {
     let program = PROGRAMS.iter().find_map(|name| tree.find_program(name, search))?;
     let real = tree.resolve_quietly(&program)?;
     // As Python does: where the link lies decides whether it is that of a virtual environment (PEP 405).
@@ -27,7 +27,8 @@ pub(super) fn find(tree: &RootTree, search: &[String]) -> Option<Python> {
     };
     let mut distributions = BTreeMap::new();
     for folder in folders.iter().filter_map(|folder| tree.resolve_quietly(folder)) {
-        for (name, version) in tree.names_in(&folder).filter_map(distribution) {
+        let found = tree.names_in(&folder).filter_map(distribution);
+        for (name, version) in found.filter(|(name, _)| wanted.contains(name)) {
             // What is imported first hides the others.
             distributions.entry(name).or_insert_with(|| version.to_owned());
         }
@@ -71,7 +72,7 @@ fn version_in(name: &str) -> Option<&str> {
 }
 
 /// Name and version from `NAME-VERSION.dist-info` or `NAME-VERSION-py3.12.egg-info`.
-fn distribution(name: &str) -> Option<(String, &str)> {
+pub(super) fn distribution(name: &str) -> Option<(String, &str)> {
     let stem = name.strip_suffix(".dist-info").or_else(|| {
         let stem = name.strip_suffix(".egg-info")?;
         Some(stem.split_once("-py").map_or(stem, |(stem, _)| stem))
@@ -81,7 +82,7 @@ fn distribution(name: &str) -> Option<(String, &str)> {
 }
 
 /// Small letters, and one `-` for what stands between words (PEP 503).
-pub(super) fn normalised(name: &str) -> String {
+fn normalised(name: &str) -> String {
     let words = name.split(['-', '_', '.']).filter(|word| !word.is_empty());
     words.collect::<Vec<_>>().join("-").to_lowercase()
 }
@@ -89,22 +90,7 @@ pub(super) fn normalised(name: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    /// Files (and the folders above them), and links.
-    fn tree(paths: &[&str]) -> RootTree {
-        let mut tree = RootTree::default();
-        for path in paths {
-            let (path, node) = match path.split_once(" -> ") {
-                Some((path, target)) => (path, RootNode::Symlink(target.into())),
-                None => (*path, RootNode::File),
-            };
-            for (end, _) in path.match_indices('/') {
-                tree.insert(&path[..end], RootNode::Directory { mode: 0o755, uid: 0, gid: 0 });
-            }
-            tree.insert(path, node);
-        }
-        tree
-    }
+    use crate::plan::testing::tree;
 
     #[test]
     fn the_python_of_the_search_path_is_found() {
@@ -165,17 +151,14 @@ mod tests {
                     "3.10 /usr/local/lib/python3.10/site-packages flask-login=0.6 zope-interface=5.4",
                 ),
             ),
-            (
-                &unnamed,
-                "/opt/python/bin",
-                Some("3.13 /opt/python/lib/python3.13/site-packages a=1"),
-            ),
+            (&unnamed, "/opt/python/bin", Some("3.13 /opt/python/lib/python3.13/site-packages")),
             (&virtual_environment, "/app/.venv/bin", None),
             (&official, "/usr/bin", None),
             (&[], "/usr/bin", None),
         ] {
             let search: Vec<_> = search.split(':').map(str::to_owned).collect();
-            let found = find(&tree(paths), &search).map(|python| {
+            let wanted = ["flask-login", "zope-interface", "certifi", "six", "uvicorn", "flask"];
+            let found = find(&tree(paths), &search, &wanted.map(str::to_owned)).map(|python| {
                 let Python { version, site_packages, distributions } = python;
                 let installed =
                     distributions.iter().map(|(name, version)| format!(" {name}={version}"));

@@ -35,8 +35,8 @@ pub(super) enum Question {
     Group(String),
     /// Where the program of this name is, in these folders.
     Program { name: String, search: Vec<String> },
-    /// The Python that is found first in these folders.
-    Python { search: Vec<String> },
+    /// The Python that is found first in these folders, and which of these distributions it has.
+    Python { search: Vec<String>, distributions: Vec<String> },
 }
 
 /// What a base answers.
@@ -77,7 +77,8 @@ pub struct Python {
     pub version: String,
     /// The absolute path of the folder that packages are installed into.
     pub site_packages: String,
-    /// What is installed, in all folders that it imports from: the normalised name and the version.
+    /// Which of the wanted are installed, in all folders that it imports from: the normalised name and the
+    /// version.
     pub distributions: BTreeMap<String, String>,
 }
 
@@ -108,7 +109,10 @@ impl Answer {
             (Question::Program { name, search }, Self::Path(path)) => {
                 search.iter().any(|folder| *path == in_folder(folder, name))
             }
-            (Question::Python { .. }, Self::Python(python)) => is_path(&python.site_packages),
+            (Question::Python { distributions, .. }, Self::Python(python)) => {
+                is_path(&python.site_packages)
+                    && python.distributions.keys().all(|name| distributions.contains(name))
+            }
             _ => false,
         }
     }
@@ -161,9 +165,11 @@ impl BaseImage {
         }
     }
 
-    /// The Python that the base's `PATH` leads to, a virtual environment or the system's.
-    pub fn python(&self) -> Option<Python> {
-        match self.ask(&Question::Python { search: self.search_path() })? {
+    /// The Python that these folders lead to, a virtual environment's or the system's, and which of these
+    /// distributions (normalised names) it has.
+    pub fn python(&self, search: &[String], distributions: &[&str]) -> Option<Python> {
+        let distributions = distributions.iter().map(|&name| name.to_owned()).collect();
+        match self.ask(&Question::Python { search: search.to_vec(), distributions })? {
             Answer::Python(python) => Some(python),
             _ => None,
         }

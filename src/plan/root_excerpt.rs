@@ -18,7 +18,7 @@ use crate::oci::Digest;
 pub const BASE_FILES_ANNOTATION: &str = "dev.dockless.base-files";
 
 /// Longer ones do not travel, and the next fresh machine reads the base: a manifest has 4 MiB at most, and
-/// is read at every pull. 250 Python distributions take about a third of it.
+/// is read at every pull.
 const MAX_ANNOTATION_BYTES: usize = 16 * 1024;
 
 /// The most that Linux takes for a path.
@@ -330,15 +330,18 @@ mod tests {
         let user = |name: &str| Question::User(name.into());
         let search = || vec!["/bin".into()];
         let program = |name: &str| Question::Program { name: name.into(), search: search() };
-        let questions =
-            [user("agent"), program("sh"), program("curl"), Question::Python { search: search() }];
+        let python = |name: &str| Question::Python {
+            search: search(),
+            distributions: vec![name.to_owned()],
+        };
+        let questions = [user("agent"), program("sh"), program("curl"), python("six")];
         let answers = questions.each_ref().map(|question| whole.ask(question).unwrap());
         let (digest, excerpt) = (Digest::of(b"base"), whole.excerpt());
         let text = excerpt.to_annotation(digest).unwrap();
         assert_eq!(
             text,
             format!(
-                r#"{{"base":"{digest}","folders":[],"directories":[],"links":[],"files":[],"answers":[[{{"user":"agent"}},{{"account":{{"uid":1000,"gid":50}}}}],[{{"program":{{"name":"curl","search":["/bin"]}}}},"nothing"],[{{"program":{{"name":"sh","search":["/bin"]}}}},{{"path":"/bin/sh"}}],[{{"python":{{"search":["/bin"]}}}},"nothing"]]}}"#
+                r#"{{"base":"{digest}","folders":[],"directories":[],"links":[],"files":[],"answers":[[{{"user":"agent"}},{{"account":{{"uid":1000,"gid":50}}}}],[{{"program":{{"name":"curl","search":["/bin"]}}}},"nothing"],[{{"program":{{"name":"sh","search":["/bin"]}}}},{{"path":"/bin/sh"}}],[{{"python":{{"search":["/bin"],"distributions":["six"]}}}},"nothing"]]}}"#
             )
         );
         for (ours, forged, is_possible) in [
@@ -348,6 +351,16 @@ mod tests {
             (r#"{"account":{"uid":1000,"gid":50}}"#, r#""nofile""#, true),
             (r#"{"path":"/bin/sh"}"#, r#"{"path":"/usr/bin/sh"}"#, false),
             (r#"{"path":"/bin/sh"}"#, r#"{"group":7}"#, false),
+            (
+                r#"["six"]}},"nothing"]"#,
+                r#"["six"]}},{"python":{"version":"3.1","site_packages":"/a","distributions":{"six":"1"}}}]"#,
+                true,
+            ),
+            (
+                r#"["six"]}},"nothing"]"#,
+                r#"["six"]}},{"python":{"version":"3.1","site_packages":"/a","distributions":{"a":"1"}}}]"#,
+                false,
+            ),
         ] {
             let forged = text.replacen(ours, forged, 1);
             assert_ne!(forged, text);

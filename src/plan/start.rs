@@ -1,13 +1,15 @@
 //! Whether what a container starts is in the image, where that can be told.
 //!
 //! A warning must be right: what depends on a variable, on the working directory or on what is mounted into
-//! a container, is passed over, and so is a program whose name anything of ours has.
+//! a container, is passed over.
 
 use super::user_name::unknown_user;
-use super::{BaseImage, EntryKind, FileSource, LayerContent, LayerPlan, Plan, RunSettings};
+use super::{
+    BaseImage, Entry, EntryKind, FileSource, FinalLink, LayerContent, LayerPlan, Plan, RunSettings,
+};
 
 /// Code, text, hint.
-type Warning = (&'static str, String, Option<String>);
+pub(super) type Warning = (&'static str, String, Option<String>);
 
 /// What a container finds there is not the image's.
 const MOUNTED: [&str; 4] = ["/dev", "/proc", "/run", "/sys"];
@@ -43,10 +45,11 @@ pub(super) fn image_warnings(
 }
 
 /// What a container is started with.
-struct Start<'a> {
-    base: &'a BaseImage,
-    layers: &'a [LayerPlan],
-    run: &'a RunSettings,
+#[derive(Clone, Copy)]
+pub(super) struct Start<'a> {
+    pub(super) base: &'a BaseImage,
+    pub(super) layers: &'a [LayerPlan],
+    pub(super) run: &'a RunSettings,
 }
 
 impl Start<'_> {
@@ -63,17 +66,23 @@ impl Start<'_> {
             ("cmd", self.run.cmd.as_ref()?)
         };
         let program = words.first()?;
-        let hint = "add it with a layer, or choose a base that has it: a container does not start";
-        let missing = self.missing(program).map(|what| {
-            ("missing-program", format!("the image has no {what}, which `{key}` starts"))
-        });
-        let missing = missing.or_else(|| {
-            let what =
-                self.interpreters(program).into_iter().find_map(|name| self.missing(&name))?;
-            let script = program.escape_debug();
-            Some(("missing-interpreter", format!("the image has no {what}, which runs `{script}`")))
-        });
-        missing.map(|(code, text)| (code, text, Some(hint.to_owned())))
+        let missing = |code, what: &str, why: &str| {
+            let hint =
+                "add it with a layer, or choose a base that has it: a container does not start";
+            (code, format!("the image has no {what}, which {why}"), Some(hint.to_owned()))
+        };
+        let shown = program.escape_debug();
+        if let Some(what) = self.missing(program) {
+            return Some(missing("missing-program", &what, &format!("`{key}` starts")));
+        }
+        let entry = self.entry(program).filter(|_| self.is_sure(std::slice::from_ref(program)));
+        if entry.is_some_and(|entry| is_file(entry) && entry.mode & 0o111 == 0) {
+            let text = format!("`{shown}`, which `{key}` starts, is not executable");
+            let hint = "write `mode: \"0755\"` beside what brings it: a container does not start";
+            return Some(("not-executable", text, Some(hint.to_owned())));
+        }
+        let what = self.interpreters(program).into_iter().find_map(|name| self.missing(&name))?;
+        Some(missing("missing-interpreter", &what, &format!("runs `{shown}`")))
     }
 
     /// What is missing of the health check, if the config says one.
@@ -101,11 +110,8 @@ impl Start<'_> {
 
     /// What the first line of a script of ours names.
     fn interpreters(&self, program: &str) -> Vec<String> {
-        let path = program.trim_start_matches('/');
-        let mut entries = self.entries().filter(|(entry, _)| *entry == path);
-        let Some((_, EntryKind::File(FileSource::Bytes(bytes)))) = entries.next_back() else {
-            return Vec::new();
-        };
+        let kind = self.entry(program).map(|entry| &entry.kind);
+        let Some(EntryKind::File(FileSource::Bytes(bytes))) = kind else { return Vec::new() };
         let text = String::from_utf8_lossy(bytes);
         let line = text.strip_prefix("#!").and_then(|text| text.lines().next());
         let words: Vec<_> = line.unwrap_or_default().split_ascii_whitespace().collect();
@@ -119,10 +125,9 @@ impl Start<'_> {
     }
 
     /// A program in words, when it is sure that it is nowhere.
-    fn missing(&self, program: &str) -> Option<String> {
+    pub(super) fn missing(&self, program: &str) -> Option<String> {
         let is_plain = |char: char| char.is_alphanumeric() || "._+-/".contains(char);
-        let is_known = self.base.is_read() && self.base.config.value.os != "windows";
-        if program.is_empty() || !is_known || !program.chars().all(is_plain) {
+        if program.is_empty() || !self.is_known() || !program.chars().all(is_plain) {
             return None;
         }
         let (search, name) = match program.rsplit_once('/') {
@@ -130,9 +135,8 @@ impl Start<'_> {
             Some(("", name)) => (vec!["/".to_owned()], name),
             Some((folder, name)) => (vec![folder.to_owned()], name),
         };
-        let is_sure = |folder: &String| folder.starts_with('/') && !self.is_mounted(folder);
-        if !search.iter().all(is_sure)
-            || self.has_name(name)
+        if !self.is_sure(&search)
+            || self.brings(name, &search)
             || self.base.program(name, &search).is_some()
         {
             return None;
@@ -141,7 +145,20 @@ impl Start<'_> {
         Some(format!("{kind}`{program}`"))
     }
 
-    fn search_path(&self) -> Vec<String> {
+    /// Whether it can be told what is in the image.
+    pub(super) fn is_known(&self) -> bool {
+        let is_packed = |layer: &LayerPlan| matches!(layer.content, LayerContent::Pack(_));
+        let is_windows = self.base.config.value.os == "windows";
+        self.base.is_read() && !is_windows && self.layers.iter().all(is_packed)
+    }
+
+    /// Whether a container finds in these folders what the image has there.
+    pub(super) fn is_sure(&self, search: &[String]) -> bool {
+        search.iter().all(|folder| folder.starts_with('/') && !self.is_mounted(folder))
+    }
+
+    /// The folders in which a container looks for programs.
+    pub(super) fn search_path(&self) -> Vec<String> {
         match self.run.env.iter().rfind(|(name, _)| name == "PATH") {
             Some((_, path)) => path.split(':').map(str::to_owned).collect(),
             None => self.base.search_path(),
@@ -158,23 +175,53 @@ impl Start<'_> {
         })
     }
 
-    /// Whether anything of ours has a name; who knows where links of ours lead to it.
-    fn has_name(&self, name: &str) -> bool {
-        let is_packed = |layer: &LayerPlan| matches!(layer.content, LayerContent::Pack(_));
-        !self.layers.iter().all(is_packed)
-            || self.entries().any(|(path, kind)| {
-                *kind != EntryKind::Directory && path.rsplit('/').next() == Some(name)
-            })
+    /// Whether our layers have a file of this name, or a link, in one of these folders.
+    fn brings(&self, name: &str, search: &[String]) -> bool {
+        let folders: Vec<_> = self.named(name).map(|(folder, _)| folder).collect();
+        // No part of an entry's path is a link.
+        let is_literal = |folder: &String| folders.contains(&folder.trim_matches('/'));
+        if folders.is_empty() || search.iter().any(is_literal) {
+            return !folders.is_empty();
+        }
+        let mut root = self.base.root.clone();
+        for layer in self.layers {
+            if let LayerContent::Pack(entries) = &layer.content {
+                root.lay(entries);
+            }
+        }
+        search.iter().any(|folder| {
+            let folder = root.resolve(folder, FinalLink::Followed);
+            folder.is_ok_and(|folder| folders.contains(&folder.as_str()))
+        })
     }
 
-    /// Paths in our layers, lowest first.
-    fn entries(&self) -> impl DoubleEndedIterator<Item = (&str, &EntryKind)> {
+    /// What is not a folder and has this name, with the folder that it lies in.
+    pub(super) fn named(&self, name: &str) -> impl Iterator<Item = (&str, &Entry)> {
+        let entries = self.entries().filter(|entry| entry.kind != EntryKind::Directory);
+        entries.filter_map(move |entry| {
+            let (folder, last) = entry.path.rsplit_once('/').unwrap_or(("", &entry.path));
+            (last == name).then_some((folder, entry))
+        })
+    }
+
+    /// What our topmost layer with this absolute path has there.
+    fn entry(&self, path: &str) -> Option<&Entry> {
+        let path = path.strip_prefix('/')?;
+        self.entries().rfind(|entry| entry.path == path)
+    }
+
+    /// Everything in our layers, lowest first.
+    pub(super) fn entries(&self) -> impl DoubleEndedIterator<Item = &Entry> {
         let packed = self.layers.iter().filter_map(|layer| match &layer.content {
             LayerContent::Pack(entries) => Some(entries),
             LayerContent::Existing { .. } => None,
         });
-        packed.flatten().map(|entry| (entry.path.as_str(), &entry.kind))
+        packed.flatten()
     }
+}
+
+fn is_file(entry: &Entry) -> bool {
+    matches!(entry.kind, EntryKind::File(_))
 }
 
 /// The program that a shell starts first, unless it is one of its own words.
@@ -225,13 +272,21 @@ mod tests {
 
     #[test]
     fn a_command_must_be_somewhere() {
-        let layers = [
+        let mut layers = [
             script("app/run", "#!/bin/bash\n"),
             script("app/agent", "#!/usr/bin/env python3\n"),
             script("app/env", "#!/usr/bin/env -S sh -e\n"),
             script("app/sh", "#! /bin/sh -e\n"),
             script("app/binary", "\u{7f}ELF"),
+            script("usr/bin/tool", ""),
+            script("app/data", ""),
+            script("data/file", ""),
+            script("curl", ""),
         ];
+        for layer in &mut layers[6..] {
+            let LayerContent::Pack(entries) = &mut layer.content else { unreachable!() };
+            entries[0].mode = 0o644;
+        }
         for (entrypoint, cmd, expected) in [
             ("", "", None),
             ("curl x", "", None),
@@ -244,9 +299,14 @@ mod tests {
             ("/app/binary", "", None),
             ("/app/run", "", Some("`/bin/bash`, which runs `/app/run`")),
             ("/app/agent", "", Some("program `python3`, which runs `/app/agent`")),
-            // Anything of ours with the name may be it.
-            ("run", "", None),
-            ("/opt/binary", "", None),
+            ("/app/data", "", Some("`/app/data`, which `entrypoint` starts, is not executable")),
+            ("/data/file", "", None),
+            ("tool", "", None),
+            ("curl", "", None),
+            ("/usr/bin/tool", "", None),
+            // Where nobody looks for it.
+            ("run", "", Some("program `run`, which `entrypoint` starts")),
+            ("/opt/binary", "", Some("`/opt/binary`, which `entrypoint` starts")),
             // What depends on something else.
             ("./python", "", None),
             ("bin/python", "", None),
@@ -262,8 +322,11 @@ mod tests {
                 volumes: vec!["/data/".into()],
                 ..RunSettings::default()
             };
-            let expected: Vec<_> =
-                expected.map(|text| format!("the image has no {text}")).into_iter().collect();
+            let text = |text: &str| {
+                let start = if text.ends_with("executable") { "" } else { "the image has no " };
+                format!("{start}{text}")
+            };
+            let expected: Vec<_> = expected.map(text).into_iter().collect();
             assert_eq!(texts(&debian(), &layers, &run), expected, "{entrypoint} {cmd}");
         }
     }

@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use super::{
-    BaseImage, DiskFile, Draft, Entry, EntryKind, FileSource, FileStamp, LayerSource, RootTree,
-    TreeEntry, TreeEntryKind, sources,
+    BaseImage, DiskFile, Draft, Entry, EntryKind, FileSource, FileStamp, LayerSource, RootNode,
+    RootTree, TreeEntry, TreeEntryKind, sources,
 };
 use crate::config::{
     Base, Config, ConfigSource, Key, LayerCompression, LayerSpec, Node, Position, Problems,
@@ -60,6 +60,7 @@ pub(super) fn config(layers: &[&str]) -> Config {
         mtime: 7,
         publish: PublishSettings::default(),
         required_at_run_time: Vec::new(),
+        requirements: Vec::new(),
         source: ConfigSource {
             file: "dockless.yaml".into(),
             format: "dockless",
@@ -126,6 +127,22 @@ pub(super) fn text(draft: &Draft) -> &str {
         }
         other => panic!("{other:?} is no made file"),
     }
+}
+
+/// A file system of files (and the folders above them), and links for `path -> target`.
+pub(super) fn tree(paths: &[&str]) -> RootTree {
+    let mut tree = RootTree::default();
+    for path in paths {
+        let (path, node) = match path.split_once(" -> ") {
+            Some((path, target)) => (path, RootNode::Symlink(target.into())),
+            None => (*path, RootNode::File),
+        };
+        for (end, _) in path.match_indices('/') {
+            tree.insert(&path[..end], RootNode::Directory { mode: 0o755, uid: 0, gid: 0 });
+        }
+        tree.insert(path, node);
+    }
+    tree
 }
 
 /// A base without layers.

@@ -14,7 +14,7 @@ use crate::support::image::{assembly, client, file, image, layer, link, publish_
 use crate::support::registry::Registry;
 
 const AGENT: &str = "name: p\nbase: oci:base\nuser: agent\nentrypoint: [/app/run]\nlayers:\n\
-    - kind: files\n  copy: [{src: run, dest: /app/run, owner: 'agent'}]\n  \
+    - kind: files\n  copy: [{src: run, dest: /app/run, owner: 'agent', mode: '0755'}]\n  \
     directories: [{path: /var/work, owner: '1000:staff'}]\n";
 
 /// A layout with a base for two platforms, where `agent` has other numbers.
@@ -130,6 +130,10 @@ fn a_container_that_cannot_start_is_warned_of() {
         ["the image does not know the user `agnet`: `/etc/passwd` has root, agent"]
     );
     assert_eq!(
+        warnings(&|text| text.replace(", mode: '0755'", "")),
+        ["`/app/run`, which `entrypoint` starts, is not executable"]
+    );
+    assert_eq!(
         warnings(&|text| text.replace("[/app/run]", "[python, -m, agent]")),
         ["the image has no program `python`, which `entrypoint` starts"]
     );
@@ -138,7 +142,7 @@ fn a_container_that_cannot_start_is_warned_of() {
         ["the image has no program `curl`, which the health check needs"]
     );
     sandbox.write("p/start", "#!/bin/bash\n");
-    let script = "- {kind: template, file: start, dest: /app/start}\n";
+    let script = "- {kind: template, file: start, dest: /app/start, mode: '0755'}\n";
     assert_eq!(
         warnings(&|text| text.replace("[/app/run]", "[/app/start]") + script),
         ["the image has no `/bin/bash`, which runs `/app/start`"]

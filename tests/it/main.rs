@@ -41,6 +41,7 @@ mod real_run;
 mod registry;
 mod report;
 mod reproducibility;
+mod requirements;
 mod reuse;
 mod secret_guard;
 mod secrets;

@@ -37,6 +37,7 @@ fn config(settings: &[(&str, &str)], run: RunSettings) -> Config {
         mtime: 0,
         publish: PublishSettings::default(),
         required_at_run_time: vec!["TOKEN".into()],
+        requirements: Vec::new(),
         source: ConfigSource {
             file: "dockless.yaml".into(),
             format: "dockless",

@@ -9,6 +9,7 @@ mod files;
 mod graders;
 mod left_out;
 mod project_config;
+mod requirements;
 mod variables;
 
 use std::collections::BTreeSet;
@@ -71,6 +72,12 @@ impl ConfigFormat for HoloDeck {
          member, as `holodeck deploy build` has it; the one in the home folder does not, since an \
          image must not depend on who builds it. The file itself is not in the image, as in \
          HoloDeck's: other sections of it are a warning.\n\n\
+         An image whose MCP tools run `node`, `npx`, `yarn` or `pnpm` must have Node.js, as HoloDeck's \
+         has: in the base, or from a layer of a `dockless.yaml` with `agent: agent.yaml`. A warning \
+         tells of other programs of tools (`uvx`, `docker`) that are nowhere, and of Python \
+         distributions that HoloDeck would install: for `database.provider` (a `database` that is a \
+         name in HoloDeck's `config.yaml` is not judged), a `source` with `s3://` or `az://`, and the \
+         provider `anthropic`. Nothing is judged on an embedded base, which runs no agent.\n\n\
          Every `${NAME}` in the file and in the one of its test cases must be given to the container, \
          since HoloDeck replaces it when the agent starts; the image never holds its value. Values in \
          `environment` are taken as they stand, `$NAME` without braces too. The label \
@@ -140,6 +147,7 @@ impl ConfigFormat for HoloDeck {
         let texts = [Some(&*file.text), test_cases.map(|file| file.text.as_str())];
         config.required_at_run_time = required(texts.into_iter().flatten(), &run, unresolved);
         config.run = run;
+        config.requirements = requirements::requirements(root);
         if let Some(environment) = deployment.get("environment") {
             config.secrets.note(Setting::Variable, environment);
         }
