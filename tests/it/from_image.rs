@@ -400,8 +400,8 @@ async fn what_rotted_in_the_cache_is_read_again() {
     }
     let outcome = story.sandbox.run(["build", "p", "--no-cache"]);
     assert_eq!(outcome.code, 3, "{outcome:#?}");
-    let lost = "the content of `/usr/local/bin/node` is no longer in the cache";
-    assert!(outcome.stderr.contains(lost), "{outcome:#?}");
+    // Of which file that is said first, the threads decide: the blob is removed with all that it holds.
+    assert!(outcome.stderr.contains("` is no longer in the cache"), "{outcome:#?}");
     assert_eq!(story.build(&["--no-cache"]).0, clean);
 }
 
