@@ -5,6 +5,7 @@
 
 mod base;
 mod compression;
+mod discretion;
 mod docs;
 mod format;
 pub mod formats;

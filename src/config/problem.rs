@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::Arc;
 
+use super::discretion::{discreet, tells_secret};
 use crate::error::{Classified, ErrorKind};
 
 /// A place in a file; lines and columns count from 1, and 0 means the whole file.
@@ -108,6 +109,7 @@ impl Problems {
     }
 
     fn push(&mut self, position: &Position, message: String, hint: Option<String>) {
+        let (message, hint) = (discreet(&message), hint.as_deref().map(discreet));
         let problem = Problem { position: position.clone(), message, hint };
         if self.found.contains(&problem) {
             return;
@@ -141,7 +143,8 @@ impl Problems {
             return None;
         }
         let (_, text) = self.texts.iter().find(|(file, _)| *file == position.file)?;
-        text.lines().nth(usize::try_from(position.line).ok()?.checked_sub(1)?)
+        let line = text.lines().nth(usize::try_from(position.line).ok()?.checked_sub(1)?)?;
+        (!tells_secret(line)).then_some(line)
     }
 }
 

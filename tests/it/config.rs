@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use dockless::config::{self, Loaded};
 
 use crate::support::child::Child;
+use crate::support::cli::Sandbox;
 
 #[test]
 fn every_invalid_project_gets_exactly_its_message() {
@@ -378,4 +379,24 @@ fn load_with(path: &Path, file: Option<&Path>) -> Result<Loaded, String> {
 
 fn fixtures(folder: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures").join(folder)
+}
+
+#[test]
+fn what_is_wrong_with_a_secret_is_told_without_it() {
+    for text in [
+        "env:\n  - OPENAI_API_KEY=canary\n",
+        "env: OPENAI_API_KEY=canary\n",
+        "OPENAI_API_KEY: canary\n",
+        "env: {A_TOKEN: 'canary}\n",
+        "env:\n  A_TOKEN: canary\n  A_TOKEN: canary\n",
+        "env:\n\tDB_PASSWORD: canary\n",
+    ] {
+        let sandbox = Sandbox::new();
+        sandbox.write("p/dockless.yaml", format!("name: p\nbase: scratch\n{text}"));
+        for words in [&["build", "p"][..], &["build", "p", "--json"]] {
+            let outcome = sandbox.run(words.iter().copied());
+            assert_eq!(outcome.code, 2, "{outcome:#?}");
+            assert!(!format!("{outcome:?}").contains("canary"), "{outcome:#?}");
+        }
+    }
 }
