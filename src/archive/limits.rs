@@ -5,8 +5,10 @@
 pub struct Limits {
     /// Entries of the tar.
     pub entries: u64,
-    /// Bytes of all names and link targets together.
+    /// Bytes of all names and link targets together, and of the folders that the names lead through.
     pub name_bytes: u64,
+    /// Bytes of one name or link target: no system unpacks more than 4096.
+    pub path_bytes: u64,
     /// Bytes of the extended headers of one entry (PAX, GNU long name); Go's reader has the same limit for
     /// each of them.
     pub extension_bytes: u64,
@@ -24,8 +26,9 @@ const MIB: u64 = 1024 * 1024;
 impl Limits {
     /// Far above what any real layer has.
     pub const GENEROUS: Self = Self {
-        entries: 2_000_000,
-        name_bytes: 512 * MIB,
+        entries: 1_000_000,
+        name_bytes: 128 * MIB,
+        path_bytes: 4096,
         extension_bytes: MIB,
         unpacked_bytes: 100 * 1024 * MIB,
         ratio: 1100,

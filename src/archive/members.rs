@@ -4,7 +4,7 @@
 //! the crate reads extended headers of any size into memory, takes a newline in a binary attribute
 //! for the end of a PAX record, and then misses the name or the size behind it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::io::{self, Read};
 
 use tar::{EntryType, Header};
@@ -57,13 +57,13 @@ pub enum MemberKind {
 }
 
 impl Member {
-    /// The size of its path and its target.
-    fn name_bytes(&self) -> u64 {
+    /// Its path and its target.
+    fn names(&self) -> [&[u8]; 2] {
         let target = match &self.kind {
-            MemberKind::Symlink(target) | MemberKind::HardLink(target) => target.len(),
-            MemberKind::Directory | MemberKind::File | MemberKind::Other(_) => 0,
+            MemberKind::Symlink(target) | MemberKind::HardLink(target) => &target[..],
+            MemberKind::Directory | MemberKind::File | MemberKind::Other(_) => &[],
         };
-        (self.path.len() + target) as u64
+        [&self.path, target]
     }
 }
 
@@ -82,8 +82,10 @@ pub struct Members<R> {
     extension_bytes: u64,
     /// The members so far.
     entries: u64,
-    /// The bytes of their names.
+    /// The bytes of their names, and of the folders that these lead through.
     name_bytes: u64,
+    /// The folders that are counted.
+    folders: HashSet<Vec<u8>>,
     /// Where bytes go that nobody asks for.
     skipped: Box<[u8]>,
 }
@@ -112,6 +114,7 @@ impl<R: Read> Members<R> {
             extension_bytes: 0,
             entries: 0,
             name_bytes: 0,
+            folders: HashSet::new(),
             skipped: vec![0; SKIPPED_BYTES].into(),
         }
     }
@@ -182,11 +185,28 @@ impl<R: Read> Members<R> {
     }
 
     fn count(&mut self, member: &Member) -> Result<(), ArchiveError> {
-        let Limits { entries, name_bytes, .. } = self.limits;
+        let Limits { entries, name_bytes, path_bytes, .. } = self.limits;
         self.entries += 1;
-        self.name_bytes += member.name_bytes();
         if self.entries > entries {
             return Err(ArchiveError::TooLarge(format!("{entries} entries")));
+        }
+        for name in member.names() {
+            if name.len() as u64 > path_bytes {
+                return Err(ArchiveError::TooLarge(format!("{path_bytes} bytes in a path")));
+            }
+            self.name_bytes += name.len() as u64;
+        }
+        // A path of many parts makes as many folders, though the archive has none of them.
+        let mut folder = &member.path[..];
+        while let Some(end) = folder.iter().rposition(|byte| *byte == b'/')
+            && self.name_bytes <= name_bytes
+        {
+            folder = &folder[..end];
+            if self.folders.contains(folder) {
+                break;
+            }
+            self.folders.insert(folder.to_owned());
+            self.name_bytes += folder.len() as u64;
         }
         if self.name_bytes > name_bytes {
             return Err(ArchiveError::TooLarge(format!("{name_bytes} bytes of names")));

@@ -26,8 +26,9 @@ use crate::sys::blocking;
 use layer_files::{Content, LayerFile, LayerFiles};
 use selection::Selection;
 
-/// As many hard links as may lead from one to the next: honest layers have one.
-const MAX_LINKS: usize = 40;
+/// As many hard links as may lead from one to the next: honest layers have one, and each may have its layer
+/// read again.
+const MAX_LINKS: usize = 4;
 
 /// A path, and the layer that it has come from, counted from the lowest.
 type Place = (usize, String);
@@ -138,17 +139,19 @@ impl<'a> Layers<'a> {
         let files = nodes.filter(|(_, node)| is_file(node));
         let mut wanted: BTreeSet<Place> =
             files.filter_map(|(path, _)| self.place(path, self.blobs.len())).collect();
-        loop {
+        for _ in 0..=MAX_LINKS {
             self.load(&wanted, &roots).await?;
             // Hard links to files that were not asked for.
             let linked: BTreeSet<_> =
                 wanted.iter().filter_map(|place| self.linked(place)).collect();
             if linked.is_subset(&wanted) {
-                return Ok(());
+                break;
             }
             roots.extend(linked.iter().map(|(_, path)| path.clone()));
             wanted.extend(linked);
         }
+        // What is still missing then is told when its file is asked for.
+        Ok(())
     }
 
     /// Reads the layers that something wanted is missing of, unless it is remembered.

@@ -9,6 +9,8 @@ use crate::plan::{MAX_TEXT_BYTES, RootNode, TEXTS};
 
 /// As many as Linux follows in one path.
 const MAX_LINKS: usize = 40;
+/// So many parts of a path are walked, those of links included: a layer has a million members.
+const MAX_PARTS: usize = 512;
 
 /// The folders, links and files of a layer, and what it removes from the layers below it.
 ///
@@ -108,13 +110,17 @@ impl LayerIndex {
 
     /// The path in its only spelling, led through the links that this layer made before.
     ///
-    /// `None` for a path that is not UTF-8, that leads below a file, or around in circles.
+    /// `None` for a path that is not UTF-8, that leads below a file, far, or around in circles.
     pub(in crate::gather) fn locate(&self, path: &[u8]) -> Option<String> {
         let path = std::str::from_utf8(path).ok()?;
         let mut rest: VecDeque<String> = parts(path).map(str::to_owned).collect();
         let mut located = String::new();
-        let mut links = 0;
+        let (mut links, mut walked) = (0, 0);
         while let Some(part) = rest.pop_front() {
+            walked += 1;
+            if walked > MAX_PARTS {
+                return None;
+            }
             if part == ".." {
                 located.truncate(located.rfind('/').unwrap_or(0));
                 continue;

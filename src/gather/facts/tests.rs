@@ -195,10 +195,27 @@ fn says_why_a_layer_cannot_be_used() {
             tar(&[("long-names", b'0', 0, b""), ("x", b'0', 0, b"")]),
             "it has more than 10 bytes of names",
         ),
+        // Folders that a path leads through are made, too.
+        (tar(&[("a/b/c/d", b'0', 0, b"")]), "it has more than 10 bytes of names"),
     ] {
         let message = format!("layer `{}` cannot be used: {reason}", Digest::of(&blob));
         assert_eq!(read(&blob, small).unwrap_err().to_string(), message);
     }
+}
+
+#[test]
+fn paths_that_no_system_unpacks_are_refused() {
+    let long = "a/".repeat(2049);
+    let refused = "it has more than 4096 bytes in a path";
+    for (kind, name) in [(b'L', "name"), (b'K', "link")] {
+        let members = [("x", kind, long.len() as u64, long.as_bytes()), (name, b'2', 0, b"")];
+        let blob = tar(&members);
+        let message = format!("layer `{}` cannot be used: {refused}", Digest::of(&blob));
+        assert_eq!(read(&blob, Limits::GENEROUS).unwrap_err().to_string(), message, "{name}");
+    }
+    let folders = Limits { name_bytes: 9 + 7 + 5 + 3 + 1 + 9, ..Limits::GENEROUS };
+    let shared = [("a/b/c/d/e", b'0', 0, &b""[..]), ("a/b/c/d/f", b'0', 0, b"")];
+    assert!(read(&tar(&shared), folders).is_ok(), "folders count once");
 }
 
 #[test]
