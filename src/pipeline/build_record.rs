@@ -21,7 +21,7 @@ use crate::plan::{BaseImage, DiskFile, EntryKind, FileSource, LayerContent, Plan
 use crate::publish::Published;
 
 /// What the document says it is.
-const KIND: &str = "dev.dockless.build-record";
+pub(super) const KIND: &str = "dev.dockless.build-record";
 
 /// Raised when a member changes its meaning; members may come without it.
 const VERSION: u64 = 1;

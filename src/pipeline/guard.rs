@@ -42,6 +42,24 @@ pub(super) async fn check(
     project: &Project,
     gathering: &Gathering<'_>,
 ) -> Result<(Plan, Vec<Exception>)> {
+    let (plan, exceptions) = look(plan, project, gathering).await;
+    let exceptions = exceptions?;
+    tell(&exceptions, &gathering.context.events);
+    Ok((plan, exceptions))
+}
+
+/// A plan that nobody decided on yet, unless it packs what looks like a credential: that would stay in the
+/// cache. The plan that counts is [checked](check) and told of.
+pub(super) async fn pass(plan: Plan, project: &Project, gathering: &Gathering<'_>) -> Option<Plan> {
+    let (plan, exceptions) = look(plan, project, gathering).await;
+    exceptions.is_ok().then_some(plan)
+}
+
+async fn look(
+    plan: Plan,
+    project: &Project,
+    gathering: &Gathering<'_>,
+) -> (Plan, Result<Vec<Exception>>) {
     let guard = project.guard.clone();
     let check = move |plan: &Plan, packing: &Packing<'_>| {
         layer::judge_plan(plan, Context::threads(), packing)?;
@@ -50,10 +68,7 @@ pub(super) async fn check(
         };
         Ok(guard.check(plan, verdict)?)
     };
-    let (plan, exceptions) = work(plan, project, gathering, check).await;
-    let exceptions = exceptions?;
-    tell(&exceptions, &gathering.context.events);
-    Ok((plan, exceptions))
+    work(plan, project, gathering, check).await
 }
 
 /// Says what was allowed.

@@ -113,7 +113,10 @@ pub fn lock(request: &LockRequest, context: &Context) -> Result<LockReport> {
         };
         report.tell(context);
         if report.is_changed && !is_check {
-            let write = move || atomic_file::write(&file, text.as_bytes()).map_err(|e| (file, e));
+            let write = move || {
+                let written = atomic_file::write_in_place_of(&file, text.as_bytes());
+                written.map_err(|error| (file, error))
+            };
             blocking(write).await.map_err(|(file, source)| Unwritable { file, source })?;
         }
         Ok(report)

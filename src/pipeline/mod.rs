@@ -28,6 +28,7 @@ mod login;
 mod made_layers;
 mod option_names;
 mod planning;
+mod precious;
 mod produce;
 mod project;
 mod push;

@@ -34,6 +34,11 @@ impl Project {
         blocking(move || Pins::load(&directory, lock_use)).await
     }
 
+    /// The files that the config was read from, as they were asked for.
+    pub(super) fn read_files(&self) -> impl Iterator<Item = &str> {
+        self.texts.files().map(|(file, _)| file)
+    }
+
     /// The files of the config, by their names alone, with their texts.
     pub(super) fn files(&self) -> impl Iterator<Item = (&str, &str)> {
         self.texts.files().map(|(file, text)| (file.rsplit('/').next().unwrap_or(file), text))

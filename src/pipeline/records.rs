@@ -89,6 +89,6 @@ fn write_document(path: &Path, document: &Value) -> Result<()> {
 }
 
 fn write(path: &Path, bytes: &[u8]) -> Result<()> {
-    atomic_file::write(path, bytes)
+    atomic_file::write_in_place_of(path, bytes)
         .map_err(|source| RecordError::Unwritable { path: path.to_owned(), source }.into())
 }

@@ -20,7 +20,7 @@ use super::tags::{self, TagArguments, Tags};
 use super::{
     Context, Credentials, PlanSummary, Produced, ProducedImage, ProjectRequest, RecordFiles,
 };
-use super::{client, guard, planning};
+use super::{client, guard, planning, precious};
 use crate::error::Result;
 use crate::image::Assembly;
 use crate::oci::{Reference, Repository};
@@ -74,6 +74,7 @@ impl Run<'_> {
         let config = &self.project.config;
         self.destinations.check(&config.platforms, config.compression)?;
         self.records.check()?;
+        precious::check(self.destinations.paths().chain(self.records.paths()), &self.project)?;
         let gathering = self.begin(context).await?;
         let Prospect { plan, exceptions, tags, opened, layers, ahead, whereabouts } =
             self.plan(&gathering).await?;
@@ -175,6 +176,10 @@ impl Run<'_> {
             return Ok((files, Ahead::default()));
         };
         let (guess, files) = planning::guess(&self.project, files, bases, gathering).await?;
+        let guess = match guess {
+            Some(guess) => guard::pass(guess, &self.project, gathering).await,
+            None => None,
+        };
         Ok((files, guess.map(|guess| Ahead::begin(guess, layers)).unwrap_or_default()))
     }
 

@@ -80,6 +80,16 @@ pub fn write(path: &Path, bytes: &[u8]) -> io::Result<()> {
     file.finish()
 }
 
+/// As [`write()`], where the user names the place: the file behind a link is replaced, not the link, and a pipe
+/// or device is written to.
+pub fn write_in_place_of(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let path = fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
+    if fs::metadata(&path).is_ok_and(|metadata| !metadata.is_file()) {
+        return fs::OpenOptions::new().write(true).open(&path)?.write_all(bytes);
+    }
+    write(&path, bytes)
+}
+
 /// As [`write()`], and fails with `AlreadyExists` when there is something at `path`.
 pub fn write_new(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let mut file = AtomicFile::create(path)?;

@@ -182,3 +182,22 @@ async fn layers_are_packed_while_the_base_is_read() {
         assert_eq!(String::from_utf8(output.stdout).unwrap(), format!("{again}\n"), "{name}");
     }
 }
+
+#[test]
+fn what_the_guard_refuses_is_not_packed_while_the_base_is_read() {
+    let (sandbox, registry) = (sandbox(), Registry::start());
+    let base = format!("{}/base:1", registry.host());
+    sandbox.succeed(["push", "p", "-t", &base]);
+    sandbox.succeed(["cache", "prune", "--all"]);
+    let key = format!("key = {}{}", "AKIA", "Q3EGXZ7LJ2MN5RTB");
+    sandbox.write("p/one", &key);
+    let to = format!("{}/a/b:v1", registry.host());
+    let outcome = sandbox.run(["push", "p", "--base", &base, "--to", &to]);
+    assert_eq!(outcome.code, 2, "{outcome:#?}");
+    let blobs = sandbox.cache().join("blobs/sha256");
+    let layers = std::fs::read_dir(blobs).into_iter().flatten().filter(|blob| {
+        let file = std::fs::File::open(blob.as_ref().unwrap().path()).unwrap();
+        flate2::read::GzDecoder::new(file).header().is_some()
+    });
+    assert_eq!(layers.count(), 0, "nothing of the project is kept");
+}
