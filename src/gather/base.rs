@@ -136,13 +136,18 @@ async fn resolve_reference(
     let task = context.events.task(Action::Resolve, &name, None);
     let root = context.client.fetch_manifest(&called).await?;
     let media_type = root.media_type.clone();
-    images.extend(found.images(root.bytes, root.media_type, &missing).await?);
+    let (asked, read) = found.images(root.bytes, root.media_type, &missing).await?;
+    images.extend(asked);
+    let mut indexes = locked.map(|locked| locked.indexes.clone()).unwrap_or_default();
+    indexes.extend(read.into_iter().filter(|index| !indexes.contains(index)).collect::<Vec<_>>());
     let platforms = images.iter().filter_map(|(platform, image)| {
         let (manifest, config) = (image.manifest.clone()?, image.config.clone());
         Some((platform.clone(), LockedPlatform { manifest, config, facts: None }))
     });
     let platforms = platforms.collect();
-    context.pins.note(reference, LockedImage { digest: root.digest, media_type, platforms });
+    context
+        .pins
+        .note(reference, LockedImage { digest: root.digest, media_type, indexes, platforms });
     task.finish(root.digest.to_string());
     Ok(images)
 }
@@ -168,7 +173,7 @@ async fn resolve_layout(
         events: context.events,
     };
     let (bytes, media_type) = found.source.manifest(&image).await?;
-    found.images(bytes, media_type, platforms).await
+    Ok(found.images(bytes, media_type, platforms).await?.0)
 }
 
 /// The name for `org.opencontainers.image.base.name`: how the same image is asked for again.
@@ -216,22 +221,24 @@ impl Found<'_> {
         Ok((images, missing))
     }
 
-    /// The image of every platform, from an index or from the only manifest there is.
+    /// The image of every platform, from an index or from the only manifest there is; and the indexes that
+    /// were read for that.
     async fn images(
         &self,
         bytes: Bytes,
         media_type: MediaType,
         platforms: &[Platform],
-    ) -> Result<BTreeMap<Platform, BaseImage>> {
-        let mut images = BTreeMap::new();
+    ) -> Result<(BTreeMap<Platform, BaseImage>, Vec<Document<Index>>)> {
+        let (mut images, mut indexes) = (BTreeMap::new(), Vec::new());
         if media_type.is_index() {
             let index = Document::parse_index(bytes, media_type)
-                .map_err(|error| self.source.invalid(error))?
-                .value;
+                .map_err(|error| self.source.invalid(error))?;
+            indexes.push(index.clone());
             for platform in platforms {
-                images.insert(platform.clone(), self.image_in_index(&index, platform).await?);
+                let image = self.image_in_index(&index.value, platform, &mut indexes).await?;
+                images.insert(platform.clone(), image);
             }
-            return Ok(images);
+            return Ok((images, indexes));
         }
         let image = self.image(bytes, media_type).await?;
         for wanted in platforms {
@@ -242,24 +249,31 @@ impl Found<'_> {
             }
             images.insert(wanted.clone(), image.clone());
         }
-        Ok(images)
+        Ok((images, indexes))
     }
 
     /// The image for a platform: an entry that says so, else one of an index inside the index,
-    /// else one that does not say its platform and turns out to be for this one.
-    async fn image_in_index(&self, index: &Index, platform: &Platform) -> Result<BaseImage> {
+    /// else one that does not say its platform and turns out to be for this one. Indexes inside are added
+    /// to `read`.
+    async fn image_in_index(
+        &self,
+        index: &Index,
+        platform: &Platform,
+        read: &mut Vec<Document<Index>>,
+    ) -> Result<BaseImage> {
         let (indexes, mut entries): (Vec<_>, Vec<_>) =
             index.images().cloned().partition(|entry| entry.media_type.is_index());
         if find(&entries, platform).is_none() {
             for nested in indexes.iter().take(MAX_QUESTIONS) {
                 let (bytes, media_type) = self.source.manifest(nested).await?;
                 let nested = Document::parse_index(bytes, media_type)
-                    .map_err(|error| self.source.invalid(error))?
-                    .value;
+                    .map_err(|error| self.source.invalid(error))?;
                 // One level: an index inside an index inside an index serves nobody.
-                entries.extend(
-                    nested.images().filter(|entry| entry.media_type.is_manifest()).cloned(),
-                );
+                let images = nested.value.images();
+                entries.extend(images.filter(|entry| entry.media_type.is_manifest()).cloned());
+                if read.iter().all(|known| known.descriptor.digest != nested.descriptor.digest) {
+                    read.push(nested);
+                }
             }
         }
         if let Some(entry) = find(&entries, platform) {

@@ -17,7 +17,7 @@ pub use error::LockError;
 
 use super::RootExcerpt;
 use crate::oci::{
-    Digest, Document, ImageConfig, Manifest, MediaType, Platform, Reference, canonical_json,
+    Digest, Document, ImageConfig, Index, Manifest, MediaType, Platform, Reference, canonical_json,
 };
 use pretty::pretty;
 
@@ -44,6 +44,8 @@ pub struct LockedImage {
     pub digest: Digest,
     /// The type of that.
     pub media_type: MediaType,
+    /// The index that it is, then those inside it that platforms were found in; none for an only manifest.
+    pub indexes: Vec<Document<Index>>,
     /// The image of each platform that a project is built for.
     pub platforms: BTreeMap<Platform, LockedPlatform>,
 }
@@ -86,6 +88,8 @@ struct Version {
 #[serde(deny_unknown_fields)]
 struct ImageEntry {
     digest: Digest,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    indexes: Vec<DocumentEntry>,
     media_type: MediaType,
     platforms: BTreeMap<String, PlatformEntry>,
 }
@@ -169,6 +173,7 @@ impl LockedImage {
         let platforms = self.platforms.iter();
         ImageEntry {
             digest: self.digest,
+            indexes: self.indexes.iter().map(DocumentEntry::of).collect(),
             media_type: self.media_type.clone(),
             platforms: platforms
                 .map(|(platform, locked)| (platform.to_string(), locked.entry()))
@@ -190,10 +195,18 @@ impl LockedPlatform {
 
 impl ImageEntry {
     fn read(self, name: &Reference) -> Result<LockedImage, LockError> {
-        let Self { digest, media_type, platforms } = self;
+        let Self { digest, indexes, media_type, platforms } = self;
         if name.digest.is_some_and(|named| named != digest) {
             return Err(LockError::changed(format!("`{name}` is not {digest}")));
         }
+        let indexes = indexes.into_iter().map(|entry| {
+            let (bytes, media_type) = entry.bytes()?;
+            Document::parse_index(bytes, media_type).ok()
+        });
+        let indexes: Option<Vec<_>> = indexes.collect();
+        let indexes = indexes
+            .filter(|indexes| is_chain(digest, indexes))
+            .ok_or_else(|| LockError::changed(format!("the index of `{name}` is not {digest}")))?;
         let mut read = BTreeMap::new();
         for (platform, entry) in platforms {
             let what = format!("`{name}` for `{}`", platform.escape_debug());
@@ -202,14 +215,37 @@ impl ImageEntry {
             let parsed = parsed
                 .ok_or_else(|| LockError::changed(format!("the platform of {what} is none")))?;
             let locked = entry.read(&what)?;
-            let is_alone = media_type.is_manifest();
-            if is_alone && locked.manifest.descriptor.digest != digest {
-                return Err(LockError::changed(format!("{what} is not the image {digest}")));
+            if !is_of(digest, &indexes, &parsed, &locked.manifest.descriptor.digest) {
+                return Err(LockError::changed(format!("{what} is not of the image {digest}")));
             }
             read.insert(parsed, locked);
         }
-        Ok(LockedImage { digest, media_type, platforms: read })
+        Ok(LockedImage { digest, media_type, indexes, platforms: read })
     }
+}
+
+/// Whether the first index has this digest and names all others. None is no wrong index.
+fn is_chain(digest: Digest, indexes: &[Document<Index>]) -> bool {
+    let [root, nested @ ..] = indexes else { return true };
+    let is_named = |index: &Document<Index>| {
+        root.value.images().any(|entry| entry.digest == index.descriptor.digest)
+    };
+    root.descriptor.digest == digest && nested.iter().all(is_named)
+}
+
+/// Whether a manifest is the image of this digest, or the one for this platform in its index.
+fn is_of(
+    digest: Digest,
+    indexes: &[Document<Index>],
+    platform: &Platform,
+    manifest: &Digest,
+) -> bool {
+    let mut entries = indexes.iter().flat_map(|index| index.value.images());
+    let is_named = entries.any(|entry| {
+        let offered = entry.platform.as_ref();
+        entry.digest == *manifest && offered.is_none_or(|offered| platform.is_served_by(offered))
+    });
+    if indexes.is_empty() { digest == *manifest } else { is_named }
 }
 
 impl PlatformEntry {

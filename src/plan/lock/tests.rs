@@ -17,10 +17,17 @@ fn platform(name: &str) -> (Platform, LockedPlatform) {
 }
 
 fn index(platforms: &[&str]) -> LockedImage {
+    let platforms: BTreeMap<_, _> = platforms.iter().map(|name| platform(name)).collect();
+    let entries = platforms.iter().map(|(platform, locked)| Descriptor {
+        platform: Some(platform.clone()),
+        ..locked.manifest.descriptor.clone()
+    });
+    let index = Document::write(Index::new(entries.collect()), MediaType::OciIndex);
     LockedImage {
-        digest: Digest::of(b"index"),
+        digest: index.descriptor.digest,
         media_type: MediaType::OciIndex,
-        platforms: platforms.iter().map(|name| platform(name)).collect(),
+        indexes: vec![index],
+        platforms,
     }
 }
 
@@ -29,6 +36,7 @@ fn lock() -> Lock {
     let alone = LockedImage {
         digest: alone.manifest.descriptor.digest,
         media_type: MediaType::OciManifest,
+        indexes: Vec::new(),
         platforms: BTreeMap::from([(amd64, LockedPlatform { facts: None, ..alone })]),
     };
     let images = [
@@ -54,9 +62,8 @@ fn what_differs_from_what_was_written_is_noticed() {
     let text = lock().to_text();
     let manifest = platform("linux/arm64").1.manifest.descriptor.digest.to_string();
     let other = Digest::of(b"other").to_string();
-    let index = Digest::of(b"index").to_string();
+    let index = index(&["linux/amd64", "linux/arm64"]).digest.to_string();
     let arm64 = "`a.io/both:1` for `linux/arm64`";
-    let amd64 = "`a.io/both:1` for `linux/amd64`";
     for (from, to, what) in [
         (&*manifest, &*other, format!("the manifest of {arm64} is not what was locked")),
         (
@@ -65,8 +72,12 @@ fn what_differs_from_what_was_written_is_noticed() {
             format!("the config of {arm64} is not what was locked"),
         ),
         ("493,0,0", "511,0,0", "its checksum is that of another content".into()),
-        ("493,0,0", "4096,0,0", format!("the facts about {amd64} cannot be")),
-        ("\"linux/arm64\"", "\"linux/riscv64\"", "its checksum is that of another content".into()),
+        ("493,0,0", "4096,0,0", format!("the facts about {arm64} cannot be")),
+        (
+            "\"linux/arm64\"",
+            "\"linux/riscv64\"",
+            format!("`a.io/both:1` for `linux/riscv64` is not of the image {index}"),
+        ),
         (
             "\"linux/arm64\"",
             "\"linux/aarch64\"",
@@ -74,15 +85,59 @@ fn what_differs_from_what_was_written_is_noticed() {
         ),
         ("a.io/both:1", "a.io/both:2", "its checksum is that of another content".into()),
         ("a.io/both:1", "a.io/both", "`a.io/both` is not how it names an image".into()),
-        (&*index, &*other, "its checksum is that of another content".into()),
+        (&*index, &*other, format!("the index of `a.io/both:1` is not {index}")),
         ("\"version\": 1", "\"version\": 0", "its checksum is that of another content".into()),
     ] {
-        let changed = text.replacen(from, to, 1);
-        assert_ne!(changed, text, "{from}");
+        // In an index it stands before.
+        let (before, after) = text.rsplit_once(from).unwrap();
+        let changed = [before, to, after].concat();
         let error = Lock::parse(&changed).unwrap_err();
         let message = format!("`dockless.lock` was changed by hand or badly merged: {what}");
         assert_eq!((error.to_string(), error.kind()), (message, ErrorKind::Usage), "{from}");
     }
+}
+
+#[test]
+fn what_is_put_in_the_place_of_an_image_is_noticed() {
+    let named = |name: &str| -> Reference { name.parse().unwrap() };
+    let both = named("a.io/both:1");
+    let (_, other) = platform("linux/s390x");
+    let (amd64, _) = platform("linux/amd64");
+    let (_, arm64) = platform("linux/arm64");
+    let refused = |change: &dyn Fn(&mut Lock)| {
+        let mut changed = lock();
+        change(&mut changed);
+        // The checksum is that of the change.
+        let message = Lock::parse(&changed.to_text()).unwrap_err().to_string();
+        message.split_once(": ").unwrap().1.to_owned()
+    };
+    let digest = lock().images[&both].digest;
+    let expected = format!("`{both}` for `linux/amd64` is not of the image {digest}");
+    for image in [&other, &arm64] {
+        let message = refused(&|lock| {
+            let image_of = &mut lock.images.get_mut(&both).unwrap().platforms;
+            image_of.insert(amd64.clone(), image.clone());
+        });
+        assert_eq!(message, expected);
+    }
+    let alone = lock().images.into_keys().find(|name| name.digest.is_some()).unwrap();
+    let digest = alone.digest.unwrap();
+    for media_type in [MediaType::OciManifest, MediaType::OciIndex] {
+        let message = refused(&|lock| {
+            let locked = lock.images.get_mut(&alone).unwrap();
+            locked.media_type = media_type.clone();
+            locked.platforms.insert(amd64.clone(), other.clone());
+        });
+        assert_eq!(message, format!("`{alone}` for `linux/amd64` is not of the image {digest}"));
+    }
+    let message = refused(&|lock| {
+        let index = index(&["linux/s390x"]);
+        let locked = lock.images.get_mut(&both).unwrap();
+        locked.indexes.extend(index.indexes);
+        locked.platforms.insert(amd64.clone(), other.clone());
+    });
+    let digest = lock().images[&both].digest;
+    assert_eq!(message, format!("the index of `{both}` is not {digest}"));
 }
 
 #[test]
