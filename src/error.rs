@@ -67,6 +67,8 @@ struct Inner {
     cause: Box<dyn Classified>,
     /// Innermost first: each caller adds what it was doing.
     attempts: Vec<String>,
+    /// What the callers know to do about it.
+    hints: Vec<String>,
     /// Whether something outside had been touched by then.
     is_late: bool,
 }
@@ -77,12 +79,19 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 impl Error {
     /// Wraps a classified error.
     pub fn new(cause: impl Classified) -> Self {
-        Self(Box::new(Inner { cause: Box::new(cause), attempts: Vec::new(), is_late: false }))
+        let (attempts, hints) = (Vec::new(), Vec::new());
+        Self(Box::new(Inner { cause: Box::new(cause), attempts, hints, is_late: false }))
     }
 
     /// Adds what was being attempted, for instance "push `x` to `y`"; printed before the cause.
     pub fn attempting(mut self, what: impl Into<String>) -> Self {
         self.0.attempts.push(what.into());
+        self
+    }
+
+    /// Adds what a caller knows to do about it, after the hints of the cause.
+    pub fn with_hint(mut self, hint: impl Into<String>) -> Self {
+        self.0.hints.push(hint.into());
         self
     }
 
@@ -101,9 +110,9 @@ impl Error {
         }
     }
 
-    /// The hints of the cause.
+    /// The hints of the cause, then those of the callers.
     pub fn hints(&self) -> Vec<String> {
-        self.0.cause.hints()
+        [self.0.cause.hints(), self.0.hints.clone()].concat()
     }
 
     /// Whether trying again may help.
@@ -229,7 +238,8 @@ mod tests {
             ["build `x`", "pack layer 1", "cannot read `a.txt`", "permission denied"]
         );
         assert_eq!(error.kind().exit_code(), 2);
-        assert_eq!(error.hints(), ["check its permissions"]);
+        let error = error.with_hint("or remove it");
+        assert_eq!(error.hints(), ["check its permissions", "or remove it"]);
         assert_eq!(error.late().kind().exit_code(), 3);
     }
 

@@ -14,7 +14,7 @@ use crate::pipeline;
 ///
 /// Compares with `dockless.lock`, or with the digest in the config (`name:tag@sha256:…`), and downloads nothing but
 /// manifests. Exits with 0 when the project's platforms have the same images as before, also in another index; with 1
-/// when they moved, and says from where to where; with 2 when nothing is pinned.
+/// when they moved, and says from where to where; with 2 when the base is not pinned, or nothing is.
 #[derive(Debug, Args)]
 pub(super) struct CheckBase {
     /// The project: a folder or a config file

@@ -15,7 +15,7 @@ pub use error::{BaseError, MAX_LAYERS};
 
 use super::{Missing, Pins};
 use crate::config::Base;
-use crate::error::{Attempting as _, Result};
+use crate::error::{Attempting as _, Error, Result};
 use crate::event::{Action, Events};
 use crate::oci::{
     Descriptor, Digest, Document, ImageConfig, Index, Manifest, MediaType, Platform, Reference,
@@ -120,6 +120,8 @@ async fn resolve_reference(
         Some(locked) if missing.is_empty() => {
             let digest = locked.digest.short();
             context.events.note(format!("base {name}: sha256:{digest}, as locked"));
+            let image = LockedImage { platforms: locked_platforms(&images), ..locked.clone() };
+            context.pins.note(reference, image);
             return Ok(images);
         }
         Some(locked) => {
@@ -134,22 +136,39 @@ async fn resolve_reference(
         }
     };
     let task = context.events.task(Action::Resolve, &name, None);
-    let root = context.client.fetch_manifest(&called).await?;
-    let media_type = root.media_type.clone();
-    let (asked, read) = found.images(root.bytes, root.media_type, &missing).await?;
-    images.extend(asked);
+    let asked = async {
+        let root = context.client.fetch_manifest(&called).await?;
+        let media_type = root.media_type.clone();
+        let (asked, read) = found.images(root.bytes, root.media_type, &missing).await?;
+        images.extend(asked);
+        Ok((root.digest, media_type, read))
+    };
+    let (digest, media_type, read) = asked.await.map_err(|error: Error| match locked {
+        Some(locked) => {
+            let error = error.attempting(format!("complete what is locked: {}", locked.digest));
+            context.pins.explain(error, &locked.digest)
+        }
+        None => error,
+    })?;
     let mut indexes = locked.map(|locked| locked.indexes.clone()).unwrap_or_default();
-    indexes.extend(read.into_iter().filter(|index| !indexes.contains(index)).collect::<Vec<_>>());
+    for index in read {
+        if !indexes.contains(&index) {
+            indexes.push(index);
+        }
+    }
+    let platforms = locked_platforms(&images);
+    context.pins.note(reference, LockedImage { digest, media_type, indexes, platforms });
+    task.finish(digest.to_string());
+    Ok(images)
+}
+
+/// The images of these platforms as they are locked; nothing is known of their files.
+fn locked_platforms(images: &BTreeMap<Platform, BaseImage>) -> BTreeMap<Platform, LockedPlatform> {
     let platforms = images.iter().filter_map(|(platform, image)| {
         let (manifest, config) = (image.manifest.clone()?, image.config.clone());
         Some((platform.clone(), LockedPlatform { manifest, config, facts: None }))
     });
-    let platforms = platforms.collect();
-    context
-        .pins
-        .note(reference, LockedImage { digest: root.digest, media_type, indexes, platforms });
-    task.finish(root.digest.to_string());
-    Ok(images)
+    platforms.collect()
 }
 
 async fn resolve_layout(

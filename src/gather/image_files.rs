@@ -55,7 +55,14 @@ pub async fn take_files(
         let attempt = || format!("take files from image `{}`", needs[0].name.escape_debug());
         let found = base::resolve(image, platforms, base).await.attempting(attempt)?;
         for (platform, image) in found {
-            match trees(&needs, &image, &platform, context).await.attempting(attempt)? {
+            let trees = trees(&needs, &image, &platform, context).await.map_err(|error| {
+                let error = error.attempting(attempt());
+                match &image.manifest {
+                    Some(manifest) => base.pins.explain(error, &manifest.descriptor.digest),
+                    None => error,
+                }
+            });
+            match trees? {
                 Ok(trees) => taken.entry(platform).or_insert_with(BTreeMap::new).extend(trees),
                 Err(missing) => problems.extend(missing),
             }

@@ -7,12 +7,14 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 
-use crate::error::{Classified, ErrorKind, Result};
+use super::base::BaseError;
+use crate::error::{Classified, Error, ErrorKind, Result};
 use crate::event::Events;
 use crate::oci::{Digest, Platform, Reference};
 use crate::plan::{
     LOCK_FILE, Lock, LockError, LockedImage, MAX_LOCK_BYTES, RootExcerpt, locked_name,
 };
+use crate::registry;
 
 /// What a run does with the lock.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -22,6 +24,8 @@ pub enum LockUse {
     Preferred,
     /// What is not locked is an error.
     Required,
+    /// What is locked stays, and is completed: what is not locked is asked for, as it should be.
+    Completed,
     /// Every image is asked for; what was known of one that is the same stays known.
     Renewed,
 }
@@ -34,7 +38,7 @@ pub struct Pins {
     /// The project's folder, for messages.
     directory: PathBuf,
     has_warned: AtomicBool,
-    /// What registries answered in this run.
+    /// What was resolved in this run.
     resolved: Mutex<BTreeMap<Reference, LockedImage>>,
 }
 
@@ -113,9 +117,9 @@ impl Pins {
         Ok(Self { lock, lock_use, directory: directory.to_owned(), ..Self::default() })
     }
 
-    /// Pins nothing; what this lock knows of an image counts as long as the image is the same.
-    pub fn renewed(lock: Option<Lock>) -> Self {
-        Self { lock, lock_use: LockUse::Renewed, ..Self::default() }
+    /// What this lock says.
+    pub fn of(lock: Lock, lock_use: LockUse) -> Self {
+        Self { lock: Some(lock), lock_use, ..Self::default() }
     }
 
     /// What an image is locked at.
@@ -136,7 +140,7 @@ impl Pins {
     /// Only what is locked counts.
     pub fn miss(&self, missing: Missing, events: &Events) -> Result<()> {
         match (self.lock_use, &self.lock) {
-            (LockUse::Renewed, _) | (LockUse::Preferred, None) => {}
+            (LockUse::Completed | LockUse::Renewed, _) | (LockUse::Preferred, None) => {}
             (LockUse::Required, None) => {
                 return Err(PinsError::NoLock { directory: self.directory.clone() }.into());
             }
@@ -154,13 +158,36 @@ impl Pins {
         Ok(())
     }
 
-    /// Notes what a registry said of an image.
+    /// An error about an image that was asked for as it is locked, with the way out where the registry does
+    /// not have it, or it has no image for a platform.
+    pub fn explain(&self, error: Error, manifest: &Digest) -> Error {
+        let images = self.lock.iter().flat_map(|lock| &lock.images);
+        let mut images = images.filter(|_| self.lock_use != LockUse::Renewed);
+        let is_pinned = images.any(|(name, image)| {
+            let digests = image.platforms.values().map(|it| it.manifest.descriptor.digest);
+            name.digest.is_none() && digests.chain([image.digest]).any(|it| it == *manifest)
+        });
+        let is_lost = matches!(
+            error.find(),
+            Some(registry::Error::NoImage { .. } | registry::Error::NotFound { .. })
+        );
+        let is_elsewhere = matches!(
+            error.find(),
+            Some(BaseError::MissingPlatform { .. } | BaseError::OtherPlatform { .. })
+        );
+        if !is_pinned || !(is_lost || is_elsewhere) {
+            return error;
+        }
+        error.with_hint("`dockless lock --upgrade` takes what the tag points at now")
+    }
+
+    /// Notes what an image is, be it that a registry said so or the lock.
     pub(super) fn note(&self, name: &Reference, image: LockedImage) {
         let mut resolved = self.resolved.lock().unwrap_or_else(PoisonError::into_inner);
         resolved.insert(locked_name(name), image);
     }
 
-    /// The images that registries were asked for, to be locked; nothing is known of their files.
+    /// The images that the run needed, to be locked; nothing is known of their files.
     pub fn resolved(&self) -> Lock {
         let resolved = self.resolved.lock().unwrap_or_else(PoisonError::into_inner);
         Lock { images: resolved.clone() }

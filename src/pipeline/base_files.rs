@@ -103,9 +103,13 @@ async fn read(
     let facts_context = FactsContext { client, store, events: &context.events };
     for base in bases.values_mut() {
         if is_wanted(base) {
-            base.root = facts::root_tree(&base.layers, facts_context)
+            let root = facts::root_tree(&base.layers, facts_context)
                 .await
-                .attempting(|| format!("read the file system of base `{}`", base.name))?;
+                .attempting(|| format!("read the file system of base `{}`", base.name));
+            base.root = root.map_err(|error| match digest_of(base) {
+                Some(digest) => gathering.pins.explain(error, &digest),
+                None => error,
+            })?;
         }
     }
     Ok(())

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::{Value, json};
 
 use super::lock::at;
+use super::project::Project;
 use super::{Context, ProjectRequest};
 use super::{client, project, runtime};
 use crate::config::Base;
@@ -41,11 +42,11 @@ struct Pin {
     manifests: BTreeMap<Platform, Digest>,
 }
 
-/// Nothing says where the base should be.
+/// Nothing says where these images should be: the base among them, or all.
 #[derive(Debug, thiserror::Error)]
-#[error("base `{name}` is not pinned: neither `dockless.lock` nor the config has its digest")]
+#[error("neither `dockless.lock` nor the config has the digest of {}", quoted(names))]
 struct NotPinned {
-    name: Reference,
+    names: Vec<Reference>,
 }
 
 impl Classified for NotPinned {
@@ -54,8 +55,8 @@ impl Classified for NotPinned {
     }
 
     fn hints(&self) -> Vec<String> {
-        let name = &self.name;
-        vec![format!("`dockless lock` pins it, or write `{name}@sha256:…`")]
+        let forms: Vec<_> = self.names.iter().map(|name| format!("`{name}@sha256:…`")).collect();
+        vec![format!("`dockless lock` pins what the project needs, or write {}", forms.join(", "))]
     }
 }
 
@@ -83,14 +84,23 @@ impl Classified for Moved {
 /// # Errors
 /// The base is not pinned, or a registry does not answer. That a tag moved is in the report.
 pub fn check_base(request: &ProjectRequest, context: &Context) -> Result<CheckBaseReport> {
-    let project = project::load(request, context)?;
+    let project = project::load_to_pin(request, context)?;
     let config = &project.config;
     let client = client::client_for_pulls(context, &request.network, &config.publish)?;
     runtime::run(context, request.network.timeout, async {
         let directory = config.source.directory.clone();
         let text = blocking(move || read_lock(&directory)).await?;
         let lock = text.map(|text| Lock::parse(&text)).transpose()?.unwrap_or_default();
-        let pins = pins(&config.base, lock, &config.platforms)?;
+        let unpinned = unpinned(&project, &lock);
+        let pins = pins(&config.base, lock, &config.platforms);
+        if !unpinned.is_empty() {
+            let is_base = |name: &Reference| is_base(&config.base, name);
+            if pins.is_empty() || unpinned.iter().any(is_base) {
+                return Err(NotPinned { names: unpinned }.into());
+            }
+            let text = format!("not pinned, so not looked at: {}", quoted(&unpinned));
+            context.events.warn("not-pinned", text, Some("`dockless lock` pins it".into()));
+        }
         if pins.is_empty() {
             context.events.note("the base is in no registry: nothing can move");
         }
@@ -104,16 +114,30 @@ pub fn check_base(request: &ProjectRequest, context: &Context) -> Result<CheckBa
     })
 }
 
+/// The images of a project that have no digest anywhere.
+fn unpinned(project: &Project, lock: &Lock) -> Vec<Reference> {
+    let names = project.image_names().into_iter();
+    names.filter(|name| name.digest.is_none() && !lock.images.contains_key(name)).collect()
+}
+
+fn is_base(base: &Base, name: &Reference) -> bool {
+    matches!(base, Base::Registry(base) if locked_name(base) == *name)
+}
+
+fn quoted(names: &[Reference]) -> String {
+    let names: Vec<_> = names.iter().map(|name| format!("`{name}`")).collect();
+    names.join(", ")
+}
+
 /// What is pinned: the base, and whatever else is locked.
-fn pins(base: &Base, lock: Lock, platforms: &[Platform]) -> Result<Vec<Pin>, NotPinned> {
+fn pins(base: &Base, lock: Lock, platforms: &[Platform]) -> Vec<Pin> {
     let mut pins = Vec::new();
-    if let Base::Registry(name) = base {
-        let name = locked_name(name);
-        match name.digest {
-            _ if lock.images.contains_key(&name) => {}
-            Some(digest) => pins.push(Pin { name, digest, manifests: BTreeMap::new() }),
-            None => return Err(NotPinned { name }),
-        }
+    if let Base::Registry(name) = base
+        && let name = locked_name(name)
+        && !lock.images.contains_key(&name)
+        && let Some(digest) = name.digest
+    {
+        pins.push(Pin { name, digest, manifests: BTreeMap::new() });
     }
     let locked = lock.images.into_iter().map(|(name, image)| {
         let digests = image.platforms.into_iter();
@@ -122,7 +146,7 @@ fn pins(base: &Base, lock: Lock, platforms: &[Platform]) -> Result<Vec<Pin>, Not
         Pin { name, digest: image.digest, manifests }
     });
     pins.extend(locked);
-    Ok(pins)
+    pins
 }
 
 async fn ask(pin: Pin, platforms: &[Platform], client: &Client) -> Result<Answer> {
@@ -172,7 +196,7 @@ impl Answer {
     /// What to do about a tag that moved.
     fn hint(&self) -> String {
         match self.name.digest {
-            None => "`dockless lock` takes the new images; commit the file".into(),
+            None => "`dockless lock --upgrade` takes the new images; commit the file".into(),
             Some(_) => format!("write `{}`, and then `dockless lock`", at(&self.name, self.now)),
         }
     }

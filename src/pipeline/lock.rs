@@ -1,4 +1,5 @@
-//! `dockless lock`: config → images as registries have them now → plan → what it asked of them, in `dockless.lock`.
+//! `dockless lock`: config → images, as they are locked or else as registries have them → plan → what it asked of
+//! them, in `dockless.lock`.
 
 use std::io;
 use std::path::PathBuf;
@@ -10,8 +11,8 @@ use super::gathering::Gathering;
 use super::project::Project;
 use super::{Context, ProjectRequest};
 use super::{client, planning, project, runtime};
-use crate::error::{Classified, ErrorKind, Result};
-use crate::gather::{Pins, read_lock};
+use crate::error::{Attempting as _, Classified, ErrorKind, Result};
+use crate::gather::{LockUse, Pins, read_lock};
 use crate::oci::{Digest, Reference};
 use crate::plan::{LOCK_FILE, Lock, LockError, LockedImage, LockedPlatform, Plan};
 use crate::sys::{atomic_file, blocking};
@@ -21,6 +22,8 @@ use crate::sys::{atomic_file, blocking};
 pub struct LockRequest {
     /// The project.
     pub project: ProjectRequest,
+    /// Whether to take what the tags point at now, instead of what is locked.
+    pub is_upgrade: bool,
     /// Whether to tell only what would change.
     pub is_check: bool,
 }
@@ -34,6 +37,7 @@ pub struct LockReport {
     before: Lock,
     /// Whether the file is, or would be, another one.
     is_changed: bool,
+    is_upgrade: bool,
     is_check: bool,
 }
 
@@ -42,6 +46,7 @@ pub struct LockReport {
 #[error("`{}` is not up to date", file.display())]
 struct OutOfDate {
     file: PathBuf,
+    is_upgrade: bool,
 }
 
 impl Classified for OutOfDate {
@@ -50,7 +55,8 @@ impl Classified for OutOfDate {
     }
 
     fn hints(&self) -> Vec<String> {
-        vec!["`dockless lock` writes it".into()]
+        let command = if self.is_upgrade { "dockless lock --upgrade" } else { "dockless lock" };
+        vec![format!("`{command}` writes it")]
     }
 }
 
@@ -74,23 +80,27 @@ struct Before {
     lock: Lock,
 }
 
-/// Asks for every image of a project anew, and writes down what they are.
+/// Writes down what the images of a project are: those that are locked stay, unless it `is_upgrade`.
 ///
 /// # Errors
-/// The project cannot be planned, or the file cannot be written. That `is_check` finds a change is in the
+/// What is locked cannot be read or completed, the project cannot be planned, or the file cannot be written. That `is_check` finds a change is in the
 /// report.
 pub fn lock(request: &LockRequest, context: &Context) -> Result<LockReport> {
-    let LockRequest { project: request, is_check } = request;
-    let project = project::load(request, context)?;
+    let LockRequest { project: request, is_upgrade, is_check } = request;
+    let mut project = project::load_to_pin(request, context)?;
     let file = project.config.source.directory.join(LOCK_FILE);
     let client = client::client_for_pulls(context, &request.network, &project.config.publish)?;
     runtime::run(context, request.network.timeout, async {
-        let before = read(&project, context).await?;
+        let before = read(&project, *is_upgrade, context).await?;
+        if *is_upgrade {
+            add_locked_platforms(&mut project, &before.lock);
+        }
         let store = context.store()?;
         let outputs = [store.root().to_owned()];
         let tools = (client, store);
         let gathering = Gathering::open(&project, &outputs, false, tools, context).await?;
-        let pins = Pins::renewed(Some(before.lock.clone()));
+        let lock_use = if *is_upgrade { LockUse::Renewed } else { LockUse::Completed };
+        let pins = Pins::of(before.lock.clone(), lock_use);
         let gathering = gathering.with_pins(pins).without_vcs();
         let plan = Box::pin(plan(&project, &gathering)).await?;
         let mut lock = locked(&plan, &project, &gathering);
@@ -109,6 +119,7 @@ pub fn lock(request: &LockRequest, context: &Context) -> Result<LockReport> {
             lock,
             before: before.lock,
             is_changed: is_changed && !is_idle,
+            is_upgrade: *is_upgrade,
             is_check: *is_check,
         };
         report.tell(context);
@@ -123,20 +134,31 @@ pub fn lock(request: &LockRequest, context: &Context) -> Result<LockReport> {
     })
 }
 
-/// What stands in the file. One that is damaged is replaced; one of a later version is not.
-async fn read(project: &Project, context: &Context) -> Result<Before> {
+/// What stands in the file. One that is damaged is replaced by an upgrade; one of a later version is not.
+async fn read(project: &Project, is_upgrade: bool, context: &Context) -> Result<Before> {
     let directory = project.config.source.directory.clone();
     let text = blocking(move || read_lock(&directory)).await?;
     let lock = match text.as_deref().map(Lock::parse) {
         None => Lock::default(),
         Some(Ok(lock)) => lock,
-        Some(Err(error @ LockError::Newer { .. })) => return Err(error.into()),
-        Some(Err(error)) => {
+        Some(Err(error)) if is_upgrade && !matches!(error, LockError::Newer { .. }) => {
             context.events.note(format!("{error}; nothing of it is used"));
             Lock::default()
         }
+        Some(Err(error)) => return Err(error).attempting(|| "keep the images as they are locked"),
     };
     Ok(Before { text, lock })
+}
+
+/// An image that moves does so for every platform that it is locked for.
+fn add_locked_platforms(project: &mut Project, before: &Lock) {
+    let names = project.image_names();
+    let locked = names.iter().filter_map(|name| before.images.get(name));
+    for platform in locked.flat_map(|image| image.platforms.keys()) {
+        if !project.config.platforms.contains(platform) {
+            project.config.platforms.push(platform.clone());
+        }
+    }
 }
 
 /// The plan, which asks of the bases what has to be locked.
@@ -192,14 +214,22 @@ impl LockReport {
     /// What changed, for people.
     fn tell(&self, context: &Context) {
         let events = &context.events;
-        for (name, image) in &self.lock.images {
-            if let Some(before) = self.before(name).filter(|before| *before != image.digest) {
-                events.note(format!("{name} moved from {before} to {}", image.digest));
+        for (name, LockedImage { digest, .. }) in &self.lock.images {
+            match self.before(name) {
+                None => events.note(format!("{name} is {digest}")),
+                Some(before) if before != *digest => {
+                    events.note(format!("{name} moved from {before} to {digest}"));
+                }
+                Some(_) => {}
             }
         }
-        for name in self.before.images.keys() {
-            if !self.lock.images.contains_key(name) {
+        for (name, before) in &self.before.images {
+            let Some(image) = self.lock.images.get(name) else {
                 events.note(format!("{name} is not needed any more"));
+                continue;
+            };
+            for platform in before.platforms.keys().filter(|it| !image.platforms.contains_key(it)) {
+                events.note(format!("{name} is not needed for {platform} any more"));
             }
         }
         let file = self.file.display();
@@ -249,8 +279,8 @@ impl LockReport {
     /// # Errors
     /// It does not.
     pub fn into_result(self) -> Result<()> {
-        let Self { file, is_changed, is_check, .. } = self;
-        if is_changed && is_check { Err(OutOfDate { file }.into()) } else { Ok(()) }
+        let Self { file, is_changed, is_upgrade, is_check, .. } = self;
+        if is_changed && is_check { Err(OutOfDate { file, is_upgrade }.into()) } else { Ok(()) }
     }
 }
 

@@ -9,8 +9,9 @@ use crate::config::{
 };
 use crate::error::{Attempting as _, Classified, Error, ErrorKind, Result};
 use crate::gather::{FilesError, LockUse, Pins};
+use crate::oci::Reference;
 use crate::plan::secrets::Guard;
-use crate::plan::{self, LayerSource, PlanError};
+use crate::plan::{self, LayerSource, Need, PlanError, locked_name};
 use crate::sys::blocking;
 
 /// A project that is understood.
@@ -37,6 +38,25 @@ impl Project {
     /// The files that the config was read from, as they were asked for.
     pub(super) fn read_files(&self) -> impl Iterator<Item = &str> {
         self.texts.files().map(|(file, _)| file)
+    }
+
+    /// The images of registries that it is made of, as they are locked: the base first, each once.
+    pub(super) fn image_names(&self) -> Vec<Reference> {
+        let needs = plan::needs(&self.sources);
+        let others = needs.iter().filter_map(|need| match need {
+            Need::Image(need) => Some(&need.image),
+            _ => None,
+        });
+        let mut names = Vec::new();
+        for image in [&self.config.base].into_iter().chain(others) {
+            if let Base::Registry(name) = image
+                && let name = locked_name(name)
+                && !names.contains(&name)
+            {
+                names.push(name);
+            }
+        }
+        names
     }
 
     /// The files of the config, by their names alone, with their texts.
@@ -93,8 +113,18 @@ fn explain(error: Error) -> Error {
     }
 }
 
-/// Reads the project that was asked for.
+/// Reads the project that was asked for, and says what its containers have to be given.
 pub(super) fn load(request: &ProjectRequest, context: &Context) -> Result<Project> {
+    let project = load_to_pin(request, context)?;
+    let required = &project.config.required_at_run_time;
+    if !required.is_empty() {
+        context.events.note(format!("required at run time: {}", required.join(", ")));
+    }
+    Ok(project)
+}
+
+/// Reads the project that was asked for, where nothing matters but the images that it is made of.
+pub(super) fn load_to_pin(request: &ProjectRequest, context: &Context) -> Result<Project> {
     let events = &context.events;
     let base = request.base.as_deref().map(|text| parse_base(text, context)).transpose()?;
     let Loaded { mut config, mut problems } =
@@ -122,9 +152,6 @@ pub(super) fn load(request: &ProjectRequest, context: &Context) -> Result<Projec
         config.source.file.display(),
         config.source.format
     ));
-    if !config.required_at_run_time.is_empty() {
-        events.note(format!("required at run time: {}", config.required_at_run_time.join(", ")));
-    }
     for Problem { position, message, hint } in &config.left_out {
         events.warn("left-out", format!("{position}: {message}"), hint.clone());
     }

@@ -36,6 +36,9 @@ pub enum LockError {
     },
 }
 
+/// What always helps, and moves what is pinned.
+const ANEW: &str = "or `dockless lock --upgrade` writes it anew, with what the tags point at now";
+
 impl LockError {
     pub(super) fn changed(what: String) -> Self {
         Self::Changed { what }
@@ -48,15 +51,14 @@ impl Classified for LockError {
     }
 
     fn hints(&self) -> Vec<String> {
-        vec![match self {
+        let hints: &[&str] = match self {
             Self::Newer { .. } => {
-                "use the dockless that wrote it, or remove the file and run `dockless lock`".into()
+                &["use the dockless that wrote it, or remove the file and run `dockless lock`"]
             }
-            Self::TooLarge { .. } => "remove it and run `dockless lock`".into(),
-            Self::Conflict { .. } => {
-                "`dockless lock` resolves the conflict: it writes the file anew".into()
-            }
-            _ => "`dockless lock` writes it anew; or take the version that was committed".into(),
-        }]
+            Self::TooLarge { .. } => &["remove it and run `dockless lock`"],
+            Self::Conflict { .. } => &["take one side of the conflict, then `dockless lock`", ANEW],
+            Self::Shape(_) | Self::Changed { .. } => &["take the version that was committed", ANEW],
+        };
+        hints.iter().map(ToString::to_string).collect()
     }
 }

@@ -1,4 +1,4 @@
-//! A lock that is not as it was written stops the build, and is written anew by `dockless lock`.
+//! A lock that is not as it was written stops the build, and is written anew by `dockless lock --upgrade`.
 
 use std::fs;
 
@@ -30,16 +30,18 @@ async fn what_was_changed_by_hand_is_refused_and_replaced() {
         ("[\"srv\",493,", "[\"srv\",511,", "its checksum is that of another content".into()),
         ("[\"srv\",493,", "[\"../srv\",511,", format!("the facts about {named} cannot be")),
     ] {
-        let changed = text.replacen(from, to, 1);
-        assert_ne!(changed, text, "{from}");
-        fs::write(story.lock_file(), changed).unwrap();
+        // In the index it stands before.
+        let (before, after) = text.rsplit_once(from).unwrap();
+        fs::write(story.lock_file(), [before, to, after].concat()).unwrap();
         let message = format!("`dockless.lock` was changed by hand or badly merged: {what}");
-        for words in [&["build", "p"][..], &["build", "p", "--locked"], &["check-base", "p"]] {
+        let lock = &["lock", "p"];
+        for words in [&["build", "p"][..], &["build", "p", "--locked"], &["check-base", "p"], lock]
+        {
             let refused = story.run(words);
             assert_eq!(refused.code, 2, "{refused:#?}");
             assert!(refused.stderr.contains(&message), "{refused:#?}");
         }
-        let locked = story.succeed(&["lock", "p"]);
+        let locked = story.succeed(&["lock", "p", "--upgrade"]);
         assert!(
             locked.stderr.contains(&format!("{message}; nothing of it is used")),
             "{locked:#?}"
@@ -59,11 +61,19 @@ async fn a_conflict_of_a_merge_is_named() {
         1,
     );
     fs::write(story.lock_file(), conflict).unwrap();
-    let refused = story.run(&["build", "p"]);
-    assert_eq!(refused.code, 2, "{refused:#?}");
-    let message = "`dockless.lock` has conflict markers of git, the first in line 2\nhint: `dockless lock` resolves the conflict";
-    assert!(refused.stderr.contains(message), "{refused:#?}");
-    story.succeed(&["lock", "p"]);
+    let message = "`dockless.lock` has conflict markers of git, the first in line 2\n\
+        hint: take one side of the conflict, then `dockless lock`\n\
+        hint: or `dockless lock --upgrade` writes it anew, with what the tags point at now\n";
+    for command in ["build", "lock"] {
+        let refused = story.run(&[command, "p"]);
+        assert_eq!(refused.code, 2, "{refused:#?}");
+        assert!(refused.stderr.contains(message), "{refused:#?}");
+    }
+    let attempt = "error: keep the images as they are locked\n";
+    assert!(story.run(&["lock", "p"]).stderr.contains(attempt));
+    let locked = story.succeed(&["lock", "p", "--upgrade"]);
+    let digest = story.image("one").descriptor().digest;
+    assert!(locked.stderr.contains(&format!("{} is {digest}\n", story.base())), "{locked:#?}");
     assert_eq!(story.lock_text(), text);
 }
 

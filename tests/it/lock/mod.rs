@@ -3,6 +3,7 @@
 mod check_base;
 mod damaged;
 mod stale;
+mod upgrade;
 
 use std::fs;
 use std::path::PathBuf;
@@ -233,7 +234,7 @@ async fn a_lock_that_changed_makes_the_tree_dirty() {
     let built = story.succeed(&["build", "p", "--locked"]);
     assert!(!built.stderr.contains(warning), "{built:#?}");
     story.publish("base", "1", &story.image("two")).await;
-    let locked = story.succeed(&["lock", "p"]);
+    let locked = story.succeed(&["lock", "p", "--upgrade"]);
     assert!(!locked.stderr.contains(warning), "{locked:#?}");
     let built = story.succeed(&["build", "p", "--locked"]);
     assert!(built.stderr.contains(warning), "{built:#?}");
@@ -265,21 +266,23 @@ async fn locking_twice_gives_the_same_file() {
     fs::remove_file(story.lock_file()).unwrap();
     story.succeed(&["lock", "p"]);
     assert_eq!(story.lock_text(), text);
-    let (_, asked) = story.asked(&["lock", "p", "--check"]);
+    assert_eq!(story.asked(&["lock", "p", "--check"]).1, Vec::<String>::new());
+    let (_, asked) = story.asked(&["lock", "p", "--check", "--upgrade"]);
     // What was asked of the same image is known.
     assert_eq!(asked.iter().filter(|line| line.contains("/blobs/")).count(), 2, "{asked:#?}");
 
     story.publish("base", "1", &story.image("two")).await;
     let second = story.image("two").descriptor().digest;
-    let check = story.run(&["lock", "p", "--check"]);
+    story.succeed(&["lock", "p", "--check"]);
+    let check = story.run(&["lock", "p", "--check", "--upgrade"]);
     assert_eq!(check.code, 1, "{check:#?}");
     let moved = format!("{base} moved from {first} to {second}\n");
     assert!(check.stderr.contains(&moved), "{check:#?}");
-    assert!(check.stderr.contains("hint: `dockless lock` writes it"), "{check:#?}");
+    assert!(check.stderr.contains("hint: `dockless lock --upgrade` writes it"), "{check:#?}");
     assert_eq!(story.lock_text(), text);
     let expected = story.unlocked(&[]);
     assert_ne!(digest(&story.run(&["build", "p", "--locked"])), expected);
-    let locked = story.succeed(&["lock", "p"]);
+    let locked = story.succeed(&["lock", "p", "--upgrade"]);
     assert!(locked.stderr.contains(&moved), "{locked:#?}");
     assert_eq!(digest(&story.run(&["build", "p", "--locked"])), expected);
 }
