@@ -5,6 +5,7 @@ use std::io::{self, Write as _};
 
 use serde_json::{Value, json};
 
+use super::render::message_and_hints;
 use crate::error::{Classified, Error, ErrorKind, Result};
 use crate::pipeline::{Incomplete, published_document};
 
@@ -60,11 +61,12 @@ impl Output {
     pub(super) fn error(&self, error: &Error) {
         if self.is_json && !self.has_document.get() {
             // What cannot be written here stands on stderr.
+            let (message, hints) = message_and_hints(error);
             let mut document = json!({
                 "kind": error.kind().name(),
                 "exit_code": error.kind().exit_code(),
-                "message": error.lines(),
-                "hints": error.hints(),
+                "message": message,
+                "hints": hints,
                 "is_retryable": error.is_retryable(),
             });
             if let Some(incomplete) = error.downcast_ref::<Incomplete>() {

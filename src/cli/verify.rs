@@ -26,6 +26,9 @@ pub(super) struct Verify {
     /// The project: a folder or a config file
     #[arg(default_value = ".", env = "DOCKLESS_PATH")]
     path: PathBuf,
+    /// The record of the build, for an image that was pushed later, or elsewhere: it says the options of the build
+    #[arg(long, value_name = "FILE", env = "DOCKLESS_VERIFY_RECORD")]
+    record: Option<PathBuf>,
     #[command(flatten)]
     image: ImageOptions,
     #[command(flatten)]
@@ -38,6 +41,7 @@ impl Verify {
     pub(super) fn run(self, edge: &Edge) -> Result<()> {
         let request = VerifyRequest {
             reference: self.reference,
+            record: self.record,
             project: self.image.request(self.path, self.network.request()),
             credentials: self
                 .credentials

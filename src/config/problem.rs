@@ -138,6 +138,18 @@ impl Problems {
         if self.is_empty() { Ok(()) } else { Err(self) }
     }
 
+    /// What to do, in the order of the file; the text says it, too.
+    pub fn hints(&self) -> Vec<String> {
+        self.list().into_iter().filter_map(|problem| problem.hint).collect()
+    }
+
+    /// The text for programs, which get the hints apart.
+    pub fn text_without_hints(&self) -> String {
+        let mut text = String::new();
+        self.write(&mut text, false).expect("a string takes any text");
+        text
+    }
+
     fn line(&self, position: &Position) -> Option<&str> {
         if self.secret_lines.contains(&(position.file.clone(), position.line)) {
             return None;
@@ -146,11 +158,9 @@ impl Problems {
         let line = text.lines().nth(usize::try_from(position.line).ok()?.checked_sub(1)?)?;
         (!tells_secret(line)).then_some(line)
     }
-}
 
-impl fmt::Display for Problems {
     /// One paragraph per problem: place and message, the offending line with a caret, the hint.
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+    fn write(&self, formatter: &mut impl fmt::Write, has_hints: bool) -> fmt::Result {
         for (number, problem) in self.list().iter().enumerate() {
             if number > 0 {
                 writeln!(formatter)?;
@@ -170,7 +180,7 @@ impl fmt::Display for Problems {
                     write!(formatter, "\n  {margin} | {}^", " ".repeat(caret))?;
                 }
             }
-            if let Some(hint) = &problem.hint {
+            if let Some(hint) = problem.hint.as_ref().filter(|_| has_hints) {
                 write!(formatter, "\n  hint: {hint}")?;
             }
         }
@@ -178,6 +188,12 @@ impl fmt::Display for Problems {
             0 => Ok(()),
             omitted => write!(formatter, "\nand {omitted} more problems"),
         }
+    }
+}
+
+impl fmt::Display for Problems {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.write(formatter, true)
     }
 }
 
@@ -212,6 +228,11 @@ mod tests {
         let at = |line, column| Position { file: file.clone(), line, column };
         problems.report_with_hint(&at(2, 1), "unknown key `bse`", "did you mean `base`?");
         problems.report(&at(1, 7), "`x` is too short");
+        assert_eq!(problems.hints(), ["did you mean `base`?"]);
+        let text = problems.to_string();
+        let hint = "\n  hint: did you mean `base`?";
+        assert!(text.contains(hint));
+        assert_eq!(problems.text_without_hints(), text.replace(hint, ""));
         assert_eq!(
             problems.to_string(),
             "dockless.yaml:1:7: `x` is too short\n  \

@@ -64,7 +64,7 @@ impl Project {
         let directory = std::fs::canonicalize(directory)?;
         let home =
             home.map(|home| std::fs::canonicalize(home).unwrap_or_else(|_| home.to_path_buf()));
-        let outputs = outputs.iter().flat_map(|output| places(&directory, output)).collect();
+        let outputs = places_of(&directory, outputs).into_iter().collect();
         Ok(Self { directory, home, outputs, ignore: PatternSet::default(), read_files: None })
     }
 
@@ -86,6 +86,11 @@ impl Project {
     /// What we write ourselves, below the project's folder.
     pub fn outputs(&self) -> impl Iterator<Item = &str> {
         self.outputs.iter().map(String::as_str).chain([STATE])
+    }
+
+    /// Where files lie below the project's folder, in order; what lies elsewhere is not in it.
+    pub fn places_of<'a>(&self, paths: impl IntoIterator<Item = &'a PathBuf>) -> BTreeSet<String> {
+        places_of(&self.directory, paths)
     }
 
     /// What is left out of every tree.
@@ -206,6 +211,19 @@ fn prepend(rest: &mut VecDeque<String>, path: &str) {
     for part in parts(path).collect::<Vec<_>>().into_iter().rev() {
         rest.push_front(part.to_owned());
     }
+}
+
+/// Where outputs lie below a folder; they may be relative to where the command runs.
+fn places_of<'a>(
+    directory: &Path,
+    outputs: impl IntoIterator<Item = &'a PathBuf>,
+) -> BTreeSet<String> {
+    let places = outputs.into_iter().map(|output| match std::path::absolute(output) {
+        Ok(output) => places(directory, &output),
+        // It is empty: nothing can be written there.
+        Err(_) => BTreeSet::new(),
+    });
+    places.flatten().collect()
 }
 
 /// Where an output lies below a folder: as it is written, and where its links lead. It may be spelled

@@ -8,6 +8,7 @@ use serde_json::{Map, Value};
 
 use super::annotate::BASE_DIGEST_ANNOTATION;
 use super::difference::{Documents, changed, variables};
+use super::health_check::shown_health_check;
 use super::secrecy::HIDDEN;
 use crate::layer::{BASE_LAYERS_ANNOTATION, WRITER_VERSION_ANNOTATION};
 use crate::oci::RunConfig;
@@ -28,6 +29,9 @@ pub struct FieldDifference {
     /// What was built.
     pub built: Side,
 }
+
+/// The member of a config that is told in words.
+const HEALTH_CHECK: &str = "Healthcheck";
 
 /// Members of a config that hold variables, or commands with the values of arguments.
 const COMMANDS: [&str; 2] = ["OnBuild", "container_config"];
@@ -76,15 +80,28 @@ impl fmt::Display for Side {
     }
 }
 
+impl FieldDifference {
+    /// Both sides for people, the given one first.
+    pub fn shown_sides(&self) -> [String; 2] {
+        [&self.given, &self.built].map(|side| match side {
+            Side::Value(Value::Object(check)) if self.field == HEALTH_CHECK => {
+                shown(&shown_health_check(check))
+            }
+            side => side.to_string(),
+        })
+    }
+}
+
 impl fmt::Display for FieldDifference {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { field, given, built } = self;
         write!(formatter, "{} ", shown(field))?;
-        match (given, built) {
-            (Side::Hidden, Side::Hidden) => formatter
-                .write_str("has another value in the image (not shown, since it may be a secret)"),
-            _ => write!(formatter, "is {given} in the image, {built} built here"),
+        if (given, built) == (&Side::Hidden, &Side::Hidden) {
+            return formatter
+                .write_str("has another value in the image (not shown, since it may be a secret)");
         }
+        let [given, built] = self.shown_sides();
+        write!(formatter, "is {given} in the image, {built} built here")
     }
 }
 
@@ -290,12 +307,12 @@ mod tests {
                 |_, config| {
                     config.config.entrypoint = Some(vec!["sh".into(), "-c".into()]);
                     config.config.exposed_ports.insert("80/tcp".into(), json!({}));
-                    config.config.other.insert("Healthcheck".into(), json!({"Test": ["NONE"]}));
+                    config.config.other.insert("Healthcheck".into(), json!({"Test": ["CMD", "/check"], "Interval": 30_000_000_000_u64, "Retries": 3}));
                 },
                 &[
                     "entrypoint is [\"sh\",\"-c\"] in the image, not set built here",
                     "ports is [\"80/tcp\"] in the image, not set built here",
-                    "Healthcheck is {\"Test\":[\"NONE\"]} in the image, not set built here",
+                    "Healthcheck is [\"CMD\",\"/check\"], every 30s, 3 retries in the image, not set built here",
                 ],
             ),
             (

@@ -2,13 +2,15 @@
 //!
 //! `assemble.rs` puts the documents together, `config.rs` edits the base's image config, `validate.rs`
 //! looks at the result before anything is published, `difference.rs` tells two images apart in words,
-//! `field_difference.rs` field by field, `secrecy.rs` says which values are not shown.
+//! `field_difference.rs` field by field, `health_check.rs` shows one of them,
+//! `secrecy.rs` says which values are not shown.
 
 mod annotate;
 mod assemble;
 mod config;
 mod difference;
 mod field_difference;
+mod health_check;
 mod secrecy;
 mod validate;
 
@@ -16,6 +18,7 @@ pub use annotate::{BASE_DIGEST_ANNOTATION, BASE_NAME_ANNOTATION};
 pub use assemble::{AssembleError, assemble, base_layers, index};
 pub use difference::{Documents, differences, layer_names};
 pub use field_difference::{FieldDifference, Side, differing_fields, differing_members, shown};
+pub use health_check::shown_health_check;
 pub use secrecy::{is_secret_name, shown_command, shown_document, shown_variable};
 pub use validate::{Violation, Violations, validate};
 

@@ -5,7 +5,7 @@
 //! a secret. Whoever reads it needs `kind` and `version` first: see [`RecordedBuild::parse`].
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -41,6 +41,8 @@ pub(super) struct Build<'a> {
     pub(super) source_date_epoch: Option<i64>,
     pub(super) digests: &'a FileDigests,
     pub(super) exceptions: &'a [Exception],
+    /// What the run wrote below the project's folder.
+    pub(super) outputs: BTreeSet<String>,
 }
 
 impl BuildRecord {
@@ -66,6 +68,7 @@ impl BuildRecord {
             ("git", build.vcs.map(git).unwrap_or_default()),
             ("options", options(build)),
             ("bases", plan.images.iter().map(|image| base(&image.platform, &image.base)).collect()),
+            ("outputs", json!(build.outputs)),
             ("inputs", inputs(plan, build.digests)),
             ("exceptions", exceptions.iter().map(exception).collect()),
             ("required_at_run_time", config.required_at_run_time.clone().into()),
@@ -172,6 +175,9 @@ fn exception(exception: &Exception) -> Value {
 pub(super) struct RecordedBuild {
     pub(super) image: RecordedImage,
     pub(super) options: RecordedOptions,
+    /// What the build wrote below the project's folder: no part of it.
+    #[serde(default)]
+    pub(super) outputs: Vec<PathBuf>,
 }
 
 /// The image.
@@ -179,6 +185,7 @@ pub(super) struct RecordedBuild {
 pub(super) struct RecordedImage {
     /// Where it was published: `name@digest`.
     pub(super) references: Vec<String>,
+    pub(super) digest: Digest,
 }
 
 /// What decided it beside the project.
@@ -201,8 +208,8 @@ pub(super) enum RecordedBuildError {
     Kind,
     #[error("the build record has version {version}, this dockless knows {VERSION}")]
     Version { version: u64 },
-    #[error("the build record names no reference: the image went to no registry")]
-    Nowhere,
+    #[error("`{record}` names no registry: the image went to none when it was built")]
+    Nowhere { record: String },
     #[error("the build record says `{text}`, which means nothing here")]
     Option { text: String },
     #[error("the image was built with `SOURCE_DATE_EPOCH` {}", shown(*recorded))]
@@ -224,8 +231,8 @@ impl Classified for RecordedBuildError {
                 vec!["name a file that `--build-record` has written, or the image".into()]
             }
             Self::Version { .. } => vec!["install the dockless that has written it".into()],
-            Self::Nowhere => {
-                vec!["name the image instead, and give the options of the build".into()]
+            Self::Nowhere { record } => {
+                vec![format!("pass the reference: `dockless verify REFERENCE --record {record}`")]
             }
             Self::Option { .. } => Vec::new(),
             Self::Epoch { recorded: Some(seconds) } => {
@@ -256,12 +263,13 @@ impl RecordedBuild {
         }
     }
 
-    /// Where the image is.
+    /// Where the image is; `record` is the file that says so.
     ///
     /// # Errors
     /// Nowhere that others could look.
-    pub(super) fn reference(&self) -> Result<&str, RecordedBuildError> {
-        self.image.references.first().map(String::as_str).ok_or(RecordedBuildError::Nowhere)
+    pub(super) fn reference(&self, record: &str) -> Result<&str, RecordedBuildError> {
+        let nowhere = || RecordedBuildError::Nowhere { record: record.to_owned() };
+        self.image.references.first().map(String::as_str).ok_or_else(nowhere)
     }
 
     /// Fills in what the image was built with, where the command line says nothing else.
@@ -308,7 +316,7 @@ mod tests {
             "kind": KIND,
             "version": 1,
             "later": true,
-            "image": {"references": ["r.io/a@sha256:x"], "digest": "sha256:x"},
+            "image": {"references": ["r.io/a@sha256:x"], "digest": Digest::of(b"")},
             "options": options,
         })
     }
@@ -327,13 +335,13 @@ mod tests {
     #[test]
     fn only_a_record_of_this_version_is_one() {
         let good = record(&options());
-        assert_eq!(parsed(&good).unwrap().unwrap().reference().unwrap(), "r.io/a@sha256:x");
+        assert_eq!(parsed(&good).unwrap().unwrap().reference("r.json").unwrap(), "r.io/a@sha256:x");
         let mut nowhere = good.clone();
         nowhere["image"]["references"] = json!([]);
-        let error = parsed(&nowhere).unwrap().unwrap().reference().unwrap_err();
+        let error = parsed(&nowhere).unwrap().unwrap().reference("r.json").unwrap_err();
         assert_eq!(
             error.to_string(),
-            "the build record names no reference: the image went to no registry"
+            "`r.json` names no registry: the image went to none when it was built"
         );
         assert!(RecordedBuild::parse(b"name: p\nbase: scratch\n").unwrap().is_none());
         let mut newer = good.clone();

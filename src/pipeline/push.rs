@@ -23,10 +23,8 @@ struct AlreadyBuilt {
 
 /// A record of a build is asked for where none takes place.
 #[derive(Debug, thiserror::Error)]
-#[error("the image is built already: there is no build that `{option}` could tell of")]
-struct NoBuild {
-    option: String,
-}
+#[error("the image is built already: there is no build that `--build-record` could tell of")]
+struct NoBuild;
 
 impl Classified for NoBuild {
     fn kind(&self) -> ErrorKind {
@@ -152,8 +150,12 @@ fn push_layout(
 ) -> Result<Produced> {
     check_options(&request.project, context)?;
     if request.records.build.is_some() {
-        let option = context.option_names.variable("--build-record").unwrap_or("--build-record");
-        return Err(NoBuild { option: option.to_owned() }.into());
+        // A variable may be set for a whole job, whose build has written its record.
+        let Some(variable) = context.option_names.variable("--build-record") else {
+            return Err(NoBuild.into());
+        };
+        let message = format!("`{variable}` is not written: the image is built already");
+        context.events.warn("no-build-record", message, None);
     }
     request.records.check()?;
     let tags = Tags { given: tags::resolve(&arguments.tags, None, context)?, fallback: Vec::new() };

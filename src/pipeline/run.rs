@@ -127,7 +127,13 @@ impl Run<'_> {
             source_date_epoch: source_date_epoch(gathering.context)?,
             digests: &gathering.digests,
             exceptions,
+            outputs: gathering.folder.places_of(self.outputs()),
         }))
+    }
+
+    /// What this run writes for its user.
+    fn outputs(&self) -> impl Iterator<Item = &PathBuf> {
+        self.destinations.paths().chain(self.records.paths())
     }
 
     /// What gathering needs: a client, the cache, the project's folder, and what git says of it.
@@ -140,7 +146,7 @@ impl Run<'_> {
         };
         let client = client::client(context, &purpose)?;
         let store = context.store()?;
-        let outputs = self.destinations.paths().chain(self.records.paths()).cloned();
+        let outputs = self.outputs().cloned();
         // A cache inside the project, as some CI systems want it, is no part of the project either.
         let outputs: Vec<PathBuf> = outputs.chain([store.root().to_owned()]).collect();
         let is_anew = self.request.is_anew;

@@ -19,6 +19,7 @@ use crate::store::layout::{Layout, LayoutError};
 use crate::sys::{BlockingReader, blocking};
 
 pub(super) use parts::{Content, Found, Parts};
+pub(super) use record::is_config;
 
 /// What is looked at, as it was written.
 #[derive(Debug, Clone, PartialEq, Eq)]

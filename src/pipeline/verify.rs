@@ -2,20 +2,19 @@
 //!
 //! It trusts nothing that was made before, but what is locked: no cache, no layer of an earlier image. Everything is
 //! packed into a store that goes with the command. `target.rs` says which image is looked at,
-//! `comparison.rs` compares documents, `layers.rs` the layers, `blobs.rs` asks whether they
+//! `record.rs` what its build record says, `comparison.rs` compares documents, `layers.rs` the layers, `blobs.rs` asks whether they
 //! are there, `report.rs` says what came of it.
 
 mod blobs;
 mod comparison;
 mod hints;
 mod layers;
+mod record;
 mod report;
 mod target;
 
-use std::io::Read as _;
 use std::path::PathBuf;
 
-use super::build_record::RecordedBuild;
 use super::gathering::{Gathering, source_date_epoch};
 use super::layers::Layers;
 use super::subject::Subject;
@@ -24,16 +23,16 @@ use super::{base_files, client, guard, planning, produce, project, runtime};
 use crate::error::{Attempting as _, Result};
 use crate::store::Store;
 use comparison::Comparison;
+use record::Record;
 pub use report::VerifyReport;
-
-/// The most that is read of a build record: one with tens of thousands of exceptions has less.
-const MOST_RECORD_BYTES: u64 = 16 * 1024 * 1024;
 
 /// `dockless verify`.
 #[derive(Debug, Clone, Default)]
 pub struct VerifyRequest {
     /// The image: a reference, `oci:DIR`, or the file of a build record.
     pub reference: String,
+    /// The build record of an image that is named by its reference.
+    pub record: Option<PathBuf>,
     /// The project it should come from.
     pub project: ProjectRequest,
     /// Credentials for the image's registry.
@@ -46,31 +45,22 @@ pub struct VerifyRequest {
 /// # Errors
 /// The project cannot be built, or the image cannot be fetched.
 pub fn verify(request: &VerifyRequest, context: &Context) -> Result<VerifyReport> {
-    let Some(record) = read_record(&request.reference)
-        .attempting(|| format!("read the build record `{}`", request.reference))?
-    else {
-        return verify_image(request, context);
+    let Some(record) = record::find(request)? else {
+        return verify_image(request, None, context);
     };
-    let (mut project, reference) = (request.project.clone(), record.reference()?.to_owned());
-    record.fill(&mut project, source_date_epoch(context)?)?;
-    verify_image(&VerifyRequest { reference, project, ..request.clone() }, context)
+    let mut request = request.clone();
+    if request.record.is_none() {
+        request.reference = record.build.reference(&request.reference)?.to_owned();
+    }
+    record.build.fill(&mut request.project, source_date_epoch(context)?)?;
+    verify_image(&request, Some(&record), context)
 }
 
-/// The build record that stands in the place of a reference.
-fn read_record(path: &str) -> Result<Option<RecordedBuild>> {
-    // Opening a FIFO would wait for its other end.
-    if !std::fs::metadata(path).is_ok_and(|metadata| metadata.is_file()) {
-        return Ok(None);
-    }
-    let Ok(file) = std::fs::File::open(path) else { return Ok(None) };
-    let mut text = Vec::new();
-    match file.take(MOST_RECORD_BYTES).read_to_end(&mut text) {
-        Ok(_) => Ok(RecordedBuild::parse(&text)?),
-        Err(_) => Ok(None),
-    }
-}
-
-fn verify_image(request: &VerifyRequest, context: &Context) -> Result<VerifyReport> {
+fn verify_image(
+    request: &VerifyRequest,
+    record: Option<&Record>,
+    context: &Context,
+) -> Result<VerifyReport> {
     let target = target::read(&request.reference, &request.project.path)?;
     let project = project::load(&request.project, context)?;
     let config = &project.config;
@@ -85,10 +75,13 @@ fn verify_image(request: &VerifyRequest, context: &Context) -> Result<VerifyRepo
         let subject = Box::pin(Subject::fetch(&target, &client))
             .await
             .attempting(|| format!("fetch `{target}`"))?;
+        record.map_or(Ok(()), |record| record.check(&subject))?;
         let store = Store::temporary()?.with_events(&context.events);
         // As when it was built: a cache inside the project is no part of it, and neither is this store.
-        let outputs: Vec<PathBuf> =
-            context.environment.cache_dir().into_iter().chain([store.root().to_owned()]).collect();
+        let ours = context.environment.cache_dir().into_iter().chain([store.root().to_owned()]);
+        let recorded =
+            record.map(|record| record.outputs(&config.source.directory, &context.events));
+        let outputs: Vec<PathBuf> = ours.chain(recorded.into_iter().flatten()).collect();
         // Nothing earlier counts: every file is read.
         let tools = (client.clone(), store.clone());
         let pins = project.pins(request.project.is_locked).await?;

@@ -403,3 +403,24 @@ fn a_password_in_a_reference_is_never_repeated() {
         assert!(!stderr.contains("canary"), "{stderr}");
     }
 }
+
+#[test]
+fn programs_get_the_hints_of_a_config_apart() {
+    let sandbox = Sandbox::new();
+    sandbox.write("dockless.yaml", "name: p\nbse: scratch\n");
+    for (arguments, is_event) in
+        [(["build", ".", "--json"], false), (["build", ".", "--progress=json"], true)]
+    {
+        let outcome = sandbox.run(arguments);
+        let error: serde_json::Value = if is_event {
+            let line = outcome.stderr.lines().last().unwrap();
+            serde_json::from_str(line).unwrap()
+        } else {
+            let document: serde_json::Value = serde_json::from_str(&outcome.stdout).unwrap();
+            document["error"].clone()
+        };
+        let missing = "add `base: …`, for instance `builtin:static` or `python:3.12-slim`";
+        assert_eq!(error["hints"], serde_json::json!([missing, "did you mean `base`?"]));
+        assert!(!error["message"].to_string().contains("hint:"), "{error}");
+    }
+}

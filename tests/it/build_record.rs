@@ -100,7 +100,91 @@ fn the_record_says_what_the_image_was_made_of() {
                 exception("allow_secrets", "src/.env", "environment-file"),
             ],
             "required_at_run_time": [],
+            "outputs": [],
         })
+    );
+}
+
+#[test]
+fn what_the_build_wrote_into_the_project_is_no_part_of_it() {
+    let story = Story::new();
+    story.sandbox.write(
+        "p/dockless.yaml",
+        "name: p\nbase: scratch\nlayers: [{kind: files, copy: [{src: ., dest: /app}]}]\nallow_secrets: src/.env\n",
+    );
+    let words = ["--build-record=build.json", "--digest-file=digest", "--iidfile=out/id"];
+    let words = ["--metadata-file=metadata.json"].into_iter().chain(words).collect::<Vec<_>>();
+    let project = story.sandbox.work().join("p");
+    let run = |words: &[&str]| {
+        let outcome = Outcome::of(story.sandbox.command(words).current_dir(&project));
+        assert_eq!(outcome.code, 0, "{outcome:#?}");
+        outcome
+    };
+    fs::create_dir(project.join("out")).unwrap();
+    let build =
+        [&["build", "-o", "oci:layout", "-o", "oci-archive:image.tar"][..], &words].concat();
+    run(&build);
+    let digest = fs::read_to_string(project.join("digest")).unwrap();
+    run(&build);
+    assert_eq!(fs::read_to_string(project.join("digest")).unwrap(), digest);
+    let record = fs::read_to_string(project.join("build.json")).unwrap();
+    let record: Value = serde_json::from_str(&record).unwrap();
+    assert_eq!(
+        record["outputs"],
+        json!(["build.json", "digest", "image.tar", "layout", "metadata.json", "out/id"])
+    );
+    let reference = run(&["push", "-q", "oci:layout", "--to", &story.to, "-t", "v1"]).stdout;
+    let verified = run(&["verify", reference.trim_end(), "--record", "build.json"]);
+    assert_eq!(verified.stdout, reference);
+    let told = verified.stderr.lines().filter(|line| line.starts_with("left out, since"));
+    assert_eq!(told.count(), 6, "{}", verified.stderr);
+    // A record that was moved is no part of the project either.
+    let moved = project.join("moved.json");
+    fs::rename(project.join("build.json"), &moved).unwrap();
+    run(&["verify", reference.trim_end(), "--record", "moved.json"]);
+}
+
+#[test]
+fn an_image_that_is_pushed_later_is_verified_with_the_record_of_its_build() {
+    let story = Story::new();
+    let build = ["build", "p", "-o", "oci:out", "--label", "a=b", "--build-record", "r.json"];
+    story.sandbox.succeed(build);
+    let mut push = story.sandbox.command(["push", "oci:out", "--to", &story.to, "-t", "later"]);
+    let outcome = Outcome::of(push.env("DOCKLESS_BUILD_RECORD", "none.json"));
+    assert_eq!(outcome.code, 0, "{outcome:#?}");
+    let warning = "warning: `DOCKLESS_BUILD_RECORD` is not written: the image is built already";
+    assert!(outcome.stderr.lines().any(|line| line == warning), "{}", outcome.stderr);
+    assert!(!story.sandbox.work().join("none.json").exists());
+    let later = format!("{}:later", story.to);
+    let reference = outcome.stdout.trim_end();
+    let verify = |image: &str| {
+        let words = ["verify", image, "p", "--record", "r.json"];
+        story.sandbox.run(words)
+    };
+    assert_eq!(verify(&later).stdout.trim_end(), reference);
+    let (other, _) = story.push("other.json");
+    let (outcome, other_digest) = (verify(&other), other.split_once('@').unwrap().1);
+    let digest = reference.split_once('@').unwrap().1;
+    let lines: Vec<_> = outcome.stderr.lines().skip(1).map(str::trim).collect();
+    assert_eq!(
+        (outcome.code, lines),
+        (
+            1,
+            vec![
+                &*format!(
+                    "error: `{other}` is {other_digest}, and the build record is of {digest}"
+                ),
+                "hint: without `--record`, what is different is told file by file",
+            ]
+        )
+    );
+    story.refuse(
+        &["verify", &later, "p", "--record", "p/dockless.yaml"],
+        &[
+            "error: read the build record `p/dockless.yaml`",
+            "this is no build record: it is no document of the kind `dev.dockless.build-record`",
+            "hint: name a file that `--build-record` has written, or the image",
+        ],
     );
 }
 
@@ -120,8 +204,8 @@ fn the_record_names_no_place_of_the_machine() {
     story.refuse(
         &["verify", "first.json", "p"],
         &[
-            "error: the build record names no reference: the image went to no registry",
-            "hint: name the image instead, and give the options of the build",
+            "error: `first.json` names no registry: the image went to none when it was built",
+            "hint: pass the reference: `dockless verify REFERENCE --record first.json`",
         ],
     );
 }

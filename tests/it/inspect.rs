@@ -52,6 +52,7 @@ fn an_image_is_shown_as_a_tree_without_what_is_secret() {
          platform linux/amd64: 2 layers, {sum} B\n  \
          digest: {digest}\n  \
          base: {host}/base:v1, {base_digest}\n  \
+         known of the base's files: {known} B\n  \
          layer 1: {one}, {size_one} B, base: dockless: files lib → /lib\n  \
          layer 2: {two}, {size_two} B: dockless: files data → /srv\n  \
          created: 1970-01-01T00:00:00Z\n  \
@@ -71,6 +72,7 @@ fn an_image_is_shown_as_a_tree_without_what_is_secret() {
          label org.opencontainers.image.title=app\n  \
          annotation dev.dockless.writer-version={version}\n  \
          annotation team=agents\n",
+        known = manifest["annotations"]["dev.dockless.base-files"].as_str().unwrap().len(),
         sum = sizes[0] + sizes[1],
         size_one = sizes[0],
         size_two = sizes[1],

@@ -15,6 +15,7 @@ use std::time::Duration;
 
 use clap::ValueEnum;
 
+use crate::config::Problems;
 use crate::error::Error;
 use crate::event::{Event, Events};
 
@@ -102,10 +103,11 @@ fn write_line(line: &str) {
 /// where events are JSON.
 pub(super) fn show_error(error: &Error, progress: Progress) {
     if progress == Progress::Json {
+        let (message, hints) = message_and_hints(error);
         return json_lines::JsonLines.show(Event::Error {
             kind: error.kind().name(),
-            message: error.lines(),
-            hints: error.hints(),
+            message,
+            hints,
             is_retryable: error.is_retryable(),
         });
     }
@@ -119,6 +121,19 @@ pub(super) fn show_error(error: &Error, progress: Progress) {
     for hint in error.hints() {
         write_line(&format!("hint: {}", indented(&hint)));
     }
+}
+
+/// What programs are told of an error: the lines, and what to do, which people read beside each problem.
+pub(super) fn message_and_hints(error: &Error) -> (Vec<String>, Vec<String>) {
+    let (mut lines, mut hints) = (error.lines(), error.hints());
+    if let Some(problems) = error.downcast_ref::<Problems>() {
+        let text = problems.to_string();
+        for line in lines.iter_mut().filter(|line| **line == text) {
+            *line = problems.text_without_hints();
+        }
+        hints.extend(problems.hints());
+    }
+    (lines, hints)
 }
 
 /// The text with every further line indented, so that no line of somebody else's text stands at the

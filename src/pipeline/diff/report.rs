@@ -239,8 +239,8 @@ fn field_line(difference: &FieldDifference) -> String {
     if (given, built) == (&FieldSide::Hidden, &FieldSide::Hidden) {
         return format!("{field} changed (not shown)");
     }
-    let side = |side: &FieldSide| shown_command(&side.to_string());
-    format!("{field}: {} → {}", side(given), side(built))
+    let [before, after] = difference.shown_sides().map(|side| shown_command(&side));
+    format!("{field}: {before} → {after}")
 }
 
 fn file_line(file: &PathDifference) -> String {

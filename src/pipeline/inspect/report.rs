@@ -5,7 +5,7 @@ use serde_json::{Map, Value, json};
 use crate::event::readable_size;
 use crate::image::{
     BASE_DIGEST_ANNOTATION, BASE_NAME_ANNOTATION, layer_names, shown, shown_command,
-    shown_document, shown_variable,
+    shown_document, shown_health_check, shown_variable,
 };
 use crate::layer::BASE_LAYERS_ANNOTATION;
 use crate::oci::{Descriptor, Digest, ImageConfig, Manifest};
@@ -56,7 +56,7 @@ impl InspectReport {
         if let Some(index) = &self.parts.index {
             let entries = counted(index.value.manifests.len() as u64, "entry", "entries");
             lines.push(format!("  index of {entries}"));
-            let named = index.value.annotations.iter();
+            let named = index.value.annotations.iter().filter(|(name, _)| !is_told(name));
             lines.extend(
                 named.map(|(name, value)| format!("  annotation {}={}", shown(name), shown(value))),
             );
@@ -184,11 +184,16 @@ fn image_lines(found: &Found) -> Vec<String> {
     }
     lines.extend(setting_lines(config));
     let annotations = manifest.annotations.iter();
-    let annotations = annotations.filter(|(name, _)| !TOLD.contains(&name.as_str()));
+    let annotations = annotations.filter(|(name, _)| !is_told(name));
     lines.extend(
         annotations.map(|(name, value)| format!("  annotation {}={}", shown(name), shown(value))),
     );
     lines
+}
+
+/// Whether an annotation is not told as such.
+fn is_told(name: &str) -> bool {
+    TOLD.contains(&name)
 }
 
 /// What a manifest says of other images.
@@ -198,9 +203,13 @@ fn manifest_lines(manifest: &Manifest) -> Vec<String> {
         (Some(name), Some(digest)) => Some(format!("{name}, {digest}")),
         (name, digest) => name.or(digest),
     };
+    let base_files = manifest.annotations.get(BASE_FILES_ANNOTATION);
+    let base_files = base_files
+        .map(|text| format!("  known of the base's files: {}", readable_size(text.len() as u64)));
     let subject = manifest.subject.as_ref();
     base.map(|base| format!("  base: {base}"))
         .into_iter()
+        .chain(base_files)
         .chain(subject.map(|subject| format!("  refers to: {}", subject.digest)))
         .collect()
 }
@@ -233,7 +242,7 @@ fn setting_lines(config: &ImageConfig) -> Vec<String> {
     for (name, value) in &run.other {
         let value = match (name.as_str(), value) {
             (_, Value::Null) => continue,
-            ("Healthcheck", Value::Object(check)) => health_check(check),
+            ("Healthcheck", Value::Object(check)) => shown_health_check(check),
             _ => shown_document(value).to_string(),
         };
         lines.push(format!("  {}: {}", shown(&name.to_lowercase()), shown(&value)));
@@ -245,33 +254,6 @@ fn setting_lines(config: &ImageConfig) -> Vec<String> {
     let labels = run.labels.iter().filter(|(name, _)| *name != REQUIRED_ENV_LABEL);
     lines.extend(labels.map(|(name, value)| format!("  label {}={}", shown(name), shown(value))));
     lines
-}
-
-/// `["CMD","/check"] every 30s, timeout 5s`.
-fn health_check(check: &Map<String, Value>) -> String {
-    let test = check.get("Test").map(shown_document).unwrap_or_default();
-    let times = [
-        ("Interval", "every"),
-        ("Timeout", "timeout"),
-        ("StartPeriod", "start period"),
-        ("StartInterval", "every at the start"),
-    ];
-    let mut told = vec![test.to_string()];
-    for (member, word) in times {
-        if let Some(nanoseconds) =
-            check.get(member).and_then(Value::as_u64).filter(|time| *time > 0)
-        {
-            let milliseconds = nanoseconds / 1_000_000;
-            told.push(match milliseconds % 1000 {
-                0 => format!("{word} {}s", milliseconds / 1000),
-                _ => format!("{word} {milliseconds}ms"),
-            });
-        }
-    }
-    if let Some(retries) = check.get("Retries").and_then(Value::as_u64) {
-        told.push(counted(retries, "retry", "retries"));
-    }
-    told.join(", ")
 }
 
 fn image_document(found: &Found) -> Value {

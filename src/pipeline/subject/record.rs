@@ -9,6 +9,7 @@ use serde::Deserialize;
 use super::Target;
 use crate::error::{Classified, ErrorKind, Result};
 use crate::oci::{Digest, MAX_DOCUMENT_BYTES};
+use crate::pipeline::image_name;
 use crate::store::layout::LAYOUT_FILE;
 
 /// The file or folder names no image.
@@ -22,6 +23,12 @@ enum NotARecord {
     Invalid { path: PathBuf, source: serde_json::Error },
     #[error("the build record `{}` names no place where the image is", path.display())]
     Nowhere { path: PathBuf },
+    #[error("there is no file `{}`", text.escape_debug())]
+    Missing { text: String },
+    #[error("`{}` is a folder, and no image", path.display())]
+    Folder { path: PathBuf },
+    #[error("`{}` is a project's config, and no image", path.display())]
+    Config { path: PathBuf },
 }
 
 impl Classified for NotARecord {
@@ -37,6 +44,13 @@ impl Classified for NotARecord {
                 "name an image (`HOST/REPOSITORY:TAG`, `oci:DIR`), or the record of a build".into(),
             ],
             Self::Nowhere { .. } => vec!["name the image itself".into()],
+            Self::Missing { .. } => {
+                vec!["name a file that `--build-record` has written, or an image".into()]
+            }
+            Self::Folder { .. } | Self::Config { .. } => vec![
+                "build it first, and name what comes of it: `oci:DIR` or `HOST/REPOSITORY:TAG`"
+                    .into(),
+            ],
         }
     }
 }
@@ -61,8 +75,38 @@ impl Target {
         if path.join(LAYOUT_FILE).is_file() {
             return Err(NotARecord::Layout { path: path.to_owned() }.into());
         }
-        if path.is_file() { recorded(path) } else { text.parse() }
+        if is_config(path) {
+            return Err(NotARecord::Config { path: path.to_owned() }.into());
+        }
+        if path.is_dir() && image_name::is_path(text) {
+            return Err(NotARecord::Folder { path: path.to_owned() }.into());
+        }
+        if path.is_file() { recorded(path) } else { Self::parse(text) }
     }
+
+    /// Reads the name of an image, which a file that is not there has none.
+    pub(in crate::pipeline) fn parse(text: &str) -> Result<Self> {
+        if is_meant_as_file(text) && !Path::new(text).exists() {
+            return Err(NotARecord::Missing { text: text.to_owned() }.into());
+        }
+        text.parse()
+    }
+}
+
+/// Whether a file is a project's config, by its name.
+pub(in crate::pipeline) fn is_config(path: &Path) -> bool {
+    path.extension().is_some_and(|extension| extension == "yaml" || extension == "yml")
+        && path.is_file()
+}
+
+/// Whether a text names no repository, but a file: a path, or a record without a registry before it.
+fn is_meant_as_file(text: &str) -> bool {
+    let has_registry = text
+        .split_once('/')
+        .is_some_and(|(first, _)| first == "localhost" || first.contains(['.', ':']));
+    let is_json = Path::new(text).extension().is_some_and(|extension| extension == "json");
+    let is_layout = text.starts_with("oci:");
+    image_name::is_path(text) || (is_json && !has_registry && !is_layout)
 }
 
 fn recorded(path: &Path) -> Result<Target> {
@@ -81,4 +125,28 @@ fn recorded(path: &Path) -> Result<Target> {
         reference.digest = reference.digest.or(image.digest);
     }
     Ok(target)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_record_is_told_from_a_repository() {
+        for (text, expected) in [
+            ("record.json", true),
+            ("out/record.json", true),
+            ("./record", true),
+            ("/tmp/record", true),
+            ("../record", true),
+            ("r.io/a/record.json", false),
+            ("localhost:5000/record.json", false),
+            ("localhost/record.json", false),
+            ("oci:record.json", false),
+            ("record.json:v1", false),
+            ("record", false),
+        ] {
+            assert_eq!(is_meant_as_file(text), expected, "{text}");
+        }
+    }
 }

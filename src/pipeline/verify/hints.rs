@@ -1,11 +1,16 @@
 //! What usually makes an image differ from what is built here.
 
+use std::collections::BTreeSet;
+
 use jiff::Timestamp;
 
 use crate::image::{BASE_DIGEST_ANNOTATION, BASE_NAME_ANNOTATION, Documents, Image};
 use crate::layer::{self, WRITER_VERSION_ANNOTATION};
-use crate::oci::Reference;
+use crate::oci::{Platform, Reference};
 use crate::plan::LayerCompression;
+
+/// The most labels, and annotations, that are hinted at.
+const MAX_NAMES: usize = 3;
 
 const REVISION: &str = "org.opencontainers.image.revision";
 
@@ -21,9 +26,49 @@ pub(super) fn platform(images: &[Image]) -> String {
 
 /// For two images, the given one and the one that was built; `images` is how many platforms were.
 pub(super) fn of(given: Documents<'_>, built: Documents<'_>, images: usize) -> Vec<String> {
+    if images == 1 && !given.config.platform().is_served_by(&built.config.platform()) {
+        // Little else of it can be compared.
+        return other_platform(&given.config.platform()).into_iter().collect();
+    }
     let hints = [revision(given, built), created(given, built), writer(given, built)];
     let base = if images == 1 { base(given, built) } else { None };
-    hints.into_iter().flatten().chain(base).collect()
+    hints.into_iter().flatten().chain(base).chain(names(given, built)).collect()
+}
+
+fn other_platform(given: &Platform) -> Option<String> {
+    // What is none could be anything: it comes from strangers.
+    let platform: Platform = given.to_string().parse().ok()?;
+    Some(format!("the image is for {platform}: verify it with `--platform {platform}`"))
+}
+
+/// Labels and annotations that may have come from the command line.
+fn names(given: Documents<'_>, built: Documents<'_>) -> Vec<String> {
+    let labels = |documents: Documents<'_>| documents.config.config.labels.clone();
+    let annotations = |documents: Documents<'_>| documents.manifest.annotations.clone();
+    let kinds = [
+        ("label", labels(given), labels(built)),
+        ("annotation", annotations(given), annotations(built)),
+    ];
+    let mut hints = Vec::new();
+    for (kind, given, built) in kinds {
+        // The rest comes from git, the base and ourselves, and has hints of its own.
+        let is_given = |name: &&String| {
+            !["org.opencontainers.image.", "dev.dockless."].iter().any(|own| name.starts_with(own))
+        };
+        let is_plain = |text: &str| {
+            let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"._-/:@+".contains(&byte);
+            !text.is_empty() && text.bytes().all(is_plain)
+        };
+        let names: BTreeSet<_> = given.keys().chain(built.keys()).filter(is_given).collect();
+        let names = names.into_iter().filter(|name| is_plain(name));
+        let differing = names.filter(|name| given.get(*name) != built.get(*name));
+        hints.extend(differing.take(MAX_NAMES).map(|name| match given.get(name) {
+            None => format!("the image has no {kind} {name}: is it given with `--{kind}` here?"),
+            Some(value) if is_plain(value) => format!("verify it with `--{kind} {name}={value}`"),
+            Some(_) => format!("verify it with the `--{kind} {name}=…` that it was built with"),
+        }));
+    }
+    hints
 }
 
 fn revision(given: Documents<'_>, built: Documents<'_>) -> Option<String> {
@@ -80,7 +125,7 @@ fn base(given: Documents<'_>, built: Documents<'_>) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::oci::{Descriptor, Digest, ImageConfig, Manifest, MediaType, Platform};
+    use crate::oci::{Descriptor, Digest, ImageConfig, Manifest, MediaType};
 
     type Change = fn(&mut Manifest, &mut ImageConfig);
 
@@ -89,7 +134,7 @@ mod tests {
         let digest = Digest::of(b"base");
         let base =
             format!("the base moved: verify with `--base docker.io/library/python:3.12@{digest}`");
-        let cases: [(Change, &[&str]); 10] = [
+        let cases: [(Change, &[&str]); 13] = [
             (|_, _| {}, &[]),
             (
                 |_, config| drop(config.config.labels.insert(REVISION.into(), "b".repeat(40))),
@@ -140,6 +185,31 @@ mod tests {
                 },
                 &[],
             ),
+            (
+                |manifest, config| {
+                    let digest = Digest::of(b"base").to_string();
+                    manifest.annotations.insert(BASE_DIGEST_ANNOTATION.into(), digest);
+                    config.architecture = "arm64".into();
+                },
+                &["the image is for linux/arm64: verify it with `--platform linux/arm64`"],
+            ),
+            (|_, config| config.architecture = "`; rm`".into(), &[]),
+            (
+                |manifest, config| {
+                    config.config.labels.remove("team");
+                    config.config.labels.insert("a".into(), "b".into());
+                    config.config.labels.insert("`; rm`".into(), "b".into());
+                    manifest.annotations.insert("c".into(), "`; rm`".into());
+                    manifest
+                        .annotations
+                        .insert("org.opencontainers.image.title".into(), "t".into());
+                },
+                &[
+                    "verify it with `--label a=b`",
+                    "the image has no label team: is it given with `--label` here?",
+                    "verify it with the `--annotation c=…` that it was built with",
+                ],
+            ),
         ];
         let built = image();
         for (number, (change, expected)) in cases.into_iter().enumerate() {
@@ -163,6 +233,7 @@ mod tests {
         let mut config = ImageConfig::scratch(&Platform::linux_amd64());
         config.created = Some("1970-01-01T00:00:00Z".into());
         config.config.labels.insert(REVISION.into(), "a".repeat(40));
+        config.config.labels.insert("team".into(), "search".into());
         (manifest, config)
     }
 }

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use crate::error::{Classified, ErrorKind, Result};
 use crate::pipeline::image_name;
-use crate::pipeline::subject::Target;
+use crate::pipeline::subject::{Target, is_config};
 
 /// The project stands where the image should.
 #[derive(Debug, thiserror::Error)]
@@ -29,8 +29,10 @@ impl Classified for IsProject {
 pub(super) fn read(text: &str, project: &Path) -> Result<Target> {
     let second = project.to_str().filter(|second| second.parse::<Target>().is_ok());
     let image = second.filter(|_| !project.exists()).map(str::to_owned);
-    if image_name::is_path(text) || (image.is_some() && Path::new(text).exists()) {
+    let path = Path::new(text);
+    let is_path = image_name::is_path(text) || image.is_some();
+    if is_config(path) || (is_path && path.exists()) {
         return Err(IsProject { text: text.to_owned(), image }.into());
     }
-    text.parse()
+    Target::parse(text)
 }

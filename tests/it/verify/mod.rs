@@ -224,7 +224,7 @@ fn json_tells_layer_file_and_field() {
                     "lost": null,
                 },
             ],
-            "hints": [],
+            "hints": ["the image has no label x: is it given with `--label` here?"],
         })
     );
 }
@@ -466,6 +466,10 @@ fn a_project_in_the_images_place_is_noticed() {
         (&["verify", "./p", "r.io/x:1"][..], "write `dockless verify r.io/x:1 ./p`"),
         (&["verify", "p", "x:1"], "write `dockless verify x:1 p`"),
         (&["verify", "p", "oci:out"], "write `dockless verify oci:out p`"),
+        (
+            &["verify", "p/dockless.yaml"],
+            "write `dockless verify HOST/REPOSITORY:TAG p/dockless.yaml`",
+        ),
         (&["verify", "."], "write `dockless verify HOST/REPOSITORY:TAG .`"),
         (&["verify", "docker://r.io/x:1", "p"], "write it as `r.io/x:1`"),
         (
@@ -476,5 +480,30 @@ fn a_project_in_the_images_place_is_noticed() {
         let outcome = sandbox.run(words);
         assert_eq!((outcome.code, outcome.stdout.as_str()), (2, ""), "{outcome:#?}");
         assert!(outcome.stderr.ends_with(&format!("hint: {hint}\n")), "{words:?} {outcome:#?}");
+    }
+}
+
+/// No registry is asked about it.
+#[test]
+fn a_record_that_is_not_there_is_no_image() {
+    let sandbox = Sandbox::new();
+    sandbox.write("p/dockless.yaml", CONFIG);
+    let missing = "name a file that `--build-record` has written, or an image";
+    let built = "build it first, and name what comes of it: `oci:DIR` or `HOST/REPOSITORY:TAG`";
+    for (words, error, hint) in [
+        (&["verify", "nope.json", "p"][..], "there is no file `nope.json`", missing),
+        (&["verify", "./nope", "p"], "there is no file `./nope`", missing),
+        (&["inspect", "../nope.json"], "there is no file `../nope.json`", missing),
+        (&["diff", "nope.json", "r.io/a"], "there is no file `nope.json`", missing),
+        (&["inspect", "./p"], "`./p` is a folder, and no image", built),
+        (
+            &["inspect", "p/dockless.yaml"],
+            "`p/dockless.yaml` is a project's config, and no image",
+            built,
+        ),
+    ] {
+        let outcome = sandbox.run(words);
+        let expected = format!("error: {error}\nhint: {hint}\n");
+        assert_eq!((outcome.code, outcome.stderr), (2, expected), "{words:?}");
     }
 }
