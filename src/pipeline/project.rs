@@ -120,8 +120,10 @@ pub(super) fn load(request: &ProjectRequest, context: &Context) -> Result<Projec
     if !config.required_at_run_time.is_empty() {
         events.note(format!("required at run time: {}", config.required_at_run_time.join(", ")));
     }
-    for Problem { position, message, hint } in &config.left_out {
-        events.warn("left-out", format!("{position}: {message}"), hint.clone());
+    let unknown = config.unknown_keys.iter().map(|problem| ("unknown-key", problem));
+    let left_out = config.left_out.iter().map(|problem| ("left-out", problem));
+    for (code, Problem { position, message, hint }) in unknown.chain(left_out) {
+        events.warn(code, format!("{position}: {message}"), hint.clone());
     }
     Ok(Project { config, sources, guard, texts })
 }
