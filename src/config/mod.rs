@@ -23,7 +23,7 @@ mod template;
 mod validate;
 mod yaml;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
 pub use base::{BUILTIN_BASE_NAMES, Base, InvalidBase};
@@ -55,6 +55,8 @@ pub struct Config {
     pub platforms: Vec<Platform>,
     /// The layers in the user's order; only their kinds know their settings.
     pub layers: Vec<LayerSpec>,
+    /// The places that name a file, where a layer would take a folder as well.
+    pub files: BTreeSet<Position>,
     /// How our layers are compressed.
     pub compression: LayerCompression,
     /// How a container of the image is run.
@@ -79,6 +81,8 @@ pub struct Config {
     pub version: Option<TagSpec>,
     /// What the image will lack, by the config's own words: nothing wrong, but worth knowing.
     pub left_out: Vec<Problem>,
+    /// Keys that are unknown to us, but perhaps not to a later release of what reads them.
+    pub unknown_keys: Vec<Problem>,
     /// What is left out, and what is allowed though it looks like a secret.
     pub secrets: SecretSettings,
 }
@@ -147,7 +151,9 @@ impl Config {
             requirements: Vec::new(),
             source,
             version: None,
+            files: BTreeSet::new(),
             left_out: Vec::new(),
+            unknown_keys: Vec::new(),
             secrets: SecretSettings::default(),
         }
     }

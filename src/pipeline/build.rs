@@ -1,6 +1,6 @@
 //! `dockless build`: config → inputs → plan → layers → image → layouts, archives, an engine.
 
-use super::destinations::{Destinations, DestinationsError};
+use super::destinations::{Destinations, DestinationsError, repository_setting};
 use super::run::Run;
 use super::{BuildRequest, Context, Produced};
 use super::{load, project, runtime, tags};
@@ -22,7 +22,10 @@ pub fn build(request: &BuildRequest, context: &Context) -> Result<Produced> {
     if request.has_push {
         super::push::add_repositories(&mut destinations, &project.config, &[], &arguments, context)
             .map_err(|error| match error.downcast_ref() {
-                Some(DestinationsError::Nowhere) => DestinationsError::NoRepositories.into(),
+                Some(DestinationsError::Nowhere { .. }) => {
+                    let setting = repository_setting(&project.config);
+                    DestinationsError::NoRepositories { setting }.into()
+                }
                 _ => error,
             })?;
     }

@@ -83,7 +83,7 @@ pub fn check(request: &CheckRequest, context: &Context) -> Result<CheckReport> {
     let arguments = tags::parse(request, true, context)?;
     let mut destinations = Destinations::default();
     match push::add_repositories(&mut destinations, &project.config, to, &arguments, context) {
-        Err(error) if !matches!(error.downcast_ref(), Some(DestinationsError::Nowhere)) => {
+        Err(error) if !matches!(error.downcast_ref(), Some(DestinationsError::Nowhere { .. })) => {
             return Err(error);
         }
         // A project that is only built still has a base.

@@ -9,7 +9,7 @@ use futures_util::future;
 use super::Incomplete;
 use super::produce::{OpenDestination, abandon_if_failed};
 use super::tags::Tags;
-use crate::config::LayerCompression;
+use crate::config::{Config, LayerCompression};
 use crate::error::{Classified, Error, ErrorKind, Result};
 use crate::event::Events;
 use crate::oci::{Platform, Reference};
@@ -55,10 +55,31 @@ pub(super) enum DestinationsError {
     },
     /// `push` without any destination.
     #[error("nothing says where to push to")]
-    Nowhere,
+    Nowhere {
+        /// What the config would say, if there is one.
+        setting: Option<&'static str>,
+    },
     /// `build --push` without any destination.
     #[error("`--push` was given, but the config names no repository")]
-    NoRepositories,
+    NoRepositories {
+        /// What the config would say.
+        setting: &'static str,
+    },
+}
+
+impl DestinationsError {
+    /// No destination, for a project with this config.
+    pub(super) fn nowhere(config: &Config) -> Self {
+        Self::Nowhere { setting: Some(repository_setting(config)) }
+    }
+}
+
+/// How a config says where its image goes.
+pub(super) fn repository_setting(config: &Config) -> &'static str {
+    match config.source.format {
+        "holodeck" => "deployment: {registry: {url: HOST, repository: REPOSITORY}}",
+        _ => "image: [HOST/REPOSITORY]",
+    }
 }
 
 impl Classified for DestinationsError {
@@ -75,13 +96,13 @@ impl Classified for DestinationsError {
                 let syntaxes: Vec<_> = kinds.map(|kind| format!("`{}`", kind.syntax)).collect();
                 format!("write it as {}, or `-` for standard output", syntaxes.join(", "))
             }
-            Self::NoRepositories => {
-                "add `image: [HOST/REPOSITORY]` to the config, or give `-t HOST/REPOSITORY:TAG`".into()
+            Self::NoRepositories { setting } => {
+                format!("add `{setting}` to the config, or give `-t HOST/REPOSITORY:TAG`")
             }
-            Self::Nowhere => {
-                "give `--to HOST/REPOSITORY`, `-t HOST/REPOSITORY:TAG`, or add `image: [HOST/REPOSITORY]` to the config"
-                    .into()
-            }
+            Self::Nowhere { setting: Some(setting) } => format!(
+                "give `--to HOST/REPOSITORY`, `-t HOST/REPOSITORY:TAG`, or add `{setting}` to the config"
+            ),
+            Self::Nowhere { setting: None } => "give `--to HOST/REPOSITORY`".into(),
         }]
     }
 }

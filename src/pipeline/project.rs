@@ -152,8 +152,10 @@ pub(super) fn load_to_pin(request: &ProjectRequest, context: &Context) -> Result
         config.source.file.display(),
         config.source.format
     ));
-    for Problem { position, message, hint } in &config.left_out {
-        events.warn("left-out", format!("{position}: {message}"), hint.clone());
+    let unknown = config.unknown_keys.iter().map(|problem| ("unknown-key", problem));
+    let left_out = config.left_out.iter().map(|problem| ("left-out", problem));
+    for (code, Problem { position, message, hint }) in unknown.chain(left_out) {
+        events.warn(code, format!("{position}: {message}"), hint.clone());
     }
     Ok(Project { config, sources, guard, texts })
 }

@@ -94,7 +94,7 @@ pub(super) fn add_repositories(
             destinations.add(&template.expand(&context.environment)?)?;
         }
     }
-    if destinations.is_empty() { Err(DestinationsError::Nowhere.into()) } else { Ok(()) }
+    if destinations.is_empty() { Err(DestinationsError::nowhere(config).into()) } else { Ok(()) }
 }
 
 /// Adds what the command line names: `--to`, and full references of `-t`.
@@ -162,7 +162,7 @@ fn push_layout(
     let mut destinations = Destinations::default();
     add_given(&mut destinations, &request.to, arguments, context)?;
     if destinations.is_empty() {
-        return Err(DestinationsError::Nowhere.into());
+        return Err(DestinationsError::Nowhere { setting: None }.into());
     }
     let purpose = client::Purpose {
         network: &request.project.network,

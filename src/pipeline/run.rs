@@ -25,7 +25,7 @@ use crate::error::Result;
 use crate::image::Assembly;
 use crate::oci::{Reference, Repository};
 use crate::plan::secrets::Exception;
-use crate::plan::{Plan, VcsFacts};
+use crate::plan::{Plan, PlanError, VcsFacts};
 use crate::publish::{ExistingTag, Output, PublishContext, Published, Whereabouts};
 
 /// One run of the flow for a project, wherever the image goes.
@@ -277,7 +277,18 @@ impl Run<'_> {
         if self.destinations.is_empty() || !self.arguments.references.is_empty() {
             return Ok(named.into_iter().collect());
         }
-        let tags = tags::of_config(&self.project.config, vcs, context)?;
+        let is_local = self.destinations.references().next().is_none() && !self.is_named;
+        let is_commit_known = vcs.is_some_and(|facts| facts.sha.is_some());
+        let tags = match tags::of_config(&self.project.config, vcs, context) {
+            // A layout or an archive needs no tag.
+            Err(error)
+                if is_local && !is_commit_known && error.downcast_ref::<PlanError>().is_some() =>
+            {
+                tags::note_impossible(&self.project.config.publish.tags, vcs, context);
+                self.tags_at(&vcs.cloned().unwrap_or_default(), context)
+            }
+            tags => tags?,
+        };
         let needs_name = self.is_named && tags.is_empty();
         Ok(if needs_name { vec!["latest".into()] } else { tags })
     }

@@ -1,7 +1,9 @@
 //! Whether what a container starts is in the image, where that can be told.
 //!
-//! A warning must be right: what depends on a variable, on the working directory or on what is mounted into
-//! a container, is passed over.
+//! A warning must be right: what depends on a variable, on a working directory that nothing says or on what
+//! is mounted into a container, is passed over.
+
+use std::borrow::Cow;
 
 use super::user_name::unknown_user;
 use super::{
@@ -65,7 +67,7 @@ impl Start<'_> {
         } else {
             ("cmd", self.run.cmd.as_ref()?)
         };
-        let program = words.first()?;
+        let program = &self.located(words.first()?);
         let missing = |code, what: &str, why: &str| {
             let hint =
                 "add it with a layer, or choose a base that has it: a container does not start";
@@ -75,8 +77,7 @@ impl Start<'_> {
         if let Some(what) = self.missing(program) {
             return Some(missing("missing-program", &what, &format!("`{key}` starts")));
         }
-        let entry = self.entry(program).filter(|_| self.is_sure(std::slice::from_ref(program)));
-        if entry.is_some_and(|entry| is_file(entry) && entry.mode & 0o111 == 0) {
+        if self.is_not_executable(program) {
             let text = format!("`{shown}`, which `{key}` starts, is not executable");
             let hint = "write `mode: \"0755\"` beside what brings it: a container does not start";
             return Some(("not-executable", text, Some(hint.to_owned())));
@@ -89,17 +90,44 @@ impl Start<'_> {
     fn health_check(&self) -> Option<Warning> {
         let check = self.run.health.as_ref()?.check.as_ref()?;
         let (kind, line) = (check.test.first()?.as_str(), check.test.get(1)?);
-        let missing = match kind {
-            "CMD" => self.missing(line)?,
+        let (missing, program) = match kind {
+            "CMD" => (None, self.located(line)),
             "CMD-SHELL" => {
-                self.missing(self.shell()).or_else(|| self.missing(first_word(line)?))?
+                (self.missing(self.shell()), self.located(first_word(line).unwrap_or_default()))
             }
             _ => return None,
         };
+        if missing.is_none() && self.is_not_executable(&program) {
+            let shown = program.escape_debug();
+            let text = format!("`{shown}`, which the health check runs, is not executable");
+            let hint =
+                "write `mode: \"0755\"` beside what brings it: a container never becomes healthy";
+            return Some(("not-executable", text, Some(hint.to_owned())));
+        }
+        let missing = missing.or_else(|| self.missing(&program))?;
         let text = format!("the image has no {missing}, which the health check needs");
         let hint = "choose a base that has it, or a `test` that does without, as in \
                     `[CMD, /app/check]`: a container never becomes healthy";
         Some(("missing-health-program", text, Some(hint.to_owned())))
+    }
+
+    /// The program by its absolute path, where it is named from the folder that a container starts in.
+    fn located<'p>(&self, program: &'p str) -> Cow<'p, str> {
+        let of_base = &self.base.config.value.config.working_dir;
+        let folder = self.run.workdir.as_deref().or(of_base.as_deref()).unwrap_or_default();
+        let is_relative = program.contains('/') && !program.starts_with('/');
+        if !is_relative || !folder.starts_with('/') || program.split('/').any(|part| part == "..") {
+            return program.into();
+        }
+        let parts = folder.split('/').chain(program.split('/'));
+        let parts = parts.filter(|part| !matches!(*part, "" | "."));
+        parts.fold(String::new(), |path, part| path + "/" + part).into()
+    }
+
+    /// Whether a program is a file of ours that nobody may run.
+    fn is_not_executable(&self, program: &str) -> bool {
+        let entry = self.entry(program).filter(|_| self.is_sure(&[program.to_owned()]));
+        entry.is_some_and(|entry| is_file(entry) && entry.mode & 0o111 == 0)
     }
 
     /// What runs the line of a `CMD-SHELL`.
@@ -332,6 +360,27 @@ mod tests {
     }
 
     #[test]
+    fn a_known_working_directory_says_where_a_program_is() {
+        let mut layers = [script("app/run", ""), script("app/src/check", "")];
+        let LayerContent::Pack(entries) = &mut layers[1].content else { unreachable!() };
+        entries[0].mode = 0o644;
+        let none = |path| format!("the image has no `{path}`, which `entrypoint` starts");
+        let check = "`/app/src/check`, which `entrypoint` starts, is not executable".to_owned();
+        for (program, workdir, expected) in [
+            ("./run", "/app", None),
+            ("./nosuch", "/app/", Some(none("/app/nosuch"))),
+            ("src/check", "/app", Some(check)),
+            ("./nosuch", "", None),
+            ("./nosuch", "$HOME", None),
+            ("../nosuch", "/app", None),
+        ] {
+            let workdir = (!workdir.is_empty()).then(|| workdir.to_owned());
+            let run = RunSettings { entrypoint: words(program), workdir, ..RunSettings::default() };
+            assert_eq!(texts(&debian(), &layers, &run), Vec::from_iter(expected), "{program}");
+        }
+    }
+
+    #[test]
     fn what_a_base_starts_and_an_unread_base_are_not_judged() {
         let run = RunSettings { cmd: words("--verbose"), ..RunSettings::default() };
         let mut base = debian();
@@ -367,6 +416,7 @@ mod tests {
             (&debian(), ["CMD-SHELL", "A=1 wget"], None),
             (&debian(), ["CMD-SHELL", "(wget x)"], None),
             (&debian(), ["CMD", "curl"], None),
+            (&debian(), ["CMD", "/app/run"], None),
             (&debian(), ["CMD", "/bin/wget"], Some("`/bin/wget`")),
             (&with_bash, ["CMD-SHELL", "curl x"], Some("`/bin/bash`")),
             (&nothing, ["CMD-SHELL", "curl x"], Some("`/bin/sh`")),
@@ -385,7 +435,14 @@ mod tests {
             let run = RunSettings { health, ..RunSettings::default() };
             let text = |what| format!("the image has no {what}, which the health check needs");
             let expected: Vec<_> = expected.map(text).into_iter().collect();
-            assert_eq!(texts(base, &[], &run), expected, "{test:?}");
+            assert_eq!(texts(base, &[script("app/run", "")], &run), expected, "{test:?}");
+            let mut layers = [script("app/run", "")];
+            let LayerContent::Pack(entries) = &mut layers[0].content else { unreachable!() };
+            entries[0].mode = 0o644;
+            let text = "`/app/run`, which the health check runs, is not executable";
+            let expected =
+                if test == ["CMD", "/app/run"] { vec![text.to_owned()] } else { expected };
+            assert_eq!(texts(base, &layers, &run), expected, "{test:?}");
         }
     }
 }

@@ -67,7 +67,9 @@ pub(super) fn config(layers: &[&str]) -> Config {
             directory: "/project".into(),
         },
         version: None,
+        files: std::collections::BTreeSet::new(),
         left_out: Vec::new(),
+        unknown_keys: Vec::new(),
         secrets: SecretSettings::default(),
     }
 }

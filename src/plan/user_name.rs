@@ -32,9 +32,15 @@ fn unknown(
         Names::OfBase => base.why_unknown(question)?,
     };
     let text = format!("the image does not know the {question}: {why}");
-    let hint = "write its number, as in `user: \"65532\"`: a container with a name that is not \
-                known does not start";
-    Some(("unknown-user", text, Some(hint.to_owned())))
+    let example = match question {
+        Question::Group(_) => "65532:65532",
+        _ => "65532",
+    };
+    let hint = format!(
+        "write its number, as in `user: \"{example}\"`: a container with a name that is not known does \
+         not start"
+    );
+    Some(("unknown-user", text, Some(hint)))
 }
 
 /// What stands in a file of names.
@@ -81,6 +87,16 @@ mod tests {
 
     fn text(base: &BaseImage, layers: &[LayerPlan], user: &str) -> Option<String> {
         unknown_user(base, layers, user).map(|(_, text, _)| text)
+    }
+
+    #[test]
+    fn the_hint_is_for_what_is_not_known() {
+        let base = base_of(&Platform::linux_amd64(), RootTree::default());
+        for (user, example) in [("agent", "\"65532\""), ("1000:agents", "\"65532:65532\"")] {
+            let (_, _, hint) = unknown_user(&base, &[], user).unwrap();
+            let start = format!("write its number, as in `user: {example}`: ");
+            assert!(hint.unwrap().starts_with(&start), "{user}");
+        }
     }
 
     #[test]

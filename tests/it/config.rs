@@ -43,7 +43,7 @@ fn every_project_of_the_docs_is_understood() {
 fn the_preferred_name_wins_over_an_agent() {
     let project = Project::new(&[
         ("dockless.yaml", "name: ours\nbase: scratch\n"),
-        ("agent.yaml", "name: theirs\nmodel: x\n"),
+        ("agent.yaml", "name: theirs\nmodel: x\ninstructions: {}\n"),
     ]);
     assert_eq!(load(project.path()).unwrap().config.name, "ours");
     fs::remove_file(project.path().join("dockless.yaml")).unwrap();
@@ -56,8 +56,8 @@ fn every_name_of_a_config_is_found() {
     for (name, text) in [
         ("dockless.yaml", "name: x\nbase: scratch\n"),
         ("dockless.yml", "name: x\nbase: scratch\n"),
-        ("agent.yaml", "name: x\nmodel: y\n"),
-        ("agent.yml", "name: x\nmodel: y\n"),
+        ("agent.yaml", "name: x\nmodel: y\ninstructions: {}\n"),
+        ("agent.yml", "name: x\nmodel: y\ninstructions: {}\n"),
     ] {
         let project = Project::new(&[(name, text)]);
         assert_eq!(load(project.path()).unwrap().config.source.file, project.path().join(name));
@@ -67,7 +67,7 @@ fn every_name_of_a_config_is_found() {
 #[test]
 fn a_config_is_recognised_by_its_shape() {
     let project = Project::new(&[
-        ("support.yaml", "name: x\nmodel: y\n"),
+        ("support.yaml", "name: x\nmodel: y\ninstructions: {}\n"),
         ("image.yaml", "name: x\nbase: scratch\n"),
         ("agent.yaml", "name: x\nbase: scratch\n"),
         ("compose.yaml", "services: {web: {image: nginx}}\n"),
@@ -278,10 +278,10 @@ fn an_agent_in_a_folder_brings_its_files_from_there() {
 #[cfg(unix)]
 #[test]
 fn an_agent_behind_a_link_stays_in_the_project() {
-    let outside = Project::new(&[("agent.yaml", "name: x\nmodel: y\n")]);
+    let outside = Project::new(&[("agent.yaml", "name: x\nmodel: y\ninstructions: {}\n")]);
     let project = Project::new(&[
         ("dockless.yaml", "agent: agent.yaml\n"),
-        ("real.yaml", "name: x\nmodel: y\n"),
+        ("real.yaml", "name: x\nmodel: y\ninstructions: {}\n"),
     ]);
     let link = project.path().join("agent.yaml");
     std::os::unix::fs::symlink("real.yaml", &link).unwrap();

@@ -13,7 +13,8 @@ fn build(sandbox: &Sandbox) -> Outcome {
 /// An agent with these lines, and a small file for each path.
 fn agent(lines: &str, files: &[&str]) -> Sandbox {
     let sandbox = Sandbox::new();
-    sandbox.write("agent/agent.yaml", format!("name: a\nmodel: x\n{lines}\n"));
+    let last = if lines.contains("instructions:") { "" } else { "instructions: {inline: x}" };
+    sandbox.write("agent/agent.yaml", format!("name: a\nmodel: x\n{lines}\n{last}\n"));
     for file in files {
         sandbox.write(&format!("agent/{file}"), "x");
     }
@@ -34,7 +35,26 @@ fn a_file_that_is_named_and_not_there_is_shown_in_its_line() {
             &["data/a.txt"],
             "agent.yaml:3:37: nothing in `data` matches `*.md`\n",
         ),
-        (grader, &["graders.py"], "agent.yaml:3:46: there is no `graders`\n"),
+        (
+            grader,
+            &["graders.py"],
+            "agent.yaml:3:46: there is no `graders/a.py`, which this grader is in\n",
+        ),
+        (
+            grader,
+            &["graders/b.py", "graders/__init__.py"],
+            "agent.yaml:3:46: there is no `graders/a.py`, which this grader is in\n",
+        ),
+        (
+            "instructions: {file: prompts}",
+            &["prompts/a.md"],
+            "agent.yaml:3:22: `prompts` is a folder, not a file\n",
+        ),
+        (
+            "tools: [{type: function, file: tools}]",
+            &["tools/a.py"],
+            "agent.yaml:3:32: `tools` is a folder, not a file\n",
+        ),
     ] {
         let outcome = build(&agent(lines, files));
         assert_eq!(outcome.code, 2, "{outcome:#?}");
@@ -49,7 +69,7 @@ fn a_grader_in_the_file_of_test_cases_is_shown_there() {
     sandbox.write("agent/tests/cases.yaml", cases);
     let outcome = build(&sandbox);
     assert_eq!(outcome.code, 2, "{outcome:#?}");
-    let message = "tests/cases.yaml:2:26: there is no `graders`\n";
+    let message = "tests/cases.yaml:2:26: there is no `graders/a.py`, which this grader is in\n";
     assert!(outcome.stderr.contains(message), "{}", outcome.stderr);
     sandbox.write("agent/graders/a.py", "");
     assert_eq!(build(&sandbox).code, 0);
@@ -106,4 +126,40 @@ fn what_the_agent_mentions_and_the_image_lacks_is_said() {
     ] {
         assert!(outcome.stderr.contains(said), "`{said}` is not in\n{}", outcome.stderr);
     }
+}
+
+#[test]
+fn an_agent_is_told_of_keys_and_places_in_its_own_words() {
+    let sandbox = agent("toolz: []", &[]);
+    let outcome = sandbox.run(["build", "agent", "--base", "builtin:static", "-o", "oci:out"]);
+    assert_eq!(outcome.code, 0, "{outcome:#?}");
+    let warning = "agent.yaml:3:1: HoloDeck knows no key `toolz` in an agent";
+    assert!(outcome.stderr.contains(warning), "{}", outcome.stderr);
+    let push = |arguments: &[&str]| {
+        let outcome = sandbox.run(arguments);
+        assert_eq!(outcome.code, 2, "{outcome:#?}");
+        outcome.stderr
+    };
+    assert_eq!(
+        push(&["push", "agent", "--base", "builtin:static", "--quiet"]).lines().last().unwrap(),
+        "hint: give `--to HOST/REPOSITORY`, `-t HOST/REPOSITORY:TAG`, or add `deployment: \
+         {registry: {url: HOST, repository: REPOSITORY}}` to the config"
+    );
+    assert_eq!(
+        push(&["push", "oci:out", "--quiet"]),
+        "error: nothing says where to push to\nhint: give `--to HOST/REPOSITORY`\n"
+    );
+}
+
+#[test]
+fn a_layout_needs_no_tag_where_git_knows_none() {
+    let registry = "registry: {url: ghcr.io, repository: a/b}";
+    let sandbox = agent(&format!("deployment: {{{registry}}}"), &[]);
+    let arguments = ["build", "agent", "--base", "builtin:static", "-o", "oci:out"];
+    let outcome = sandbox.run(arguments);
+    assert_eq!(outcome.code, 0, "{outcome:#?}");
+    let note = "a push could not have the tag `git_sha` here: ";
+    assert!(outcome.stderr.contains(note), "{}", outcome.stderr);
+    let outcome = sandbox.run([&arguments[..], &["-t", "git_sha"]].concat());
+    assert_eq!(outcome.code, 2, "{outcome:#?}");
 }

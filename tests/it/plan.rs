@@ -44,7 +44,9 @@ fn config(settings: &[(&str, &str)], run: RunSettings) -> Config {
             directory: "/project".into(),
         },
         version: None,
+        files: std::collections::BTreeSet::new(),
         left_out: Vec::new(),
+        unknown_keys: Vec::new(),
         secrets: SecretSettings::default(),
     }
 }

@@ -15,7 +15,8 @@ const SITE_PACKAGES: &str = "usr/local/lib/python3.10/site-packages";
 /// Lines 3 to 7: Node.js for a tool, an extra for another.
 const AGENT: &str = "name: a\nmodel: {provider: openai}\ntools:\n\
     - name: search\n  type: mcp\n  command: npx\n\
-    - {name: policies, type: vectorstore, source: data, database: {provider: qdrant}}\n";
+    - {name: policies, type: vectorstore, source: data, database: {provider: qdrant}}\n\
+    instructions: {inline: x}\n";
 
 /// An agent, and a base as HoloDeck's with these files more.
 fn sandbox(more: &[&str]) -> Sandbox {

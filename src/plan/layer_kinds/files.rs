@@ -164,6 +164,8 @@ struct Copy {
     mode: Option<u32>,
     directory_mode: Option<u32>,
     owner: OwnerName,
+    /// Whether its source must be a file.
+    is_file: bool,
     is_read_only: bool,
 }
 
@@ -181,7 +183,8 @@ fn parse(
         );
         return None;
     }
-    let copies: Vec<_> = items("copy").into_iter().map(|item| parse_copy(item, problems)).collect();
+    let copies: Vec<_> =
+        items("copy").into_iter().map(|item| parse_copy(item, config, problems)).collect();
     let directories: Vec<_> =
         items("directories").into_iter().map(|item| parse_directory(item, problems)).collect();
     let copies: Option<Vec<_>> = copies.into_iter().collect();
@@ -195,7 +198,7 @@ fn parse(
 }
 
 /// Reads an item of `copy`: one [`struct@Copy`] per source. Everything that is wrong is reported.
-fn parse_copy(item: &Node, problems: &mut Problems) -> Option<Vec<Copy>> {
+fn parse_copy(item: &Node, config: &Config, problems: &mut Problems) -> Option<Vec<Copy>> {
     let dest = item.get("dest").and_then(|node| ImagePath::parse(node, "dest", problems));
     let mode = member(item, "mode", None, |node| parse_mode(node, "mode", problems).map(Some));
     let directory_mode =
@@ -219,7 +222,8 @@ fn parse_copy(item: &Node, problems: &mut Problems) -> Option<Vec<Copy>> {
     let read: Vec<_> =
         sources.into_iter().map(|source| parse_need(item, source, problems)).collect();
     let (dest, mode, directory_mode, owner) = (dest?, mode?, directory_mode?, owner?);
-    let copy = |(source, need)| Copy {
+    let copy = |(source, need): (String, TreeNeed)| Copy {
+        is_file: config.files.contains(&need.position),
         need,
         source,
         dest: dest.clone(),
@@ -310,6 +314,7 @@ impl LayerSource for FilesLayer {
         }
         for copy in &self.copies {
             let tree = copy.tree(inputs)?;
+            copy.check(tree)?;
             let owner = copy.owner.resolve(inputs, platform)?;
             drafts.extend(tree.entries.iter().map(|found| copy.draft(found, owner, self.mtime)));
         }
@@ -332,6 +337,19 @@ impl Copy {
             message: format!("`{}` was not listed", self.source.escape_debug()),
             hint: None,
         })
+    }
+
+    /// Refuses a folder in the place of a file.
+    fn check(&self, tree: &Tree) -> Result<(), PlanError> {
+        let is_source = |entry: &&TreeEntry| entry.path.is_empty();
+        match tree.entries.iter().find(is_source).map(|entry| &entry.kind) {
+            Some(TreeEntryKind::Directory) if self.is_file => Err(PlanError {
+                position: self.need.position.clone(),
+                message: format!("`{}` is a folder, not a file", self.source.escape_debug()),
+                hint: Some("name the file in it that is meant".to_owned()),
+            }),
+            _ => Ok(()),
+        }
     }
 
     fn draft(&self, found: &TreeEntry, owner: Owner, mtime: i64) -> Draft {

@@ -553,7 +553,8 @@ x-anything: ignored
 
     #[test]
     fn an_entrypoint_of_its_own_clears_the_agents_cmd() {
-        let (imported, _) = read("holodeck", "name: a\nmodel: x\n", BTreeMap::new());
+        let (imported, _) =
+            read("holodeck", "name: a\nmodel: x\ninstructions: {}\n", BTreeMap::new());
         let mut imported = imported.unwrap();
         imported.run.cmd = Some(vec!["old".into()]);
         let imports = BTreeMap::from([("a".to_owned(), imported)]);

@@ -15,9 +15,9 @@ pub(super) static DEPLOYMENT: Shape = Shape {
         ),
         Field::optional(
             "protocol",
-            Kind::Choice(&["rest", "ag-ui", "both"]),
-            "What the agent speaks: `rest` when absent. `both` is refused, because `holodeck serve` \
-             speaks one protocol.",
+            Kind::Text,
+            "What the agent speaks: `rest`, which it is when absent, or `ag-ui`. `both` is refused, \
+             because `holodeck serve` speaks one protocol.",
         ),
         Field::optional(
             "port",

@@ -22,23 +22,24 @@ const WORK: &str = "/var/holodeck/work";
 /// The user that an agent runs as: the base's, else as HoloDeck documents its own base.
 const OWNER: &str = "holodeck|1000:1000";
 
-/// All layers, lowest first.
+/// All layers, lowest first, and the places that name a file and no folder.
 pub(super) fn layers(
     root: &Node,
     test_cases: Option<&Node>,
     context: &ParseContext,
     problems: &mut Problems,
-) -> Vec<LayerSpec> {
-    let mut named = Named { seen: BTreeSet::new(), context, problems };
+) -> (Vec<LayerSpec>, BTreeSet<Position>) {
+    let mut named = Named { seen: BTreeSet::new(), files: BTreeSet::new(), context, problems };
     let data = named.data(root);
     let mut tools = named.tools(root);
     tools.extend(named.graders(root, test_cases));
     let mut texts = named.texts(root);
     texts.extend(named.agent(&root.position));
+    let files_only = named.files;
     let here = &root.position;
     let mut layers = vec![work_folder(here), entrypoint(here)];
     layers.extend([data, tools, texts].into_iter().filter_map(files));
-    layers
+    (layers, files_only)
 }
 
 /// A `files` layer with these items, if there are any.
@@ -80,6 +81,7 @@ fn entrypoint(position: &Position) -> LayerSpec {
 /// Collects the files that are named, each once.
 struct Named<'a> {
     seen: BTreeSet<String>,
+    files: BTreeSet<Position>,
     context: &'a ParseContext,
     problems: &'a mut Problems,
 }
@@ -108,6 +110,15 @@ impl Named<'_> {
 
     fn grader(&mut self, module: &Module) -> Option<Node> {
         let position = &module.position;
+        if let Some(file) = module.missing(&self.context.files)
+            && let Some((folder, _)) = file.rsplit_once('/')
+        {
+            let message = format!("there is no `{file}`, which this grader is in");
+            let hint =
+                format!("look at what is in `{folder}`: the agent does not start without it");
+            self.problems.report_with_hint(position, message, hint);
+            return None;
+        }
         let mut item = self.copy_path(&module.path(&self.context.files), position)?;
         if let (Value::Mapping(members), false) =
             (&mut item.value, module.is_file(&self.context.files))
@@ -186,6 +197,9 @@ impl Named<'_> {
             return None;
         }
         let path = self.path(text, name, position)?;
+        if name != "source" {
+            self.files.insert(position.clone());
+        }
         self.copy_path(&path, position)
     }
 

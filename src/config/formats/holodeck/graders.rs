@@ -12,16 +12,31 @@ const OWN_PACKAGE: &str = "holodeck";
 pub(super) struct Module {
     /// The first part of its name: of `graders.accuracy`, `graders`.
     name: String,
-    /// Whether it is a package, since more parts follow.
-    is_package: bool,
+    /// The rest of its name as a path below its folder: of `graders.accuracy`, `accuracy`.
+    rest: Option<String>,
     /// The grader that needs it.
     pub(super) position: Position,
 }
 
 impl Module {
-    /// The files that tell a package from a single file.
+    /// The files that tell a package from a single file, or whether there is such a module in it.
     pub(super) fn reads(&self) -> Vec<String> {
-        if self.is_package { Vec::new() } else { vec![self.marker(), self.file()] }
+        match &self.rest {
+            Some(rest) => self.forms_of(rest).into(),
+            None => vec![self.marker(), self.file()],
+        }
+    }
+
+    /// The file that its package, which is there, lacks.
+    pub(super) fn missing(&self, files: &ProjectFiles) -> Option<String> {
+        let [file, package] = self.forms_of(self.rest.as_ref()?);
+        let is_absent = |path: &String| matches!(files.get(path), Some(None));
+        (is_absent(&file) && is_absent(&package)).then_some(file)
+    }
+
+    fn forms_of(&self, rest: &str) -> [String; 2] {
+        let path = format!("{}/{rest}", self.name);
+        [format!("{path}.py"), format!("{path}/__init__.py")]
     }
 
     /// Its folder or its file, as Python would choose; its folder when there is neither.
@@ -32,7 +47,7 @@ impl Module {
     /// Whether it is a single file.
     pub(super) fn is_file(&self, files: &ProjectFiles) -> bool {
         let exists = |path: String| matches!(files.get(&path), Some(Some(_)));
-        !self.is_package && !exists(self.marker()) && exists(self.file())
+        self.rest.is_none() && !exists(self.marker()) && exists(self.file())
     }
 
     fn marker(&self) -> String {
@@ -80,7 +95,7 @@ fn module(metric: &Node, problems: &mut Problems) -> Option<Module> {
     }
     let grader = metric.get("grader")?;
     let position = &grader.position;
-    let Some((name, is_package)) = grader.as_text().and_then(first_part) else {
+    let Some((name, rest)) = grader.as_text().and_then(first_part) else {
         let message = match grader.as_text() {
             Some(text) => format!("`{}` in `grader` is no `module:function`", shown(text)),
             None => format!("`grader` is a text, not {}", grader.kind()),
@@ -91,13 +106,13 @@ fn module(metric: &Node, problems: &mut Problems) -> Option<Module> {
     };
     (name != OWN_PACKAGE).then(|| Module {
         name: name.to_owned(),
-        is_package,
+        rest,
         position: position.clone(),
     })
 }
 
-/// The first part of `module.path:function`, and whether there are more.
-fn first_part(grader: &str) -> Option<(&str, bool)> {
+/// The first part of `module.path:function`, and the others as a path.
+fn first_part(grader: &str) -> Option<(&str, Option<String>)> {
     let (module, function) = grader.split_once(':')?;
     let is_word = |word: &str| {
         !word.is_empty() && word.chars().all(|char| char.is_alphanumeric() || char == '_')
@@ -105,7 +120,8 @@ fn first_part(grader: &str) -> Option<(&str, bool)> {
     let mut parts = module.split('.');
     let is_path = is_word(function) && parts.clone().all(is_word);
     let first = parts.next()?;
-    is_path.then(|| (first, parts.next().is_some()))
+    let rest: Vec<_> = parts.collect();
+    is_path.then(|| (first, (!rest.is_empty()).then(|| rest.join("/"))))
 }
 
 #[cfg(test)]
@@ -115,9 +131,10 @@ mod tests {
     #[test]
     fn a_grader_names_a_module_and_a_function() {
         for (grader, part) in [
-            ("graders.accuracy:check", Some(("graders", true))),
-            ("graders:check", Some(("graders", false))),
-            ("größe:prüfe", Some(("größe", false))),
+            ("graders.accuracy:check", Some(("graders", Some("accuracy")))),
+            ("graders:check", Some(("graders", None))),
+            ("a.b.c:check", Some(("a", Some("b/c")))),
+            ("größe:prüfe", Some(("größe", None))),
             ("graders", None),
             ("graders:", None),
             (":check", None),
@@ -126,6 +143,7 @@ mod tests {
             ("a:b:c", None),
             ("${GRADER}", None),
         ] {
+            let part = part.map(|(first, rest)| (first, rest.map(str::to_owned)));
             assert_eq!(first_part(grader), part, "{grader}");
         }
     }
@@ -133,9 +151,9 @@ mod tests {
     #[test]
     fn a_module_without_parts_is_a_package_or_a_file() {
         let file = || Some(crate::config::ProjectFile { label: "x".into(), text: String::new() });
-        let module = |is_package| Module {
+        let module = |is_package: bool| Module {
             name: "graders".into(),
-            is_package,
+            rest: is_package.then(|| "a".into()),
             position: Position::default(),
         };
         for (is_package, marker, alone, path) in [

@@ -2,12 +2,14 @@
 //!
 //! Gives the image that `holodeck deploy build` gives, without needing a variable of the
 //! environment: what is only known at run time is not baked but listed. Only `deployment:` is
-//! checked for unknown and duplicate keys; the rest of the file is HoloDeck's business.
+//! checked for unknown and duplicate keys; of the rest, which is HoloDeck's business, what no agent
+//! starts with or without is told.
 
 mod deployment;
 mod files;
 mod graders;
 mod left_out;
+mod members;
 mod project_config;
 mod requirements;
 mod variables;
@@ -35,6 +37,9 @@ const DEFAULT_BASE: &str = "ghcr.io/justinbarias/holodeck-base:latest";
 
 /// The port an agent listens on when its file says nothing.
 const DEFAULT_PORT: u16 = 8080;
+
+/// What `holodeck serve` speaks.
+const PROTOCOLS: [&str; 2] = ["rest", "ag-ui"];
 
 /// Where the agent lives in the image.
 const APP: &str = "/app";
@@ -82,7 +87,9 @@ impl ConfigFormat for HoloDeck {
          since HoloDeck replaces it when the agent starts; the image never holds its value. Values in \
          `environment` are taken as they stand, `$NAME` without braces too. The label \
          `org.opencontainers.image.version` is the tag that `tag_strategy` says, whatever `-t` names. \
-         Only `deployment` is checked for unknown keys and keys that stand twice."
+         An agent must have `name`, `model` and `instructions`, as HoloDeck demands. An unknown key at \
+         the top is a warning, in `deployment` an error; only there keys that stand twice are looked \
+         for."
     }
 
     fn file_names(&self) -> &'static [&'static str] {
@@ -135,13 +142,15 @@ impl ConfigFormat for HoloDeck {
         let (run, unresolved) = run_settings(deployment, problems);
         let mut config = Config::empty(context.source.clone());
         config.name = name(root, problems);
+        members::check(root, problems);
+        config.unknown_keys = members::unknown(root);
         config.base = DEFAULT_BASE.parse::<Base>().expect("the default base is a reference");
         let platform = deployment.get("platform").and_then(|node| node.parse::<Platform>(problems));
         if let Some(platform) = platform {
             config.platforms = vec![platform];
         }
         let cases = test_cases.and_then(|file| read_test_cases(file, problems));
-        config.layers = files::layers(root, cases.as_ref(), context, problems);
+        (config.layers, config.files) = files::layers(root, cases.as_ref(), context, problems);
         config.left_out = left_out::left_out(root, &config.layers, context);
         config.left_out.extend(project_config::left_out(project_config.as_ref()));
         let texts = [Some(&*file.text), test_cases.map(|file| file.text.as_str())];
@@ -233,6 +242,10 @@ fn run_settings(deployment: &Node, problems: &mut Problems) -> (RunSettings, BTr
         if text.contains('\0') {
             let message = format!("`{}` has a NUL character", shown(&key.text));
             problems.report(&value.position, message);
+        } else if let Some(start) = variables::unclosed(text) {
+            let message = format!("`{}` has no `}}`", shown(start));
+            let hint = "write `${NAME}`: as it is, HoloDeck does not replace it";
+            problems.report_with_hint(&value.position, message, hint);
         } else if !text.contains("${") {
             run.set_env(key.text.clone(), text.to_owned());
         } else {
@@ -245,15 +258,21 @@ fn run_settings(deployment: &Node, problems: &mut Problems) -> (RunSettings, BTr
 
 /// The protocol; `holodeck serve` knows two of the three that HoloDeck's schema allows.
 fn protocol(deployment: &Node, problems: &mut Problems) -> String {
-    let protocol = deployment.get("protocol");
-    if let Some(both) = protocol.filter(|node| node.as_text() == Some("both")) {
-        problems.report_with_hint(
-            &both.position,
+    let protocol = deployment.get("protocol").and_then(|node| Some((node, node.as_text()?)));
+    match protocol {
+        Some((node, "both")) => problems.report_with_hint(
+            &node.position,
             "an agent with `protocol: both` does not start: `holodeck serve` speaks one protocol",
             "write `rest` or `ag-ui`",
-        );
+        ),
+        Some((node, text)) if !PROTOCOLS.contains(&text) => problems.report_with_hint(
+            &node.position,
+            format!("`{}` is no value of `protocol`", text.escape_debug()),
+            schema::hint_for(text, &PROTOCOLS),
+        ),
+        _ => {}
     }
-    protocol.and_then(Node::as_text).unwrap_or("rest").to_owned()
+    protocol.map_or("rest", |(_, text)| text).to_owned()
 }
 
 /// HoloDeck's health check asks `/health` whatever `health_check_path` says; that is for targets.

@@ -1,8 +1,34 @@
 use std::collections::BTreeMap;
 
 use super::*;
-use crate::config::format::testing::{read, read_beside};
+use crate::config::format::testing;
 use crate::config::{ConfigSource, Problem};
+
+/// Reads an agent, with what it must have and lacks at its end.
+fn read_beside(
+    format: &str,
+    text: &str,
+    imported: BTreeMap<String, Config>,
+    files: &[(&str, &str)],
+) -> (Option<Config>, Vec<String>) {
+    let mut text = text.to_owned();
+    for line in ["model: {}", "instructions: {}"] {
+        let (name, _) = line.split_once(' ').unwrap();
+        if !text.starts_with('-') && !text.contains(&format!("\n{name}")) && !text.starts_with(name)
+        {
+            text = format!("{}\n{line}\n", text.trim_end());
+        }
+    }
+    testing::read_beside(format, &text, imported, files)
+}
+
+fn read(
+    format: &str,
+    text: &str,
+    imported: BTreeMap<String, Config>,
+) -> (Option<Config>, Vec<String>) {
+    read_beside(format, text, imported, &[])
+}
 
 const AGENT: &str = "\
 # needs ${FROM_A_COMMENT}
@@ -64,6 +90,8 @@ fn packs_what_the_agent_names_the_most_changing_on_top() {
 fn every_item_points_at_the_line_that_asks_for_it() {
     let (config, _) = read("holodeck", AGENT, BTreeMap::new());
     let config = config.unwrap();
+    let files: Vec<_> = config.files.iter().map(|position| position.line).collect();
+    assert_eq!(files, [4, 7, 10, 11, 17]);
     let items = config.layers.iter().filter_map(|layer| layer.settings.get("copy"));
     let lines: Vec<_> = items.flat_map(Node::items).map(|item| item.position.line).collect();
     assert_eq!(lines, [12, 13, 17, 10, 4, 7, 2]);
@@ -221,8 +249,17 @@ test_cases:
 fn asks_for_the_files_that_decide_what_is_packed() {
     let root = ParsedFile::parse(GRADED, &"a".into(), &mut Problems::new()).unwrap().root;
     let mut known = ProjectFiles::new();
-    let first =
-        ["config.yml", "config.yaml", "tests/cases.yaml", "single/__init__.py", "single.py"];
+    let first = [
+        "config.yml",
+        "config.yaml",
+        "tests/cases.yaml",
+        "graders/accuracy.py",
+        "graders/accuracy/__init__.py",
+        "graders/speed.py",
+        "graders/speed/__init__.py",
+        "single/__init__.py",
+        "single.py",
+    ];
     assert_eq!(HoloDeck.reads(&root, &known), first);
     let text = "- evaluations: [{grader: 'more:it'}]".to_owned();
     let file = ProjectFile { label: "cases".into(), text };
@@ -412,9 +449,12 @@ fn what_it_reads_has_the_right_form() {
 
 #[test]
 fn paths_start_at_the_agents_own_folder() {
-    let parsed =
-        ParsedFile::parse("name: a\ninstructions: {file: a.md}", &"f".into(), &mut Problems::new())
-            .unwrap();
+    let parsed = ParsedFile::parse(
+        "name: a\nmodel: x\ninstructions: {file: a.md}",
+        &"f".into(),
+        &mut Problems::new(),
+    )
+    .unwrap();
     let mut context = ParseContext {
         source: ConfigSource { file: "f".into(), format: "holodeck", directory: "/p".into() },
         path: Some("agents/support/my.yaml".into()),
@@ -489,6 +529,50 @@ deployment:
             "config.yaml:1:23: the key `port` stands here twice; the first one is in line 1: remove one \
              of them",
             "config.yaml:1:32: unknown key `prt` in `deployment`; did you mean `port`?",
+        ]
+    );
+}
+
+#[test]
+fn what_an_agent_does_not_start_with_is_told() {
+    for (text, problems) in [
+        (
+            "name: a\nmodel: x",
+            &[
+                "agent.yaml:1:1: the agent has no `instructions`; write `instructions: {file: …}` or `instructions: {inline: …}`",
+            ][..],
+        ),
+        (
+            "name: a\ninstructions: {inline: x}",
+            &["agent.yaml:1:1: the agent has no `model`; write `model: {provider: …, name: …}`"],
+        ),
+        (
+            "name: a\nmodel: x\ninstructions: {}\ndeployment: {environment: {A: 'x${B'}, protocol: grpc}",
+            &[
+                "agent.yaml:4:31: `${B` has no `}`; write `${NAME}`: as it is, HoloDeck does not replace it",
+                "agent.yaml:4:50: `grpc` is no value of `protocol`; expected one of `rest`, `ag-ui`",
+            ],
+        ),
+    ] {
+        let (_, found) = testing::read("holodeck", text, BTreeMap::new());
+        assert_eq!(found, problems, "{text}");
+    }
+}
+
+#[test]
+fn unknown_keys_are_told_with_what_was_meant() {
+    let (config, problems) = read("holodeck", "name: a\ntoolz: []\nx-team: b\n", BTreeMap::new());
+    assert_eq!(problems, [""; 0]);
+    let line = |problem: Problem| {
+        format!("{}: {}; {}", problem.position, problem.message, problem.hint.unwrap())
+    };
+    let lines: Vec<_> = config.unwrap().unknown_keys.into_iter().map(line).collect();
+    assert_eq!(
+        lines,
+        [
+            "agent.yaml:2:1: HoloDeck knows no key `toolz` in an agent; did you mean `tools`?",
+            "agent.yaml:3:1: HoloDeck knows no key `x-team` in an agent; remove it: an agent with an \
+             unknown key does not start",
         ]
     );
 }

@@ -10,6 +10,12 @@ pub(super) fn names(text: &str) -> BTreeSet<String> {
     names.map(|(name, _)| name).filter(|name| is_variable_name(name)).map(str::to_owned).collect()
 }
 
+/// From the first `${NAME` on that nothing closes.
+pub(super) fn unclosed(text: &str) -> Option<&str> {
+    let mut starts = text.match_indices("${").map(|(start, _)| &text[start..]);
+    starts.find(|start| !start.contains('}'))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -25,6 +31,19 @@ mod tests {
             ("${${A}}", vec!["A"]),
         ] {
             assert_eq!(names(text).into_iter().collect::<Vec<_>>(), found, "{text}");
+        }
+    }
+
+    #[test]
+    fn finds_what_is_not_closed() {
+        for (text, found) in [
+            ("${A}", None),
+            ("$A {", None),
+            ("x${A", Some("${A")),
+            ("${A}/${B/c", Some("${B/c")),
+            ("${A:-${B}", None),
+        ] {
+            assert_eq!(unclosed(text), found, "{text}");
         }
     }
 }
