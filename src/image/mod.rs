@@ -16,7 +16,7 @@ pub use annotate::{BASE_DIGEST_ANNOTATION, BASE_NAME_ANNOTATION};
 pub use assemble::{AssembleError, assemble, base_layers, index};
 pub use difference::{Documents, differences, layer_names};
 pub use field_difference::{FieldDifference, Side, differing_fields, differing_members, shown};
-pub use secrecy::{is_secret_name, shown_command, shown_document, shown_variable};
+pub use secrecy::{shown_command, shown_document, shown_variable};
 pub use validate::{Violation, Violations, validate};
 
 use crate::layer::Layer;

@@ -8,7 +8,7 @@ use super::project::Project;
 use crate::error::{Attempting as _, Result};
 use crate::event::{Action, Events};
 use crate::layer::{self, Packing};
-use crate::plan::secrets::{Exception, MOST_SHOWN};
+use crate::plan::secrets::{Exception, MOST_SHOWN, Passed};
 use crate::plan::{Plan, TreeEntryKind};
 use crate::sys::blocking;
 
@@ -50,9 +50,16 @@ pub(super) async fn check(
         };
         Ok(guard.check(plan, verdict)?)
     };
-    let (plan, exceptions) = work(plan, project, gathering, check).await;
-    let exceptions = exceptions?;
+    let (plan, passed) = work(plan, project, gathering, check).await;
+    let Passed { exceptions, unused } = passed?;
     tell(&exceptions, &gathering.context.events);
+    for (key, item) in &unused {
+        gathering.context.events.warn(
+            "unused-exception",
+            format!("`{}` in `{key}` allows nothing", item.escape_debug()),
+            Some("remove it, or write the path or name that is refused without it".to_owned()),
+        );
+    }
     Ok((plan, exceptions))
 }
 

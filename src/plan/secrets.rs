@@ -12,8 +12,8 @@ mod tokens;
 
 use serde::{Deserialize, Serialize};
 
-pub use guard::{Exception, Finding, Guard, MOST_SHOWN, SecretsError};
-pub use literals::is_secret_name;
+pub use guard::{Bringer, Exception, Finding, Guard, MOST_SHOWN, Passed, SecretsError};
+pub use literals::{is_secret_name, is_token};
 
 /// Raised when a rule changes, so that verdicts of earlier rules are not believed.
 pub const RULES: u32 = 2;
