@@ -77,7 +77,7 @@ impl Problems {
 
     /// Adds a problem.
     pub fn report(&mut self, position: &Position, message: impl Into<String>) {
-        self.push(position, message.into(), None);
+        self.push(position, &message.into(), None);
     }
 
     /// Adds a problem with its cure.
@@ -87,7 +87,7 @@ impl Problems {
         message: impl Into<String>,
         hint: impl Into<String>,
     ) {
-        self.push(position, message.into(), Some(hint.into()));
+        self.push(position, &message.into(), Some(&hint.into()));
     }
 
     /// Adds a problem with its cure, of a place where a secret stands: no problem shows that line.
@@ -98,18 +98,18 @@ impl Problems {
         hint: impl Into<String>,
     ) {
         self.secret_lines.insert((position.file.clone(), position.line));
-        self.push(position, message.into(), Some(hint.into()));
+        self.push(position, &message.into(), Some(&hint.into()));
     }
 
     /// Adds problems that were found apart.
     pub fn extend(&mut self, problems: Vec<Problem>) {
         for Problem { position, message, hint } in problems {
-            self.push(&position, message, hint);
+            self.push(&position, &message, hint.as_deref());
         }
     }
 
-    fn push(&mut self, position: &Position, message: String, hint: Option<String>) {
-        let (message, hint) = (discreet(&message), hint.as_deref().map(discreet));
+    fn push(&mut self, position: &Position, message: &str, hint: Option<&str>) {
+        let (message, hint) = (discreet(message), hint.map(discreet));
         let problem = Problem { position: position.clone(), message, hint };
         if self.found.contains(&problem) {
             return;

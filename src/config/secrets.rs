@@ -19,6 +19,8 @@ pub struct SecretSettings {
     pub allow_env: BTreeSet<String>,
     /// Where the values of settings stand.
     pub places: BTreeMap<(Setting, String), Position>,
+    /// The words of `entrypoint`, `cmd` and `health.test`, each with its place.
+    pub commands: BTreeMap<&'static str, Vec<(String, Position)>>,
 }
 
 /// What a text in the image can be that the config writes out.
@@ -55,6 +57,12 @@ impl SecretSettings {
             check_env_name(name, &node.position, problems);
             self.allow_env.insert(name.to_owned());
         }
+    }
+
+    /// Notes the words of a command, which take the place of those that it had.
+    pub(super) fn note_command(&mut self, name: &'static str, node: &Node) {
+        let word = |node: &&Node| Some((node.as_text()?.to_owned(), node.position.clone()));
+        self.commands.insert(name, node.one_or_many().iter().filter_map(word).collect());
     }
 
     /// Notes where the values of a mapping stand.

@@ -179,7 +179,8 @@ impl FaultCause {
                 "only files below the project's folder can be copied: move or copy it there".into()
             }
             Self::Excluded { .. } => {
-                "change that pattern, or add an exception (`!…`) after it".into()
+                "the config names it: change that pattern, add an exception (`!PATH`) after it, or name it no longer"
+                    .into()
             }
             Self::NothingMatches { .. } => {
                 "patterns are rooted at `src`: `**/*.md` matches at every depth, `*.md` at the top"

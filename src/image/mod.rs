@@ -19,7 +19,7 @@ pub use assemble::{AssembleError, assemble, base_layers, index};
 pub use difference::{Documents, differences, layer_names};
 pub use field_difference::{FieldDifference, Side, differing_fields, differing_members, shown};
 pub use health_check::shown_health_check;
-pub use secrecy::{is_secret_name, shown_command, shown_document, shown_variable};
+pub use secrecy::{shown_command, shown_document, shown_variable};
 pub use validate::{Violation, Violations, validate};
 
 use crate::layer::Layer;

@@ -14,10 +14,9 @@ use serde_json::json;
 use super::subject::{Found, Parts, Subject, Target};
 use super::{Context, Credentials, NetworkRequest, client, runtime};
 use crate::error::{Attempting as _, Classified, Error, ErrorKind, Result};
-use crate::image::{
-    Documents, FieldDifference, differing_fields, differing_members, is_secret_name,
-};
+use crate::image::{Documents, FieldDifference, differing_fields, differing_members};
 use crate::oci::Platform;
+use crate::plan::secrets::is_secret_name;
 use files::ReadLayers;
 use layers::Stacks;
 pub use report::DiffReport;

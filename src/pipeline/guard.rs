@@ -8,7 +8,7 @@ use super::project::Project;
 use crate::error::{Attempting as _, Result};
 use crate::event::{Action, Events};
 use crate::layer::{self, Packing};
-use crate::plan::secrets::{Exception, MOST_SHOWN};
+use crate::plan::secrets::{Exception, MOST_SHOWN, Passed};
 use crate::plan::{Plan, TreeEntryKind};
 use crate::sys::blocking;
 
@@ -42,24 +42,27 @@ pub(super) async fn check(
     project: &Project,
     gathering: &Gathering<'_>,
 ) -> Result<(Plan, Vec<Exception>)> {
-    let (plan, exceptions) = look(plan, project, gathering).await;
-    let exceptions = exceptions?;
+    let (plan, passed) = look(plan, project, gathering).await;
+    let Passed { exceptions, unused } = passed?;
     tell(&exceptions, &gathering.context.events);
+    for (key, item) in &unused {
+        gathering.context.events.warn(
+            "unused-exception",
+            format!("`{}` in `{key}` allows nothing", item.escape_debug()),
+            Some("remove it, or write the path or name that is refused without it".to_owned()),
+        );
+    }
     Ok((plan, exceptions))
 }
 
 /// A plan that nobody decided on yet, unless it packs what looks like a credential: that would stay in the
 /// cache. The plan that counts is [checked](check) and told of.
 pub(super) async fn pass(plan: Plan, project: &Project, gathering: &Gathering<'_>) -> Option<Plan> {
-    let (plan, exceptions) = look(plan, project, gathering).await;
-    exceptions.is_ok().then_some(plan)
+    let (plan, passed) = look(plan, project, gathering).await;
+    passed.is_ok().then_some(plan)
 }
 
-async fn look(
-    plan: Plan,
-    project: &Project,
-    gathering: &Gathering<'_>,
-) -> (Plan, Result<Vec<Exception>>) {
+async fn look(plan: Plan, project: &Project, gathering: &Gathering<'_>) -> (Plan, Result<Passed>) {
     let guard = project.guard.clone();
     let check = move |plan: &Plan, packing: &Packing<'_>| {
         layer::judge_plan(plan, Context::threads(), packing)?;

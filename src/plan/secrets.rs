@@ -12,11 +12,11 @@ mod tokens;
 
 use serde::{Deserialize, Serialize};
 
-pub use guard::{Exception, Finding, Guard, MOST_SHOWN, SecretsError};
-pub use literals::is_secret_name;
+pub use guard::{Bringer, Exception, Finding, Guard, MOST_SHOWN, Passed, SecretsError};
+pub use literals::{is_secret_name, is_token};
 
 /// Raised when a rule changes, so that verdicts of earlier rules are not believed.
-pub const RULES: u32 = 1;
+pub const RULES: u32 = 2;
 
 /// The largest file whose content is looked at, unless its name says that it holds keys or certificates.
 const MAX_BYTES: u64 = 256 * 1024;
@@ -43,6 +43,8 @@ pub enum Sort {
     SecretVariable,
     AnthropicKey,
     AwsKey,
+    AwsSecret,
+    AzureKey,
     DockerToken,
     GithubToken,
     GitlabToken,
@@ -54,7 +56,9 @@ pub enum Sort {
     OpenAiKey,
     PypiToken,
     SlackToken,
+    SlackWebhook,
     StripeKey,
+    UrlPassword,
     XaiKey,
 }
 
@@ -74,6 +78,8 @@ impl Sort {
             Self::AssignedSecret => "a password or token that is set",
             Self::AnthropicKey => "an Anthropic key",
             Self::AwsKey => "an AWS access key",
+            Self::AwsSecret => "an AWS secret key",
+            Self::AzureKey => "a key of an Azure storage account",
             Self::DockerToken => "a Docker Hub token",
             Self::GithubToken => "a GitHub token",
             Self::GitlabToken => "a GitLab token",
@@ -85,7 +91,9 @@ impl Sort {
             Self::OpenAiKey => "an API key like OpenAI's",
             Self::PypiToken => "a PyPI token",
             Self::SlackToken => "a Slack token",
+            Self::SlackWebhook => "a Slack webhook",
             Self::StripeKey => "a Stripe key",
+            Self::UrlPassword => "a URL with a password",
             Self::XaiKey => "an xAI key",
         }
     }

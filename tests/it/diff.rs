@@ -12,7 +12,8 @@ use crate::support::registry::Registry;
 const CONFIG: &str = "name: p\nbase: scratch\nlayers:\n\
     - {kind: files, copy: [{src: lib, dest: /lib}]}\n\
     - {kind: files, copy: [{src: data, dest: /srv}]}\n\
-    user: \"0\"\nenv: {MODE: a, DB_PASSWD: canary1, OLD: x}\nlabels: {team: agents}\n";
+    user: \"0\"\nenv: {MODE: a, DB_PASSWD: canary1, OLD: x}\nlabels: {team: agents}\n\
+    allow_env: DB_PASSWD\n";
 
 /// A project whose images are `p:…` in a registry.
 struct Story {

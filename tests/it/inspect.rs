@@ -7,11 +7,11 @@ use crate::support::image::run;
 use crate::support::registry::Registry;
 
 const BASE: &str = "name: base\nbase: scratch\nlayers: [{kind: files, copy: [{src: lib, dest: /lib}]}]\n\
-    env: {PATH: /bin, DB_PASSWD: canary}\n";
+    env: {PATH: /bin, DB_PASSWD: canary}\nallow_env: DB_PASSWD\n";
 
 /// On `BASE`, with every setting.
 const APP: &str = "name: app\nbase: BASE\nlayers: [{kind: files, copy: [{src: data, dest: /srv}]}]\n\
-    user: \"65532\"\nworkdir: /srv\nentrypoint: [/run, --api-key=canary]\ncmd: [serve]\n\
+    user: \"65532\"\nworkdir: /srv\nentrypoint: [/run, --api-key=canary]\ncmd: [serve]\nallow_env: api-key\n\
     env: {MODE: \"a b\"}\nports: [8080]\nvolumes: [/data]\nstop_signal: SIGINT\n\
     health: {test: [CMD, /check], interval: 30s, timeout: 500ms, retries: 3}\n\
     labels: {odd: \"a\\n::error::b\\e[2J\"}\nannotations: {team: agents}\n";

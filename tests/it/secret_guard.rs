@@ -83,9 +83,9 @@ async fn what_looks_like_a_credential_goes_nowhere() {
         expected.extend(REFUSAL);
         expected.extend([
             "hint: leave it out: in `.dockerignore`, `exclude`, or in dockless.yaml `ignore: \
-             [\"src/.env\", \"src/home/.aws\", \"src/settings.py\", …]`",
+             [\"src/.env\", \"src/home/.aws\", \"src/settings.py\", \"src/tls.pem\"]`",
             "hint: or, when it is no secret, allow it in dockless.yaml: `allow_secrets: \
-             [\"src/.env\", \"src/home/.aws\", \"src/settings.py\", …]`",
+             [\"src/.env\", \"src/home/.aws\", \"src/settings.py\", \"src/tls.pem\"]`",
         ]);
         assert_eq!(error(&outcome), expected, "{words:?}");
     }
@@ -132,6 +132,24 @@ fn what_is_left_out_or_allowed_stops_nothing() {
 }
 
 #[test]
+fn what_allows_nothing_is_named() {
+    let sandbox = Sandbox::new();
+    let lists =
+        "allow_secrets: [src/key.pem, '…']\nallow_env: [CACHE_KEY, GONE]\nenv: {CACHE_KEY: v1}\n";
+    sandbox.write("p/dockless.yaml", format!("{CONFIG}{lists}"));
+    sandbox.write("p/src/key.pem", "");
+    let outcome = sandbox.run(["build", "p"]);
+    assert_eq!(outcome.code, 0, "{outcome:#?}");
+    let warned: Vec<_> = outcome
+        .stderr
+        .lines()
+        .filter_map(|line| line.strip_suffix(" allows nothing"))
+        .filter_map(|line| line.strip_prefix("warning: "))
+        .collect();
+    assert_eq!(warned, ["`…` in `allow_secrets`", "`GONE` in `allow_env`"], "{outcome:#?}");
+}
+
+#[test]
 fn patterns_that_are_none_are_refused_where_they_stand() {
     let sandbox = project();
     sandbox.write("p/dockless.yaml", format!("{CONFIG}ignore: [a, '[b']\nallow_secrets: '!'\n"));
@@ -159,10 +177,13 @@ fn what_is_made_here_is_looked_at() {
     sandbox.write("p/run.j2", "#!/bin/sh\n\nexport TOKEN={{ token }}\n");
     let outcome = sandbox.run(["build", "p"]);
     assert_eq!(
-        error(&outcome)[2..4],
+        error(&outcome)[2..],
         [
             "`/run.sh`, line 3: a GitLab token",
             "`npm` (in the image `/root/.npmrc`): a file of credentials, by its name",
+            "hint: what the config names itself, such as `npm`, it must no longer name (`ignore` is not enough)",
+            "hint: take the secret out of the template or its variables: the container is given it when it starts",
+            "hint: or, when it is no secret, allow it in dockless.yaml: `allow_secrets: [\"npm\", \"run.sh\"]`",
         ]
     );
     let config = format!("{config}allow_secrets: [npm, run.sh]\n").replace('@', &token());
@@ -191,7 +212,7 @@ fn an_agent_is_told_what_to_write_beside_it() {
             "`data/.env`: a file of variables, by its name",
             "hint: in `agent.yaml`, write `${NAME}` in place of the value: the container is given it when it starts",
             "hint: leave it out: in a `dockless.yaml` beside it, write `agent: agent.yaml` and, in the next line, \
-             `ignore: [\"agent.yaml\", \"data/.env\"]`",
+             `ignore: [\"data/.env\"]`",
             "hint: or, when it is no secret, allow it: in a `dockless.yaml` beside it, write `agent: agent.yaml` \
              and, in the next line, `allow_secrets: [\"agent.yaml\", \"data/.env\"]`",
         ]
@@ -199,6 +220,41 @@ fn an_agent_is_told_what_to_write_beside_it() {
     sandbox.write("a/agent.yaml", agent.replace(&token(), "${KEY}"));
     sandbox.write("a/dockless.yaml", "agent: agent.yaml\nignore: [data/.env]\n");
     sandbox.succeed(build);
+}
+
+#[test]
+fn commands_of_ours_hold_no_secrets() {
+    let sandbox = Sandbox::new();
+    let config = "name: p\nbase: builtin:static\nentrypoint: [/a, --api-key, hunter2, --tls-key=/k]\ncmd:\n  \
+        - --auth=@@\n  - DB_PASSWORD=${DB_PASSWORD}\nhealth:\n  test: [CMD, /b, '--password=hun ter2']\n";
+    let config = config.replace("@@", &token());
+    sandbox.write("p/dockless.yaml", &config);
+    let outcome = sandbox.run(["build", "p"]);
+    assert_eq!((outcome.code, outcome.stdout.as_str()), (2, ""), "{outcome:#?}");
+    let shown = [SECRET, "hunter2", "ter2"].map(|text| outcome.stderr.contains(text));
+    assert_eq!(shown, [false; 3], "{outcome:#?}");
+    let lines = outcome.stderr.lines().map(str::trim);
+    let told: Vec<_> = lines.filter(|line| line.contains(" looks like ")).collect();
+    let end = "whoever can pull the image could read it";
+    assert_eq!(
+        told,
+        [
+            format!(
+                "p/dockless.yaml:3:29: `api-key` in `entrypoint` looks like a secret, by its name: {end}"
+            ),
+            format!("p/dockless.yaml:5:5: a word of `cmd` looks like a GitLab token: {end}"),
+            format!(
+                "p/dockless.yaml:8:19: `password` in `health.test` looks like a secret, by its name: {end}"
+            ),
+        ]
+    );
+    // Allowed, it is in the image, and shown to nobody who looks at it.
+    let config = config.replace(&token(), "x") + "allow_env: [api-key, password]\n";
+    sandbox.write("p/dockless.yaml", config);
+    sandbox.succeed(["build", "p", "-o", "oci:out"]);
+    let shown = sandbox.succeed(["inspect", "oci:out"]);
+    assert!(!shown.contains("hunter2") && !shown.contains("ter2"), "{shown}");
+    assert!(shown.contains("--password=(not shown)"), "{shown}");
 }
 
 #[test]

@@ -218,7 +218,7 @@ fn manifest_lines(manifest: &Manifest) -> Vec<String> {
 fn setting_lines(config: &ImageConfig) -> Vec<String> {
     let run = &config.config;
     let words = |words: &Option<Vec<String>>| {
-        words.as_ref().map(|words| shown(&shown_command(&json!(words).to_string())))
+        words.as_ref().map(|words| shown(&shown_document(&json!(words)).to_string()))
     };
     let keys = |map: &Map<String, Value>| {
         let keys: Vec<_> = map.keys().map(|key| shown(key)).collect();

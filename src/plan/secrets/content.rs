@@ -129,7 +129,7 @@ fn assigns_secret(line: &str) -> bool {
     }
     let pair = line.split_once('=').or_else(|| line.split_once(": "));
     let is_secret_pair = pair.is_some_and(|(name, value)| names_secret(name) && is_literal(value));
-    is_secret_pair || password_in_url(line).is_some_and(is_literal)
+    is_secret_pair || has_password_in_url(line)
 }
 
 /// Whether a setting is called like a password or token: `DB_PASSWORD`, `//host/:_authToken`, `npmAuthToken`.
@@ -141,7 +141,7 @@ fn names_secret(name: &str) -> bool {
 }
 
 /// Whether a value is one, and not a variable, nothing, or a text that stands for a value.
-fn is_literal(value: &str) -> bool {
+pub(super) fn is_literal(value: &str) -> bool {
     let value = value.trim().trim_matches(['"', '\'']);
     let is_other = value.starts_with(['$', '<', '{']) || value.contains("${");
     !(value.is_empty() || is_other || is_word_of_choice(value) || stands_for_value(value))
@@ -160,12 +160,13 @@ fn stands_for_value(value: &str) -> bool {
     words.iter().any(|word| value.contains(word)) || value.chars().all(|char| char == '*')
 }
 
-/// The password in `https://user:password@host`.
-fn password_in_url(line: &str) -> Option<&str> {
-    let (_, rest) = line.split_once("://")?;
-    let end = rest.find(['/', ' ', '"', '\'']).unwrap_or(rest.len());
-    let (_, password) = rest[..end].rsplit_once('@')?.0.split_once(':')?;
-    Some(password)
+/// Whether a text holds `https://user:password@host` with a password that is one.
+pub(super) fn has_password_in_url(text: &str) -> bool {
+    text.split("://").skip(1).any(|rest| {
+        let end = rest.find(['/', '?', '#', ' ', '"', '\'']).unwrap_or(rest.len());
+        let user = rest[..end].rsplit_once('@').and_then(|(user, _)| user.split_once(':'));
+        user.is_some_and(|(_, password)| is_literal(password))
+    })
 }
 
 #[cfg(test)]

@@ -5,16 +5,16 @@ use std::fmt;
 
 use super::names::{self, Excuse};
 use super::{Sort, Verdict, is_judged, judge, literals};
-use crate::config::{Config, Patterns, Problems};
+use crate::config::{Config, Node, Patterns, Problems};
 use crate::error::{Classified, ErrorKind};
-use crate::plan::pattern::PatternSet;
+use crate::plan::pattern::{PatternSet, PatternUse};
 use crate::plan::{DiskFile, EntryKind, FileSource, LayerContent, Plan};
 
 /// How many findings are shown.
 pub const MOST_SHOWN: usize = 20;
 
-/// How many paths a hint writes out.
-const MOST_PROPOSED: usize = 3;
+/// How long a list may be that a hint writes out.
+const MOST_PROPOSED_BYTES: usize = 400;
 
 /// The format of configs that cannot hold keys of ours.
 const AGENT_FORMAT: &str = "holodeck";
@@ -28,8 +28,25 @@ pub struct Guard {
     allow: PatternSet,
     /// What was allowed in the config itself.
     allowed_literals: Vec<Exception>,
+    /// What of `allow_env` was for nothing.
+    unused_env: Vec<(&'static str, String)>,
+    /// The files that the config names one by one.
+    named: BTreeSet<String>,
     /// The config's file, when it is an agent's.
     agent: Option<String>,
+}
+
+/// Who brings a file into the image.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Bringer {
+    /// A folder of the project.
+    Folder,
+    /// The config, which names it.
+    Config,
+    /// A layer that makes it, such as a rendered template.
+    Maker,
+    /// Another image that files are taken from.
+    OtherImage,
 }
 
 /// Something that looks like a credential.
@@ -43,6 +60,8 @@ pub struct Finding {
     pub sort: Sort,
     /// Its path in the image, where that is what tells.
     pub image_path: Option<String>,
+    /// Who brings it.
+    pub bringer: Bringer,
 }
 
 /// Something that looks like a credential and was allowed.
@@ -56,6 +75,15 @@ pub struct Exception {
     pub lines: Vec<u32>,
     /// What it looks like.
     pub sort: Sort,
+}
+
+/// What a plan passes the guard with.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Passed {
+    /// What was allowed.
+    pub exceptions: Vec<Exception>,
+    /// What allowed nothing: the key of the config, and the item.
+    pub unused: Vec<(&'static str, String)>,
 }
 
 /// Files that look like credentials are about to be in the image.
@@ -74,10 +102,20 @@ impl Guard {
         let agent = (config.source.format == AGENT_FORMAT)
             .then(|| config.source.file.file_name().map(|name| name.to_string_lossy().into_owned()))
             .flatten();
+        let allowed_literals = literals::check(config, problems);
+        let is_unused = |name: &&String| {
+            let in_command = format!("{name} in ");
+            let is_of = |subject: &str| subject == *name || subject.starts_with(&in_command);
+            !allowed_literals.iter().any(|exception| is_of(&exception.subject))
+        };
+        let unused_env = config.secrets.allow_env.iter().filter(is_unused);
+        let unused_env = unused_env.map(|name| ("allow_env", name.clone())).collect();
         Self {
             ignore: patterns(&config.secrets.ignore, "ignore", problems),
             allow: patterns(&config.secrets.allow_secrets, "allow_secrets", problems),
-            allowed_literals: literals::check(config, problems),
+            allowed_literals,
+            unused_env,
+            named: config.layers.iter().flat_map(|layer| texts(&layer.settings)).collect(),
             agent,
         }
     }
@@ -86,13 +124,14 @@ impl Guard {
     /// [`is_judged`] is true of.
     ///
     /// # Errors
-    /// Everything that looks like a credential and is not allowed. What is allowed is returned.
+    /// Everything that looks like a credential and is not allowed.
     pub fn check(
         &self,
         plan: &Plan,
         verdict: impl Fn(&DiskFile) -> Verdict,
-    ) -> Result<Vec<Exception>, SecretsError> {
+    ) -> Result<Passed, SecretsError> {
         let mut findings = BTreeSet::new();
+        let mut uses = PatternUse::new(&self.allow);
         let mut exceptions: BTreeSet<_> = self.allowed_literals.iter().cloned().collect();
         let contents =
             plan.images.iter().flat_map(|image| &image.layers).map(|layer| &layer.content);
@@ -105,27 +144,38 @@ impl Guard {
             let found = match source {
                 FileSource::Disk(file) => {
                     let is_judged = is_judged(&file.path, file.stamp.size_bytes);
-                    look(&file.path, &entry.path, is_judged.then(|| verdict(file)).as_ref())
+                    let mut found =
+                        look(&file.path, &entry.path, is_judged.then(|| verdict(file)).as_ref());
+                    for finding in &mut found {
+                        if self.named.contains(&finding.path) {
+                            finding.bringer = Bringer::Config;
+                        }
+                    }
+                    found
                 }
                 FileSource::Bytes(bytes) => {
                     let is_judged = is_judged(&entry.path, bytes.len() as u64);
                     look_at_made(&entry.path, is_judged.then(|| judge(&entry.path, bytes)).as_ref())
                 }
-                // Another image has it for everybody to read already, as a base has what it brings.
-                FileSource::Stored(_) => continue,
+                FileSource::Stored(_) => look_at_name(&entry.path),
             };
             if found.is_empty() {
                 continue;
             }
             let path = if let FileSource::Disk(file) = source { &file.path } else { &entry.path };
             if self.allow.matches_from_root(path).is_match {
+                path.match_indices('/').for_each(|(end, _)| uses.see(&path[..end]));
+                uses.see(path);
                 exceptions.extend(found.into_iter().map(Finding::allowed));
             } else {
                 findings.extend(found);
             }
         }
         if findings.is_empty() {
-            return Ok(exceptions.into_iter().collect());
+            let patterns = uses.unused("", &[]).into_iter();
+            let patterns = patterns.map(|(pattern, _)| ("allow_secrets", pattern));
+            let unused = patterns.chain(self.unused_env.iter().cloned()).collect();
+            return Ok(Passed { exceptions: exceptions.into_iter().collect(), unused });
         }
         Err(SecretsError { findings: findings.into_iter().collect(), agent: self.agent.clone() })
     }
@@ -139,6 +189,13 @@ fn patterns(written: &Patterns, name: &str, problems: &mut Problems) -> PatternS
         problems.report_with_hint(position, error.to_string(), error.hints().join("; "));
         PatternSet::default()
     })
+}
+
+/// Every text in a layer's settings, as a path of the project: the files that it names are among them.
+fn texts(node: &Node) -> Vec<String> {
+    let below = node.items().iter().chain(node.members().iter().map(|(_, value)| value));
+    let own = node.as_text().map(|text| text.trim_start_matches("./").to_owned());
+    own.into_iter().chain(below.flat_map(texts)).collect()
 }
 
 /// What a file of the project looks like, by its path there and in the image, and by its content.
@@ -162,7 +219,8 @@ fn look(path: &str, image_path: &str, verdict: Option<&Verdict>) -> Vec<Finding>
                 Some(suspect) => (format!("{}{slash}", suspect.path), None),
                 None => (path.to_owned(), Some(format!("/{image_path}"))),
             };
-            return vec![Finding { path, lines: Vec::new(), sort: suspect.sort, image_path }];
+            let (sort, bringer) = (suspect.sort, Bringer::Folder);
+            return vec![Finding { path, lines: Vec::new(), sort, image_path, bringer }];
         }
     }
     let mut lines: BTreeMap<Sort, Vec<u32>> = BTreeMap::new();
@@ -172,7 +230,13 @@ fn look(path: &str, image_path: &str, verdict: Option<&Verdict>) -> Vec<Finding>
             lines.entry(found.sort).or_default().push(found.line);
         }
     }
-    let finding = |(sort, lines)| Finding { path: path.to_owned(), lines, sort, image_path: None };
+    let finding = |(sort, lines)| Finding {
+        path: path.to_owned(),
+        lines,
+        sort,
+        image_path: None,
+        bringer: Bringer::Folder,
+    };
     lines.into_iter().map(finding).collect()
 }
 
@@ -181,8 +245,26 @@ fn look_at_made(image_path: &str, verdict: Option<&Verdict>) -> Vec<Finding> {
     let mut findings = look(image_path, image_path, verdict);
     for finding in &mut findings {
         finding.path.insert(0, '/');
+        finding.bringer = Bringer::Maker;
     }
     findings
+}
+
+/// The same for a file of another image: its maker published the content, and meant to; a name that no
+/// content excuses is what a copied home folder has.
+fn look_at_name(image_path: &str) -> Vec<Finding> {
+    let suspect = names::suspect(image_path, names::is_installed(image_path));
+    let finding = suspect.filter(|suspect| suspect.excuse == Excuse::None).map(|suspect| {
+        let slash = if suspect.path.len() < image_path.len() { "/" } else { "" };
+        Finding {
+            path: format!("/{}{slash}", suspect.path),
+            lines: Vec::new(),
+            sort: suspect.sort,
+            image_path: None,
+            bringer: Bringer::OtherImage,
+        }
+    });
+    finding.into_iter().collect()
 }
 
 impl Finding {
@@ -191,7 +273,7 @@ impl Finding {
         Exception { by: "allow_secrets", subject: path, lines, sort }
     }
 
-    /// A pattern that matches it and nothing else.
+    /// A pattern that matches it alone, as an item of a list.
     fn pattern(&self) -> String {
         let path = self.path.trim_matches('/');
         let escape = |char: char| {
@@ -254,34 +336,66 @@ impl Classified for SecretsError {
 
     fn hints(&self) -> Vec<String> {
         let is_agent = |finding: &&Finding| Some(&finding.path) == self.agent.as_ref();
-        let patterns: BTreeSet<_> = self.findings.iter().map(Finding::pattern).collect();
-        let shown = patterns.iter().take(MOST_PROPOSED).map(|pattern| format!("{pattern:?}"));
-        let more = if patterns.len() > MOST_PROPOSED { ", …" } else { "" };
-        let list = format!("[{}{more}]", shown.collect::<Vec<_>>().join(", "));
-        let Some(agent) = &self.agent else {
-            return vec![
+        let by = |bringer: Bringer| -> Vec<_> {
+            let is_other = |finding: &&Finding| finding.bringer == bringer && !is_agent(finding);
+            self.findings.iter().filter(is_other).collect()
+        };
+        let (folders, place) = match &self.agent {
+            None => ("in `.dockerignore`, `exclude`, or ", "in dockless.yaml".to_owned()),
+            Some(agent) => (
+                "",
                 format!(
-                    "leave it out: in `.dockerignore`, `exclude`, or in dockless.yaml `ignore: {list}`"
+                    "in a `dockless.yaml` beside it, write `agent: {agent}` and, in the next line,"
                 ),
-                format!(
-                    "or, when it is no secret, allow it in dockless.yaml: `allow_secrets: {list}`"
-                ),
-            ];
+            ),
         };
         let mut hints = Vec::new();
-        if self.findings.iter().any(|finding| is_agent(&finding)) {
+        if let Some(agent) = &self.agent
+            && self.findings.iter().any(|finding| is_agent(&finding))
+        {
             hints.push(format!(
                 "in `{agent}`, write `${{NAME}}` in place of the value: the container is given it when it starts"
             ));
         }
-        let beside = format!("in a `dockless.yaml` beside it, write `agent: {agent}`");
-        if !self.findings.iter().all(|finding| is_agent(&finding)) {
-            hints.push(format!("leave it out: {beside} and, in the next line, `ignore: {list}`"));
+        let in_folders = by(Bringer::Folder);
+        if !in_folders.is_empty() {
+            let ignore = proposal("ignore", &in_folders);
+            hints.push(format!("leave it out: {folders}{place} {ignore}"));
         }
-        hints.push(format!(
-            "or, when it is no secret, allow it: {beside} and, in the next line, `allow_secrets: {list}`"
-        ));
+        if let [first, ..] = by(Bringer::Config)[..] {
+            let path = first.path.escape_debug();
+            hints.push(format!(
+                "what the config names itself, such as `{path}`, it must no longer name (`ignore` is not enough)"
+            ));
+        }
+        if !by(Bringer::Maker).is_empty() {
+            hints.push(
+                "take the secret out of the template or its variables: the container is given it when it starts"
+                    .to_owned(),
+            );
+        }
+        if !by(Bringer::OtherImage).is_empty() {
+            hints.push("take other paths of that image, or leave it out with `exclude`".to_owned());
+        }
+        let all: Vec<_> = self.findings.iter().collect();
+        let allow = proposal("allow_secrets", &all);
+        hints.push(match &self.agent {
+            None => format!("or, when it is no secret, allow it {place}: {allow}"),
+            Some(_) => format!("or, when it is no secret, allow it: {place} {allow}"),
+        });
         hints
+    }
+}
+
+/// A list with everything that was found, to be copied; in words when that would be long.
+fn proposal(key: &str, findings: &[&Finding]) -> String {
+    let patterns: BTreeSet<_> =
+        findings.iter().map(|finding| format!("{:?}", finding.pattern())).collect();
+    let list = patterns.into_iter().collect::<Vec<_>>().join(", ");
+    if list.len() <= MOST_PROPOSED_BYTES {
+        format!("`{key}: [{list}]`")
+    } else {
+        format!("`{key}:` and below it, for each of the paths, a line `- PATH`")
     }
 }
 
@@ -389,12 +503,48 @@ mod tests {
     }
 
     #[test]
+    fn files_of_other_images_are_looked_at_by_name() {
+        let told = |path| look_at_name(path).iter().map(Finding::to_string).collect::<Vec<_>>();
+        for (path, expected) in [
+            ("root/.ssh/id_rsa", &["`/root/.ssh/`: a folder of credentials, by its name"][..]),
+            ("app/.env", &["`/app/.env`: a file of variables, by its name"]),
+            ("etc/ssl/ca.pem", &[]),
+            ("root/.npmrc", &[]),
+            ("usr/local/lib/node_modules/a/.env", &[]),
+            ("usr/bin/node", &[]),
+        ] {
+            assert_eq!(told(path), expected, "{path}");
+        }
+    }
+
+    #[test]
+    fn a_long_list_is_described_and_never_cut() {
+        let finding = |number: usize| Finding {
+            path: format!("data/{number:02}/.env"),
+            lines: Vec::new(),
+            sort: Sort::EnvironmentFile,
+            image_path: None,
+            bringer: Bringer::Folder,
+        };
+        let findings: Vec<_> = (0..40).map(finding).collect();
+        assert_eq!(
+            proposal("ignore", &findings[..4].iter().collect::<Vec<_>>()),
+            r#"`ignore: ["data/00/.env", "data/01/.env", "data/02/.env", "data/03/.env"]`"#
+        );
+        assert_eq!(
+            proposal("ignore", &findings.iter().collect::<Vec<_>>()),
+            "`ignore:` and below it, for each of the paths, a line `- PATH`"
+        );
+    }
+
+    #[test]
     fn what_is_proposed_means_the_file_alone() {
         let finding = |path: &str| Finding {
             path: path.into(),
             lines: Vec::new(),
             sort: Sort::KeyFile,
             image_path: None,
+            bringer: Bringer::Folder,
         };
         for (path, pattern) in [
             ("a/b.key", "a/b.key"),

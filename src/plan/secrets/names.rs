@@ -29,13 +29,17 @@ pub(super) enum Excuse {
 }
 
 /// Folders that are refused with all that is in them.
-const FOLDERS: [(&str, Sort); 5] = [
+const FOLDERS: [(&str, Sort); 6] = [
     (".aws", Sort::PrivateFolder),
+    (".azure", Sort::PrivateFolder),
     (".git", Sort::VersionControl),
     (".gnupg", Sort::PrivateFolder),
     (".ssh", Sort::PrivateFolder),
     (".terraform", Sort::PrivateFolder),
 ];
+
+/// Where the Google Cloud SDK keeps its tokens: a folder in a folder, refused likewise.
+const GCLOUD: (&str, &str) = (".config", "gcloud");
 
 /// Files that hold credentials in a certain folder.
 const IN_FOLDERS: [(&str, &str); 5] = [
@@ -60,8 +64,17 @@ const FILES: [&str; 9] = [
 ];
 
 /// Files that hold credentials unless they were published.
-const UNPUBLISHED_FILES: [&str; 5] =
-    [".htpasswd", "secrets.json", "secrets.toml", "secrets.yaml", "secrets.yml"];
+const UNPUBLISHED_FILES: [&str; 9] = [
+    ".htpasswd",
+    "secret.json",
+    "secret.toml",
+    "secret.yaml",
+    "secret.yml",
+    "secrets.json",
+    "secrets.toml",
+    "secrets.yaml",
+    "secrets.yml",
+];
 
 /// Settings of package managers and shells, with credentials or without.
 const SETTINGS: [&str; 6] = [".envrc", ".npmrc", ".pypirc", ".yarnrc", ".yarnrc.yml", "pip.conf"];
@@ -77,6 +90,9 @@ const SAMPLES: [&str; 4] = ["dist", "example", "sample", "template"];
 
 /// Where package managers put what others have published.
 const INSTALLED: [&str; 3] = ["dist-packages", "node_modules", "site-packages"];
+
+/// Those of Python.
+const PYTHON: [&str; 2] = ["dist-packages", "site-packages"];
 
 /// Words for what is there to try a package out.
 const TRIALS: [&str; 10] = [
@@ -97,15 +113,22 @@ const TRIALS: [&str; 10] = [
 pub(super) fn suspect(path: &str, is_installed: bool) -> Option<Suspect<'_>> {
     let lower = path.to_ascii_lowercase();
     let (folders, name) = lower.rsplit_once('/').unwrap_or(("", &lower));
-    let mut end = 0;
+    let (mut end, mut parent) = (0, "");
     for folder in folders.split('/') {
         end += folder.len();
-        if let Some((_, sort)) = FOLDERS.iter().find(|(known, _)| *known == folder) {
-            return Some(Suspect { path: &path[..end], sort: *sort, excuse: Excuse::None });
+        let known = FOLDERS.iter().find(|(known, _)| *known == folder).map(|(_, sort)| *sort);
+        let is_gcloud = (parent, folder) == GCLOUD;
+        if let Some(sort) = known.or(is_gcloud.then_some(Sort::PrivateFolder)) {
+            return Some(Suspect { path: &path[..end], sort, excuse: Excuse::None });
         }
-        end += 1;
+        (end, parent) = (end + 1, folder);
     }
-    let parent = folders.rsplit('/').next().unwrap_or_default();
+    // Packages of npm have such files by mistake, those of Python never: that one was put there.
+    let has_samples = is_installed && !folders.split('/').any(|folder| PYTHON.contains(&folder));
+    let is_dotenv = name == ".env" || name.starts_with(".env.");
+    if is_dotenv && !has_samples && !is_sample(name) {
+        return Some(Suspect { path, sort: Sort::EnvironmentFile, excuse: Excuse::None });
+    }
     let (sort, excuse) = suspect_name(parent, name, is_installed)?;
     Some(Suspect { path, sort, excuse })
 }
@@ -131,15 +154,15 @@ fn suspect_name(parent: &str, name: &str, is_installed: bool) -> Option<(Sort, E
     if SETTINGS.contains(&name) {
         return Some((Sort::CredentialFile, Excuse::NothingAssigned));
     }
-    if (name == ".env" || name.starts_with(".env.")) && !SAMPLES.contains(&extension) {
-        let excuse = if is_installed { Excuse::NothingAssigned } else { Excuse::None };
-        return Some((Sort::EnvironmentFile, excuse));
-    }
-    if extension == "env" {
+    let is_dotenv = name.starts_with(".env.") && !is_sample(name);
+    if is_dotenv || extension == "env" {
         return Some((Sort::EnvironmentFile, Excuse::NothingAssigned));
     }
     if is_installed {
         return None;
+    }
+    if extension == "tfvars" || name.ends_with(".tfvars.json") {
+        return Some((Sort::EnvironmentFile, Excuse::None));
     }
     if UNPUBLISHED_FILES.contains(&name) || is_named_json() {
         return Some((Sort::CredentialFile, Excuse::None));
@@ -148,6 +171,11 @@ fn suspect_name(parent: &str, name: &str, is_installed: bool) -> Option<(Sort, E
         return Some((Sort::KeyStore, Excuse::None));
     }
     matches!(extension, "key" | "pem").then_some((Sort::KeyFile, Excuse::Public))
+}
+
+/// Whether a file of variables is meant to be shown around.
+fn is_sample(name: &str) -> bool {
+    name.rsplit_once('.').is_some_and(|(_, extension)| SAMPLES.contains(&extension))
 }
 
 /// Whether a file is one of keys or certificates, which may be large.
@@ -196,11 +224,30 @@ mod tests {
         use Excuse::{None, NothingAssigned, Public};
         use Sort::{CredentialFile, EnvironmentFile, KeyFile, KeyStore, TerraformState};
         let table = [
-            (EnvironmentFile, None, &[".env", "a/.ENV.production", ".env.local", ".env.key"][..]),
+            (
+                EnvironmentFile,
+                None,
+                &[
+                    ".env",
+                    "a/.ENV.production",
+                    ".env.local",
+                    ".env.key",
+                    "site-packages/a/.env",
+                    "lib/dist-packages/.env.local",
+                    "prod.tfvars",
+                    "prod.auto.tfvars",
+                    "a/b.tfvars.json",
+                ][..],
+            ),
             (
                 EnvironmentFile,
                 NothingAssigned,
-                &["prod.env", "deploy/Local.Env", "node_modules/bottleneck/.env"],
+                &[
+                    "prod.env",
+                    "deploy/Local.Env",
+                    "node_modules/bottleneck/.env",
+                    "node_modules/a/.env.x",
+                ],
             ),
             (KeyFile, Public, &["certs/server.PEM", "tls.key", "test.key", "key.pem"]),
             (
@@ -233,6 +280,8 @@ mod tests {
                     ".cargo/credentials.toml",
                     ".streamlit/secrets.toml",
                     "config/secrets.yaml",
+                    "k8s/secret.yml",
+                    "secret.toml",
                     ".htpasswd",
                     "node_modules/a/.netrc",
                 ],
@@ -263,6 +312,8 @@ mod tests {
             ("home/.AWS/sso/cache/x", "home/.AWS"),
             ("a/.git/objects/00/1", "a/.git"),
             (".terraform/x", ".terraform"),
+            ("root/.azure/msal_token_cache.json", "root/.azure"),
+            ("root/.config/gcloud/access_tokens.db", "root/.config/gcloud"),
         ] {
             let suspect = suspect(path, false).unwrap();
             assert_eq!((suspect.path, suspect.excuse), (folder, Excuse::None));
@@ -286,6 +337,12 @@ mod tests {
             ".env.example",
             ".env.production.sample",
             "monkey",
+            "prod.tfvars.example",
+            ".config/htop/htoprc",
+            "gcloud/main.py",
+            "node_modules/a/x.tfvars",
+            "node_modules/a/secret.json",
+            "site-packages/a/.env.example",
             "id_rsa.pub",
             "id_ed25519_work.pub",
             "ca.crt",

@@ -46,7 +46,21 @@ const TOKENS: &[Token] = &[
     token(Sort::HuggingFaceToken, &["hf_"], is_alphanumeric, (34, 34), is_two_cases),
     token(Sort::GroqKey, &["gsk_"], is_alphanumeric, (48, 60), is_mixed),
     token(Sort::XaiKey, &["xai-"], is_alphanumeric, (60, 100), is_mixed),
+    token(Sort::AzureKey, &["AccountKey="], is_base64, (88, 88), is_account_key),
+    token(
+        Sort::SlackWebhook,
+        &["https://hooks.slack.com/services/T"],
+        is_path,
+        (20, 100),
+        is_webhook,
+    ),
 ];
+
+/// How the secret half of an AWS key is called: it has no shape of its own.
+const AWS_SECRETS: [&str; 2] = ["AWS_SECRET_ACCESS_KEY", "aws_secret_access_key"];
+
+/// How many characters of base64 it has.
+const AWS_SECRET_LENGTH: usize = 40;
 
 const fn token(
     sort: Sort,
@@ -63,6 +77,11 @@ static FIRST: [bool; 256] = first_bytes();
 
 const fn first_bytes() -> [bool; 256] {
     let mut first = [false; 256];
+    let mut name = 0;
+    while name < AWS_SECRETS.len() {
+        first[AWS_SECRETS[name].as_bytes()[0] as usize] = true;
+        name += 1;
+    }
     let mut token = 0;
     while token < TOKENS.len() {
         let prefixes = TOKENS[token].prefixes;
@@ -81,7 +100,24 @@ pub(super) fn at(text: &[u8]) -> Option<Sort> {
     if !text.first().is_some_and(|byte| FIRST[usize::from(*byte)]) {
         return None;
     }
+    if assigns_aws_secret(text) {
+        return Some(Sort::AwsSecret);
+    }
     TOKENS.iter().find(|token| token.begins(text)).map(|token| token.sort)
+}
+
+/// Whether a text begins with the name of an AWS secret and gives it a value: `NAME=…`, `"name": "…"`.
+fn assigns_aws_secret(text: &[u8]) -> bool {
+    const MOST_BETWEEN: usize = 8;
+    let name = AWS_SECRETS.iter().find(|name| text.starts_with(name.as_bytes()));
+    let Some(rest) = name.map(|name| &text[name.len()..]) else { return false };
+    let is_between = |byte: &&u8| matches!(**byte, b' ' | b'\t' | b'=' | b':' | b'"' | b'\'');
+    let between = rest.iter().take(MOST_BETWEEN).take_while(is_between).count();
+    let (between, rest) = rest.split_at(between);
+    let length = rest.iter().take_while(|byte| is_base64(**byte)).count();
+    let is_assigned = between.iter().any(|byte| matches!(byte, b'=' | b':'));
+    let value = &rest[..length];
+    is_assigned && length == AWS_SECRET_LENGTH && is_two_cases(value) && !is_placeholder(value)
 }
 
 impl Token {
@@ -130,6 +166,30 @@ fn is_alphanumeric(byte: u8) -> bool {
 /// The characters of base64 in URLs.
 pub(super) fn is_word(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-')
+}
+
+/// The characters of base64, with those that fill it up.
+fn is_base64(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/' | b'=')
+}
+
+/// The characters of paths whose parts are identifiers.
+fn is_path(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || byte == b'/'
+}
+
+/// Whether the text is the 64 bytes of a key, and not those that every emulator of the storage has.
+fn is_account_key(text: &[u8]) -> bool {
+    const EMULATOR: &[u8] = b"Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1";
+    text.ends_with(b"==") && !text[..86].contains(&b'=') && !text.starts_with(EMULATOR)
+}
+
+/// Whether the text is a team, a channel's `B…` and what nobody may know.
+fn is_webhook(text: &[u8]) -> bool {
+    const FEWEST: usize = 16;
+    let parts: Vec<_> = text.split(|byte| *byte == b'/').collect();
+    matches!(parts[..], [_, channel, secret] if channel.starts_with(b"B")
+        && secret.len() >= FEWEST && is_mixed(secret))
 }
 
 fn is_any(_: &[u8]) -> bool {
@@ -199,6 +259,19 @@ mod tests {
             ("hf_", random(34), Sort::HuggingFaceToken),
             ("gsk_", random(52), Sort::GroqKey),
             ("xai-", random(80), Sort::XaiKey),
+            ("AccountKey=", format!("{}==", random(86)), Sort::AzureKey),
+            (
+                "https://hooks.slack.com/services/T",
+                format!("7QX2KD9M/B8ZC3LV5N/{}", random(24)),
+                Sort::SlackWebhook,
+            ),
+            ("AWS_SECRET_ACCESS_KEY=", random(40), Sort::AwsSecret),
+            (
+                "aws_secret_access_key = ",
+                format!("{}/+{}", random(20), random(18)),
+                Sort::AwsSecret,
+            ),
+            ("aws_secret_access_key\": \"", random(40), Sort::AwsSecret),
         ] {
             let text = format!("{prefix}{rest}");
             assert_eq!(at(text.as_bytes()), Some(sort), "{prefix}");
@@ -233,6 +306,16 @@ mod tests {
             "glpat-xxxxxxxxxxxxxxxxxxxx",
             "xoxb-your-token-of-some-1-or-other",
             "AIza",
+            "AWS_SECRET_ACCESS_KEY=wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY",
+            "AWS_SECRET_ACCESS_KEY",
+            "aws_secret_access_key=os.environ['AWS_SECRET_ACCESS_KEY']",
+            "aws_secret_access_key = da39a3ee5e6b4b0d3255bfef95601890afd80709",
+            "aws_secret_access_key, a, of_some_code_that_goes_on_for_long",
+            "https://hooks.slack.com/services/T00000000/B00000000/XXXXXXXXXXXXXXXXXXXXXXXX",
+            "https://hooks.slack.com/services/T/B/secret",
+            // The key that every emulator has.
+            "AccountKey=Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr/KBHBeksoGMGw==",
+            "AccountKey=<your key>;EndpointSuffix=core.windows.net",
         ] {
             assert_eq!(at(text.as_bytes()), None, "{text}");
         }

@@ -245,10 +245,13 @@ fn read_run_settings(root: &Node, config: &mut Config, problems: &mut Problems) 
         }
     }
     if let Some(node) = root.get("entrypoint") {
+        config.secrets.note_command("entrypoint", node);
+        config.secrets.commands.remove("cmd");
         run.entrypoint = Some(words(node, "entrypoint", problems));
         run.cmd = None;
     }
     if let Some(node) = root.get("cmd") {
+        config.secrets.note_command("cmd", node);
         run.cmd = Some(words(node, "cmd", problems));
     }
     for node in root.get("ports").into_iter().flat_map(Node::one_or_many) {
@@ -261,6 +264,9 @@ fn read_run_settings(root: &Node, config: &mut Config, problems: &mut Problems) 
         run.stop_signal = Some(signal);
     }
     if let Some(node) = root.get("health").filter(|node| matches!(node.value, Value::Mapping(_))) {
+        if let Some(test) = node.get("test") {
+            config.secrets.note_command("health.test", test);
+        }
         run.health = Some(health(node, problems));
     }
 }
@@ -327,6 +333,20 @@ x-anything: ignored
             format: "dockless",
             directory: "/project".into(),
         }
+    }
+
+    /// Words with their lines and columns.
+    type Words<'a> = &'a [(&'a str, u32, u32)];
+
+    /// Commands by name.
+    fn commands(
+        commands: &[(&'static str, Words<'_>)],
+    ) -> BTreeMap<&'static str, Vec<(String, Position)>> {
+        let word = |(text, line, column): &(&str, u32, u32)| {
+            let position = Position { file: "dockless.yaml".into(), line: *line, column: *column };
+            ((*text).to_owned(), position)
+        };
+        commands.iter().map(|(name, words)| (*name, words.iter().map(word).collect())).collect()
     }
 
     /// Only where values stand.
@@ -404,10 +424,16 @@ x-anything: ignored
                     ],
                     credentials_env_prefix: None,
                 },
-                secrets: places(&[
-                    (Setting::Variable, "LOG_LEVEL", 17, 18),
-                    (Setting::Label, "com.example.team", 21, 28),
-                ]),
+                secrets: SecretSettings {
+                    commands: commands(&[(
+                        "entrypoint",
+                        &[("python", 18, 14), ("-m", 18, 22), ("agent", 18, 26)],
+                    )]),
+                    ..places(&[
+                        (Setting::Variable, "LOG_LEVEL", 17, 18),
+                        (Setting::Label, "com.example.team", 21, 28),
+                    ])
+                },
                 ..Config::empty(source())
             }
         );
@@ -444,7 +470,13 @@ x-anything: ignored
                     tags: vec![TagSpec { tag: template("v1", 14, 7), when: None }],
                     credentials_env_prefix: Some("GHCR".into()),
                 },
-                secrets: places(&[(Setting::Annotation, "a", 9, 18)]),
+                secrets: SecretSettings {
+                    commands: commands(&[
+                        ("cmd", &[("a", 4, 7), ("", 4, 10)]),
+                        ("entrypoint", &[]),
+                    ]),
+                    ..places(&[(Setting::Annotation, "a", 9, 18)])
+                },
                 ..Config::empty(source())
             })
         );

@@ -134,13 +134,14 @@ pub(super) static ROOT: Shape = Shape {
             "allow_secrets",
             Kind::OneOrMany(&Kind::Text),
             "Files that may be in the image though they look like credentials: patterns in `.dockerignore` \
-             syntax, rooted at the project. A file that is made here, such as a rendered template, is named \
-             by its path in the image.",
+             syntax, rooted at the project. A file that is rendered, or comes from another \
+             image, is named by its path in the image.",
         ),
         Field::optional(
             "allow_env",
             Kind::OneOrMany(&Kind::Text),
-            "Names of variables that may have a value in the image though they look like credentials.",
+            "Names of variables, and of options in commands (`api-key`), that may have a value in the image though \
+             they look like credentials.",
         ),
     ],
 };
