@@ -21,6 +21,8 @@ pub struct SecretSettings {
     pub places: BTreeMap<(Setting, String), Position>,
     /// The words of `entrypoint`, `cmd` and `health.test`, each with its place.
     pub commands: BTreeMap<&'static str, Vec<(String, Position)>>,
+    /// What an agent's own file sets, which is in the image as it is: names, values and their places.
+    pub agent: Vec<(String, String, Position)>,
 }
 
 /// What a text in the image can be that the config writes out.
@@ -63,6 +65,19 @@ impl SecretSettings {
     pub(super) fn note_command(&mut self, name: &'static str, node: &Node) {
         let word = |node: &&Node| Some((node.as_text()?.to_owned(), node.position.clone()));
         self.commands.insert(name, node.one_or_many().iter().filter_map(word).collect());
+    }
+
+    /// Notes every text that an agent's file gives a name, however deep, but below the member `except`.
+    pub(super) fn note_agent(&mut self, node: &Node, except: &str) {
+        for (key, value) in node.members().iter().filter(|(key, _)| key.text != except) {
+            if let Some(text) = value.as_text() {
+                self.agent.push((key.text.clone(), text.to_owned(), value.position.clone()));
+            }
+            self.note_agent(value, "");
+        }
+        for item in node.items() {
+            self.note_agent(item, "");
+        }
     }
 
     /// Notes where the values of a mapping stand.

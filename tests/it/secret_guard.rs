@@ -288,3 +288,35 @@ fn variables_and_labels_of_ours_hold_no_secrets() {
         ]
     );
 }
+
+#[test]
+fn an_agents_own_settings_are_looked_at() {
+    let sandbox = Sandbox::new();
+    let agent = |settings: &str| {
+        format!(
+            "name: a\ninstructions: {{inline: be kind}}\nmodel:\n  provider: openai\n{settings}"
+        )
+    };
+    let build = |settings: &str| {
+        sandbox.write("a/agent.yaml", agent(settings));
+        sandbox.run(["build", "a", "--base", "builtin:static"])
+    };
+    let hint = "write `${NAME}` in its place, and give the container that variable; or, when it is no \
+                secret, allow it: in a `dockless.yaml` beside it, `agent: agent.yaml` and `allow_env: ";
+    let key = "0f1e2d3c4b5a69788796a5b4c3d2e1f0";
+    let outcome = build(&format!("  api_key: {key}\n"));
+    assert_eq!(outcome.code, 2, "{outcome:#?}");
+    let message = "a/agent.yaml:5:12: the agent's `api_key` looks like a secret, by its name: whoever can pull the image could read it";
+    assert!(outcome.stderr.contains(message), "{outcome:#?}");
+    assert!(outcome.stderr.contains(&format!("{hint}[api_key]`")), "{outcome:#?}");
+    assert!(!outcome.stderr.contains(key), "{outcome:#?}");
+    let url = ["postgres://admin:", SECRET, "@db/x"].concat();
+    let outcome = build(&format!("tools: [{{type: mcp, name: t, connection_string: '{url}'}}]\n"));
+    assert_eq!(outcome.code, 2, "{outcome:#?}");
+    assert!(!outcome.stderr.contains(SECRET), "{outcome:#?}");
+    for settings in ["  api_key: ${OPENAI_API_KEY}\n", "  max_tokens: 5\n", "  api_key: your-key\n"]
+    {
+        let outcome = build(settings);
+        assert_eq!(outcome.code, 0, "{outcome:#?}");
+    }
+}

@@ -57,7 +57,42 @@ pub(super) fn check(config: &Config, problems: &mut Problems) -> Vec<Exception> 
     for (command, words) in &config.secrets.commands {
         check_command(config, command, words, &mut allowed, problems);
     }
+    for (name, value, position) in &config.secrets.agent {
+        let is_number = value.parse::<f64>().is_ok();
+        let sort = if is_secret_setting(name) && is_literal(value) && !is_number {
+            Sort::SecretVariable
+        } else if has_password_in_url(value) {
+            Sort::UrlPassword
+        } else {
+            // Tokens are found where the file is looked at.
+            continue;
+        };
+        if config.secrets.allow_env.contains(name) {
+            let subject = format!("{name} of the agent");
+            allowed.push(Exception { by: "allow_env", subject, lines: Vec::new(), sort });
+            continue;
+        }
+        let name = name.escape_debug();
+        let message = format!("the agent's `{name}` looks like {}: {WHO}", sort.describe());
+        let hint = format!(
+            "write `${{NAME}}` in its place, and give the container that variable; or, when it is no \
+             secret, {}",
+            allow(config, &name)
+        );
+        problems.report_secret(position, message, hint);
+    }
     allowed
+}
+
+/// Whether a setting of an agent is called like a secret. A `key` alone may be that of a table.
+fn is_secret_setting(name: &str) -> bool {
+    const KEYS: [&str; 8] =
+        ["access", "account", "api", "auth", "private", "secret", "service", "subscription"];
+    let Some(before) = name.to_ascii_lowercase().strip_suffix("key").map(str::to_owned) else {
+        return is_secret_name(name);
+    };
+    let kind = before.trim_end_matches(['_', '-']).rsplit(['_', '-', '.']).next();
+    kind.is_some_and(|kind| KEYS.contains(&kind))
 }
 
 /// Reports every word of a command that looks like a credential, or that gives a secret a value.
@@ -169,6 +204,18 @@ fn report(config: &Config, (setting, name): (Setting, &str), sort: Sort, problem
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn settings_of_agents_have_names_of_their_own() {
+        for name in
+            ["api_key", "apiKey", "openai-api-key", "password", "client_secret", "auth_token"]
+        {
+            assert!(is_secret_setting(name), "{name}");
+        }
+        for name in ["key", "primary_key", "sort_key", "monkey", "max_tokens", "provider"] {
+            assert!(!is_secret_setting(name), "{name}");
+        }
+    }
 
     #[test]
     fn the_last_word_of_a_name_tells() {

@@ -160,6 +160,8 @@ impl ConfigFormat for HoloDeck {
         if let Some(environment) = deployment.get("environment") {
             config.secrets.note(Setting::Variable, environment);
         }
+        // The environment is judged as the variables that it becomes.
+        config.secrets.note_agent(root, "deployment");
         config.labels.insert("com.holodeck.managed".into(), "true".into());
         if let Some(registry) = deployment.get("registry") {
             config.publish = publish_settings(registry, problems);
