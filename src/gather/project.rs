@@ -322,7 +322,7 @@ mod tests {
             let paths: Vec<_> = paths.iter().map(|path| directory.join(path)).collect();
             Project::open(&directory, None, &paths).unwrap().outputs
         };
-        assert_eq!(outputs(&["data/../out", "./data/./x"]), ["out", "data/x"]);
+        assert_eq!(outputs(&["data/../out", "./data/./x"]), ["data/x", "out"]);
         assert_eq!(outputs(&["link/new"]), ["data/new", "link/new"]);
         assert_eq!(outputs(&["", "..", "../secret"]), Vec::<String>::new());
         symlink(&directory, root.path().join("other")).unwrap();
@@ -380,7 +380,7 @@ mod tests {
         let outputs = ["project/out", "way/a/b", "elsewhere", "project2/out"];
         let outputs: Vec<_> = outputs.iter().map(|path| root.path().join(path)).collect();
         let project = Project::open(&root.path().join("way"), None, &outputs).unwrap();
-        assert_eq!(project.outputs().collect::<Vec<_>>(), ["out", "a/b", ".dockless"]);
+        assert_eq!(project.outputs().collect::<Vec<_>>(), ["a/b", "out", ".dockless"]);
         assert!(project.is_output("a/.dockless-x.tmp"));
         assert!(!project.is_output("a/.dockless"));
         assert!(project.is_output("dockless.lock") && !project.is_output("a/dockless.lock"));

@@ -543,6 +543,9 @@ x-anything: ignored
         let mut config = config.unwrap();
         let layer = config.layers.pop().unwrap();
         assert_eq!(layer.settings.in_one_line(), "{kind: files, copy: [x]}");
+        let agent = std::mem::take(&mut config.secrets.agent);
+        let names: Vec<_> = agent.iter().map(|(name, value, _)| (&**name, &**value)).collect();
+        assert_eq!(names, [("name", "agent"), ("api_key", "${KEY}"), ("file", "a.md")]);
         let pair = |(name, value): (&str, &str)| (name.to_owned(), value.to_owned());
         let env = [
             ("HOLODECK_PORT", "8080"),

@@ -102,7 +102,15 @@ fn needs_no_deployment_section() {
     let (config, problems) =
         read("holodeck", "name: a\nmodel: {name: '${MODEL}'}\n", BTreeMap::new());
     assert_eq!(problems, [""; 0]);
-    let config = Config { layers: vec![], ..config.unwrap() };
+    let mut config = Config { layers: vec![], ..config.unwrap() };
+    let position = |line, column| Position { file: "agent.yaml".into(), line, column };
+    assert_eq!(
+        std::mem::take(&mut config.secrets.agent),
+        [
+            ("name".into(), "a".into(), position(1, 7)),
+            ("name".into(), "${MODEL}".into(), position(2, 15)),
+        ]
+    );
     let source = ConfigSource {
         file: "agent.yaml".into(),
         format: "holodeck",
