@@ -58,13 +58,16 @@ pub(super) fn check(config: &Config, problems: &mut Problems) -> Vec<Exception> 
         check_command(config, command, words, &mut allowed, problems);
     }
     for (name, value, position) in &config.secrets.agent {
+        // Tokens are found where the file is looked at, with all that is in others.
+        if !scan(value.as_bytes()).found.is_empty() {
+            continue;
+        }
         let is_number = value.parse::<f64>().is_ok();
         let sort = if is_secret_setting(name) && is_literal(value) && !is_number {
             Sort::SecretVariable
         } else if has_password_in_url(value) {
             Sort::UrlPassword
         } else {
-            // Tokens are found where the file is looked at.
             continue;
         };
         if config.secrets.allow_env.contains(name) {
