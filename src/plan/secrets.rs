@@ -16,7 +16,7 @@ pub use guard::{Bringer, Exception, Finding, Guard, MOST_SHOWN, Passed, SecretsE
 pub use literals::{is_secret_name, is_token};
 
 /// Raised when a rule changes, so that verdicts of earlier rules are not believed.
-pub const RULES: u32 = 2;
+pub const RULES: u32 = 3;
 
 /// The largest file whose content is looked at, unless its name says that it holds keys or certificates.
 const MAX_BYTES: u64 = 256 * 1024;

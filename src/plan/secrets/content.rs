@@ -25,8 +25,11 @@ const PUBLIC: [&str; 9] = [
     "X509 CRL",
 ];
 
-/// Looks for private keys and tokens in a text.
+/// Looks for private keys and tokens in a text, in UTF-8 or, with its mark, in UTF-16.
 pub(super) fn scan(content: &[u8]) -> Verdict {
+    if let Some(text) = from_utf_16(content) {
+        return scan(text.as_bytes());
+    }
     let mut found = Vec::new();
     let (mut public, mut others) = (0, 0);
     if content[..content.len().min(TEXT_BYTES)].contains(&0) {
@@ -64,6 +67,17 @@ pub(super) fn scan(content: &[u8]) -> Verdict {
         }
     }
     Verdict { is_public: public > 0 && others == 0 && found.is_empty(), found }
+}
+
+/// A text that begins with the mark of UTF-16, as shells of Windows write it.
+fn from_utf_16(content: &[u8]) -> Option<String> {
+    let (units, read): (_, fn([u8; 2]) -> u16) = match content {
+        [0xff, 0xfe, units @ ..] => (units, u16::from_le_bytes),
+        [0xfe, 0xff, units @ ..] => (units, u16::from_be_bytes),
+        _ => return None,
+    };
+    let units: Vec<_> = units.chunks_exact(2).map(|unit| read([unit[0], unit[1]])).collect();
+    Some(String::from_utf16_lossy(&units))
 }
 
 /// Whether a word may begin after a text: it is over, or ends in an escape such as `\n`.
@@ -123,13 +137,25 @@ pub(super) fn assigned_secret(content: &[u8]) -> Option<u32> {
 }
 
 fn assigns_secret(line: &str) -> bool {
-    let line = line.trim();
+    let line = line.split(" #").next().unwrap_or_default().trim();
     if line.starts_with(['#', ';']) {
         return false;
     }
-    let pair = line.split_once('=').or_else(|| line.split_once(": "));
-    let is_secret_pair = pair.is_some_and(|(name, value)| names_secret(name) && is_literal(value));
-    is_secret_pair || has_password_in_url(line)
+    // A line may set several, and a value may hold what separates names from values elsewhere.
+    let is_set = |at: usize| {
+        let value = line[at + 1..].trim_start();
+        let end = value.find(char::is_whitespace).unwrap_or(value.len());
+        names_secret(&line[..at]) && is_literal(&value[..end])
+    };
+    let is_listed = match *line.split_whitespace().collect::<Vec<_>>() {
+        [name, value] if !name.ends_with(['=', ':']) && value != "=" => {
+            names_secret(name) && is_literal(value)
+        }
+        _ => false,
+    };
+    line.match_indices(['=', ':']).any(|(at, _)| is_set(at))
+        || is_listed
+        || has_password_in_url(line)
 }
 
 /// Whether a setting is called like a password or token: `DB_PASSWORD`, `//host/:_authToken`, `npmAuthToken`.
@@ -258,6 +284,15 @@ mod tests {
             assert_eq!(found(&text), [], "{text}");
         }
         assert_eq!(found(&format!("{token}\n").repeat(9)).len(), MOST_FOUND);
+        for (mark, write) in [
+            ([0xff, 0xfe], u16::to_le_bytes as fn(u16) -> [u8; 2]),
+            ([0xfe, 0xff], u16::to_be_bytes),
+        ] {
+            let text = format!("a\r\n{token}\r\n");
+            let bytes: Vec<u8> =
+                mark.into_iter().chain(text.encode_utf16().flat_map(write)).collect();
+            assert_eq!(scan(&bytes).found, [Found { sort: Sort::GitlabToken, line: 2 }]);
+        }
     }
 
     #[test]
@@ -270,6 +305,10 @@ mod tests {
             ("npmAuthToken: \"b8c1\"\n", Some(1)),
             ("index-url = https://me:hunter2@pypi.corp/simple\n", Some(1)),
             ("export DB_PASSWORD=hunter2\n", Some(1)),
+            ("export DB_USER=me DB_PASSWORD=hunter2\n", Some(1)),
+            ("npmAuthToken: \"b8c1==\"\n", Some(1)),
+            ("\"//r.io/:_authToken\" \"b8c1\"\n", Some(1)),
+            ("[pypi]\npassword:hunter2\n", Some(2)),
             ("OPENAI_API_KEY=abc\n", Some(1)),
             ("registry=https://r.io/\nalways-auth=true\nsave-exact=true\n", None),
             ("//r.io/:_authToken=${NPM_TOKEN}\n", None),

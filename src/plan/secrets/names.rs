@@ -113,6 +113,7 @@ const TRIALS: [&str; 10] = [
 pub(super) fn suspect(path: &str, is_installed: bool) -> Option<Suspect<'_>> {
     let lower = path.to_ascii_lowercase();
     let (folders, name) = lower.rsplit_once('/').unwrap_or(("", &lower));
+    let name = without_backup(name);
     let (mut end, mut parent) = (0, "");
     for folder in folders.split('/') {
         end += folder.len();
@@ -125,12 +126,19 @@ pub(super) fn suspect(path: &str, is_installed: bool) -> Option<Suspect<'_>> {
     }
     // Packages of npm have such files by mistake, those of Python never: that one was put there.
     let has_samples = is_installed && !folders.split('/').any(|folder| PYTHON.contains(&folder));
-    let is_dotenv = name == ".env" || name.starts_with(".env.");
+    let is_dotenv =
+        name == ".env" || [".env.", ".env-", ".env_"].iter().any(|env| name.starts_with(env));
     if is_dotenv && !has_samples && !is_sample(name) {
         return Some(Suspect { path, sort: Sort::EnvironmentFile, excuse: Excuse::None });
     }
     let (sort, excuse) = suspect_name(parent, name, is_installed)?;
     Some(Suspect { path, sort, excuse })
+}
+
+/// The name of the file that this one is a copy of, as editors and people make them.
+fn without_backup(name: &str) -> &str {
+    let ends = ["~", ".bak", ".backup", ".old", ".orig", ".save", ".swp"];
+    ends.iter().find_map(|end| name.strip_suffix(end)).unwrap_or(name)
 }
 
 /// What a file looks like by its name and that of its folder, both in lower case.
@@ -234,6 +242,10 @@ mod tests {
                     ".env.key",
                     "site-packages/a/.env",
                     "lib/dist-packages/.env.local",
+                    ".env~",
+                    ".env.bak",
+                    ".env-prod",
+                    ".env_prod",
                     "prod.tfvars",
                     "prod.auto.tfvars",
                     "a/b.tfvars.json",
@@ -335,6 +347,8 @@ mod tests {
             "env",
             ".environment",
             ".env.example",
+            ".env.example.bak",
+            ".environment",
             ".env.production.sample",
             "monkey",
             "prod.tfvars.example",
