@@ -43,7 +43,10 @@ const LOOK_COUNTS_FOR: Duration = Duration::from_secs(5);
 
 /// How often everything is brought again because the registry lost some of it (a garbage
 /// collection, or a store that is slow to agree with itself).
-const ROUNDS: usize = 2;
+const ROUNDS: u32 = 3;
+
+/// The longest wait before the first of these rounds; that before each further one is twice as long.
+const ROUND_WAIT: Duration = Duration::from_millis(500);
 
 /// See the module.
 #[derive(Debug)]
@@ -126,6 +129,9 @@ impl Session for Push {
                 format!("`{}` lost content that it had: bringing it again", self.repository),
                 None,
             );
+            // Several who bring the same at once disturb each other: chance puts one after the other.
+            let longest = ROUND_WAIT * 2_u32.pow(round - 1);
+            self.context.client.clock().sleep(longest.mul_f64(fastrand::f64())).await;
             self.forget();
         };
         self.abandon().await;
