@@ -44,6 +44,8 @@ pub struct BaseContext<'a> {
     pub project: &'a Path,
     /// Knows images that need not be asked for.
     pub pins: &'a Pins,
+    /// What the images are for, in messages: `base`, or `image` where files are taken from it.
+    pub role: &'static str,
     /// Is told what a tag is.
     pub events: &'a Events,
     /// Finds a base that this binary carries.
@@ -78,7 +80,7 @@ pub async fn resolve(
         Base::Registry(reference) => {
             let name = reference.to_string();
             let resolved = resolve_reference(reference, platforms, context).await;
-            resolved.attempting(|| format!("resolve base `{name}`"))
+            resolved.attempting(|| format!("resolve {} `{name}`", context.role))
         }
         Base::Layout { path, selector } => {
             resolve_layout(path, selector.as_deref(), platforms, context).await
@@ -111,6 +113,7 @@ async fn resolve_reference(
     let found = Found {
         canonical_name: Some(canonical_name(reference)),
         source: Source::Registry { client: context.client, repository: repository.clone() },
+        role: context.role,
         name: name.clone(),
         events: context.events,
     };
@@ -119,7 +122,8 @@ async fn resolve_reference(
     let called = match locked {
         Some(locked) if missing.is_empty() => {
             let digest = locked.digest.short();
-            context.events.note(format!("base {name}: sha256:{digest}, as locked"));
+            let role = context.role;
+            context.events.note(format!("{role} {name}: sha256:{digest}, as locked"));
             let image = LockedImage { platforms: locked_platforms(&images), ..locked.clone() };
             context.pins.note(reference, image);
             return Ok(images);
@@ -186,6 +190,7 @@ async fn resolve_layout(
     let layout = blocking(move || Layout::load(&folder)).await?;
     let image = layout.select(selector)?.clone();
     let found = Found {
+        role: context.role,
         name,
         canonical_name: None,
         source: Source::Layout(layout),
@@ -214,6 +219,7 @@ fn each(
 
 /// Something that was found under the base's name.
 struct Found<'a> {
+    role: &'static str,
     name: String,
     canonical_name: Option<String>,
     source: Source<'a>,
@@ -240,6 +246,11 @@ impl Found<'_> {
         Ok((images, missing))
     }
 
+    /// What messages call it.
+    fn called(&self) -> String {
+        format!("{} `{}`", self.role, self.name)
+    }
+
     /// The image of every platform, from an index or from the only manifest there is; and the indexes that
     /// were read for that.
     async fn images(
@@ -263,7 +274,7 @@ impl Found<'_> {
         for wanted in platforms {
             let actual = image.config.value.platform();
             if !wanted.is_served_by(&actual) {
-                let (name, wanted) = (self.name.clone(), wanted.clone());
+                let (name, wanted) = (self.called(), wanted.clone());
                 return Err(BaseError::OtherPlatform { name, wanted, actual }.into());
             }
             images.insert(wanted.clone(), image.clone());
@@ -313,7 +324,7 @@ impl Found<'_> {
             available.push(image.config.value.platform());
         }
         available.dedup();
-        let (name, wanted) = (self.name.clone(), platform.clone());
+        let (name, wanted) = (self.called(), platform.clone());
         Err(BaseError::MissingPlatform { name, wanted, available }.into())
     }
 
@@ -321,9 +332,9 @@ impl Found<'_> {
     fn compare(&self, wanted: &Platform, image: &BaseImage) {
         let actual = image.config.value.platform();
         if (&actual.os, &actual.architecture) != (&wanted.os, &wanted.architecture) {
-            let name = &self.name;
+            let name = self.called();
             let text = format!(
-                "the index of base `{name}` says {wanted}, the config of that image says `{}`",
+                "the index of {name} says {wanted}, the config of that image says `{}`",
                 actual.to_string().escape_debug()
             );
             self.events.warn("base-platform", text, None);
@@ -332,7 +343,7 @@ impl Found<'_> {
 
     /// Reads a manifest and its config, and makes sure that they can be a base.
     async fn image(&self, bytes: Bytes, media_type: MediaType) -> Result<BaseImage> {
-        let name = || self.name.clone();
+        let name = || self.called();
         if !media_type.is_manifest() {
             let media_type = media_type.as_str().to_owned();
             return Err(if SCHEMA_1.contains(&media_type.as_str()) {
@@ -373,7 +384,7 @@ impl Found<'_> {
 
     /// Pairs the manifest's layers with the config's diff_ids.
     fn layers(&self, manifest: &Manifest, config: &ImageConfig) -> Result<Vec<BaseLayer>> {
-        let name = || self.name.clone();
+        let name = || self.called();
         let (layers, diff_ids) = (manifest.layers.len(), config.rootfs.diff_ids.len());
         if layers != diff_ids {
             return Err(BaseError::Misaligned { name: name(), layers, diff_ids }.into());
@@ -425,6 +436,7 @@ mod tests {
         });
         let repository = "a.io/b".parse().expect("it is a repository");
         test(Found {
+            role: "base",
             name: "a.io/b".into(),
             canonical_name: None,
             source: Source::Registry { client: &client, repository },

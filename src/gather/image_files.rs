@@ -50,6 +50,7 @@ pub async fn take_files(
             images.entry(&need.image).or_default().push(need);
         }
     }
+    let base = BaseContext { role: "image", ..base };
     let (mut taken, mut problems) = (BTreeMap::new(), Problems::new());
     for (image, needs) in images {
         let attempt = || format!("take files from image `{}`", needs[0].name.escape_debug());
@@ -255,7 +256,10 @@ impl<'a> Layers<'a> {
 
 /// A layer says that it has a file, and does not have its content.
 fn lost(layer: &BaseLayer, path: &str) -> FactsError {
-    let reason = format!("the content of `/{}` is not in it", path.escape_debug());
+    let path = path.escape_debug();
+    let reason = format!(
+        "the content of `/{path}` is not in it, or behind more than {MAX_LINKS} hard links"
+    );
     FactsError::Unusable { layer: layer.descriptor.digest, reason }
 }
 

@@ -147,6 +147,7 @@ impl<'a> Gathering<'a> {
             client: &self.client,
             project: &project.config.source.directory,
             pins: &self.pins,
+            role: "base",
             events: &self.context.events,
             builtin: builtin_base,
         }

@@ -43,10 +43,10 @@ const LOOK_COUNTS_FOR: Duration = Duration::from_secs(5);
 
 /// How often everything is brought again because the registry lost some of it (a garbage
 /// collection, or a store that is slow to agree with itself).
-const ROUNDS: u32 = 3;
+const ROUNDS: u32 = 2;
 
-/// The longest wait before the first of these rounds; that before each further one is twice as long.
-const ROUND_WAIT: Duration = Duration::from_millis(500);
+/// The longest wait before the first of these rounds; that before the next is twice as long.
+const ROUND_WAIT: Duration = Duration::from_secs(1);
 
 /// See the module.
 #[derive(Debug)]

@@ -78,6 +78,7 @@ impl Story {
         platforms: &[Platform],
     ) -> Result<BTreeMap<Platform, BaseImage>> {
         let context = BaseContext {
+            role: "base",
             client: &self.client,
             project: self.folder.path(),
             pins: &Pins::default(),

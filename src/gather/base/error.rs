@@ -7,9 +7,9 @@ use crate::oci::{Digest, Platform};
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum BaseError {
     /// The index has no image for the platform.
-    #[error("base `{name}` has no image for {wanted}")]
+    #[error("{name} has no image for {wanted}")]
     MissingPlatform {
-        /// The base.
+        /// What it is called, with what it is for: "base `python:3`".
         name: String,
         /// The platform that was asked for.
         wanted: Platform,
@@ -17,9 +17,9 @@ pub enum BaseError {
         available: Vec<Platform>,
     },
     /// The base is one image, for another platform.
-    #[error("base `{name}` is an image for {actual}, not for {wanted}")]
+    #[error("{name} is an image for {actual}, not for {wanted}")]
     OtherPlatform {
-        /// The base.
+        /// What it is called, with what it is for: "base `python:3`".
         name: String,
         /// The platform that was asked for.
         wanted: Platform,
@@ -27,23 +27,23 @@ pub enum BaseError {
         actual: Platform,
     },
     /// The registry sent a manifest of Docker's schema 1.
-    #[error("base `{name}` has a manifest of Docker's schema 1, which ceased to be served in 2020")]
+    #[error("{name} has a manifest of Docker's schema 1, which ceased to be served in 2020")]
     Schema1 {
-        /// The base.
+        /// What it is called, with what it is for: "base `python:3`".
         name: String,
     },
     /// It is something else that registries hold: a chart, a signature.
-    #[error("base `{name}` is no container image: its type is `{}`", media_type.escape_debug())]
+    #[error("{name} is no container image: its type is `{}`", media_type.escape_debug())]
     NotAnImage {
-        /// The base.
+        /// What it is called, with what it is for: "base `python:3`".
         name: String,
         /// What it is.
         media_type: String,
     },
     /// The config does not say as many layers as the manifest.
-    #[error("base `{name}` has {layers} layers in its manifest and {diff_ids} in its config")]
+    #[error("{name} has {layers} layers in its manifest and {diff_ids} in its config")]
     Misaligned {
-        /// The base.
+        /// What it is called, with what it is for: "base `python:3`".
         name: String,
         /// Layers of the manifest.
         layers: usize,
@@ -51,25 +51,25 @@ pub enum BaseError {
         diff_ids: usize,
     },
     /// It has more layers than a runtime mounts.
-    #[error("base `{name}` has {layers} layers, more than {MAX_LAYERS}")]
+    #[error("{name} has {layers} layers, more than {MAX_LAYERS}")]
     TooManyLayers {
-        /// The base.
+        /// What it is called, with what it is for: "base `python:3`".
         name: String,
         /// How many.
         layers: usize,
     },
     /// A layer lies on a host of its own.
-    #[error("layer `{layer}` of base `{name}` is fetched from elsewhere (`urls`)")]
+    #[error("layer `{layer}` of {name} is fetched from elsewhere (`urls`)")]
     ForeignLayer {
-        /// The base.
+        /// What it is called, with what it is for: "base `python:3`".
         name: String,
         /// The layer.
         layer: Digest,
     },
     /// A layer is of a type that runtimes do not unpack.
-    #[error("layer `{layer}` of base `{name}` is of type `{}`", media_type.escape_debug())]
+    #[error("layer `{layer}` of {name} is of type `{}`", media_type.escape_debug())]
     UnknownLayer {
-        /// The base.
+        /// What it is called, with what it is for: "base `python:3`".
         name: String,
         /// The layer.
         layer: Digest,
@@ -103,10 +103,10 @@ impl Classified for BaseError {
                 format!("it has images for {}", available.join(", "))
             }
             Self::OtherPlatform { actual, .. } => {
-                format!("build for it with `--platform {actual}`, or choose another base")
+                format!("build for it with `--platform {actual}`, or choose another one")
             }
             Self::Schema1 { .. } => {
-                "pull it with an old client and push it again, or choose a newer base".into()
+                "pull it with an old client and push it again, or choose a newer one".into()
             }
             Self::ForeignLayer { .. } => {
                 "Windows bases are built this way; they cannot be a base here".into()
@@ -115,7 +115,7 @@ impl Classified for BaseError {
             Self::NotAnImage { .. }
             | Self::Misaligned { .. }
             | Self::TooManyLayers { .. }
-            | Self::UnknownLayer { .. } => "choose another base".into(),
+            | Self::UnknownLayer { .. } => "choose another one".into(),
         };
         vec![hint]
     }

@@ -310,7 +310,7 @@ fn manifests() -> Vec<Row> {
             "MANIFEST_BLOB_UNKNOWN always",
             PutManifest,
             vec![refusal(400, "MANIFEST_BLOB_UNKNOWN"); ALWAYS],
-            Refuses,
+            GivesUp,
         ),
     ]
 }

@@ -114,6 +114,7 @@ impl Run<'_> {
     async fn pull(&self) -> Result<()> {
         let base = repository(self.host, self.name).at_tag(TAG);
         let context = BaseContext {
+            role: "base",
             client: &self.client,
             project: self.folder,
             pins: &Pins::default(),
