@@ -106,10 +106,15 @@ pub(super) fn at(text: &[u8]) -> Option<Sort> {
     TOKENS.iter().find(|token| token.begins(text)).map(|token| token.sort)
 }
 
+/// As `starts_with`, which is a call: the second byte tells nearly all apart, and every word is asked about.
+fn begins_with(text: &[u8], prefix: &[u8]) -> bool {
+    text.get(1) == prefix.get(1) && text.first() == prefix.first() && text.starts_with(prefix)
+}
+
 /// Whether a text begins with the name of an AWS secret and gives it a value: `NAME=…`, `"name": "…"`.
 fn assigns_aws_secret(text: &[u8]) -> bool {
     const MOST_BETWEEN: usize = 8;
-    let name = AWS_SECRETS.iter().find(|name| text.starts_with(name.as_bytes()));
+    let name = AWS_SECRETS.iter().find(|name| begins_with(text, name.as_bytes()));
     let Some(rest) = name.map(|name| &text[name.len()..]) else { return false };
     let is_between = |byte: &&u8| matches!(**byte, b' ' | b'\t' | b'=' | b':' | b'"' | b'\'');
     let between = rest.iter().take(MOST_BETWEEN).take_while(is_between).count();
@@ -122,7 +127,7 @@ fn assigns_aws_secret(text: &[u8]) -> bool {
 
 impl Token {
     fn begins(&self, text: &[u8]) -> bool {
-        let prefix = self.prefixes.iter().find(|prefix| text.starts_with(prefix.as_bytes()));
+        let prefix = self.prefixes.iter().find(|prefix| begins_with(text, prefix.as_bytes()));
         let Some(rest) = prefix.map(|prefix| &text[prefix.len()..]) else { return false };
         let length = rest.iter().take_while(|byte| (self.alphabet)(**byte)).count();
         let rest = &rest[..length];
