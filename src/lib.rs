@@ -23,7 +23,10 @@ pub mod image;
 
 pub mod publish;
 
+pub mod deploy;
+
 pub mod archive;
+pub mod cloud;
 pub mod oci;
 pub mod registry;
 pub mod store;

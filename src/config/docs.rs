@@ -4,53 +4,79 @@
 
 use serde_json::{Value as Json, json};
 
+use super::environment::{self, ENVIRONMENT};
 use super::formats::FORMATS;
-use super::schema::{Field, Kind, Shape};
+use super::schema::{Field, Kind, Parts, Shape};
 
-/// What the reference says of one kind of layer.
+/// What the reference says of one kind of layer or target.
 #[derive(Debug, Clone, Copy)]
-pub struct LayerDocs {
-    /// The word in `kind:`.
+pub struct KindDocs {
+    /// The word in `kind:` or `target:`.
     pub name: &'static str,
     /// One sentence.
     pub summary: &'static str,
-    /// A whole layer in YAML.
+    /// A whole one in YAML.
     pub example: &'static str,
     /// Its members.
     pub shape: &'static Shape,
 }
 
-/// The JSON Schema (draft 2020-12) of `dockless.yaml`, with the kinds of layers by name.
-pub fn json_schema(layer_kinds: &[(&str, &'static Shape)]) -> Json {
-    let layers: Vec<_> = layer_kinds
-        .iter()
-        .map(|(name, shape)| {
-            let mut layer = shape.json_schema(&json!({}));
-            layer["properties"]["kind"] =
-                json!({"const": name, "description": "The kind of layer."});
-            layer["title"] = format!("{name} layer").into();
-            let required = layer["required"].as_array().cloned().unwrap_or_default();
-            let is_kind = |field: &Json| field == "kind";
-            if !required.iter().any(is_kind) {
-                let mut all = vec![json!("kind")];
-                all.extend(required);
-                layer["required"] = all.into();
-            }
-            layer
-        })
-        .collect();
-    let mut schema = root().json_schema(&json!({"oneOf": layers}));
+/// The JSON Schema (draft 2020-12) of `dockless.yaml`, with the kinds of layers and of targets.
+pub fn json_schema(layer_kinds: &[KindDocs], target_kinds: &[KindDocs]) -> Json {
+    let layers: Vec<_> = layer_kinds.iter().map(|kind| kind.json_schema("kind", "layer")).collect();
+    let targets: Vec<_> =
+        target_kinds.iter().map(|kind| kind.json_schema("target", "target")).collect();
+    let parts = Parts {
+        layer: json!({"oneOf": layers}),
+        environment: environment_schema(target_kinds, &targets),
+    };
+    let mut schema = root().json_schema(&parts);
     schema["$schema"] = "https://json-schema.org/draft/2020-12/schema".into();
     schema["$id"] = "urn:dockless:schema:dockless.yaml".into();
     schema["title"] = "dockless.yaml".into();
-    schema["description"] = "How dockless builds the image of an agent.".into();
+    schema["description"] = "How dockless builds and deploys the image of an agent.".into();
     schema["anyOf"] = json!([{"required": ["name", "base"]}, {"required": ["agent"]}]);
     schema["not"] = json!({"required": ["platform", "platforms"]});
     schema
 }
 
+/// An environment: with one target, whose settings stand beside what all targets share, or with several.
+fn environment_schema(kinds: &[KindDocs], targets: &[Json]) -> Json {
+    let shared = ENVIRONMENT.json_schema(&Parts::default());
+    let mut several = shared.clone();
+    several["properties"]["targets"]["items"] = json!({"oneOf": targets});
+    several["required"] = json!(["targets"]);
+    let one = kinds.iter().zip(targets).map(|(kind, target)| {
+        let mut target = target.clone();
+        target["title"] = format!("environment on {}", kind.name).into();
+        if let (Some(into), Some(from)) =
+            (target["properties"].as_object_mut(), shared["properties"].as_object())
+        {
+            let of_all = from.iter().filter(|(name, _)| *name != "targets");
+            into.extend(of_all.map(|(name, schema)| (name.clone(), schema.clone())));
+        }
+        target
+    });
+    json!({"anyOf": one.chain([several]).collect::<Vec<_>>()})
+}
+
+impl KindDocs {
+    /// The schema of one of this kind, which is named by this key.
+    fn json_schema(&self, key: &str, what: &str) -> Json {
+        let mut schema = self.shape.json_schema(&Parts::default());
+        schema["properties"][key] =
+            json!({"const": self.name, "description": format!("The kind of {what}.")});
+        schema["title"] = format!("{} {what}", self.name).into();
+        let required = schema["required"].as_array().cloned().unwrap_or_default();
+        if !required.iter().any(|field| field == key) {
+            schema["required"] = [vec![json!(key)], required].concat().into();
+        }
+        schema
+    }
+}
+
 /// The reference of everything that can stand in a config, in Markdown.
-pub fn reference_markdown(layer_kinds: &[LayerDocs]) -> String {
+pub fn reference_markdown(layer_kinds: &[KindDocs], target_kinds: &[KindDocs]) -> String {
     let mut page = Page::default();
     page.add(
         "A config is found in the project's folder as `dockless.yaml` or `dockless.yml`, else as a \
@@ -64,13 +90,14 @@ pub fn reference_markdown(layer_kinds: &[LayerDocs]) -> String {
     page.add(
         "One layer per entry of `layers`, the lowest first; a large one can become several: see `split`.",
     );
-    for kind in layer_kinds {
-        page.add(format!("### Kind `{}`", kind.name));
-        page.add(kind.summary);
-        page.add(format!("```yaml\n{}\n```", kind.example.trim_end()));
-        page.add(table(kind.shape));
-        page.add_nested(4, kind.shape);
-    }
+    page.add_kinds(layer_kinds);
+    page.add("## Environments");
+    page.add(environment::NOTES);
+    page.add(table(&ENVIRONMENT));
+    page.add_nested(3, &ENVIRONMENT);
+    page.add("## Targets");
+    page.add("Settings of a target, beside `target: KIND`.");
+    page.add_kinds(target_kinds);
     for format in FORMATS.iter().skip(1) {
         page.add(format!("## {}", format.file_names()[0]));
         page.add(format.notes());
@@ -88,6 +115,16 @@ struct Page {
 impl Page {
     fn add(&mut self, block: impl Into<String>) {
         self.blocks.push(block.into());
+    }
+
+    fn add_kinds(&mut self, kinds: &[KindDocs]) {
+        for kind in kinds {
+            self.add(format!("### Kind `{}`", kind.name));
+            self.add(kind.summary);
+            self.add(format!("```yaml\n{}\n```", kind.example.trim_end()));
+            self.add(table(kind.shape));
+            self.add_nested(4, kind.shape);
+        }
     }
 
     /// A heading, the table of a shape, and the sections of the shapes in it.
@@ -143,7 +180,9 @@ fn describe(kind: &Kind) -> String {
         Kind::Map(inner) => format!("mapping of names to {}", describe(inner)),
         Kind::Shape(_) => "mapping".into(),
         Kind::Either(kinds) => kinds.iter().map(describe).collect::<Vec<_>>().join(" or "),
+        Kind::Any => "anything".into(),
         Kind::Layers => "list of layers".into(),
+        Kind::Environments => "mapping of names to environments".into(),
     }
 }
 
@@ -191,7 +230,11 @@ mod tests {
     };
 
     fn schema() -> Json {
-        json_schema(&[("files", &FILES), ("template", &OTHER), ("builtin", &OTHER)])
+        let kind = |name, shape| KindDocs { name, summary: "", example: "", shape };
+        json_schema(
+            &[kind("files", &FILES), kind("template", &OTHER), kind("builtin", &OTHER)],
+            &[],
+        )
     }
 
     /// The file as a JSON document, as an editor sees it.
@@ -329,12 +372,15 @@ mod tests {
 
     #[test]
     fn the_reference_shows_layers_with_their_tables() {
-        let page = reference_markdown(&[LayerDocs {
-            name: "files",
-            summary: "Copies files.",
-            example: "kind: files\ncopy: [src]\n",
-            shape: &FILES,
-        }]);
+        let page = reference_markdown(
+            &[KindDocs {
+                name: "files",
+                summary: "Copies files.",
+                example: "kind: files\ncopy: [src]\n",
+                shape: &FILES,
+            }],
+            &[],
+        );
         let start = page.find("## Layers").unwrap();
         let end = page.find("## agent.yaml").unwrap();
         assert_eq!(
@@ -363,7 +409,7 @@ mod tests {
 
     #[test]
     fn the_reference_has_every_key() {
-        let page = reference_markdown(&[]);
+        let page = reference_markdown(&[], &[]);
         for shape in FORMATS.iter().map(|format| format.shape()) {
             for field in shape.fields {
                 assert!(page.contains(&format!("\n| `{}`", field.name)), "{}", field.name);

@@ -7,6 +7,7 @@ mod base;
 mod compression;
 mod discretion;
 mod docs;
+mod environment;
 mod format;
 pub mod formats;
 mod health;
@@ -28,7 +29,8 @@ use std::path::PathBuf;
 
 pub use base::{BUILTIN_BASE_NAMES, Base, InvalidBase};
 pub use compression::LayerCompression;
-pub use docs::{LayerDocs, json_schema, reference_markdown};
+pub use docs::{KindDocs, json_schema, reference_markdown};
+pub use environment::{EnvironmentSpec, PullSpec, SecretSpec, TargetSpec};
 pub use format::{ConfigFormat, Import, ParseContext, ProjectFile, ProjectFiles};
 pub use health::{Health, HealthCheck};
 pub use load::{Loaded, load};
@@ -85,6 +87,8 @@ pub struct Config {
     pub unknown_keys: Vec<Problem>,
     /// What is left out, and what is allowed though it looks like a secret.
     pub secrets: SecretSettings,
+    /// Where it can be deployed, in the order of the file; nothing of it changes the image.
+    pub environments: Vec<EnvironmentSpec>,
 }
 
 /// Where a config came from.
@@ -155,6 +159,7 @@ impl Config {
             left_out: Vec::new(),
             unknown_keys: Vec::new(),
             secrets: SecretSettings::default(),
+            environments: Vec::new(),
         }
     }
 }

@@ -29,6 +29,15 @@ pub struct Field {
     pub doc: &'static str,
 }
 
+/// The schemas of what later stages know: their kinds are handed in.
+#[derive(Debug, Clone, Default)]
+pub struct Parts {
+    /// One layer.
+    pub layer: Json,
+    /// One environment.
+    pub environment: Json,
+}
+
 /// What a member holds.
 #[derive(Debug, Clone, Copy)]
 pub enum Kind {
@@ -52,8 +61,12 @@ pub enum Kind {
     Shape(&'static Shape),
     /// The first of these that has the node's form (scalar, list, mapping) checks it.
     Either(&'static [Kind]),
+    /// Anything; checked elsewhere.
+    Any,
     /// Checked elsewhere: the entries of `layers:` by their kinds.
     Layers,
+    /// Checked elsewhere: the entries of `environments:`, whose targets have kinds.
+    Environments,
 }
 
 impl Field {
@@ -83,7 +96,9 @@ impl Kind {
             Self::Either(kinds) => {
                 kinds.iter().map(Self::expectation).collect::<Vec<_>>().join(", or ")
             }
+            Self::Any => "anything".into(),
             Self::Layers => "a list of layers, each a mapping with a `kind`".into(),
+            Self::Environments => "a mapping of names, each to a mapping with a `target`".into(),
         }
     }
 
@@ -94,7 +109,10 @@ impl Kind {
                 matches!(node.value, Value::Scalar { .. })
             }
             Self::List(_) | Self::Layers => matches!(node.value, Value::Sequence(_)),
-            Self::Map(_) | Self::Shape(_) => matches!(node.value, Value::Mapping(_)),
+            Self::Map(_) | Self::Shape(_) | Self::Environments => {
+                matches!(node.value, Value::Mapping(_))
+            }
+            Self::Any => true,
             Self::OneOrMany(inner) => {
                 matches!(node.value, Value::Sequence(_)) || inner.has_form_of(node)
             }
@@ -102,8 +120,8 @@ impl Kind {
         }
     }
 
-    /// The JSON Schema (draft 2020-12) of this kind; `layers` is the schema of one layer.
-    pub fn json_schema(&self, layers: &Json) -> Json {
+    /// The JSON Schema (draft 2020-12) of this kind.
+    pub fn json_schema(&self, parts: &Parts) -> Json {
         match self {
             Self::Text => json!({"type": ["string", "number"]}),
             Self::Scalar => json!({"type": ["string", "number", "boolean"]}),
@@ -112,32 +130,36 @@ impl Kind {
                 json!({"type": "integer", "minimum": low, "maximum": high})
             }
             Self::Boolean => json!({"type": "boolean"}),
-            Self::List(inner) => json!({"type": "array", "items": inner.json_schema(layers)}),
+            Self::List(inner) => json!({"type": "array", "items": inner.json_schema(parts)}),
             Self::OneOrMany(inner) => {
-                let inner = inner.json_schema(layers);
+                let inner = inner.json_schema(parts);
                 json!({"anyOf": [inner, {"type": "array", "items": inner}]})
             }
             Self::Map(inner) => {
-                json!({"type": "object", "additionalProperties": inner.json_schema(layers)})
+                json!({"type": "object", "additionalProperties": inner.json_schema(parts)})
             }
-            Self::Shape(shape) => shape.json_schema(layers),
+            Self::Shape(shape) => shape.json_schema(parts),
             Self::Either(kinds) => {
-                let kinds: Vec<_> = kinds.iter().map(|kind| kind.json_schema(layers)).collect();
+                let kinds: Vec<_> = kinds.iter().map(|kind| kind.json_schema(parts)).collect();
                 json!({"anyOf": kinds})
             }
-            Self::Layers => json!({"type": "array", "items": layers}),
+            Self::Any => json!({}),
+            Self::Layers => json!({"type": "array", "items": parts.layer}),
+            Self::Environments => {
+                json!({"type": "object", "additionalProperties": parts.environment})
+            }
         }
     }
 }
 
 impl Shape {
-    /// The JSON Schema (draft 2020-12) of this mapping; `layers` is the schema of one layer.
-    pub fn json_schema(&self, layers: &Json) -> Json {
+    /// The JSON Schema (draft 2020-12) of this mapping.
+    pub fn json_schema(&self, parts: &Parts) -> Json {
         let properties: serde_json::Map<_, _> = self
             .fields
             .iter()
             .map(|field| {
-                let mut schema = field.kind.json_schema(layers);
+                let mut schema = field.kind.json_schema(parts);
                 schema["description"] = field.doc.into();
                 (field.name.to_owned(), schema)
             })
@@ -414,7 +436,7 @@ mod tests {
             ]),
             ["`dest` is a text, not `true`; put it in quotes when it is meant as text"]
         );
-        let schema = |kind: Kind| kind.json_schema(&Json::Null);
+        let schema = |kind: Kind| kind.json_schema(&Parts::default());
         assert_eq!(schema(Kind::Text), json!({"type": ["string", "number"]}));
         assert_eq!(schema(Kind::Scalar), json!({"type": ["string", "number", "boolean"]}));
     }

@@ -71,6 +71,7 @@ pub(super) fn config(layers: &[&str]) -> Config {
         left_out: Vec::new(),
         unknown_keys: Vec::new(),
         secrets: SecretSettings::default(),
+        environments: Vec::new(),
     }
 }
 

@@ -20,14 +20,16 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("layer", &["plan", "oci", "store", "event", "error", "sys"]),
     ("image", &["plan", "layer", "oci", "error", "config"]),
     ("publish", &["plan", "layer", "image", "oci", "store", "registry", "event", "error", "sys"]),
+    ("cloud", &["registry", "oci", "event", "error", "sys"]),
+    ("deploy", &["config", "publish", "cloud", "registry", "oci", "event", "error", "sys"]),
     (
         "pipeline",
         &[
-            "config", "plan", "gather", "layer", "image", "publish", "archive", "oci", "store",
-            "registry", "event", "error", "sys",
+            "config", "plan", "gather", "layer", "image", "publish", "deploy", "archive", "cloud",
+            "oci", "store", "registry", "event", "error", "sys",
         ],
     ),
-    ("cli", &["pipeline", "config", "plan", "publish", "event", "error", "oci", "sys"]),
+    ("cli", &["pipeline", "config", "plan", "publish", "deploy", "event", "error", "oci", "sys"]),
 ];
 
 /// Stages that know no async.

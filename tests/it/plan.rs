@@ -48,6 +48,7 @@ fn config(settings: &[(&str, &str)], run: RunSettings) -> Config {
         left_out: Vec::new(),
         unknown_keys: Vec::new(),
         secrets: SecretSettings::default(),
+        environments: Vec::new(),
     }
 }
 

@@ -5,6 +5,7 @@ mod shape;
 use semver::{Prerelease, Version, VersionReq};
 
 use self::shape::ROOT;
+use crate::config::environment;
 use crate::config::health::health;
 use crate::config::publish::{env_prefix, repositories, tags};
 use crate::config::schema::{self, Shape};
@@ -79,6 +80,9 @@ impl ConfigFormat for Dockless {
         read_run_settings(root, &mut config, problems);
         read_publish_settings(root, &mut config, problems);
         config.secrets.read(root, problems);
+        if let Some(node) = root.get("environments") {
+            config.environments = environment::read(node, problems);
+        }
         Some(config)
     }
 }

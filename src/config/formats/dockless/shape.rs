@@ -143,5 +143,11 @@ pub(super) static ROOT: Shape = Shape {
             "Names of variables, and of options in commands (`api-key`), that may have a value in the image though \
              they look like credentials.",
         ),
+        Field::optional(
+            "environments",
+            Kind::Environments,
+            "Where the image is deployed, by names that `-e` chooses from. An environment never changes \
+             the image.",
+        ),
     ],
 };

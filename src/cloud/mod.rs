@@ -1,0 +1,25 @@
+//! Foundation: requests to clouds as data, who we are there, and sending.
+//!
+//! - `service.rs`: the services we call, how each is spoken to, and where it is
+//! - `request.rs`: one request, exactly as it will be sent, without its secrets; what `--dry-run` prints
+//! - `answer.rs`, `error.rs`: what came back, in one form for all clouds
+//! - `api.rs`: the contract between deploy targets and whoever sends: the real client, or a fake
+//!
+//! Requests, answers and errors are there in every binary; credentials and signatures need the features
+//! `aws`, `gcp` and `azure`.
+
+mod answer;
+mod api;
+mod error;
+mod request;
+mod service;
+
+pub use answer::Answer;
+pub use api::Api;
+pub use error::{CallError, ErrorClass};
+pub use request::{Authority, Location, Method, Request};
+pub use service::{
+    API_GATEWAY, APP_RUNNER, ARTIFACT_REGISTRY, CLOUD_LOGGING, CLOUD_RUN, CONTAINER_APPS_LOGS,
+    Cloud, ECR, ECS, IAM, LAMBDA, LOGS, RESOURCE_MANAGER, SECRET_MANAGER, SECRETS_MANAGER, STS,
+    Service, Wire,
+};

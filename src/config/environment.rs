@@ -1,0 +1,441 @@
+//! Where a project can be deployed: `environments:`. The settings of a target belong to its kind.
+
+use std::collections::BTreeMap;
+
+use super::schema::{self, Field, Kind, Shape};
+use super::validate::{check_env_name, shown};
+use super::{Node, Position, Problems, Template, Value, template};
+
+/// A named place, or several, where an image of the project runs.
+#[derive(Debug, Clone, PartialEq)]
+pub struct EnvironmentSpec {
+    /// Its name: `production`.
+    pub name: String,
+    /// Where it stands.
+    pub position: Position,
+    /// Its targets; at least one.
+    pub targets: Vec<TargetSpec>,
+    /// Variables that the container is given, resolved when it is deployed.
+    pub env: BTreeMap<String, Template>,
+    /// Variables whose values the platform keeps as secrets.
+    pub secrets: BTreeMap<String, SecretSpec>,
+    /// How the platform pulls the image.
+    pub pull: Option<PullSpec>,
+    /// Whether roles that a target needs may be created.
+    pub creates_roles: bool,
+}
+
+/// One target of an environment; only its kind knows the settings.
+#[derive(Debug, Clone, PartialEq)]
+pub struct TargetSpec {
+    /// Its `target`.
+    pub kind: String,
+    /// Where the kind stands.
+    pub kind_position: Position,
+    /// All its members, `target` included, without those that all targets share.
+    pub settings: Node,
+}
+
+/// Where a secret's value is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum SecretSpec {
+    /// In this variable of whoever deploys.
+    Environment {
+        /// The variable.
+        name: String,
+        /// Where it is named.
+        position: Position,
+    },
+    /// Kept by the platform under this name.
+    Kept {
+        /// An ARN, a resource name, a URL of a vault.
+        reference: String,
+        /// Where it is named.
+        position: Position,
+    },
+}
+
+/// How a platform pulls the image.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum PullSpec {
+    /// With a user name and a password that is in a variable of whoever deploys.
+    Password {
+        /// The user name.
+        username: Template,
+        /// The variable that has the password.
+        variable: String,
+        /// Where it is named.
+        position: Position,
+    },
+    /// With what the platform keeps under this name.
+    Kept {
+        /// An ARN of Secrets Manager, a managed identity.
+        reference: String,
+        /// Where it is named.
+        position: Position,
+    },
+}
+
+/// What the docs say before the table.
+pub(super) const NOTES: &str = "An environment has one target, whose settings stand beside `target`, or \
+     several in `targets`. `dockless deploy -e NAME` builds, pushes and deploys by digest; nothing of an \
+     environment is ever in the image.\n\n\
+     ```yaml\n\
+     environments:\n  \
+       staging:\n    \
+         target: cloud-run\n    \
+         project_id: acme-staging\n    \
+         region: europe-west1\n    \
+         env: {LOG_LEVEL: debug, GREETING: \"${GREETING:-hello}\"}\n    \
+         secrets: {OPENAI_API_KEY: {env: OPENAI_API_KEY}}\n\
+     ```";
+
+/// What all targets of an environment share.
+pub(super) static ENVIRONMENT: Shape = Shape {
+    name: "an environment",
+    fields: &[
+        Field::optional(
+            "target",
+            Kind::Text,
+            "The kind of its only target, whose settings stand beside it.",
+        ),
+        Field::optional(
+            "targets",
+            Kind::List(&Kind::Map(&Kind::Any)),
+            "Several targets, each a mapping with `target` and its settings. They are deployed one after \
+             the other; the first that fails ends it.",
+        ),
+        Field::optional(
+            "env",
+            Kind::Map(&Kind::Scalar),
+            "Variables of the container. `${VAR}` and `${VAR:-default}` are replaced by the variables of \
+             whoever deploys, and such values are never shown.",
+        ),
+        Field::optional(
+            "secrets",
+            Kind::Map(&Kind::Shape(&SECRET)),
+            "Variables whose values the platform keeps: `NAME: {env: VARIABLE}`, or the name of what it \
+             keeps already.",
+        ),
+        Field::optional("pull", Kind::Shape(&PULL), "How the platform pulls the image."),
+        Field::optional(
+            "create_roles",
+            Kind::Boolean,
+            "Whether roles that a target needs are created when they are missing; without it, the error \
+             says how to create them.",
+        ),
+    ],
+};
+
+static SECRET: Shape = Shape {
+    name: "a secret",
+    fields: &[
+        Field::optional("env", Kind::Text, "The variable of whoever deploys that has the value."),
+        Field::optional(
+            "secrets_manager",
+            Kind::Text,
+            "The ARN of a secret in AWS Secrets Manager, optionally with `:key::`.",
+        ),
+        Field::optional(
+            "secret_manager",
+            Kind::Text,
+            "A secret in Google Secret Manager: `NAME`, `NAME:VERSION` or `projects/P/secrets/NAME`.",
+        ),
+        Field::optional("key_vault", Kind::Text, "The URL of a secret in Azure Key Vault."),
+    ],
+};
+
+static PULL: Shape = Shape {
+    name: "`pull`",
+    fields: &[
+        Field::optional("username", Kind::Text, "The user name; with `password_env`."),
+        Field::optional(
+            "password_env",
+            Kind::Text,
+            "The variable of whoever deploys that has the password. It must last: the platform pulls \
+             again whenever it starts a container.",
+        ),
+        Field::optional(
+            "secrets_manager",
+            Kind::Text,
+            "The ARN of a secret in AWS Secrets Manager with `username` and `password`.",
+        ),
+        Field::optional(
+            "identity",
+            Kind::Text,
+            "The managed identity of Azure that may pull: its resource id, or `system`.",
+        ),
+    ],
+};
+
+/// Reads `environments:`.
+pub(super) fn read(node: &Node, problems: &mut Problems) -> Vec<EnvironmentSpec> {
+    let members = node.members().iter().filter(|(key, _)| !key.text.starts_with("x-"));
+    let environments = members.filter_map(|(key, value)| {
+        check_name(&key.text, &key.position, problems);
+        environment(&key.text, value, problems)
+    });
+    environments.collect()
+}
+
+/// A name stands in names and labels of clouds.
+fn check_name(name: &str, position: &Position, problems: &mut Problems) {
+    let is_word = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
+    let is_first = name.bytes().next().is_some_and(|byte| byte.is_ascii_lowercase());
+    if !is_first || !name.bytes().all(is_word) || name.len() > 30 || name.ends_with('-') {
+        problems.report_with_hint(
+            position,
+            format!("`{}` is no name for an environment", shown(name)),
+            "1 to 30 small letters, digits or `-`, starting with a letter: `staging`",
+        );
+    }
+}
+
+fn environment(name: &str, node: &Node, problems: &mut Problems) -> Option<EnvironmentSpec> {
+    let Value::Mapping(members) = &node.value else {
+        problems.report_with_hint(
+            &node.position,
+            format!("an environment is a mapping with a `target`, not {}", node.kind()),
+            format!("write for instance `{}: {{target: cloud-run, …}}`", shown(name)),
+        );
+        return None;
+    };
+    let is_shared =
+        |name: &str| name != "target" && ENVIRONMENT.fields.iter().any(|field| field.name == name);
+    let (shared, own): (Vec<_>, Vec<_>) =
+        members.iter().cloned().partition(|(key, _)| is_shared(&key.text));
+    let shared = Node { value: Value::Mapping(shared), position: node.position.clone() };
+    schema::check(&shared, &ENVIRONMENT, problems);
+    let own = Node { value: Value::Mapping(own), position: node.position.clone() };
+    let targets = targets(&shared, &own, problems);
+    if targets.is_empty() {
+        return None;
+    }
+    Some(EnvironmentSpec {
+        name: name.to_owned(),
+        position: node.position.clone(),
+        targets,
+        env: shared.get("env").map(|node| env(node, problems)).unwrap_or_default(),
+        secrets: shared.get("secrets").map(|node| secrets(node, problems)).unwrap_or_default(),
+        pull: shared.get("pull").and_then(|node| pull(node, problems)),
+        creates_roles: shared.get("create_roles").and_then(Node::as_bool).unwrap_or(false),
+    })
+}
+
+fn targets(shared: &Node, own: &Node, problems: &mut Problems) -> Vec<TargetSpec> {
+    let Some(several) = shared.get("targets") else {
+        return target(own, problems).into_iter().collect();
+    };
+    for (key, _) in own.members().iter().filter(|(key, _)| !key.text.starts_with("x-")) {
+        problems.report_with_hint(
+            &key.position,
+            format!("`{}` stands beside `targets`", shown(&key.text)),
+            "move it into the target that it belongs to",
+        );
+    }
+    if several.items().is_empty() {
+        let hint = "write `- {target: cloud-run, …}` for each";
+        problems.report_with_hint(&several.position, "`targets` names no target", hint);
+    }
+    several.items().iter().filter_map(|node| target(node, problems)).collect()
+}
+
+fn target(node: &Node, problems: &mut Problems) -> Option<TargetSpec> {
+    let Some(kind) = node.get("target") else {
+        problems.report_with_hint(
+            &node.position,
+            "`target` is missing",
+            "add `target: …`, for instance `target: cloud-run`",
+        );
+        return None;
+    };
+    let Some(text) = kind.as_text() else {
+        problems.report(&kind.position, format!("`target` is a text, not {}", kind.kind()));
+        return None;
+    };
+    Some(TargetSpec {
+        kind: text.to_owned(),
+        kind_position: kind.position.clone(),
+        settings: node.clone(),
+    })
+}
+
+fn env(node: &Node, problems: &mut Problems) -> BTreeMap<String, Template> {
+    let mut variables = BTreeMap::new();
+    for (key, value) in node.members() {
+        check_env_name(&key.text, &key.position, problems);
+        let Some(text) = value.as_text() else { continue };
+        let template = Template { text: text.to_owned(), position: value.position.clone() };
+        if template.check(problems) {
+            variables.insert(key.text.clone(), template);
+        }
+    }
+    variables
+}
+
+fn secrets(node: &Node, problems: &mut Problems) -> BTreeMap<String, SecretSpec> {
+    let mut secrets = BTreeMap::new();
+    for (key, value) in node.members() {
+        check_env_name(&key.text, &key.position, problems);
+        if !matches!(value.value, Value::Mapping(_)) {
+            continue;
+        }
+        let Some((kind, source)) = only_member(value, "a secret", problems) else { continue };
+        let Some(text) = source.as_text() else { continue };
+        let position = source.position.clone();
+        let secret = if kind == "env" {
+            check_variable(text, &position, problems);
+            SecretSpec::Environment { name: text.to_owned(), position }
+        } else {
+            SecretSpec::Kept { reference: text.to_owned(), position }
+        };
+        secrets.insert(key.text.clone(), secret);
+    }
+    secrets
+}
+
+fn pull(node: &Node, problems: &mut Problems) -> Option<PullSpec> {
+    if let (Some(username), Some(variable)) = (node.get("username"), node.get("password_env")) {
+        let text = variable.as_text()?;
+        check_variable(text, &variable.position, problems);
+        let username =
+            Template { text: username.as_text()?.to_owned(), position: username.position.clone() };
+        let (variable, position) = (text.to_owned(), variable.position.clone());
+        return username.check(problems).then_some(PullSpec::Password {
+            username,
+            variable,
+            position,
+        });
+    }
+    let (kind, source) = only_member(node, "`pull`", problems)?;
+    if matches!(kind, "username" | "password_env") {
+        let other = if kind == "username" { "password_env" } else { "username" };
+        let message = format!("`{kind}` stands without `{other}`");
+        problems.report_with_hint(&source.position, message, format!("add `{other}: …`"));
+        return None;
+    }
+    let (reference, position) = (source.as_text()?.to_owned(), source.position.clone());
+    Some(PullSpec::Kept { reference, position })
+}
+
+/// The one member that says where something is.
+fn only_member<'a>(
+    node: &'a Node,
+    what: &str,
+    problems: &mut Problems,
+) -> Option<(&'a str, &'a Node)> {
+    let mut members = node.members().iter().filter(|(key, _)| !key.text.starts_with("x-"));
+    match (members.next(), members.next()) {
+        (Some((key, value)), None) => Some((&key.text, value)),
+        (None, _) => {
+            let message = format!("{what} says nothing of where it is");
+            problems.report_with_hint(&node.position, message, "write `{env: VARIABLE}`");
+            None
+        }
+        (_, Some((key, _))) => {
+            let message = format!("{what} is in one place, and `{}` is another", shown(&key.text));
+            problems.report_with_hint(&key.position, message, "keep one of them");
+            None
+        }
+    }
+}
+
+fn check_variable(name: &str, position: &Position, problems: &mut Problems) {
+    if !template::is_variable_name(name) {
+        problems.report_secret(
+            position,
+            "this is no name of a variable",
+            "write the variable's name, not its value: `{env: OPENAI_API_KEY}`",
+        );
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::format::testing::read;
+    use super::*;
+
+    fn parse(environments: &str) -> (Vec<EnvironmentSpec>, Vec<String>) {
+        let text = format!("name: a\nbase: scratch\nenvironments:\n{environments}");
+        let (config, problems) = read("dockless", &text, BTreeMap::new());
+        (config.map(|config| config.environments).unwrap_or_default(), problems)
+    }
+
+    #[test]
+    fn an_environment_has_one_target_or_several() {
+        let (environments, problems) = parse(
+            "  staging: {target: cloud-run, region: r, env: {A: '${B:-c}'}}\n  \
+             production:\n    targets: [{target: lambda, memory: 1}, {target: app-runner}]\n    \
+             secrets: {K: {env: V}, L: {secrets_manager: arn}}\n    \
+             pull: {username: bob, password_env: P}\n    create_roles: true\n",
+        );
+        assert_eq!(problems, [""; 0]);
+        let kinds = |environment: &EnvironmentSpec| -> Vec<_> {
+            environment.targets.iter().map(|target| target.kind.clone()).collect()
+        };
+        let [staging, production] = &environments[..] else { panic!("{environments:?}") };
+        assert_eq!((staging.name.as_str(), kinds(staging)), ("staging", vec!["cloud-run".into()]));
+        assert_eq!(staging.targets[0].settings.get_text("region"), Some("r"));
+        assert_eq!(staging.env["A"].text, "${B:-c}");
+        assert!(staging.targets[0].settings.get("env").is_none());
+        assert_eq!(kinds(production), ["lambda", "app-runner"]);
+        assert!(production.creates_roles && !staging.creates_roles);
+        assert!(
+            matches!(&production.secrets["K"], SecretSpec::Environment { name, .. } if name == "V")
+        );
+        assert!(
+            matches!(&production.secrets["L"], SecretSpec::Kept { reference, .. } if reference == "arn")
+        );
+        assert!(
+            matches!(&production.pull, Some(PullSpec::Password { variable, .. }) if variable == "P")
+        );
+    }
+
+    #[test]
+    fn says_what_is_wrong() {
+        for (text, expected) in [
+            (
+                "  A: {target: x}",
+                "`A` is no name for an environment; 1 to 30 small letters, digits or `-`, starting with a letter: `staging`",
+            ),
+            (
+                "  a: x",
+                "an environment is a mapping with a `target`, not a single value; write for instance `a: {target: cloud-run, …}`",
+            ),
+            (
+                "  a: {region: r}",
+                "`target` is missing; add `target: …`, for instance `target: cloud-run`",
+            ),
+            (
+                "  a: {targets: []}",
+                "`targets` names no target; write `- {target: cloud-run, …}` for each",
+            ),
+            (
+                "  a: {targets: [{target: x}], region: r}",
+                "`region` stands beside `targets`; move it into the target that it belongs to",
+            ),
+            (
+                "  a: {target: x, secrets: {K: {env: sk-live-1}}}",
+                "this is no name of a variable; write the variable's name, not its value: `{env: OPENAI_API_KEY}`",
+            ),
+            (
+                "  a: {target: x, secrets: {K: {}}}",
+                "a secret says nothing of where it is; write `{env: VARIABLE}`",
+            ),
+            (
+                "  a: {target: x, secrets: {K: {env: A, key_vault: u}}}",
+                "a secret is in one place, and `key_vault` is another; keep one of them",
+            ),
+            (
+                "  a: {target: x, pull: {username: u}}",
+                "`username` stands without `password_env`; add `password_env: …`",
+            ),
+            (
+                "  a: {target: x, env: {A: '$B'}}",
+                "in `$B` a `$` stands alone; write `${NAME}` for a variable, `$$` for the character",
+            ),
+        ] {
+            assert_eq!(parse(text).1, [expected], "{text}");
+        }
+    }
+}

@@ -1,0 +1,32 @@
+//! Stage 6: an image that is published becomes a deployment, by its digest.
+//!
+//! - `target.rs` is the contract, `targets/` holds the places and their table
+//! - `workload.rs`: what runs, whatever the target: name, port, health, variables, secrets
+//! - `image.rs`: what is handed over, and what targets want to know of it
+//! - `observed.rs`: what is there; `plan.rs`: what would have to change, as data
+//! - `steps.rs`: carries a plan out; `deployer.rs`: from what is there to what should be, and whether it is
+//! - `outcome.rs`: how it ended
+//!
+//! A target is nearly pure: it says what to ask, reads the answers, and says what to send. Everything that
+//! can go wrong on the way (lost answers, operations in progress, roles that are not known yet) is met in one
+//! place: look again, plan again. Nothing is created twice, because what was created is found by its name.
+
+mod error;
+mod image;
+mod observed;
+mod outcome;
+mod plan;
+mod session;
+mod steps;
+mod target;
+pub mod targets;
+mod workload;
+
+pub use error::DeployError;
+pub use image::{Image, Manifest};
+pub use observed::{Observed, Ownership, Service, State};
+pub use outcome::{Deployment, Outcome, Probe};
+pub use plan::{Change, DeployPlan, Given, Step};
+pub use session::Session;
+pub use target::{LogLine, LogQuery, Subject, Target, TargetInput, TargetKind};
+pub use workload::{Pull, SecretValue, Variable, Workload};

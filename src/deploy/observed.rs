@@ -1,0 +1,141 @@
+//! What a target found: the service as the platform tells of it.
+
+use serde_json::Value;
+
+use crate::oci::Digest;
+
+/// What was found, before anything is planned.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Observed {
+    /// The service; nothing where there is none.
+    pub service: Option<Service>,
+    /// What else planning needs to know, as the target wants it: roles, scaling, entries.
+    pub details: Value,
+}
+
+/// A service that is there.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Service {
+    /// The image of its newest revision, as the platform has it.
+    pub image: Option<String>,
+    /// Where it is reached.
+    pub url: Option<String>,
+    /// Whether the URL can be reached from everywhere.
+    pub is_public: bool,
+    /// How it is.
+    pub state: State,
+    /// What the platform calls the revision that serves: a number, a name, an ARN.
+    pub revision: Option<String>,
+    /// The image that was served before, and its revision, where the platform knows.
+    pub previous: Option<Previous>,
+    /// Whose it is, by its tags.
+    pub ownership: Ownership,
+    /// What the platform said, for planning.
+    pub raw: Value,
+}
+
+/// A revision that was served before.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Previous {
+    /// What the platform calls it.
+    pub revision: Option<String>,
+    /// Its image, as the platform has it.
+    pub image: String,
+}
+
+/// How a service is, in words that all platforms share.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum State {
+    /// The newest revision runs and is well, by the platform's own word for the revision.
+    Ready,
+    /// An operation is in progress: which.
+    Updating(String),
+    /// The newest revision came to nothing: why.
+    Failed(String),
+    /// The platform took the newest revision back, and serves the one before: why.
+    RolledBack(String),
+    /// It is there and does not run: paused, stopped, inactive.
+    Stopped(String),
+}
+
+/// Whose a service is: what we write on everything we create.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Ownership {
+    /// Who manages it: `dockless`, another tool, or nobody who says so.
+    pub managed_by: Option<String>,
+    /// The project.
+    pub project: Option<String>,
+    /// The environment.
+    pub environment: Option<String>,
+    /// The digest of the settings that were deployed.
+    pub config_hash: Option<String>,
+    /// The digest of the image that was deployed.
+    pub image_digest: Option<String>,
+}
+
+impl Service {
+    /// The digest of the image that the platform says it runs.
+    pub fn digest(&self) -> Option<Digest> {
+        self.image.as_deref()?.rsplit_once('@')?.1.parse().ok()
+    }
+}
+
+impl State {
+    /// Whether something is going on that will end by itself.
+    pub fn is_updating(&self) -> bool {
+        matches!(self, Self::Updating(_))
+    }
+
+    /// One word, for documents.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Ready => "ready",
+            Self::Updating(_) => "updating",
+            Self::Failed(_) => "failed",
+            Self::RolledBack(_) => "rolled_back",
+            Self::Stopped(_) => "stopped",
+        }
+    }
+
+    /// What the platform says about it.
+    pub fn reason(&self) -> Option<&str> {
+        match self {
+            Self::Ready => None,
+            Self::Updating(reason)
+            | Self::Failed(reason)
+            | Self::RolledBack(reason)
+            | Self::Stopped(reason) => Some(reason),
+        }
+    }
+}
+
+/// The keys under which ownership stands in tags; labels of Google have them with other letters.
+const KEYS: [&str; 5] = [
+    "managed-by",
+    "dockless-project",
+    "dockless-environment",
+    "dockless-config-hash",
+    "dockless-image-digest",
+];
+
+impl Ownership {
+    /// Reads it from tags or labels: `find` knows the value of a key.
+    pub fn read<'a>(find: impl Fn(&str) -> Option<&'a str>) -> Self {
+        let [managed_by, project, environment, config_hash, image_digest] =
+            KEYS.map(|key| find(key).map(str::to_owned));
+        Self { managed_by, project, environment, config_hash, image_digest }
+    }
+
+    /// As tags or labels, in a fixed order.
+    pub fn tags(&self) -> Vec<(&'static str, &str)> {
+        let values = [
+            &self.managed_by,
+            &self.project,
+            &self.environment,
+            &self.config_hash,
+            &self.image_digest,
+        ];
+        let pairs = KEYS.into_iter().zip(values);
+        pairs.filter_map(|(key, value)| Some((key, value.as_deref()?))).collect()
+    }
+}

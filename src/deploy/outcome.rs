@@ -1,0 +1,97 @@
+//! How a deployment ended.
+
+use serde_json::{Value, json};
+
+use super::Subject;
+
+/// The five ways in which a deployment ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Outcome {
+    /// It ran already: nothing was written.
+    Unchanged,
+    /// Exactly this digest runs, and is well.
+    Deployed,
+    /// This digest is there, and is not well.
+    DeployedNotHealthy,
+    /// The platform took it back.
+    RolledBackByPlatform,
+    /// It did not get there.
+    Failed,
+}
+
+impl Outcome {
+    /// Its name in documents.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Unchanged => "unchanged",
+            Self::Deployed => "deployed",
+            Self::DeployedNotHealthy => "deployed_not_healthy",
+            Self::RolledBackByPlatform => "rolled_back_by_platform",
+            Self::Failed => "failed",
+        }
+    }
+
+    /// Whether that is what was wanted.
+    pub fn is_good(self) -> bool {
+        matches!(self, Self::Unchanged | Self::Deployed)
+    }
+}
+
+/// What a request to the service itself said.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Probe {
+    /// It was not asked: why.
+    NotProbed(String),
+    /// It answered with this status, which is good.
+    Healthy(u16),
+    /// It did not answer well: what it did.
+    Unhealthy(String),
+}
+
+/// How the deployment to one target ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Deployment {
+    /// The kind of the target.
+    pub target: &'static str,
+    /// What was deployed, and where.
+    pub subject: Subject,
+    /// How it ended.
+    pub outcome: Outcome,
+    /// The image, by digest.
+    pub image: String,
+    /// Where it is reached.
+    pub url: Option<String>,
+    /// What the platform calls the revision.
+    pub revision: Option<String>,
+    /// Why it did not end well, in the platform's words.
+    pub reason: Option<String>,
+    /// What the service itself said.
+    pub probe: Probe,
+}
+
+impl Deployment {
+    /// As one JSON document.
+    pub fn document(&self) -> Value {
+        json!({
+            "target": self.target,
+            "name": self.subject.name,
+            "place": self.subject.place,
+            "outcome": self.outcome.name(),
+            "image": self.image,
+            "url": self.url,
+            "revision": self.revision,
+            "reason": self.reason,
+            "probe": self.probe.document(),
+        })
+    }
+}
+
+impl Probe {
+    fn document(&self) -> Value {
+        match self {
+            Self::NotProbed(why) => json!({"result": "not_probed", "reason": why}),
+            Self::Healthy(status) => json!({"result": "healthy", "status": status}),
+            Self::Unhealthy(what) => json!({"result": "unhealthy", "reason": what}),
+        }
+    }
+}

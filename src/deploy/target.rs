@@ -1,0 +1,135 @@
+//! A place where an image runs: the contract.
+
+use std::fmt;
+
+use async_trait::async_trait;
+
+use super::steps;
+use super::{DeployError, DeployPlan, Image, Observed, Session, Workload};
+use crate::config::schema::Shape;
+use crate::config::{Node, Position, Problems};
+use crate::error::Result;
+
+/// A kind of target: an entry of [`TARGETS`](super::targets::TARGETS).
+#[derive(Debug)]
+pub struct TargetKind {
+    /// What `target:` says: `cloud-run`.
+    pub name: &'static str,
+    /// One sentence for the docs.
+    pub summary: &'static str,
+    /// An environment with it, as YAML, for the docs and for messages.
+    pub example: &'static str,
+    /// Whose it is; nothing for what runs on machines of one's own.
+    pub cloud: Option<crate::cloud::Cloud>,
+    /// Its settings, `target` included.
+    pub shape: &'static Shape,
+    /// Reads settings that fit the shape, and reports what is wrong with them.
+    pub parse: fn(&TargetInput<'_>, &mut Problems) -> Option<Box<dyn Target>>,
+}
+
+/// What a target is made of.
+#[derive(Debug, Clone, Copy)]
+pub struct TargetInput<'a> {
+    /// Its settings, as the config has them.
+    pub settings: &'a Node,
+    /// Where they stand.
+    pub position: &'a Position,
+    /// What runs.
+    pub workload: &'a Workload,
+}
+
+/// What is deployed, where: for people, and for finding it again.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Subject {
+    /// What it is there: `Lambda function`.
+    pub what: &'static str,
+    /// Its name: `agent`.
+    pub name: String,
+    /// Where: `eu-west-1`, `project/europe-west1`.
+    pub place: String,
+}
+
+/// Which lines of a log.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct LogQuery {
+    /// Not older than this, in milliseconds since 1970.
+    pub since_ms: i64,
+    /// What the last answer gave, to go on from there.
+    pub cursor: Option<String>,
+}
+
+/// One line of a log.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LogLine {
+    /// When, in milliseconds since 1970; 0 where it is not known.
+    pub at_ms: i64,
+    /// The text.
+    pub text: String,
+}
+
+/// A place where an image runs, with its settings.
+///
+/// `check`, `plan`, `plan_rollback` and `plan_destroy` are pure; the others ask.
+#[async_trait]
+pub trait Target: fmt::Debug + Send + Sync {
+    /// Its kind.
+    fn kind(&self) -> &'static TargetKind;
+
+    /// What is deployed, and where.
+    fn subject(&self) -> Subject;
+
+    /// The reference that it is given of an image: by digest, of the index or of one platform.
+    ///
+    /// # Errors
+    /// [`DeployError::Unfit`]: the target does not run such an image.
+    fn check(&self, image: &Image) -> Result<String, DeployError>;
+
+    /// Asks what is there. While something is going on there, that is [`State::Updating`](super::State).
+    ///
+    /// # Errors
+    /// The target does not answer, or not to us.
+    async fn observe(&self, session: &Session) -> Result<Observed>;
+
+    /// What has to be done so that exactly this image runs with these settings; empty when it does.
+    ///
+    /// # Errors
+    /// It cannot be done from here: a setting that cannot change, somebody else's service.
+    fn plan(&self, image: &Image, observed: &Observed) -> Result<DeployPlan>;
+
+    /// Carries a plan out.
+    ///
+    /// # Errors
+    /// A step failed.
+    async fn apply(&self, plan: &DeployPlan, session: &Session) -> Result<()> {
+        steps::run(plan, session, &|| self.observe(session)).await
+    }
+
+    /// What brings back what was served before: the previous revision, or this image when it is given.
+    ///
+    /// # Errors
+    /// There is nothing to go back to.
+    fn plan_rollback(&self, image: Option<&str>, observed: &Observed) -> Result<DeployPlan>;
+
+    /// What removes all that was created here, and nothing else.
+    ///
+    /// # Errors
+    /// It is not ours.
+    fn plan_destroy(&self, observed: &Observed) -> Result<DeployPlan>;
+
+    /// Lines of its log, the oldest first, and from where to go on.
+    ///
+    /// # Errors
+    /// The log cannot be read.
+    async fn logs(
+        &self,
+        query: &LogQuery,
+        session: &Session,
+    ) -> Result<(Vec<LogLine>, Option<String>)>;
+}
+
+impl fmt::Display for Subject {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "{} `{}`", self.what, self.name)?;
+        if self.place.is_empty() { Ok(()) } else { write!(formatter, " in {}", self.place) }
+    }
+}

@@ -1,0 +1,14 @@
+//! Stories about deploying: the binary against fakes of clouds that nobody can run, and against `moto`.
+//!
+//! A binary of its own, because it needs the features of the clouds.
+
+#![expect(
+    clippy::unwrap_used,
+    reason = "what fails in a test, or in a helper of one, fails the test"
+)]
+#![expect(clippy::disallowed_methods, reason = "stories drive the real machine")]
+
+mod fake;
+#[path = "../it/support/mod.rs"]
+#[expect(dead_code, reason = "these stories need a part of what all stories share")]
+mod support;
