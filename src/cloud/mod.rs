@@ -10,6 +10,7 @@
 
 mod answer;
 mod api;
+mod authorizer;
 mod error;
 mod request;
 mod service;

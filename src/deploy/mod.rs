@@ -24,9 +24,9 @@ mod workload;
 
 pub use error::DeployError;
 pub use image::{Image, Manifest};
-pub use observed::{Observed, Ownership, Service, State};
+pub use observed::{Observed, Ownership, Previous, Service, State, config_hash};
 pub use outcome::{Deployment, Outcome, Probe};
 pub use plan::{Change, DeployPlan, Given, Step};
-pub use session::Session;
+pub use session::{Journal, Session};
 pub use target::{LogLine, LogQuery, Subject, Target, TargetInput, TargetKind};
 pub use workload::{Pull, SecretValue, Variable, Workload};

@@ -2,7 +2,8 @@
 
 use serde_json::Value;
 
-use crate::oci::Digest;
+use super::{DeployError, Image, Subject, Workload};
+use crate::oci::{Digest, canonical_json};
 
 /// What was found, before anything is planned.
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -118,7 +119,56 @@ const KEYS: [&str; 5] = [
     "dockless-image-digest",
 ];
 
+/// What `managed-by` says of what we create.
+const MANAGER: &str = "dockless";
+
 impl Ownership {
+    /// What is written on a service of this workload.
+    pub fn ours(workload: &Workload, config_hash: &str, image: &Image) -> Self {
+        Self {
+            managed_by: Some(MANAGER.to_owned()),
+            project: Some(workload.project.clone()),
+            environment: Some(workload.environment.clone()),
+            config_hash: Some(config_hash.to_owned()),
+            image_digest: Some(image.descriptor.digest.hex()),
+        }
+    }
+
+    /// Whether a service may be changed for this workload: it is its own, or says of nobody that it is his,
+    /// as one that `holodeck deploy run` or jvbundler made; that one is adopted.
+    ///
+    /// # Errors
+    /// [`DeployError::NotOurs`] when it says that it belongs to another project or environment.
+    pub fn check(&self, workload: &Workload, subject: &Subject) -> Result<(), DeployError> {
+        let is_ours = self.managed_by.as_deref() == Some(MANAGER);
+        let named = (self.project.as_deref(), self.environment.as_deref());
+        let (project, environment) = (named.0.unwrap_or("?"), named.1.unwrap_or("?"));
+        if !is_ours || (project == workload.project && environment == workload.environment) {
+            return Ok(());
+        }
+        Err(DeployError::NotOurs {
+            subject: subject.to_string(),
+            whose: format!("of the project `{project}`, environment `{environment}`"),
+            hint: "give this one another `name` in its environment".to_owned(),
+        })
+    }
+
+    /// Whether a service may be removed for this workload: only what says that it is its own.
+    ///
+    /// # Errors
+    /// [`DeployError::NotOurs`].
+    pub fn check_removal(&self, workload: &Workload, subject: &Subject) -> Result<(), DeployError> {
+        if self.managed_by.as_deref() == Some(MANAGER) {
+            return self.check(workload, subject);
+        }
+        Err(DeployError::NotOurs {
+            subject: subject.to_string(),
+            whose: "not tagged as one of dockless".to_owned(),
+            hint: "deploy to it first, which adopts it, or remove it with the tool that made it"
+                .to_owned(),
+        })
+    }
+
     /// Reads it from tags or labels: `find` knows the value of a key.
     pub fn read<'a>(find: impl Fn(&str) -> Option<&'a str>) -> Self {
         let [managed_by, project, environment, config_hash, image_digest] =
@@ -138,4 +188,10 @@ impl Ownership {
         let pairs = KEYS.into_iter().zip(values);
         pairs.filter_map(|(key, value)| Some((key, value.as_deref()?))).collect()
     }
+}
+
+/// A short digest of settings, to see later whether they changed: 16 hexadecimal digits of the sha256 of
+/// their JSON. Nothing secret may be among them.
+pub fn config_hash(settings: &Value) -> String {
+    Digest::of(&canonical_json(settings)).hex()[..16].to_owned()
 }

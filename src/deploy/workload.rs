@@ -11,6 +11,8 @@ pub struct Workload {
     pub project: String,
     /// The name of the environment: `production`.
     pub environment: String,
+    /// What the service is called where the target's settings name it not.
+    pub name: String,
     /// The port that the container listens on.
     pub port: u16,
     /// What to ask over HTTP whether it is well: `/health`.
