@@ -239,8 +239,7 @@ impl Resolving<'_> {
     /// A password that ends with the job is of no use to a platform that pulls later.
     fn check_lasting(&mut self, variable: &str, password: &Secret, position: &Position) {
         let begins = |prefix: &&str| password.expose().starts_with(*prefix);
-        if SHORT_LIVED.contains(&variable) || SHORT_LIVED_PREFIXES.iter().any(|text| begins(&text))
-        {
+        if SHORT_LIVED.contains(&variable) || SHORT_LIVED_PREFIXES.iter().any(begins) {
             self.problems.report_with_hint(
                 position,
                 format!("`{variable}` has a token that ends with the job, and the platform pulls later"),

@@ -83,13 +83,11 @@ impl DeployReport {
 
     /// What standard output gets: the URLs, or the plan.
     pub fn text(&self) -> String {
-        match &self.planned {
-            Some(planned) => planned.iter().map(PlannedDeployment::text).collect(),
-            None => {
-                let good = self.deployments.iter().filter(|done| done.outcome.is_good());
-                good.filter_map(|done| Some(format!("{}\n", done.url.as_ref()?))).collect()
-            }
+        if let Some(planned) = &self.planned {
+            return planned.iter().map(PlannedDeployment::text).collect();
         }
+        let good = self.deployments.iter().filter(|done| done.outcome.is_good());
+        good.filter_map(|done| Some(format!("{}\n", done.url.as_ref()?))).collect()
     }
 
     /// One line per target, for people.
