@@ -14,6 +14,8 @@ pub struct DeployPlan {
     pub changes: Vec<Change>,
     /// What to do, in order.
     pub steps: Vec<Step>,
+    /// What whoever deploys should know, and no step can do.
+    pub notes: Vec<String>,
 }
 
 /// One setting that is different.
@@ -49,7 +51,7 @@ pub struct Step {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Given {
     /// What it is: `version`.
-    pub name: &'static str,
+    pub name: String,
     /// Where it stands in the answer (RFC 6901).
     pub pointer: &'static str,
 }
@@ -80,8 +82,8 @@ impl Step {
     }
 
     /// The same, with something that later steps take from its answer.
-    pub fn giving(mut self, name: &'static str, pointer: &'static str) -> Self {
-        self.gives.push(Given { name, pointer });
+    pub fn giving(mut self, name: impl Into<String>, pointer: &'static str) -> Self {
+        self.gives.push(Given { name: name.into(), pointer });
         self
     }
 
@@ -96,7 +98,7 @@ impl Step {
     }
 
     /// The request with everything that is known by now.
-    pub fn resolved(&self, known: &BTreeMap<&'static str, String>) -> Request {
+    pub fn resolved(&self, known: &BTreeMap<String, String>) -> Request {
         self.request.map_texts(|text, is_whole| {
             let mut text = text.to_owned();
             for (name, value) in known {
@@ -140,7 +142,7 @@ impl DeployPlan {
         let steps: Vec<_> = steps
             .map(|step| json!({"title": step.title, "request": step.request.document()}))
             .collect();
-        json!({"changes": changes, "steps": steps})
+        json!({"changes": changes, "steps": steps, "notes": self.notes})
     }
 }
 

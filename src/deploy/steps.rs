@@ -68,7 +68,7 @@ pub(super) async fn run(
                 }
                 Some(value) => value.to_string(),
             };
-            known.insert(given.name, text);
+            known.insert(given.name.clone(), text);
         }
         if step.settles && place + 1 < plan.steps.len() {
             settled(session, observe).await?;
@@ -80,7 +80,7 @@ pub(super) async fn run(
 /// Sends one request; nothing comes back when it was done already.
 async fn send(
     step: &Step,
-    known: &BTreeMap<&'static str, String>,
+    known: &BTreeMap<String, String>,
     session: &Session,
 ) -> Result<Option<Answer>, CallError> {
     let request = step.resolved(known);
