@@ -9,6 +9,7 @@
 #![expect(clippy::disallowed_methods, reason = "stories drive the real machine")]
 
 mod fake;
+mod model;
 #[path = "../it/support/mod.rs"]
 #[expect(dead_code, reason = "these stories need a part of what all stories share")]
 mod support;
