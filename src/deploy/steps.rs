@@ -17,16 +17,18 @@ const LONGEST_WAIT: Duration = Duration::from_secs(5);
 
 /// Waits between looks: short at first, since much is done soon.
 #[derive(Debug)]
-struct Pace {
+pub(super) struct Pace {
     next: Duration,
 }
 
 impl Pace {
-    fn new() -> Self {
+    /// The first wait is the shortest.
+    pub(super) fn new() -> Self {
         Self { next: FIRST_WAIT }
     }
 
-    async fn wait(&mut self, session: &Session) {
+    /// Waits.
+    pub(super) async fn wait(&mut self, session: &Session) {
         session.clock.sleep(self.next).await;
         self.next = (self.next * 2).min(LONGEST_WAIT);
     }

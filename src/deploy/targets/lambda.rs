@@ -87,6 +87,10 @@ impl Target for Lambda {
         Subject { what: "Lambda function", name: name.clone(), place: region.clone() }
     }
 
+    fn health_path(&self) -> &str {
+        &self.workload.health_path
+    }
+
     fn check(&self, image: &Image) -> Result<String, DeployError> {
         let (manifest, _) = self.fit(image)?;
         Ok(image.reference_of(manifest))

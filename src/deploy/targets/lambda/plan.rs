@@ -267,10 +267,7 @@ impl Lambda {
         let variables = self.variables();
         let shown: BTreeMap<_, _> =
             variables.iter().map(|(name, value)| (name, value.shown())).collect();
-        config_hash(&json!({
-            "settings": format!("{:?}", self.settings),
-            "env": shown,
-        }))
+        config_hash(&json!({"settings": self.settings, "env": shown}))
     }
 }
 

@@ -1,5 +1,7 @@
 //! The settings of `target: lambda`.
 
+use serde::Serialize;
+
 use crate::config::schema::{Field, Kind, Shape};
 use crate::config::{Node, Problems};
 use crate::deploy::{SecretValue, TargetInput, Workload};
@@ -68,7 +70,7 @@ pub(super) static SHAPE: Shape = Shape {
 };
 
 /// The settings, checked.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub(super) struct Settings {
     pub(super) region: String,
     pub(super) name: String,
@@ -86,14 +88,14 @@ pub(super) struct Settings {
 }
 
 /// A processor that functions run on.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub(super) enum Architecture {
     X86,
     Arm,
 }
 
 /// How a function is reached from outside.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub(super) enum Entry {
     /// Not at all, or by what others have set up.
     None,
