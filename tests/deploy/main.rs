@@ -8,6 +8,7 @@
 )]
 #![expect(clippy::disallowed_methods, reason = "stories drive the real machine")]
 
+mod aws_client;
 mod fake;
 mod model;
 #[path = "../it/support/mod.rs"]
