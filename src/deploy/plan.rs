@@ -54,12 +54,25 @@ pub struct Given {
     pub name: String,
     /// Where it stands in the answer (RFC 6901).
     pub pointer: &'static str,
+    /// The text that it is a part of when it is given on, in place of [`Given::BLANK`].
+    pub within: Option<String>,
 }
 
 impl Given {
+    /// What stands for it in the text that it is a part of.
+    pub const BLANK: &str = "{}";
+
     /// What stands for it in later requests until it is known.
     pub fn mark(name: &str) -> String {
         format!("«{name}»")
+    }
+
+    /// What is given on when the answer has this value.
+    pub fn text(&self, value: String) -> String {
+        match &self.within {
+            Some(text) => text.replace(Self::BLANK, &value),
+            None => value,
+        }
     }
 }
 
@@ -83,7 +96,18 @@ impl Step {
 
     /// The same, with something that later steps take from its answer.
     pub fn giving(mut self, name: impl Into<String>, pointer: &'static str) -> Self {
-        self.gives.push(Given { name: name.into(), pointer });
+        self.gives.push(Given { name: name.into(), pointer, within: None });
+        self
+    }
+
+    /// The same, with a text in which [`Given::BLANK`] is something that its answer tells.
+    pub fn giving_within(
+        mut self,
+        name: impl Into<String>,
+        pointer: &'static str,
+        text: impl Into<String>,
+    ) -> Self {
+        self.gives.push(Given { name: name.into(), pointer, within: Some(text.into()) });
         self
     }
 
