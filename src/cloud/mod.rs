@@ -12,12 +12,14 @@ mod answer;
 mod api;
 mod authorizer;
 mod error;
+mod google;
 mod request;
 mod service;
 
 pub use answer::Answer;
 pub use api::Api;
 pub use error::{CallError, ErrorClass};
+pub use google::operation_failure;
 pub use request::{Authority, Location, Method, Request};
 pub use service::{
     API_GATEWAY, APP_RUNNER, ARTIFACT_REGISTRY, CLOUD_LOGGING, CLOUD_RUN, CONTAINER_APPS_LOGS,

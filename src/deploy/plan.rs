@@ -48,15 +48,23 @@ pub struct Step {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Given {
     /// What it is: `version`.
-    pub name: &'static str,
+    pub name: String,
     /// Where it stands in the answer (RFC 6901).
     pub pointer: &'static str,
+    /// Whether only the last part of a path counts: `4` of `projects/1/secrets/key/versions/4`.
+    pub is_last_part: bool,
 }
 
 impl Given {
     /// What stands for it in later requests until it is known.
     pub fn mark(name: &str) -> String {
         format!("«{name}»")
+    }
+
+    /// What counts of a text in the answer.
+    pub(super) fn part_of<'a>(&self, text: &'a str) -> &'a str {
+        let last = text.rsplit_once('/').map_or(text, |(_, last)| last);
+        if self.is_last_part { last } else { text }
     }
 }
 
@@ -79,8 +87,14 @@ impl Step {
     }
 
     /// The same, with something that later steps take from its answer.
-    pub fn giving(mut self, name: &'static str, pointer: &'static str) -> Self {
-        self.gives.push(Given { name, pointer });
+    pub fn giving(mut self, name: impl Into<String>, pointer: &'static str) -> Self {
+        self.gives.push(Given { name: name.into(), pointer, is_last_part: false });
+        self
+    }
+
+    /// The same, with the last part of a path in its answer, which later steps take.
+    pub fn giving_last_part(mut self, name: impl Into<String>, pointer: &'static str) -> Self {
+        self.gives.push(Given { name: name.into(), pointer, is_last_part: true });
         self
     }
 
@@ -95,7 +109,7 @@ impl Step {
     }
 
     /// The request with everything that is known by now.
-    pub fn resolved(&self, known: &BTreeMap<&'static str, String>) -> Request {
+    pub fn resolved(&self, known: &BTreeMap<String, String>) -> Request {
         self.request.map_texts(|text, is_whole| {
             let mut text = text.to_owned();
             for (name, value) in known {

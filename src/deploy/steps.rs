@@ -56,7 +56,7 @@ pub(super) async fn run(
         for given in &step.gives {
             let found = answer.as_ref().and_then(|answer| answer.body.pointer(given.pointer));
             let text = match found {
-                Some(serde_json::Value::String(text)) => text.clone(),
+                Some(serde_json::Value::String(text)) => given.part_of(text).to_owned(),
                 Some(serde_json::Value::Null) | None => {
                     return Err(Error::new(DeployError::Untold {
                         title: step.request.title(),
@@ -66,7 +66,7 @@ pub(super) async fn run(
                 }
                 Some(value) => value.to_string(),
             };
-            known.insert(given.name, text);
+            known.insert(given.name.clone(), text);
         }
         if step.settles && place + 1 < plan.steps.len() {
             settled(session, observe).await?;
@@ -78,7 +78,7 @@ pub(super) async fn run(
 /// Sends one request; nothing comes back when it was done already.
 async fn send(
     step: &Step,
-    known: &BTreeMap<&'static str, String>,
+    known: &BTreeMap<String, String>,
     session: &Session,
 ) -> Result<Option<Answer>, CallError> {
     let request = step.resolved(known);

@@ -1,9 +1,11 @@
 //! The targets, and their table.
 
+mod cloud_run;
+
 use super::TargetKind;
 
 /// Every kind of target, in the order of the docs.
-pub static TARGETS: &[&TargetKind] = &[];
+pub static TARGETS: &[&TargetKind] = &[&cloud_run::CLOUD_RUN];
 
 /// The kind of this name.
 pub fn find(name: &str) -> Option<&'static TargetKind> {
