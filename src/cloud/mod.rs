@@ -19,6 +19,8 @@ mod service;
 pub use answer::Answer;
 pub use api::Api;
 pub use error::{CallError, ErrorClass};
+#[cfg(feature = "gcp")]
+pub use google::GoogleRegistries;
 pub use google::operation_failure;
 pub use request::{Authority, Location, Method, Request};
 pub use service::{

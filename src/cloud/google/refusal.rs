@@ -225,7 +225,7 @@ fn class_of_http(status: u16) -> ErrorClass {
 }
 
 /// One line without control characters, not too long.
-fn clean(text: &str) -> String {
+pub(super) fn clean(text: &str) -> String {
     let words: Vec<_> =
         text.split(|letter: char| letter.is_whitespace() || letter.is_control()).collect();
     let line = words.into_iter().filter(|word| !word.is_empty()).collect::<Vec<_>>().join(" ");
