@@ -1,0 +1,3 @@
+//! The vendors' own models of their APIs, and what requests and answers must be by them.
+
+pub(crate) mod aws;
