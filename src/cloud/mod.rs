@@ -6,7 +6,7 @@
 //! - `api.rs`: the contract between deploy targets and whoever sends: the real client, or a fake
 //! - `client.rs`: the real client; `endpoint.rs`, `wire.rs`, `xml.rs`: where it sends what, and reads
 //! - `vendors.rs`: where each cloud is plugged in; `authorizer.rs`: the contract for that
-//! - `aws/`: credentials, signatures and refusals of AWS
+//! - `aws/`: credentials, signatures and refusals of AWS; `google/`: credentials and refusals of Google Cloud
 //!
 //! Requests, answers and errors are there in every binary; credentials and signatures need the features
 //! `aws`, `gcp` and `azure`.

@@ -60,7 +60,7 @@ impl Authorizer for Bearer {
     async fn identity(&self) -> Result<Option<String>, CallError> {
         let source = self.source().await;
         let source = source.map_err(|nowhere| none(&CLOUD_RUN, "identity".to_owned(), nowhere))?;
-        Ok(source.identity.clone().or_else(|| Some(format!("whoever {} is of", source.name))))
+        Ok(source.identity.clone())
     }
 
     async fn forget(&self) -> bool {
