@@ -10,7 +10,9 @@
 
 mod anywhere;
 mod aws_client;
+mod cloud_run;
 mod fake;
+mod fakes;
 mod model;
 #[path = "../it/support/mod.rs"]
 #[expect(dead_code, reason = "these stories need a part of what all stories share")]
