@@ -11,12 +11,14 @@
 mod answer;
 mod api;
 mod authorizer;
+mod azure;
 mod error;
 mod request;
 mod service;
 
 pub use answer::Answer;
 pub use api::Api;
+pub use azure::is_azure_registry;
 pub use error::{CallError, ErrorClass};
 pub use request::{Authority, Location, Method, Request};
 pub use service::{
