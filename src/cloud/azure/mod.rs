@@ -4,6 +4,8 @@
 //! - `refusal.rs`: what the Resource Manager's errors mean, and what to do
 //! - `keychain.rs`: credentials for `*.azurecr.io` out of the same sources
 
+mod refusal;
 mod registry_host;
 
+pub(super) use refusal::classify;
 pub use registry_host::is_azure_registry;
