@@ -11,7 +11,8 @@ pub struct Answer {
     pub status: u16,
     /// The headers, by name in small letters.
     pub headers: BTreeMap<String, String>,
-    /// The body; XML as JSON, each element a member; null when it is empty.
+    /// The body: JSON as it is; of XML what stands in `…Response` and `…Result`, each element a member
+    /// (`/Role/Arn`) and lists as lists; anything else as one text; null when it is empty.
     pub body: Value,
 }
 

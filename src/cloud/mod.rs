@@ -4,6 +4,10 @@
 //! - `request.rs`: one request, exactly as it will be sent, without its secrets; what `--dry-run` prints
 //! - `answer.rs`, `error.rs`: what came back, in one form for all clouds
 //! - `api.rs`: the contract between deploy targets and whoever sends: the real client, or a fake
+//! - `client.rs`: the real client; `endpoint.rs`, `wire.rs`, `xml.rs`: where it sends what, and reads
+//! - `vendors.rs`: where each cloud is plugged in; `authorizer.rs`: the contract for that
+//! - `aws/`: credentials, signatures and refusals of AWS
+//! - `azure/`: credentials and refusals of Azure, and the credentials of its registries
 //!
 //! Requests, answers and errors are there in every binary; credentials and signatures need the features
 //! `aws`, `gcp` and `azure`.
@@ -11,14 +15,22 @@
 mod answer;
 mod api;
 mod authorizer;
+mod aws;
 mod azure;
+mod client;
+mod endpoint;
 mod error;
 mod request;
 mod service;
+mod vendors;
+mod wire;
+mod xml;
 
 pub use answer::Answer;
 pub use api::Api;
+pub use aws::aws_region;
 pub use azure::is_azure_registry;
+pub use client::{Client, ClientOptions};
 pub use error::{CallError, ErrorClass};
 pub use request::{Authority, Location, Method, Request};
 pub use service::{

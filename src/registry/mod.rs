@@ -7,6 +7,7 @@
 //! - `stall.rs`: when a connection that still stands is dead
 //! - `redirect.rs`, `origin.rs`, `address.rs`: where a registry may send us, and with what
 //! - `http.rs`, `proxy.rs`, `scheme.rs`: the way to a host
+//! - `https.rs`: the same way to services that are no registries
 //! - `certificates.rs`, `tls.rs`, `issuer.rs`: whom we trust, and who we are to them
 //! - `connection_problem.rs`, `tls_problem.rs`: why there is no connection, and what helps
 //! - `map.rs`: what is pulled from elsewhere
@@ -47,6 +48,7 @@ pub mod fuzzing;
 mod hints;
 mod host_pattern;
 mod http;
+mod https;
 mod immutable_tag;
 mod issuer;
 mod keychain;
@@ -85,10 +87,14 @@ pub use self::client::{
 pub use self::connection_problem::{ProxyProblem, RootCause};
 pub use self::error::Error;
 pub use self::hints::Login;
+pub use self::https::Https;
+pub(crate) use self::https::{NoReply, Reply};
 pub use self::keychain::{Credential, Found, Keychain, Lookup, Sources};
 pub use self::manifests::TagLookup;
 pub use self::map::RegistryMap;
+pub(crate) use self::origin::is_loopback;
 pub use self::proxy::Proxies;
+pub(crate) use self::retry::Retry;
 pub use self::secret::Secret;
 pub use self::session::SpareUpload;
 pub use self::settings::{ClientCertificate, Settings, StallLimits};

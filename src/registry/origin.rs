@@ -77,7 +77,7 @@ pub(super) fn api_root(registry: &str, scheme: &str) -> Option<Url> {
 }
 
 /// Whether a host (with or without port) is this machine: `localhost`, `127.0.0.0/8`, `[::1]`.
-pub(super) fn is_loopback(registry: &str) -> bool {
+pub(crate) fn is_loopback(registry: &str) -> bool {
     let Some(url) = api_root(registry, "http") else { return false };
     let Some(host) = url.host_str() else { return false };
     host == "localhost" || literal_address(host).is_some_and(|address| address.is_loopback())

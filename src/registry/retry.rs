@@ -1,5 +1,6 @@
 //! The one retry policy: which failures are tried again, after how long, and when to give up.
 
+use std::fmt::Display;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
@@ -28,7 +29,7 @@ pub(super) struct Fault {
 
 /// What one failure says about trying again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Retry {
+pub(crate) enum Retry {
     /// It would fail again.
     Never,
     /// It may be bad luck once, not twice.
@@ -151,7 +152,7 @@ impl Patience {
 
 /// The tries of one operation.
 #[derive(Debug)]
-pub(super) struct Tries {
+pub(crate) struct Tries {
     patience: Arc<Patience>,
     backoff: Backoff,
     failing_since: Option<Instant>,
@@ -160,12 +161,18 @@ pub(super) struct Tries {
 impl Tries {
     /// Waits until the next try, or gives back why there is none.
     pub(super) async fn outlast(&mut self, fault: Fault) -> Result<(), Error> {
+        if self.wait(fault.retry, &fault.error).await {
+            return Ok(());
+        }
+        Err(self.give_up(fault, self.patience.clock.now()))
+    }
+
+    /// Waits until the next try after such a failure; says whether there is one.
+    pub(crate) async fn wait(&mut self, retry: Retry, failure: &(dyn Display + Sync)) -> bool {
         let patience = &self.patience;
         let now = patience.clock.now();
         let failing_since = *self.failing_since.get_or_insert(now);
-        let Some(wait) = self.backoff.next(fault.retry, fastrand::f64()) else {
-            return Err(self.give_up(fault, now));
-        };
+        let Some(wait) = self.backoff.next(retry, fastrand::f64()) else { return false };
         let quiet_since = failing_since.max(patience.last_progress());
         // An end that no clock reaches is none.
         let is_over =
@@ -175,18 +182,18 @@ impl Tries {
             };
         let is_out_of_time = patience.total.is_some_and(|total| is_over(patience.began, total));
         if is_over(quiet_since, patience.limit) || is_out_of_time {
-            return Err(self.give_up(fault, now));
+            return false;
         }
         if wait > ANNOUNCED {
             patience.events.send(Event::Waiting {
                 milliseconds: u64::try_from(wait.as_millis()).unwrap_or(u64::MAX),
-                reason: fault.error.to_string(),
+                reason: failure.to_string(),
             });
         } else {
-            patience.events.detail(format!("trying again: {}", fault.error));
+            patience.events.detail(format!("trying again: {failure}"));
         }
         patience.clock.sleep(wait).await;
-        Ok(())
+        true
     }
 
     /// A permanent failure stands for itself; a transient one says how long it was outlasted.
