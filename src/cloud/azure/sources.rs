@@ -156,10 +156,8 @@ impl Sources {
             Source::Cli => credential(AzureCliCredential::new(None))?,
             Source::DeveloperCli => credential(AzureDeveloperCliCredential::new(None))?,
         };
-        let is_set_up = !matches!(
-            source,
-            Source::ManagedIdentity | Source::Cli | Source::DeveloperCli
-        );
+        let is_set_up =
+            !matches!(source, Source::ManagedIdentity | Source::Cli | Source::DeveloperCli);
         credential.get_token(&[scope], None).await.map_err(|error| {
             let reason = first_line(&error.to_string());
             if is_set_up { Nothing::Broken(reason) } else { Nothing::Absent(reason) }
@@ -346,12 +344,8 @@ fn first_line(text: &str) -> String {
 mod tests {
     use super::*;
 
-    fn reason(variables: &[(&str, &str)], source: Source) -> String {
-        let mut environment = Environment::default();
-        for (name, value) in variables {
-            environment = environment.with(name, value);
-        }
-        let sources = Sources::new(&environment);
+    fn reason(environment: &Environment, source: Source) -> String {
+        let sources = Sources::new(environment);
         let made = match source {
             Source::ClientSecret => sources.client_secret(),
             Source::WorkloadIdentity => sources.workload_identity(),
@@ -367,38 +361,38 @@ mod tests {
 
     #[test]
     fn every_source_says_what_it_lacks() {
-        let client = [("AZURE_TENANT_ID", "t"), ("AZURE_CLIENT_ID", "c")];
-        let with = |more: &[(&'static str, &'static str)]| [&client[..], more].concat();
-        for (variables, source, expected) in [
-            (vec![], Source::ClientSecret, "`AZURE_TENANT_ID` and `AZURE_CLIENT_ID` are not set"),
-            (with(&[]), Source::ClientSecret, "`AZURE_CLIENT_SECRET` is not set"),
-            (with(&[("AZURE_CLIENT_SECRET", "s")]), Source::ClientSecret, "made"),
+        let [tenant, client] = [("AZURE_TENANT_ID", "t"), ("AZURE_CLIENT_ID", "c")];
+        let [url, token] = [
+            ("ACTIONS_ID_TOKEN_REQUEST_URL", "https://g/"),
+            ("ACTIONS_ID_TOKEN_REQUEST_TOKEN", "t"),
+        ];
+        let nobody = "`AZURE_TENANT_ID` and `AZURE_CLIENT_ID` are not set";
+        let [secret, certificate] =
+            [("AZURE_CLIENT_SECRET", "s"), ("AZURE_CLIENT_CERTIFICATE_PATH", "/c.pem")];
+        for (environment, source, expected) in [
+            (Environment::of([]), Source::ClientSecret, nobody),
             (
-                with(&[("AZURE_CLIENT_CERTIFICATE_PATH", "/c.pem")]),
+                Environment::of([tenant, client]),
+                Source::ClientSecret,
+                "`AZURE_CLIENT_SECRET` is not set",
+            ),
+            (Environment::of([tenant, client, secret]), Source::ClientSecret, "made"),
+            (
+                Environment::of([tenant, client, certificate]),
                 Source::ClientSecret,
                 "`AZURE_CLIENT_CERTIFICATE_PATH` is not supported: use a federated credential, or `az \
                  login --service-principal --certificate`",
             ),
-            (with(&[]), Source::WorkloadIdentity, "`AZURE_FEDERATED_TOKEN_FILE` is not set"),
             (
-                with(&[
-                    ("ACTIONS_ID_TOKEN_REQUEST_URL", "https://g/"),
-                    ("ACTIONS_ID_TOKEN_REQUEST_TOKEN", "t"),
-                ]),
-                Source::GithubActions,
-                "made",
+                Environment::of([tenant, client]),
+                Source::WorkloadIdentity,
+                "`AZURE_FEDERATED_TOKEN_FILE` is not set",
             ),
-            (
-                vec![
-                    ("ACTIONS_ID_TOKEN_REQUEST_URL", "https://g/"),
-                    ("ACTIONS_ID_TOKEN_REQUEST_TOKEN", "t"),
-                ],
-                Source::GithubActions,
-                "`AZURE_TENANT_ID` and `AZURE_CLIENT_ID` are not set",
-            ),
-            (vec![], Source::AzurePipelines, "`SYSTEM_OIDCREQUESTURI` is not set"),
+            (Environment::of([tenant, client, url, token]), Source::GithubActions, "made"),
+            (Environment::of([url, token]), Source::GithubActions, nobody),
+            (Environment::of([]), Source::AzurePipelines, "`SYSTEM_OIDCREQUESTURI` is not set"),
         ] {
-            assert_eq!(reason(&variables, source), expected, "{source:?}");
+            assert_eq!(reason(&environment, source), expected, "{source:?}");
         }
     }
 
@@ -406,7 +400,10 @@ mod tests {
     fn the_cloud_is_named_or_follows_from_its_logins() {
         for (variables, scope) in [
             ([("A", "")], "https://management.azure.com/.default"),
-            ([("AZURE_CLOUD", "AzureUSGovernment")], "https://management.usgovcloudapi.net/.default"),
+            (
+                [("AZURE_CLOUD", "AzureUSGovernment")],
+                "https://management.usgovcloudapi.net/.default",
+            ),
             ([("AZURE_CLOUD", "AzureChinaCloud")], "https://management.chinacloudapi.cn/.default"),
             (
                 [("AZURE_AUTHORITY_HOST", "https://login.microsoftonline.us/")],
