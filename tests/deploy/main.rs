@@ -8,6 +8,7 @@
 )]
 #![expect(clippy::disallowed_methods, reason = "stories drive the real machine")]
 
+mod anywhere;
 mod aws_client;
 mod fake;
 #[path = "../it/support/mod.rs"]
