@@ -117,7 +117,10 @@ impl AppRunner {
             image_digest: digest.map(|digest| digest.hex()),
             ..service.ownership.clone()
         };
-        self.plan_tags(arn, &owned(&ownership), &details.tags, &mut plan);
+        let mut tags = owned(&ownership);
+        let secrets = find_tag(&details.tags, SECRETS_TAG);
+        tags.extend(secrets.map(|revision| (SECRETS_TAG.to_owned(), revision.to_owned())));
+        self.plan_tags(arn, &tags, &details.tags, &mut plan);
         Ok(plan)
     }
 
