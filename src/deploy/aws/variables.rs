@@ -100,7 +100,7 @@ fn hidden(there: &str, variable: Option<&Variable>) -> Option<Secret> {
 }
 
 /// Settings with the variables and secrets of the workload, as they may be shown: what the hash is made of.
-pub(in crate::deploy) fn shown_settings(settings: Value, workload: &Workload) -> Value {
+pub(in crate::deploy) fn shown_settings(settings: &Value, workload: &Workload) -> Value {
     let env: BTreeMap<_, _> =
         workload.env.iter().map(|(name, value)| (name, value.shown())).collect();
     let secrets: BTreeMap<_, _> = workload

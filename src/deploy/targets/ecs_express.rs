@@ -67,6 +67,10 @@ impl Target for EcsExpress {
         }
     }
 
+    fn health_path(&self) -> &str {
+        &self.settings.health_path
+    }
+
     fn check(&self, image: &Image) -> Result<String, DeployError> {
         self.architecture(image).map(|_| image.reference())
     }

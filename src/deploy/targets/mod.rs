@@ -8,12 +8,8 @@ mod lambda;
 use super::TargetKind;
 
 /// Every kind of target, in the order of the docs.
-pub static TARGETS: &[&TargetKind] = &[
-    &app_runner::APP_RUNNER,
-    &ecs_express::ECS_EXPRESS,
-    &lambda::KIND,
-    &cloud_run::CLOUD_RUN,
-];
+pub static TARGETS: &[&TargetKind] =
+    &[&app_runner::APP_RUNNER, &ecs_express::ECS_EXPRESS, &lambda::KIND, &cloud_run::CLOUD_RUN];
 
 /// The kind of this name.
 pub fn find(name: &str) -> Option<&'static TargetKind> {

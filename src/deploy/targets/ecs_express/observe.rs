@@ -42,10 +42,9 @@ impl EcsExpress {
         let found = self.find(session, &place).await?;
         let service = &found.service;
         let active = found.active();
-        let role = |value: &Value| value.as_str().map(str::to_owned);
-        let execution = self.execution_role(role(&active["executionRoleArn"]), &place);
+        let execution = self.execution_role(active["executionRoleArn"].as_str(), &place);
         let infrastructure =
-            self.infrastructure_role(role(&service["infrastructureRoleArn"]), &place);
+            self.infrastructure_role(service["infrastructureRoleArn"].as_str(), &place);
         let store = self.store();
         let details = Details {
             execution_role: observe_role(execution.as_ref(), session, &place).await?,

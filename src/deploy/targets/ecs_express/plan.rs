@@ -53,7 +53,10 @@ impl EcsExpress {
         let active = &raw["active"];
         let mut plan = DeployPlan::default();
         let wanted = self.plan_needs(image, &details, &place, raw, &mut plan)?;
-        let must_write = service.is_some_and(|service| matches!(service.state, State::Failed(_)));
+        // After an attempt that came to nothing, only another one gets it into a good state again.
+        let must_write = service.is_some_and(|service| {
+            matches!(service.state, State::Failed(_) | State::RolledBack(_))
+        });
         let is_different = self.plan_changes(&wanted, active, &mut plan);
         let old_secrets = find_tag(&details.tags, SECRETS_TAG).unwrap_or_default();
         if service.is_none() {
@@ -150,7 +153,7 @@ impl EcsExpress {
             service.ownership.check_removal(&self.workload, &subject)?;
             let raw = &service.raw["service"];
             roles = [&service.raw["active"]["executionRoleArn"], &raw["infrastructureRoleArn"]]
-                .map(|arn| arn.as_str().map(str::to_owned));
+                .map(|arn| arn.as_str());
             let name = &self.settings.name;
             plan.change("service", Some(name.as_str()), None::<String>);
             let body = json!({"serviceArn": raw["serviceArn"]});
@@ -174,9 +177,9 @@ impl EcsExpress {
     }
 
     /// The role that ECS pulls and reads secrets with, unless it is somebody else's business.
-    pub(super) fn execution_role(&self, there: Option<String>, place: &Place) -> Option<RoleSpec> {
+    pub(super) fn execution_role(&self, there: Option<&str>, place: &Place) -> Option<RoleSpec> {
         let role = self.execution_role_spec(&self.store(), place);
-        is_ours(&self.settings.execution_role, there, &role, place).then_some(role)
+        role.is_ours(self.settings.execution_role.as_deref(), there, place).then_some(role)
     }
 
     fn execution_role_spec(&self, store: &SecretStore<'_>, place: &Place) -> RoleSpec {
@@ -193,7 +196,7 @@ impl EcsExpress {
     /// The role that ECS makes load balancers with, unless it is somebody else's business.
     pub(super) fn infrastructure_role(
         &self,
-        there: Option<String>,
+        there: Option<&str>,
         place: &Place,
     ) -> Option<RoleSpec> {
         let role = RoleSpec {
@@ -204,7 +207,7 @@ impl EcsExpress {
             statements: Vec::new(),
             setting: "infrastructure_role_arn",
         };
-        is_ours(&self.settings.infrastructure_role, there, &role, place).then_some(role)
+        role.is_ours(self.settings.infrastructure_role.as_deref(), there, place).then_some(role)
     }
 
     fn role_name(&self, purpose: &str) -> String {
@@ -268,36 +271,27 @@ impl EcsExpress {
         let reference = image.reference();
         let architecture = self.architecture(image)?;
         let store = self.store_for(&reference);
-        let text = |value: &Value| value.as_str().map(str::to_owned);
-        let mut arn_of =
-            |ours: Option<RoleSpec>, named: &Option<String>, there: Option<String>, observed| {
-                match ours {
-                    Some(role) => role.plan(observed, place, &self.workload, plan),
-                    None => Ok(named.clone().or(there).unwrap_or_default()),
-                }
-            };
-        let there = text(&raw["active"]["executionRoleArn"]);
-        let ours = self
-            .execution_role(there.clone(), place)
-            .map(|_| self.execution_role_spec(&store, place));
-        let is_ours = ours.is_some();
-        let execution_role =
-            arn_of(ours, &self.settings.execution_role, there, details.execution_role.as_ref())?;
-        let there = text(&raw["service"]["infrastructureRoleArn"]);
-        let ours = self.infrastructure_role(there.clone(), place);
-        let infrastructure_role = arn_of(
-            ours,
-            &self.settings.infrastructure_role,
-            there,
-            details.infrastructure_role.as_ref(),
-        )?;
+        let workload = &self.workload;
+        let there = raw["active"]["executionRoleArn"].as_str();
+        let is_ours = self.execution_role(there, place).is_some();
+        let execution_role = if is_ours {
+            let role = self.execution_role_spec(&store, place);
+            role.plan(details.execution_role.as_ref(), place, workload, plan)?
+        } else {
+            named(self.settings.execution_role.as_deref(), there)
+        };
+        let there = raw["service"]["infrastructureRoleArn"].as_str();
+        let infrastructure_role = match self.infrastructure_role(there, place) {
+            Some(role) => role.plan(details.infrastructure_role.as_ref(), place, workload, plan)?,
+            None => named(self.settings.infrastructure_role.as_deref(), there),
+        };
         let secrets = store.plan(&details.secrets, place, plan);
         let is_new = secrets.references != references(&raw["active"]);
         if !is_ours && is_new && store.statement(place).is_some() {
             let role = self.execution_role_spec(&store, place);
             plan.notes.push(role.permission_note(&execution_role));
         }
-        let hash = config_hash(&shown_settings(self.settings.document(), &self.workload));
+        let hash = config_hash(&shown_settings(&self.settings.document(), &self.workload));
         let mut tags = owned(&Ownership::ours(&self.workload, &hash, image));
         if !secrets.revision.is_empty() {
             tags.insert(SECRETS_TAG.to_owned(), secrets.revision.clone());
@@ -367,7 +361,7 @@ impl EcsExpress {
         for (what, before, after) in pairs {
             is_different |= plan.change(what, before, after);
         }
-        let variables = named(active.pointer("/primaryContainer/environment"), "value");
+        let variables = texts(active.pointer("/primaryContainer/environment"), "value");
         is_different |= plan_variables(&variables, &self.workload.env, plan);
         is_different | plan_references(&references(active), &wanted.secrets.references, plan)
     }
@@ -473,23 +467,18 @@ impl Details {
     }
 }
 
-/// Whether a role is ours to look at: nobody names another, and no other is there.
-fn is_ours(
-    setting: &Option<String>,
-    there: Option<String>,
-    role: &RoleSpec,
-    place: &Place,
-) -> bool {
-    setting.is_none() && there.is_none_or(|arn| arn == place.role_arn(&role.name))
+/// The role that the settings name, or that is there.
+fn named(setting: Option<&str>, there: Option<&str>) -> String {
+    setting.or(there).unwrap_or_default().to_owned()
 }
 
 /// The variables of a configuration that are secrets, and where their values are.
 fn references(active: &Value) -> BTreeMap<String, String> {
-    named(active.pointer("/primaryContainer/secrets"), "valueFrom")
+    texts(active.pointer("/primaryContainer/secrets"), "valueFrom")
 }
 
 /// A list of things with a name.
-fn named(list: Option<&Value>, member: &str) -> BTreeMap<String, String> {
+fn texts(list: Option<&Value>, member: &str) -> BTreeMap<String, String> {
     let items = list.and_then(Value::as_array).into_iter().flatten();
     let pair =
         |item: &Value| Some((item["name"].as_str()?.to_owned(), item[member].as_str()?.to_owned()));

@@ -103,23 +103,23 @@ fn told(deployment: &Value) -> String {
     let is_over = deployment["finishedAt"].is_number();
     let stage = text(deployment, "/lifecycleStage");
     if !stage.is_empty() && !is_over {
-        told.push_str(&format!(" ({stage})"));
+        told += &format!(" ({stage})");
     }
     let reasons = [text(deployment, "/statusReason"), text(deployment, "/rollback/reason")];
     for reason in reasons.into_iter().filter(|reason| !reason.is_empty()) {
         if !told.contains(reason) {
-            told.push_str(&format!(": {reason}"));
+            told += &format!(": {reason}");
         }
     }
     let alarms = deployment.pointer("/alarms/triggeredAlarmNames").and_then(Value::as_array);
     let alarms: Vec<_> = alarms.into_iter().flatten().filter_map(Value::as_str).collect();
     if !alarms.is_empty() {
-        told.push_str(&format!("; alarms: {}", alarms.join(", ")));
+        told += &format!("; alarms: {}", alarms.join(", "));
     }
     if text(deployment, "/deploymentCircuitBreaker/status") == "TRIGGERED" {
         let failed = deployment.pointer("/deploymentCircuitBreaker/failureCount");
         let failed = failed.and_then(Value::as_u64).unwrap_or_default();
-        told.push_str(&format!("; {failed} tasks failed"));
+        told += &format!("; {failed} tasks failed");
     }
     told
 }
