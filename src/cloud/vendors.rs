@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::authorizer::{Authorizer, Refusal};
 use super::service::{CLOUD_RUN, Cloud, RESOURCE_MANAGER, STS, Service};
-use super::{CallError, ErrorClass, aws, google};
+use super::{CallError, ErrorClass, aws, azure, google};
 use crate::event::Events;
 use crate::sys::{Clock, Environment};
 
@@ -24,6 +24,8 @@ pub(super) fn authorizer(
         Cloud::Aws => Some(aws::authorizer(environment, events, clock)),
         #[cfg(feature = "gcp")]
         Cloud::Google => Some(google::authorizer(environment, events, clock)),
+        #[cfg(feature = "azure")]
+        Cloud::Azure => Some(azure::authorizer(environment, events, clock)),
         _ => None,
     }
 }
@@ -33,7 +35,7 @@ pub(super) fn classify(refusal: &Refusal<'_>) -> CallError {
     match refusal.request.service.cloud {
         Cloud::Aws => aws::classify(refusal),
         Cloud::Google => google::classify(refusal),
-        Cloud::Azure => plain(refusal),
+        Cloud::Azure => azure::classify(refusal),
     }
 }
 

@@ -10,7 +10,6 @@
 
 mod anywhere;
 mod aws_client;
-mod cloud_run;
 mod fake;
 mod fakes;
 mod model;

@@ -56,7 +56,7 @@ impl EcsExpress {
         };
         let service = found.entry.is_object().then(|| found.observed(session));
         let details = serde_json::to_value(details).expect("texts and numbers are JSON");
-        Ok(Observed { service, details })
+        Ok(Observed { service, details, ..Observed::default() })
     }
 
     /// Where the container's lines go.
