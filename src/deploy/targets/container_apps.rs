@@ -82,6 +82,10 @@ impl Target for ContainerApp {
         self.subject.clone()
     }
 
+    fn health_path(&self) -> &str {
+        &self.settings.health_check_path
+    }
+
     fn check(&self, image: &Image) -> Result<String, DeployError> {
         if image.manifest_for("linux", "amd64").is_some() {
             return Ok(image.reference());
