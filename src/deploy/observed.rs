@@ -129,14 +129,22 @@ const KEYS: [&str; 5] = [
 const MANAGER: &str = "dockless";
 
 impl Ownership {
-    /// What is written on a service of this workload.
-    pub fn ours(workload: &Workload, config_hash: &str, image: &Image) -> Self {
+    /// What is written on everything that belongs to this workload, beside the service: roles, secrets.
+    pub fn of(workload: &Workload) -> Self {
         Self {
             managed_by: Some(MANAGER.to_owned()),
             project: Some(workload.project.clone()),
             environment: Some(workload.environment.clone()),
+            ..Self::default()
+        }
+    }
+
+    /// What is written on a service of this workload.
+    pub fn ours(workload: &Workload, config_hash: &str, image: &Image) -> Self {
+        Self {
             config_hash: Some(config_hash.to_owned()),
             image_digest: Some(image.descriptor.digest.hex()),
+            ..Self::of(workload)
         }
     }
 

@@ -38,7 +38,8 @@ impl Pace {
 pub(super) type Observing<'a> =
     &'a (dyn Fn() -> Pin<Box<dyn Future<Output = Result<Observed>> + Send + 'a>> + Sync);
 
-/// Sends the requests of a plan in order.
+/// Sends the requests of a plan in order. Where one of them came to nothing, the rest is not sent: what is
+/// observed then tells why.
 pub(super) async fn run(
     plan: &DeployPlan,
     session: &Session,
@@ -68,10 +69,14 @@ pub(super) async fn run(
                 }
                 Some(value) => value.to_string(),
             };
-            known.insert(given.name, text);
+            known.insert(given.name.clone(), given.text(text));
         }
         if step.settles && place + 1 < plan.steps.len() {
-            settled(session, observe).await?;
+            let observed = settled(session, observe).await?;
+            let state = observed.service.as_ref().map(|service| &service.state);
+            if matches!(state, Some(State::Failed(_) | State::RolledBack(_))) {
+                return Ok(());
+            }
         }
     }
     Ok(())
@@ -80,7 +85,7 @@ pub(super) async fn run(
 /// Sends one request; nothing comes back when it was done already.
 async fn send(
     step: &Step,
-    known: &BTreeMap<&'static str, String>,
+    known: &BTreeMap<String, String>,
     session: &Session,
 ) -> Result<Option<Answer>, CallError> {
     let request = step.resolved(known);

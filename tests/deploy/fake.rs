@@ -15,6 +15,11 @@ pub(crate) trait Fake: Send + 'static {
 
     /// Answers a request that fits the model.
     fn answer(&mut self, call: &Call) -> Response;
+
+    /// Says what in an answer the vendor would never say, or nothing.
+    fn validate_answer(&self, _call: &Call, _response: &Response) -> Vec<String> {
+        Vec::new()
+    }
 }
 
 /// One request.
@@ -61,7 +66,7 @@ struct Shared<F> {
     fake: F,
     faults: Vec<(String, Fault)>,
     calls: Vec<Call>,
-    /// What requests did that no model allows.
+    /// What requests and answers did that no model allows.
     wrong: Vec<String>,
 }
 
@@ -78,7 +83,7 @@ impl<F: Fake> Running<F> {
                     Box::pin(async move {
                         let call = Call::read(request).await;
                         let mut shared = shared.lock().unwrap();
-                        shared.reply(call)
+                        shared.reply(&call)
                     });
                 answering
             }
@@ -116,7 +121,7 @@ impl<F: Fake> Running<F> {
         self.lock().calls.clone()
     }
 
-    /// What requests did that the vendor's model does not allow; a story ends with a look at it.
+    /// What requests and answers did that the vendor's model does not allow; a story ends with a look at it.
     pub(crate) fn wrong(&self) -> Vec<String> {
         self.lock().wrong.clone()
     }
@@ -127,9 +132,9 @@ impl<F: Fake> Running<F> {
 }
 
 impl<F: Fake> Shared<F> {
-    fn reply(&mut self, call: Call) -> Reply {
+    fn reply(&mut self, call: &Call) -> Reply {
         let operation = call.operation();
-        let problems = self.fake.validate(&call);
+        let problems = self.fake.validate(call);
         self.calls.push(call.clone());
         if !problems.is_empty() {
             self.wrong.extend(problems.iter().map(|problem| format!("{operation}: {problem}")));
@@ -143,13 +148,22 @@ impl<F: Fake> Shared<F> {
         let place = self.faults.iter().position(|(name, _)| *name == operation);
         match place.map(|place| self.faults.remove(place).1) {
             Some(Fault::Cut) => Err(Cut),
-            Some(Fault::Refuse(response)) => Ok(response.reply()),
+            Some(Fault::Refuse(response)) => self.send(call, response),
             Some(Fault::LoseAnswer) => {
-                self.fake.answer(&call);
+                self.fake.answer(call);
                 Err(Cut)
             }
-            None => Ok(self.fake.answer(&call).reply()),
+            None => {
+                let response = self.fake.answer(call);
+                self.send(call, response)
+            }
         }
+    }
+
+    fn send(&mut self, call: &Call, response: Response) -> Reply {
+        let (operation, problems) = (call.operation(), self.fake.validate_answer(call, &response));
+        self.wrong.extend(problems.iter().map(|it| format!("answer to {operation}: {it}")));
+        Ok(response.reply())
     }
 }
 

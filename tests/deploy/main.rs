@@ -11,6 +11,8 @@
 mod anywhere;
 mod aws_client;
 mod fake;
+mod fakes;
+mod model;
 #[path = "../it/support/mod.rs"]
 #[expect(dead_code, reason = "these stories need a part of what all stories share")]
 mod support;

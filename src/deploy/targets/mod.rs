@@ -1,11 +1,15 @@
 //! The targets, and their table.
 
+mod app_runner;
+mod cloud_run;
 mod container_apps;
+mod lambda;
 
 use super::TargetKind;
 
 /// Every kind of target, in the order of the docs.
-pub static TARGETS: &[&TargetKind] = &[&container_apps::KIND];
+pub static TARGETS: &[&TargetKind] =
+    &[&app_runner::APP_RUNNER, &lambda::KIND, &cloud_run::CLOUD_RUN, &container_apps::KIND];
 
 /// The kind of this name.
 pub fn find(name: &str) -> Option<&'static TargetKind> {
