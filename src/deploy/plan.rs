@@ -1,6 +1,7 @@
 //! What would have to change, as data: computed without any call, printed by `--dry-run`.
 
 use std::collections::BTreeMap;
+use std::fmt;
 
 use serde_json::{Value, json};
 
@@ -169,8 +170,35 @@ impl DeployPlan {
     }
 }
 
+impl fmt::Display for Change {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let shown = |value: &Option<String>| value.clone().unwrap_or_else(|| "(none)".to_owned());
+        write!(formatter, "{}: {} → {}", self.what, shown(&self.before), shown(&self.after))
+    }
+}
+
+impl fmt::Display for DeployPlan {
+    /// What differs, and every request in whole.
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.is_empty() {
+            writeln!(formatter, "  nothing to do")?;
+        }
+        for change in &self.changes {
+            writeln!(formatter, "  {change}")?;
+        }
+        for step in &self.steps {
+            writeln!(formatter, "  {}", step.title)?;
+            for line in step.request.to_string().lines() {
+                writeln!(formatter, "    {line}")?;
+            }
+        }
+        Ok(())
+    }
+}
+
 impl Change {
-    fn document(&self) -> Value {
+    /// As one JSON document.
+    pub fn document(&self) -> Value {
         json!({"what": self.what, "before": self.before, "after": self.after})
     }
 }

@@ -92,6 +92,12 @@ struct Content {
     environments: BTreeMap<String, BTreeMap<String, Record>>,
 }
 
+/// What every form of the file begins with.
+#[derive(Deserialize)]
+struct Version {
+    version: u32,
+}
+
 /// What is known of one service.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 struct Record {
@@ -165,10 +171,6 @@ impl StateFile {
             }
             Err(error) => return Err(Self::io("read", &path)(error)),
         };
-        #[derive(Deserialize)]
-        struct Version {
-            version: u32,
-        }
         let damaged = |source| StateError::Damaged { path: path.clone(), source };
         let Version { version } = serde_json::from_slice(&bytes).map_err(damaged)?;
         if version > VERSION {

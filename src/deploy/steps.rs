@@ -9,7 +9,7 @@ use crate::cloud::{Answer, CallError, ErrorClass};
 use crate::error::{Error, Result};
 
 /// How long a role that was created in this run may take until everybody knows it.
-const ROLE_LIMIT: Duration = Duration::from_secs(120);
+const ROLE_LIMIT: Duration = Duration::from_mins(2);
 /// From the first look to the second; each later wait is twice as long.
 const FIRST_WAIT: Duration = Duration::from_millis(250);
 /// No wait between two looks is longer.

@@ -143,7 +143,7 @@ fn with_keychains(
 }
 
 /// What the command line and the environment say of the network.
-fn settings(network: &NetworkRequest, environment: &Environment) -> Settings {
+pub(super) fn settings(network: &NetworkRequest, environment: &Environment) -> Settings {
     let NetworkRequest {
         insecure,
         skip_tls_verify,

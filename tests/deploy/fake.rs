@@ -83,7 +83,7 @@ impl<F: Fake> Running<F> {
                     Box::pin(async move {
                         let call = Call::read(request).await;
                         let mut shared = shared.lock().unwrap();
-                        shared.reply(call)
+                        shared.reply(&call)
                     });
                 answering
             }
@@ -132,9 +132,9 @@ impl<F: Fake> Running<F> {
 }
 
 impl<F: Fake> Shared<F> {
-    fn reply(&mut self, call: Call) -> Reply {
+    fn reply(&mut self, call: &Call) -> Reply {
         let operation = call.operation();
-        let problems = self.fake.validate(&call);
+        let problems = self.fake.validate(call);
         self.calls.push(call.clone());
         if !problems.is_empty() {
             self.wrong.extend(problems.iter().map(|problem| format!("{operation}: {problem}")));
@@ -148,14 +148,14 @@ impl<F: Fake> Shared<F> {
         let place = self.faults.iter().position(|(name, _)| *name == operation);
         match place.map(|place| self.faults.remove(place).1) {
             Some(Fault::Cut) => Err(Cut),
-            Some(Fault::Refuse(response)) => self.send(&call, response),
+            Some(Fault::Refuse(response)) => self.send(call, response),
             Some(Fault::LoseAnswer) => {
-                self.fake.answer(&call);
+                self.fake.answer(call);
                 Err(Cut)
             }
             None => {
-                let response = self.fake.answer(&call);
-                self.send(&call, response)
+                let response = self.fake.answer(call);
+                self.send(call, response)
             }
         }
     }

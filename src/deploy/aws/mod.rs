@@ -4,6 +4,7 @@
 //! - `ecr.rs`: what the host name of an image tells
 //! - `roles.rs`: roles that a service needs: ours to create, or somebody's to be told how
 //! - `secrets.rs`: secrets of Secrets Manager that belong to a workload
+//! - `settings.rs`: settings that they share
 //! - `variables.rs`: how variables differ, without showing what is hidden
 //! - `logs.rs`: lines of CloudWatch Logs
 
@@ -12,6 +13,7 @@ mod logs;
 mod place;
 mod roles;
 mod secrets;
+mod settings;
 mod tags;
 #[cfg(test)]
 mod testing;
@@ -22,8 +24,9 @@ pub(super) use logs::read_logs;
 pub(super) use place::Place;
 pub(super) use roles::{ObservedRole, RoleSpec, role_name};
 pub(super) use secrets::{ObservedSecrets, PlannedSecrets, SecretStore};
+pub(super) use settings::{check_secrets, read_number, read_region, read_role, read_size};
 pub(super) use tags::{capital_tags, find_tag, small_tags};
-pub(super) use variables::plan_variables;
+pub(super) use variables::{hide_variables, plan_references, plan_variables, shown_settings};
 
 /// The items of a list, in JSON, or in XML where each is an element `member`.
 fn members(list: &serde_json::Value) -> impl Iterator<Item = &serde_json::Value> {

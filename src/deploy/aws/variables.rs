@@ -1,8 +1,15 @@
 //! How variables differ, without showing what is hidden.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use crate::deploy::{DeployPlan, Variable};
+use serde_json::{Value, json};
+
+use crate::cloud::Request;
+use crate::deploy::{DeployPlan, SecretValue, Variable, Workload};
+use crate::registry::Secret;
+
+/// What stands for a value that is not shown.
+const HIDDEN: &str = "(hidden)";
 
 /// Notes how the variables that are there differ from those that should be; says whether they do. Values
 /// of what is hidden, or is there and no longer wanted, are compared and never shown.
@@ -20,7 +27,7 @@ pub(in crate::deploy) fn plan_variables(
         is_different = true;
         let shown = |text: &str| match value {
             Variable::Plain(_) => text.to_owned(),
-            Variable::Hidden(_) => "(hidden)".to_owned(),
+            Variable::Hidden(_) => HIDDEN.to_owned(),
         };
         plan.changes.push(crate::deploy::Change {
             what: format!("env.{name}"),
@@ -30,9 +37,70 @@ pub(in crate::deploy) fn plan_variables(
     }
     for name in there.keys().filter(|name| !wanted.contains_key(*name)) {
         is_different = true;
-        plan.change(format!("env.{name}"), Some("(hidden)"), None::<String>);
+        plan.change(format!("env.{name}"), Some(HIDDEN), None::<String>);
     }
     is_different
+}
+
+/// Notes how the references to secrets differ; says whether they do.
+pub(in crate::deploy) fn plan_references(
+    there: &BTreeMap<String, String>,
+    wanted: &BTreeMap<String, String>,
+    plan: &mut DeployPlan,
+) -> bool {
+    let names: BTreeSet<_> = there.keys().chain(wanted.keys()).collect();
+    let mut is_different = false;
+    for name in names {
+        let (before, after) = (there.get(name), wanted.get(name));
+        is_different |= plan.change(format!("secrets.{name}"), before.cloned(), after.cloned());
+    }
+    is_different
+}
+
+/// The request with the values of variables that may not be shown put in as secrets; they stand, by name,
+/// in an object at the pointer. What the config does not say in clear is not shown.
+pub(in crate::deploy) fn hide_variables(
+    request: Request,
+    pointer: &str,
+    env: &BTreeMap<String, Variable>,
+) -> Request {
+    let object = request.body.as_ref().and_then(|body| body.pointer(pointer)?.as_object());
+    let there: Vec<_> = object.into_iter().flatten().filter_map(hidden(env)).collect();
+    there.into_iter().fold(request, |request, (name, secret)| {
+        let name = name.replace('~', "~0").replace('/', "~1");
+        request.with_secret(&format!("{pointer}/{name}"), secret)
+    })
+}
+
+/// What of the variables that are there, or will be, may not be shown.
+fn hidden(
+    env: &BTreeMap<String, Variable>,
+) -> impl Fn((&String, &Value)) -> Option<(String, Secret)> + '_ {
+    |(name, value)| {
+        let there = value.as_str()?;
+        match env.get(name) {
+            Some(Variable::Hidden(secret)) if there == HIDDEN => {
+                Some((name.clone(), secret.clone()))
+            }
+            Some(Variable::Plain(plain)) if plain == there => None,
+            _ => Some((name.clone(), Secret::new(there))),
+        }
+    }
+}
+
+/// Settings with the variables and secrets of the workload, as they may be shown: what the hash is made of.
+pub(in crate::deploy) fn shown_settings(settings: Value, workload: &Workload) -> Value {
+    let env: BTreeMap<_, _> =
+        workload.env.iter().map(|(name, value)| (name, value.shown())).collect();
+    let secrets: BTreeMap<_, _> = workload
+        .secrets
+        .iter()
+        .map(|(name, value)| match value {
+            SecretValue::Given(_) => (name, HIDDEN),
+            SecretValue::Kept(reference) => (name, reference.as_str()),
+        })
+        .collect();
+    json!({"settings": settings, "env": env, "secrets": secrets})
 }
 
 #[cfg(test)]

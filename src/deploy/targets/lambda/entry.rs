@@ -160,7 +160,10 @@ impl Lambda {
             plan.change(format!("permission `{id}`"), None::<String>, Some("allowed"));
             let mut body = wanted.clone();
             body["StatementId"] = id.into();
-            let step = Step::new(format!("add the permission `{id}`"), self.requests().add_permission(body));
+            let step = Step::new(
+                format!("add the permission `{id}`"),
+                self.requests().add_permission(body),
+            );
             plan.steps.push(step.or_done_by(&["ResourceConflictException"]));
         }
     }

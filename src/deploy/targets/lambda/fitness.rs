@@ -43,8 +43,10 @@ impl Lambda {
         };
         if ecr.is_fips || ecr.is_dual_stack {
             let kind = if ecr.is_fips { "FIPS" } else { "dual-stack" };
-            let reason = format!("it is named by a {kind} endpoint of ECR, which Lambda does not take");
-            let hint = format!("name the repository `{}.dkr.ecr.{region}.amazonaws.com/…`", ecr.account);
+            let reason =
+                format!("it is named by a {kind} endpoint of ECR, which Lambda does not take");
+            let hint =
+                format!("name the repository `{}.dkr.ecr.{region}.amazonaws.com/…`", ecr.account);
             return Err(self.unfit(image, reason, hint));
         }
         if ecr.region != *region {
@@ -69,7 +71,8 @@ impl Lambda {
                 Architecture::Arm => "linux/arm64",
             };
             return found.ok_or_else(|| {
-                let reason = format!("it has nothing for {platform}, which `architecture` asks for");
+                let reason =
+                    format!("it has nothing for {platform}, which `architecture` asks for");
                 self.unfit(image, reason, format!("build it with `platform: {platform}`"))
             });
         }

@@ -105,10 +105,12 @@ impl<'a> Configured<'a> {
             memory: number("/MemorySize"),
             timeout: number("/Timeout"),
             ephemeral_storage: number("/EphemeralStorage/Size").or(Some(512)),
-            overrides_image: ["EntryPoint", "Command", "WorkingDirectory"].into_iter().any(|name| {
-                let value = at(&format!("/ImageConfigResponse/ImageConfig/{name}"));
-                value.is_some_and(|value| !matches!(value, Value::Null) && !is_empty(value))
-            }),
+            overrides_image: ["EntryPoint", "Command", "WorkingDirectory"].into_iter().any(
+                |name| {
+                    let value = at(&format!("/ImageConfigResponse/ImageConfig/{name}"));
+                    value.is_some_and(|value| !matches!(value, Value::Null) && !is_empty(value))
+                },
+            ),
             variables: variables
                 .filter_map(|(name, value)| Some((name.clone(), value.as_str()?.to_owned())))
                 .collect(),

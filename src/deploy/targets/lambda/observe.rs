@@ -41,7 +41,11 @@ impl Lambda {
         Ok(Observed { service, details: found.details() })
     }
 
-    async fn look_at_versions(&self, found: &mut Found, session: &Session) -> Result<(), CallError> {
+    async fn look_at_versions(
+        &self,
+        found: &mut Found,
+        session: &Session,
+    ) -> Result<(), CallError> {
         let requests = self.requests();
         found.versions = pages(session, requests.versions(), "Versions", ["Marker", "NextMarker"])
             .await?

@@ -37,9 +37,8 @@ impl Lambda {
 
     fn version_before(&self, service: &Service) -> Result<(String, String), DeployError> {
         let previous = service.previous.as_ref();
-        let version = previous.and_then(|previous| {
-            Some((previous.revision.clone()?, previous.image.clone()))
-        });
+        let version = previous
+            .and_then(|previous| Some((previous.revision.clone()?, previous.image.clone())));
         version.ok_or_else(|| {
             self.nothing(
                 "there is no version before the one that serves",
@@ -61,7 +60,10 @@ impl Lambda {
             })
         };
         let serving = found.alias["FunctionVersion"].as_str();
-        if digest.is_some() && digest_of(&found.live) == digest && let Some(version) = serving {
+        if digest.is_some()
+            && digest_of(&found.live) == digest
+            && let Some(version) = serving
+        {
             return Ok(version.to_owned());
         }
         let mut versions = found.versions.iter().rev();

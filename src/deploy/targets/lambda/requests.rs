@@ -61,7 +61,8 @@ impl Requests<'_> {
     }
 
     pub(super) fn update_configuration(self, body: Value) -> Request {
-        let request = self.of_function("UpdateFunctionConfiguration", Method::Put, "/configuration");
+        let request =
+            self.of_function("UpdateFunctionConfiguration", Method::Put, "/configuration");
         request.with_body(body)
     }
 

@@ -209,9 +209,8 @@ fn region(node: &Node, problems: &mut Problems) -> Option<String> {
     let region = node.get("region")?;
     let text = region.as_text()?;
     let parts: Vec<_> = text.split('-').collect();
-    let is_word = |part: &&str| {
-        !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_lowercase())
-    };
+    let is_word =
+        |part: &&str| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_lowercase());
     let is_region = match parts.as_slice() {
         [words @ .., number] => {
             (2..=3).contains(&words.len())
@@ -321,7 +320,9 @@ fn check_variables(input: &TargetInput<'_>, problems: &mut Problems) {
         }
     }
     if taken > MAX_VARIABLES {
-        let message = format!("the variables take {taken} bytes, and Lambda has room for {MAX_VARIABLES}");
+        let message = format!(
+            "Lambda has room for {MAX_VARIABLES} bytes of variables, and these take {taken}"
+        );
         let hint = "put what is large into a file of the image, or let the agent fetch it";
         problems.report_with_hint(input.position, message, hint);
     }

@@ -83,8 +83,9 @@ impl Model {
     pub(crate) fn load(service: &str) -> Self {
         let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/models/aws");
         let path = folder.join(format!("{service}.json"));
-        let text = std::fs::read(&path).unwrap_or_else(|error| panic!("{path:?}: {error}"));
-        serde_json::from_slice(&text).unwrap_or_else(|error| panic!("{path:?}: {error}"))
+        let text =
+            std::fs::read(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+        serde_json::from_slice(&text).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
     }
 
     /// Says what in a request the service would not understand or take.

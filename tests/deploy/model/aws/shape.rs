@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use serde::Deserialize;
+use serde::de::IgnoredAny;
 use serde_json::{Map, Value};
 
 use super::pattern::Pattern;
@@ -40,16 +41,17 @@ pub(super) struct Shape {
     /// It is the service's fault, not the caller's.
     #[serde(default)]
     pub(super) fault: bool,
-    #[serde(rename = "exception", default)]
-    _exception: bool,
-    #[serde(rename = "sensitive", default)]
-    _sensitive: bool,
-    #[serde(rename = "box", default)]
-    _box: bool,
-    #[serde(rename = "deprecated", default)]
-    _deprecated: bool,
-    #[serde(rename = "deprecatedSince", default)]
-    _deprecated_since: Option<String>,
+    // What says nothing about values.
+    #[serde(rename = "exception")]
+    _exception: Option<IgnoredAny>,
+    #[serde(rename = "sensitive")]
+    _sensitive: Option<IgnoredAny>,
+    #[serde(rename = "box")]
+    _box: Option<IgnoredAny>,
+    #[serde(rename = "deprecated")]
+    _deprecated: Option<IgnoredAny>,
+    #[serde(rename = "deprecatedSince")]
+    _deprecated_since: Option<IgnoredAny>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]

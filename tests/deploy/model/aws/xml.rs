@@ -52,9 +52,11 @@ fn value(model: &Model, shape: &str, element: &Element) -> Result<Value, String>
         Type::List => {
             let member = definition.member.as_ref().expect("a list says what it holds");
             let name = member.location_name.as_deref().unwrap_or("member");
-            let items = element.children.iter().map(|child| match child.name == name {
-                true => value(model, &member.shape, child),
-                false => Err(format!("`{}` has `{}`, no `{name}`", element.name, child.name)),
+            let items = element.children.iter().map(|child| {
+                if child.name != name {
+                    return Err(format!("`{}` has `{}`, no `{name}`", element.name, child.name));
+                }
+                value(model, &member.shape, child)
             });
             items.collect::<Result<Vec<_>, _>>().map(Value::from)
         }
@@ -89,20 +91,18 @@ fn parse(body: &[u8]) -> Result<Element, String> {
             None if before.is_empty() => {}
             None => return Err("text before the first element".to_owned()),
         }
-        let done = match tag.strip_prefix('/') {
-            Some(name) => {
-                open.pop().filter(|it| it.name == name).ok_or(format!("`{tag}` ends nothing"))?
+        let done = if let Some(name) = tag.strip_prefix('/') {
+            let element = open.pop().filter(|element| element.name == name);
+            element.ok_or_else(|| format!("`{tag}` ends nothing"))?
+        } else {
+            let (tag, is_whole) = tag.strip_suffix('/').map_or((tag, false), |tag| (tag, true));
+            let name = tag.split_whitespace().next().unwrap_or_default().to_owned();
+            let element = Element { name, text: String::new(), children: Vec::new() };
+            if !is_whole {
+                open.push(element);
+                continue;
             }
-            None => {
-                let (tag, is_empty) = tag.strip_suffix('/').map_or((tag, false), |tag| (tag, true));
-                let name = tag.split_whitespace().next().unwrap_or_default().to_owned();
-                let element = Element { name, text: String::new(), children: Vec::new() };
-                if !is_empty {
-                    open.push(element);
-                    continue;
-                }
-                element
-            }
+            element
         };
         match open.last_mut() {
             Some(parent) => parent.children.push(done),

@@ -1,0 +1,41 @@
+"""What all scripts share: a client of the server that the command line names, and answers as JSON."""
+
+import json
+import sys
+
+import boto3
+from botocore.config import Config
+from botocore.exceptions import ClientError
+
+
+class Driver:
+    """Calls operations of one AWS service, and keeps what was answered."""
+
+    def __init__(self, service):
+        self.answers = []
+        self.client = boto3.client(
+            service,
+            endpoint_url=sys.argv[1],
+            region_name="eu-west-1",
+            aws_access_key_id="AKIAIOSFODNN7EXAMPLE",
+            aws_secret_access_key="none",
+            config=Config(retries={"total_max_attempts": 1}),
+        )
+
+    def __call__(self, operation, **arguments):
+        """Calls an operation (`create_service`) and gives the answer, or of an error its code and message."""
+        try:
+            answer = getattr(self.client, operation)(**arguments)
+            answer.pop("ResponseMetadata")
+        except ClientError as error:
+            answer = {"error": error.response["Error"]["Code"], "says": error.response["Error"]["Message"]}
+        self.answers.append({operation: answer})
+        return answer
+
+    def tell(self):
+        """Prints all answers."""
+        tell(self.answers)
+
+
+def tell(value):
+    json.dump(value, sys.stdout, default=lambda other: other.isoformat() if hasattr(other, "isoformat") else str(other))
