@@ -6,7 +6,7 @@
 //! - `api.rs`: the contract between deploy targets and whoever sends: the real client, or a fake
 //! - `client.rs`: the real client; `endpoint.rs`, `wire.rs`, `xml.rs`: where it sends what, and reads
 //! - `vendors.rs`: where each cloud is plugged in; `authorizer.rs`: the contract for that
-//! - `aws/`: credentials, signatures and refusals of AWS
+//! - `aws/`: credentials, signatures and refusals of AWS; `google/`: credentials and refusals of Google Cloud
 //!
 //! Requests, answers and errors are there in every binary; credentials and signatures need the features
 //! `aws`, `gcp` and `azure`.
@@ -18,6 +18,7 @@ mod aws;
 mod client;
 mod endpoint;
 mod error;
+mod google;
 mod request;
 mod service;
 mod vendors;
@@ -29,6 +30,9 @@ pub use api::Api;
 pub use aws::aws_region;
 pub use client::{Client, ClientOptions};
 pub use error::{CallError, ErrorClass};
+#[cfg(feature = "gcp")]
+pub use google::GoogleRegistries;
+pub use google::operation_failure;
 pub use request::{Authority, Location, Method, Request};
 pub use service::{
     API_GATEWAY, APP_RUNNER, ARTIFACT_REGISTRY, CLOUD_LOGGING, CLOUD_RUN, CONTAINER_APPS_LOGS,

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::authorizer::{Authorizer, Refusal};
 use super::service::{CLOUD_RUN, Cloud, RESOURCE_MANAGER, STS, Service};
-use super::{CallError, ErrorClass, aws};
+use super::{CallError, ErrorClass, aws, google};
 use crate::event::Events;
 use crate::sys::{Clock, Environment};
 
@@ -22,6 +22,8 @@ pub(super) fn authorizer(
     match cloud {
         #[cfg(feature = "aws")]
         Cloud::Aws => Some(aws::authorizer(environment, events, clock)),
+        #[cfg(feature = "gcp")]
+        Cloud::Google => Some(google::authorizer(environment, events, clock)),
         _ => None,
     }
 }
@@ -30,7 +32,8 @@ pub(super) fn authorizer(
 pub(super) fn classify(refusal: &Refusal<'_>) -> CallError {
     match refusal.request.service.cloud {
         Cloud::Aws => aws::classify(refusal),
-        Cloud::Google | Cloud::Azure => plain(refusal),
+        Cloud::Google => google::classify(refusal),
+        Cloud::Azure => plain(refusal),
     }
 }
 

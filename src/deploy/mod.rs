@@ -33,7 +33,7 @@ pub use error::DeployError;
 pub use image::{Image, Manifest};
 pub use observed::{Observed, Ownership, Previous, Service, State, config_hash};
 pub use outcome::{Deployment, Outcome, Probe};
-pub use plan::{Change, DeployPlan, Given, Step};
+pub use plan::{Change, DeployPlan, Given, GivenForm, Step};
 pub use probe::Prober;
 pub use session::{Journal, Session};
 pub use state::{Entry, ServiceState, StateError, StateFile};

@@ -54,8 +54,19 @@ pub struct Given {
     pub name: String,
     /// Where it stands in the answer (RFC 6901).
     pub pointer: &'static str,
-    /// The text that it is a part of when it is given on, in place of [`Given::BLANK`].
-    pub within: Option<String>,
+    /// What of it counts, or what it is put into.
+    pub form: GivenForm,
+}
+
+/// What is made of something that an answer tells.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum GivenForm {
+    /// It is taken as it is.
+    Whole,
+    /// Only the last part of a path: `4` of `projects/1/secrets/key/versions/4`.
+    LastPart,
+    /// This text, with it in place of [`Given::BLANK`].
+    Within(String),
 }
 
 impl Given {
@@ -67,11 +78,14 @@ impl Given {
         format!("«{name}»")
     }
 
-    /// What is given on when the answer has this value.
-    pub fn text(&self, value: String) -> String {
-        match &self.within {
-            Some(text) => text.replace(Self::BLANK, &value),
-            None => value,
+    /// What is given on when the answer has this text.
+    pub fn text(&self, text: String) -> String {
+        match &self.form {
+            GivenForm::Whole => text,
+            GivenForm::LastPart => {
+                text.rsplit_once('/').map_or_else(|| text.clone(), |(_, last)| last.to_owned())
+            }
+            GivenForm::Within(outer) => outer.replace(Self::BLANK, &text),
         }
     }
 }
@@ -96,7 +110,7 @@ impl Step {
 
     /// The same, with something that later steps take from its answer.
     pub fn giving(mut self, name: impl Into<String>, pointer: &'static str) -> Self {
-        self.gives.push(Given { name: name.into(), pointer, within: None });
+        self.gives.push(Given { name: name.into(), pointer, form: GivenForm::Whole });
         self
     }
 
@@ -107,7 +121,14 @@ impl Step {
         pointer: &'static str,
         text: impl Into<String>,
     ) -> Self {
-        self.gives.push(Given { name: name.into(), pointer, within: Some(text.into()) });
+        let form = GivenForm::Within(text.into());
+        self.gives.push(Given { name: name.into(), pointer, form });
+        self
+    }
+
+    /// The same, with the last part of a path in its answer, which later steps take.
+    pub fn giving_last_part(mut self, name: impl Into<String>, pointer: &'static str) -> Self {
+        self.gives.push(Given { name: name.into(), pointer, form: GivenForm::LastPart });
         self
     }
 

@@ -1,12 +1,14 @@
 //! The targets, and their table.
 
 mod app_runner;
+mod cloud_run;
 mod lambda;
 
 use super::TargetKind;
 
 /// Every kind of target, in the order of the docs.
-pub static TARGETS: &[&TargetKind] = &[&app_runner::APP_RUNNER, &lambda::LAMBDA];
+pub static TARGETS: &[&TargetKind] =
+    &[&app_runner::APP_RUNNER, &lambda::LAMBDA, &cloud_run::CLOUD_RUN];
 
 /// The kind of this name.
 pub fn find(name: &str) -> Option<&'static TargetKind> {

@@ -320,9 +320,14 @@ fn check_variables(input: &TargetInput<'_>, problems: &mut Problems) {
         }
     }
     if taken > MAX_VARIABLES {
+<<<<<<< HEAD
         let message = format!(
             "Lambda has room for {MAX_VARIABLES} bytes of variables, and these take {taken}"
         );
+=======
+        let message =
+            format!("the variables take {taken} bytes, and Lambda has room for {MAX_VARIABLES}");
+>>>>>>> main
         let hint = "put what is large into a file of the image, or let the agent fetch it";
         problems.report_with_hint(input.position, message, hint);
     }

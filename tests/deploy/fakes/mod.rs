@@ -1,0 +1,3 @@
+//! The fakes, one per service of a cloud.
+
+pub(crate) mod cloud_run;
