@@ -8,9 +8,11 @@
 )]
 #![expect(clippy::disallowed_methods, reason = "stories drive the real machine")]
 
+mod anywhere;
 mod aws_client;
 mod fake;
 mod fakes;
+mod flow;
 mod lambda;
 mod model;
 #[path = "../it/support/mod.rs"]
