@@ -22,7 +22,7 @@ use async_trait::async_trait;
 use crate::cloud::Cloud;
 use crate::config::Problems;
 use crate::deploy::{
-    DeployError, DeployPlan, Image, LogLine, LogQuery, Observed, Session, Subject, Target,
+    DeployError, DeployPlan, Image, LogLine, LogQuery, Observed, Session, State, Subject, Target,
     TargetInput, TargetKind, Workload, steps,
 };
 use crate::error::Result;
@@ -77,6 +77,10 @@ impl Target for CloudRun {
         }
     }
 
+    fn health_path(&self) -> &str {
+        &self.settings.health_path
+    }
+
     fn check(&self, image: &Image) -> Result<String, DeployError> {
         service::check_image(image)?;
         Ok(image.reference())
@@ -92,12 +96,18 @@ impl Target for CloudRun {
 
     async fn apply(&self, plan: &DeployPlan, session: &Session) -> Result<()> {
         let session = operations::watched(session);
-        let (needed, opening) = plan::without_opening(plan);
-        let observe = &|| self.observe(&session);
+        let (needed, last) = plan::without_last_steps(plan);
+        let observe: steps::Observing<'_> = &|| self.observe(&session);
         steps::run(&needed, &session, observe).await?;
-        let Some(opening) = opening else { return Ok(()) };
-        steps::settled(&session, observe).await?;
-        self.open(&opening, &session).await
+        for step in &last {
+            let observed = steps::settled(&session, observe).await?;
+            // Traffic to the latest revision would go to an older one, as long as the newest is not ready.
+            if observed.service.is_none_or(|service| service.state != State::Ready) {
+                break;
+            }
+            self.carry_out_last(step, &session).await?;
+        }
+        Ok(())
     }
 
     fn plan_rollback(&self, image: Option<&str>, observed: &Observed) -> Result<DeployPlan> {

@@ -108,7 +108,11 @@ impl CloudRun {
         let id = call.query("serviceId").unwrap_or_default().to_owned();
         let name = format!("{parent}/{id}");
         if id.is_empty() || id.len() > 49 {
-            return error(400, "INVALID_ARGUMENT", "service_id: expected a name of less than 50 characters");
+            return error(
+                400,
+                "INVALID_ARGUMENT",
+                "service_id: expected a name of less than 50 characters",
+            );
         }
         if self.services.contains_key(&name) {
             return error(409, "ALREADY_EXISTS", &format!("Resource '{id}' already exists."));
@@ -152,17 +156,32 @@ impl CloudRun {
     fn refuse(&self, body: &Value) -> Option<Response> {
         let image = body.pointer("/template/containers/0/image").and_then(Value::as_str);
         let host = image.and_then(|image| image.split_once('/')).map(|(host, _)| host);
-        if let Some(host) = host.filter(|host| !(host.ends_with("docker.pkg.dev") || host.ends_with("gcr.io") || *host == "docker.io")) {
-            let text = format!("Expected an image path like [host/]repo-path[:tag and/or @digest], where host is one of [region.]gcr.io, [region-]docker.pkg.dev or docker.io but obtained {host}");
-            return Some(error(400, "INVALID_ARGUMENT", &format!("template.containers[0].image: {text}")));
+        if let Some(host) = host.filter(|host| {
+            !(host.ends_with("docker.pkg.dev") || host.ends_with("gcr.io") || *host == "docker.io")
+        }) {
+            let text = format!(
+                "Expected an image path like [host/]repo-path[:tag and/or @digest], where host is one of [region.]gcr.io, [region-]docker.pkg.dev or docker.io but obtained {host}"
+            );
+            return Some(error(
+                400,
+                "INVALID_ARGUMENT",
+                &format!("template.containers[0].image: {text}"),
+            ));
         }
         let is_label = |value: &Value| {
             let text = value.as_str().unwrap_or_default();
-            text.len() <= 63 && text.chars().all(|it| it.is_ascii_lowercase() || it.is_ascii_digit() || matches!(it, '-' | '_'))
+            text.len() <= 63
+                && text.chars().all(|it| {
+                    it.is_ascii_lowercase() || it.is_ascii_digit() || matches!(it, '-' | '_')
+                })
         };
         let labels = body["labels"].as_object().into_iter().flatten();
         if let Some((key, value)) = labels.into_iter().find(|(_, value)| !is_label(value)) {
-            return Some(error(400, "INVALID_ARGUMENT", &format!("labels: {key}={value} is invalid")));
+            return Some(error(
+                400,
+                "INVALID_ARGUMENT",
+                &format!("labels: {key}={value} is invalid"),
+            ));
         }
         if body["invokerIamDisabled"] == true && self.is_public_forbidden {
             let text = "The invoker IAM check cannot be disabled: constraints/run.managed.requireInvokerIam";
@@ -203,7 +222,10 @@ impl CloudRun {
         let newest = service.revisions.last_mut().unwrap();
         if newest["conditions"][0]["state"] == "CONDITION_RECONCILING" {
             match &problem {
-                None => newest["conditions"][0] = json!({"type": "Ready", "state": "CONDITION_SUCCEEDED"}),
+                None => {
+                    newest["conditions"][0] =
+                        json!({"type": "Ready", "state": "CONDITION_SUCCEEDED"})
+                }
                 Some((word, text)) => {
                     newest["conditions"][0] = json!({
                         "type": "Ready", "state": "CONDITION_FAILED", "revisionReason": word, "message": text,
@@ -228,13 +250,18 @@ impl CloudRun {
         let short = newest["name"].as_str().unwrap().rsplit_once('/').unwrap().1.to_owned();
         let project = name.split("/locations/").next().unwrap();
         let env = newest.pointer("/containers/0/env").and_then(Value::as_array).cloned();
-        for reference in env.iter().flatten().filter_map(|one| one.pointer("/valueSource/secretKeyRef")) {
+        for reference in
+            env.iter().flatten().filter_map(|one| one.pointer("/valueSource/secretKeyRef"))
+        {
             let secret = format!("{project}/secrets/{}", reference["secret"].as_str().unwrap());
             let version = reference["version"].as_str().unwrap();
             let versions = self.secrets.get(&secret).map_or(0, |it| it.versions.len());
-            let is_there = version == "latest" || version.parse::<usize>().is_ok_and(|it| it <= versions);
+            let is_there =
+                version == "latest" || version.parse::<usize>().is_ok_and(|it| it <= versions);
             if versions == 0 || !is_there || !self.are_secrets_readable {
-                let text = format!("Revision '{short}' is not ready and cannot serve traffic. Permission denied on secret: {secret}/versions/{version} for Revision service account. The service account used must be granted the 'Secret Manager Secret Accessor' role (roles/secretmanager.secretAccessor) at the secret, project or higher level.");
+                let text = format!(
+                    "Revision '{short}' is not ready and cannot serve traffic. Permission denied on secret: {secret}/versions/{version} for Revision service account. The service account used must be granted the 'Secret Manager Secret Accessor' role (roles/secretmanager.secretAccessor) at the secret, project or higher level."
+                );
                 return Some(("SECRETS_ACCESS_CHECK_FAILED".to_owned(), text));
             }
         }
@@ -260,7 +287,11 @@ impl CloudRun {
     fn on_service(&mut self, call: &Call, name: &str) -> Response {
         if let Some(name) = name.strip_suffix(":getIamPolicy") {
             let Some(service) = self.services.get(name) else { return not_found(name) };
-            let policy = if service.policy.is_null() { json!({"etag": "BwY="}) } else { service.policy.clone() };
+            let policy = if service.policy.is_null() {
+                json!({"etag": "BwY="})
+            } else {
+                service.policy.clone()
+            };
             return Response::json(200, &policy);
         }
         if let Some(name) = name.strip_suffix("/revisions") {
@@ -330,7 +361,9 @@ impl CloudRun {
             let at = entry["timestamp"].as_str().unwrap();
             match (&since, &after) {
                 (Some(since), _) => at >= since.as_str(),
-                (_, Some(after)) => (at, entry["insertId"].as_str().unwrap()) > (after.as_str(), id.as_str()),
+                (_, Some(after)) => {
+                    (at, entry["insertId"].as_str().unwrap()) > (after.as_str(), id.as_str())
+                }
                 _ => true,
             }
         };
@@ -394,13 +427,16 @@ impl Service {
     fn traffic(&self) -> Value {
         let all = json!([{"type": LATEST, "percent": 100}]);
         let targets = self.written.get("traffic").unwrap_or(&all).as_array().unwrap();
-        targets.iter().map(|target| {
-            let mut status = target.clone();
-            if status["type"] == LATEST {
-                status["revision"] = self.ready.clone().into();
-            }
-            status
-        }).collect()
+        targets
+            .iter()
+            .map(|target| {
+                let mut status = target.clone();
+                if status["type"] == LATEST {
+                    status["revision"] = self.ready.clone().into();
+                }
+                status
+            })
+            .collect()
     }
 }
 
@@ -422,12 +458,15 @@ impl Fake for CloudRun {
             ("POST", Some((_, "services"))) => self.create(&name, call),
             ("GET", Some((_, "services"))) => {
                 let names: Vec<_> = self.services.keys().cloned().collect();
-                let services: Vec<_> = names.iter().map(|name| self.services[name].document(name, false)).collect();
+                let services: Vec<_> =
+                    names.iter().map(|name| self.services[name].document(name, false)).collect();
                 Response::json(200, &json!({"services": services}))
             }
             ("POST", Some((_, "secrets"))) => self.create_secret(&name, call),
             (_, Some(_)) if name.contains("/secrets/") => self.on_secret(call, &name),
-            (_, Some(_)) if name.contains("/operations/") => Response::json(200, &json!({"name": name, "done": true})),
+            (_, Some(_)) if name.contains("/operations/") => {
+                Response::json(200, &json!({"name": name, "done": true}))
+            }
             _ => self.on_service(call, &name),
         }
     }

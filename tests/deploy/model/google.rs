@@ -69,7 +69,10 @@ impl Model {
         let mut problems = Vec::new();
         if response.status >= 400 {
             let error = &body["error"];
-            if !(error["code"].is_u64() && error["message"].is_string() && error["status"].is_string()) {
+            if !(error["code"].is_u64()
+                && error["message"].is_string()
+                && error["status"].is_string())
+            {
                 problems.push(format!("an error is no such thing: {body}"));
             }
         } else if let Some(schema) = method["response"]["$ref"].as_str() {
@@ -143,7 +146,9 @@ impl Model {
             let property = schema["properties"].get(name);
             match property.or_else(|| schema.get("additionalProperties")) {
                 None => problems.push(format!("`{place}` is unknown")),
-                Some(property) if property["readOnly"] == true && direction == Direction::Request => {
+                Some(property)
+                    if property["readOnly"] == true && direction == Direction::Request =>
+                {
                     problems.push(format!("`{place}` is for answers only"));
                 }
                 Some(property) => self.check_value(property, value, &place, direction, problems),
@@ -171,7 +176,10 @@ fn check_text(schema: &Value, text: &str, place: &str, problems: &mut Vec<String
         _ => true,
     };
     if !fits {
-        problems.push(format!("`{place}` is no {}: \"{text}\"", if format.is_empty() { kind } else { format }));
+        problems.push(format!(
+            "`{place}` is no {}: \"{text}\"",
+            if format.is_empty() { kind } else { format }
+        ));
     }
     if let Some(values) = schema["enum"].as_array()
         && !values.iter().any(|value| value == text)
@@ -220,15 +228,28 @@ mod tests {
         let run = Model::load("run");
         for (method, url, body, expected) in [
             ("GET", SERVICE, Value::Null, vec![]),
-            ("PUT", SERVICE, Value::Null, vec!["no method is called by PUT /v2/projects/p/locations/r/services/s"]),
-            ("GET", "/v2/projects/p/services/s", Value::Null, vec!["no method is called by GET /v2/projects/p/services/s"]),
+            (
+                "PUT",
+                SERVICE,
+                Value::Null,
+                vec!["no method is called by PUT /v2/projects/p/locations/r/services/s"],
+            ),
+            (
+                "GET",
+                "/v2/projects/p/services/s",
+                Value::Null,
+                vec!["no method is called by GET /v2/projects/p/services/s"],
+            ),
             ("GET", SERVICE, json!({}), vec!["a body, where none is taken"]),
             ("PATCH", SERVICE, Value::Null, vec!["no body"]),
             (
                 "PATCH",
                 "/v2/projects/p/locations/r/services/s?updateMask=template&forceNewRevision=yes&force=1",
                 json!({}),
-                vec!["`forceNewRevision` is no boolean: \"yes\"", "unknown query parameter `force`"],
+                vec![
+                    "`forceNewRevision` is no boolean: \"yes\"",
+                    "unknown query parameter `force`",
+                ],
             ),
             (
                 "PATCH",
@@ -264,7 +285,11 @@ mod tests {
         for (method, path, expected) in [
             ("GET", "/v1/projects/p/secrets/s", "secretmanager.projects.secrets.get"),
             ("POST", "/v1/projects/p/secrets", "secretmanager.projects.secrets.create"),
-            ("POST", "/v1/projects/p/secrets/s:addVersion", "secretmanager.projects.secrets.addVersion"),
+            (
+                "POST",
+                "/v1/projects/p/secrets/s:addVersion",
+                "secretmanager.projects.secrets.addVersion",
+            ),
             (
                 "GET",
                 "/v1/projects/p/secrets/s/versions/latest:access",
@@ -273,7 +298,8 @@ mod tests {
         ] {
             assert_eq!(secrets.method(&call(method, path, &Value::Null)), Some(expected));
         }
-        let wrong = call("POST", "/v1/projects/p/secrets/s:addVersion", &json!({"payload": {"data": "ä"}}));
+        let wrong =
+            call("POST", "/v1/projects/p/secrets/s:addVersion", &json!({"payload": {"data": "ä"}}));
         assert_eq!(secrets.check(&wrong), ["`/payload/data` is no byte: \"ä\""]);
     }
 
