@@ -40,7 +40,7 @@ impl World {
         let text = format!(
             "name: agent\nbase: builtin:static\nlayers: [{{kind: files, copy: [{{src: agent.py, dest: /srv/agent.py}}]}}]\n\
              image: [{HOST}/acme-staging/agents/agent]\nenvironments:\n  staging:\n    target: cloud-run\n    \
-             project_id: acme-staging\n    region: europe-west1\n{more}"
+             project_id: acme-staging\n    region: europe-west1\n    name: agent\n{more}"
         );
         self.sandbox.write("dockless.yaml", text);
     }
@@ -180,7 +180,7 @@ async fn a_revision_that_fails_leaves_the_old_one_serving() {
     let reason = "HEALTH_CHECK_CONTAINER_ERROR: Revision 'agent-00002-abc' is not ready and cannot serve traffic. \
                   The container failed to start and listen on the port. Logs: https://console.cloud.google.com/logs/viewer?x";
     assert!(outcome.stderr.contains(reason), "{outcome:#?}");
-    let status = world.run(&["status", "--output", "json"]);
+    let status = world.run(&["status"]);
     assert!(status.stdout.contains(&old), "the old one serves: {status:#?}");
 
     let rollback = world.run(&["rollback"]);
@@ -249,7 +249,7 @@ async fn a_rollback_moves_traffic_and_the_next_deployment_moves_it_again() {
         world.written()["traffic"],
         json!([{"type": "TRAFFIC_TARGET_ALLOCATION_TYPE_REVISION", "revision": "agent-00001-abc", "percent": 100}])
     );
-    let status = world.succeed(&["status", "--output", "json"]);
+    let status = world.succeed(&["status"]);
     assert!(status.stdout.contains(&first), "{status:#?}");
 
     // The new revision comes up first; only then does traffic follow.
