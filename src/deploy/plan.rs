@@ -14,6 +14,8 @@ pub struct DeployPlan {
     pub changes: Vec<Change>,
     /// What to do, in order.
     pub steps: Vec<Step>,
+    /// What whoever deploys should know, and no step can do.
+    pub notes: Vec<String>,
 }
 
 /// One setting that is different.
@@ -52,20 +54,39 @@ pub struct Given {
     pub name: String,
     /// Where it stands in the answer (RFC 6901).
     pub pointer: &'static str,
-    /// Whether only the last part of a path counts: `4` of `projects/1/secrets/key/versions/4`.
-    pub is_last_part: bool,
+    /// What of it counts, or what it is put into.
+    pub form: GivenForm,
+}
+
+/// What is made of something that an answer tells.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum GivenForm {
+    /// It is taken as it is.
+    Whole,
+    /// Only the last part of a path: `4` of `projects/1/secrets/key/versions/4`.
+    LastPart,
+    /// This text, with it in place of [`Given::BLANK`].
+    Within(String),
 }
 
 impl Given {
+    /// What stands for it in the text that it is a part of.
+    pub const BLANK: &str = "{}";
+
     /// What stands for it in later requests until it is known.
     pub fn mark(name: &str) -> String {
         format!("«{name}»")
     }
 
-    /// What counts of a text in the answer.
-    pub(super) fn part_of<'a>(&self, text: &'a str) -> &'a str {
-        let last = text.rsplit_once('/').map_or(text, |(_, last)| last);
-        if self.is_last_part { last } else { text }
+    /// What is given on when the answer has this text.
+    pub fn text(&self, text: String) -> String {
+        match &self.form {
+            GivenForm::Whole => text,
+            GivenForm::LastPart => {
+                text.rsplit_once('/').map_or_else(|| text.clone(), |(_, last)| last.to_owned())
+            }
+            GivenForm::Within(outer) => outer.replace(Self::BLANK, &text),
+        }
     }
 }
 
@@ -89,13 +110,25 @@ impl Step {
 
     /// The same, with something that later steps take from its answer.
     pub fn giving(mut self, name: impl Into<String>, pointer: &'static str) -> Self {
-        self.gives.push(Given { name: name.into(), pointer, is_last_part: false });
+        self.gives.push(Given { name: name.into(), pointer, form: GivenForm::Whole });
+        self
+    }
+
+    /// The same, with a text in which [`Given::BLANK`] is something that its answer tells.
+    pub fn giving_within(
+        mut self,
+        name: impl Into<String>,
+        pointer: &'static str,
+        text: impl Into<String>,
+    ) -> Self {
+        let form = GivenForm::Within(text.into());
+        self.gives.push(Given { name: name.into(), pointer, form });
         self
     }
 
     /// The same, with the last part of a path in its answer, which later steps take.
     pub fn giving_last_part(mut self, name: impl Into<String>, pointer: &'static str) -> Self {
-        self.gives.push(Given { name: name.into(), pointer, is_last_part: true });
+        self.gives.push(Given { name: name.into(), pointer, form: GivenForm::LastPart });
         self
     }
 
@@ -154,7 +187,7 @@ impl DeployPlan {
         let steps: Vec<_> = steps
             .map(|step| json!({"title": step.title, "request": step.request.document()}))
             .collect();
-        json!({"changes": changes, "steps": steps})
+        json!({"changes": changes, "steps": steps, "notes": self.notes})
     }
 }
 

@@ -38,7 +38,8 @@ impl Pace {
 pub(super) type Observing<'a> =
     &'a (dyn Fn() -> Pin<Box<dyn Future<Output = Result<Observed>> + Send + 'a>> + Sync);
 
-/// Sends the requests of a plan in order.
+/// Sends the requests of a plan in order. Where one of them came to nothing, the rest is not sent: what is
+/// observed then tells why.
 pub(super) async fn run(
     plan: &DeployPlan,
     session: &Session,
@@ -58,7 +59,7 @@ pub(super) async fn run(
         for given in &step.gives {
             let found = answer.as_ref().and_then(|answer| answer.body.pointer(given.pointer));
             let text = match found {
-                Some(serde_json::Value::String(text)) => given.part_of(text).to_owned(),
+                Some(serde_json::Value::String(text)) => text.clone(),
                 Some(serde_json::Value::Null) | None => {
                     return Err(Error::new(DeployError::Untold {
                         title: step.request.title(),
@@ -68,10 +69,14 @@ pub(super) async fn run(
                 }
                 Some(value) => value.to_string(),
             };
-            known.insert(given.name.clone(), text);
+            known.insert(given.name.clone(), given.text(text));
         }
         if step.settles && place + 1 < plan.steps.len() {
-            settled(session, observe).await?;
+            let observed = settled(session, observe).await?;
+            let state = observed.service.as_ref().map(|service| &service.state);
+            if matches!(state, Some(State::Failed(_) | State::RolledBack(_))) {
+                return Ok(());
+            }
         }
     }
     Ok(())

@@ -8,11 +8,10 @@
 )]
 #![expect(clippy::disallowed_methods, reason = "stories drive the real machine")]
 
-mod anywhere;
 mod aws_client;
-mod cloud_run;
 mod fake;
 mod fakes;
+mod lambda;
 mod model;
 #[path = "../it/support/mod.rs"]
 #[expect(dead_code, reason = "these stories need a part of what all stories share")]
