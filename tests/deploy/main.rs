@@ -8,7 +8,9 @@
 )]
 #![expect(clippy::disallowed_methods, reason = "stories drive the real machine")]
 
+mod anywhere;
 mod aws_client;
+mod cloud_run;
 mod fake;
 mod fakes;
 mod lambda;

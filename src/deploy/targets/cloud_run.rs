@@ -16,6 +16,8 @@ mod plan;
 mod secrets;
 mod service;
 mod settings;
+#[cfg(test)]
+mod tests;
 
 use async_trait::async_trait;
 

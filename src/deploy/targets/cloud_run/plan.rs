@@ -269,7 +269,7 @@ pub(super) fn without_last_steps(plan: &DeployPlan) -> (DeployPlan, Vec<Step>) {
         })
     };
     let (last, steps) = plan.steps.iter().cloned().partition(is_last);
-    (DeployPlan { steps, changes: plan.changes.clone() }, last)
+    (DeployPlan { steps, ..plan.clone() }, last)
 }
 
 /// Whether an organisation forbids it, or whoever asks may not decide it.
