@@ -10,6 +10,7 @@
 
 mod anywhere;
 mod aws_client;
+mod cloud_run;
 mod fake;
 mod fakes;
 mod flow;
