@@ -6,7 +6,7 @@
 //! - `api.rs`: the contract between deploy targets and whoever sends: the real client, or a fake
 //! - `client.rs`: the real client; `endpoint.rs`, `wire.rs`, `xml.rs`: where it sends what, and reads
 //! - `vendors.rs`: where each cloud is plugged in; `authorizer.rs`: the contract for that
-//! - `aws/`: credentials, signatures and refusals of AWS; `google/`: credentials and refusals of Google Cloud
+//! - `aws/`, `google/`, `azure/`: credentials, refusals, and the credentials of their registries; signatures of AWS
 //!
 //! Requests, answers and errors are there in every binary; credentials and signatures need the features
 //! `aws`, `gcp` and `azure`.
@@ -15,6 +15,7 @@ mod answer;
 mod api;
 mod authorizer;
 mod aws;
+mod azure;
 mod client;
 mod endpoint;
 mod error;
@@ -28,6 +29,7 @@ mod xml;
 pub use answer::Answer;
 pub use api::Api;
 pub use aws::aws_region;
+pub use azure::is_azure_registry;
 pub use client::{Client, ClientOptions};
 pub use error::{CallError, ErrorClass};
 #[cfg(feature = "gcp")]

@@ -62,6 +62,10 @@ impl Target for AppRunner {
         }
     }
 
+    fn health_path(&self) -> &str {
+        &self.settings.health_path
+    }
+
     fn check(&self, image: &Image) -> Result<String, DeployError> {
         let unfit = |reason: String, hint: &str| DeployError::Unfit {
             target: "App Runner".to_owned(),

@@ -77,6 +77,10 @@ impl Target for CloudRun {
         }
     }
 
+    fn health_path(&self) -> &str {
+        &self.settings.health_path
+    }
+
     fn check(&self, image: &Image) -> Result<String, DeployError> {
         service::check_image(image)?;
         Ok(image.reference())

@@ -77,7 +77,7 @@ impl AppRunner {
         details.instance_role = observe_role(instance.as_ref(), session, &place).await?;
         let service = raw.is_object().then(|| service(raw, &details.tags, &operations));
         let details = serde_json::to_value(details).expect("texts and numbers are JSON");
-        Ok(Observed { service, details })
+        Ok(Observed { service, details, ..Observed::default() })
     }
 
     /// The ARN of the service of our name.

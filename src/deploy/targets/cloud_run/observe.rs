@@ -65,7 +65,7 @@ impl CloudRun {
         }
         details.secrets = self.look_at_secrets(service.as_ref(), session).await?;
         let details = serde_json::to_value(details).expect("its keys are texts");
-        Ok(Observed { service, details })
+        Ok(Observed { service, details, ..Observed::default() })
     }
 
     /// Whether IAM lets everybody call it; nobody's, as long as we may not see it.

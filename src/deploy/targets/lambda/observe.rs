@@ -38,7 +38,7 @@ impl Lambda {
         }
         let previous = self.previous(&found, session).await?;
         let service = (!found.latest.is_null()).then(|| service(&found, state, previous));
-        Ok(Observed { service, details: found.details() })
+        Ok(Observed { service, details: found.details(), ..Observed::default() })
     }
 
     async fn look_at_versions(

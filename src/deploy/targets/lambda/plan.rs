@@ -10,7 +10,7 @@ use super::requests::ALIAS;
 use super::settings::Architecture;
 use super::state;
 use crate::cloud::Request;
-use crate::deploy::aws::plan_variables;
+use crate::deploy::aws::{hide_variables, plan_variables, shown_settings};
 use crate::deploy::{
     DeployError, DeployPlan, Given, Image, Manifest, Observed, Ownership, SecretValue, State, Step,
     Target, Variable, config_hash,
@@ -225,16 +225,11 @@ impl Lambda {
         plan.changes.len() > before
     }
 
-    /// What is set by us beside image and processor; values that are hidden left empty.
+    /// What is set by us beside image and processor; [`Lambda::with_hidden`] adds what is not shown.
     fn configuration(&self, wanted: &Wanted<'_>) -> Value {
         let variables = self.variables();
-        let variables: Map<_, _> = variables
-            .iter()
-            .map(|(name, value)| match value {
-                Variable::Plain(text) => (name.clone(), text.as_str().into()),
-                Variable::Hidden(_) => (name.clone(), "".into()),
-            })
-            .collect();
+        let variables: BTreeMap<_, _> =
+            variables.iter().map(|(name, value)| (name, value.shown())).collect();
         json!({
             "Role": wanted.role,
             "MemorySize": self.settings.memory,
@@ -245,12 +240,7 @@ impl Lambda {
     }
 
     fn with_hidden(&self, request: Request) -> Request {
-        self.variables().into_iter().fold(request, |request, (name, value)| match value {
-            Variable::Plain(_) => request,
-            Variable::Hidden(secret) => {
-                request.with_secret(&format!("/Environment/Variables/{name}"), secret)
-            }
-        })
+        hide_variables(request, "/Environment/Variables", &self.variables())
     }
 
     /// Variables and secrets: Lambda keeps both alike, encrypted.
@@ -264,10 +254,7 @@ impl Lambda {
     }
 
     fn config_hash(&self) -> String {
-        let variables = self.variables();
-        let shown: BTreeMap<_, _> =
-            variables.iter().map(|(name, value)| (name, value.shown())).collect();
-        config_hash(&json!({"settings": self.settings, "env": shown}))
+        config_hash(&shown_settings(json!(self.settings), &self.workload))
     }
 }
 

@@ -13,8 +13,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::{Value, json};
 
 use self::around::Role;
-pub(crate) use self::function::Function;
 use self::function::Ending;
+pub(crate) use self::function::Function;
 use crate::fake::{Call, Fake, Response};
 use crate::model::aws::{Input, Model};
 
