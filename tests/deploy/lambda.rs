@@ -101,7 +101,7 @@ impl Drop for World {
     }
 }
 
-fn workload() -> Workload {
+pub(crate) fn workload() -> Workload {
     Workload {
         project: "agent".to_owned(),
         environment: "production".to_owned(),
@@ -120,7 +120,7 @@ fn target(settings: &str) -> Box<dyn Target> {
     target_for(settings, &workload())
 }
 
-fn target_for(settings: &str, workload: &Workload) -> Box<dyn Target> {
+pub(crate) fn target_for(settings: &str, workload: &Workload) -> Box<dyn Target> {
     let text = format!("target: lambda\nregion: {REGION}\n{settings}");
     let mut problems = Problems::new();
     let file = ParsedFile::parse(&text, &"dockless.yaml".into(), &mut problems).unwrap();

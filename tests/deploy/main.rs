@@ -12,7 +12,9 @@ mod aws_client;
 mod fake;
 mod fakes;
 mod lambda;
+mod lambda_on_moto;
 mod model;
+mod peers;
 #[path = "../it/support/mod.rs"]
 #[expect(dead_code, reason = "these stories need a part of what all stories share")]
 mod support;
