@@ -9,7 +9,7 @@ use dockless::deploy::{
     Image, Journal, Manifest, Outcome, Prober, Session, Workload, carry_out, deploy,
 };
 use dockless::event::Events;
-use dockless::oci::{Descriptor, MediaType, Platform};
+use dockless::oci::{Descriptor, Digest, MediaType, Platform};
 use dockless::registry::Settings;
 use dockless::sys::{Environment, SystemClock};
 use serde_json::json;
@@ -80,14 +80,15 @@ async fn push(client: &Client, content: &str) -> Image {
     let call =
         async |operation, body| client.call(&Request::call(&ECR, REGION, operation, body)).await;
     let _ = call("CreateRepository", json!({"repositoryName": "agent"})).await;
+    let blob = |media_type: MediaType| {
+        let digest = Digest::of(content.as_bytes()).to_string();
+        json!({"mediaType": media_type.as_str(), "size": content.len(), "digest": digest})
+    };
     let manifest = json!({
         "schemaVersion": 2,
         "mediaType": MediaType::DockerManifest.as_str(),
-        "config": {
-            "mediaType": MediaType::DockerConfig.as_str(), "size": content.len(),
-            "digest": dockless::oci::Digest::of(content.as_bytes()).to_string(),
-        },
-        "layers": [],
+        "config": blob(MediaType::DockerConfig),
+        "layers": [blob(MediaType::DockerLayerGzip)],
     });
     let body = json!({
         "repositoryName": "agent", "imageTag": content, "imageManifest": manifest.to_string(),

@@ -254,7 +254,7 @@ impl Lambda {
     }
 
     fn config_hash(&self) -> String {
-        config_hash(&shown_settings(json!(self.settings), &self.workload))
+        config_hash(&shown_settings(&json!(self.settings), &self.workload))
     }
 }
 
