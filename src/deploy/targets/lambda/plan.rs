@@ -65,13 +65,11 @@ impl Lambda {
     /// The role by its ARN: the one that is named, that the function has, or that is made.
     fn plan_role(&self, found: &Found, plan: &mut DeployPlan) -> Result<String, DeployError> {
         let there = found.latest["Configuration"]["Role"].as_str();
-        match self.settings.role_arn.as_deref().or(there) {
-            Some(arn) => Ok(arn.to_owned()),
-            None => {
-                let place = found.place(&self.settings.region);
-                self.role().plan(found.role.as_ref(), &place, &self.workload, plan)
-            }
+        if let Some(arn) = self.settings.role_arn.as_deref().or(there) {
+            return Ok(arn.to_owned());
         }
+        let place = found.place(&self.settings.region);
+        self.role().plan(found.role.as_ref(), &place, &self.workload, plan)
     }
 
     fn plan_creation(&self, wanted: &Wanted<'_>, plan: &mut DeployPlan) {
