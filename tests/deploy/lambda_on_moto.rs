@@ -47,7 +47,7 @@ async fn a_function_with_role_and_api_comes_stays_changes_and_goes() {
     let session = || {
         let limit = Duration::from_mins(1);
         let (clock, anything) = (Arc::new(SystemClock), Arc::new(Anything));
-        Session::new(client.clone(), clock, Events::none(), anything.clone(), anything, limit)
+        Session::new(client.clone(), clock, Events::none(), anything.clone(), Some(anything), limit)
     };
     let (one, two) = (push(&client, "one").await, push(&client, "two").await);
     let workload = Workload { creates_roles: true, ..workload() };

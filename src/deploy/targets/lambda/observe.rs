@@ -25,8 +25,9 @@ impl Lambda {
             state = state::of_version(newest);
         }
         let previous = self.previous(&found, session).await?;
+        let secrets = found.take_secrets();
         let service = (!found.latest.is_null()).then(|| service(&found, state, previous));
-        Ok(Observed { service, details: found.details() })
+        Ok(Observed { service, details: found.details(), secrets })
     }
 
     /// Looks at all that belongs to the function.
@@ -65,6 +66,9 @@ impl Lambda {
             // The list leaves out how a version is.
             let version = newest["Version"].as_str().unwrap_or_default().to_owned();
             *newest = find(session, &requests.configuration(&version)).await?;
+        }
+        for version in found.versions.iter_mut().filter_map(Value::as_object_mut) {
+            version.remove("Environment");
         }
         found.alias = find(session, &requests.alias()).await?;
         if found.alias.is_null() {

@@ -6,15 +6,12 @@ use crate::deploy::State;
 
 /// The state of `$LATEST`, by its configuration.
 pub(super) fn of_latest(configuration: &Value) -> State {
-    let state = of_any(configuration);
-    if state != State::Ready {
-        return state;
-    }
     let why = || reason(configuration, "LastUpdateStatus");
-    match configuration["LastUpdateStatus"].as_str() {
-        Some("InProgress") => State::Updating(format!("the update is in progress{}", why())),
-        Some("Failed") => State::Failed(format!("the update failed{}", why())),
-        _ => State::Ready,
+    match (of_any(configuration), configuration["LastUpdateStatus"].as_str()) {
+        // Also where it had come to nothing before.
+        (_, Some("InProgress")) => State::Updating(format!("the update is in progress{}", why())),
+        (State::Ready, Some("Failed")) => State::Failed(format!("the update failed{}", why())),
+        (state, _) => state,
     }
 }
 
@@ -89,6 +86,10 @@ mod tests {
             (json!({"State": "Deleting"}), State::Updating(text("it is being deleted"))),
             (
                 json!({"State": "Active", "LastUpdateStatus": "InProgress"}),
+                State::Updating(text("the update is in progress")),
+            ),
+            (
+                json!({"State": "Failed", "LastUpdateStatus": "InProgress"}),
                 State::Updating(text("the update is in progress")),
             ),
             (
