@@ -15,7 +15,9 @@ mod fake;
 mod fakes;
 mod flow;
 mod lambda;
+mod lambda_on_moto;
 mod model;
+mod peers;
 #[path = "../it/support/mod.rs"]
 #[expect(dead_code, reason = "these stories need a part of what all stories share")]
 mod support;

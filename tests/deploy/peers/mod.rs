@@ -29,7 +29,8 @@ pub(crate) async fn drive(script: &str, url: &str) -> Value {
     let output = command.output().await.expect("Python can be run");
     let said = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "{script}: {said}");
-    serde_json::from_slice(&output.stdout).unwrap_or_else(|error| panic!("{script}: {error}\n{said}"))
+    serde_json::from_slice(&output.stdout)
+        .unwrap_or_else(|error| panic!("{script}: {error}\n{said}"))
 }
 
 /// The Python that has the packages of `requirements.txt`.
