@@ -28,13 +28,7 @@ pub(super) use settings::{check_secrets, read_number, read_region, read_role, re
 pub(super) use tags::{capital_tags, find_tag, small_tags};
 pub(super) use variables::{hide_variables, plan_references, plan_variables, shown_settings};
 
-/// The items of a list, in JSON, or in XML where each is an element `member`.
+/// The items of a list; an empty one of XML is an empty text.
 fn members(list: &serde_json::Value) -> impl Iterator<Item = &serde_json::Value> {
-    let inner = list.get("member").unwrap_or(list);
-    match inner {
-        serde_json::Value::Array(items) => items.as_slice(),
-        serde_json::Value::Object(_) | serde_json::Value::String(_) => std::slice::from_ref(inner),
-        _ => &[],
-    }
-    .iter()
+    list.as_array().into_iter().flatten()
 }
