@@ -8,13 +8,13 @@
 )]
 #![expect(clippy::disallowed_methods, reason = "stories drive the real machine")]
 
-mod anywhere;
 mod app_runner;
 mod aws_client;
 mod aws_target;
 mod ecs_express;
 mod fake;
 mod fakes;
+mod lambda;
 mod model;
 #[path = "../it/support/mod.rs"]
 #[expect(dead_code, reason = "these stories need a part of what all stories share")]

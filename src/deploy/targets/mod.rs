@@ -12,7 +12,7 @@ use super::TargetKind;
 pub static TARGETS: &[&TargetKind] = &[
     &app_runner::APP_RUNNER,
     &ecs_express::ECS_EXPRESS,
-    &lambda::KIND,
+    &lambda::LAMBDA,
     &cloud_run::CLOUD_RUN,
     &container_apps::KIND,
 ];
