@@ -11,6 +11,10 @@
 mod anywhere;
 mod aws_client;
 mod cloud_run;
+mod app_runner;
+mod aws_client;
+mod aws_target;
+mod ecs_express;
 mod fake;
 mod fakes;
 mod flow;
