@@ -10,6 +10,7 @@
 
 mod anywhere;
 mod aws_client;
+mod container_apps;
 mod fake;
 mod fakes;
 mod model;

@@ -97,13 +97,15 @@ impl Planner<'_> {
         let mut app = there.clone();
         let template = &observed.details["previous_template"];
         let target = match (image, &service.previous) {
-            (Some(image), _) => image.to_owned(),
-            (None, Some(previous)) if template.is_object() => {
+            (image, Some(previous))
+                if template.is_object() && image.is_none_or(|image| image == previous.image) =>
+            {
                 // The whole revision comes back, with its variables and its size.
                 let kept = sendable(&json!({"properties": {"template": template}}));
                 app["properties"]["template"] = kept["properties"]["template"].clone();
                 previous.image.clone()
             }
+            (Some(image), _) => image.to_owned(),
             (None, _) => return Err(nothing("there is no revision before this one")),
         };
         let name = self.container_name(&app);
