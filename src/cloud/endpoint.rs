@@ -5,7 +5,9 @@ use std::fmt::Write as _;
 use reqwest::Url;
 
 use super::request::{Authority, Location, Request};
-use super::service::{CONTAINER_APPS_LOGS, Cloud, ECR, IAM, LOGS, RESOURCE_MANAGER, STS, Service};
+use super::service::{
+    CONTAINER_APPS_LOGS, Cloud, ECR, ECR_PUBLIC, IAM, LOGS, RESOURCE_MANAGER, STS, Service,
+};
 use crate::registry::is_loopback;
 use crate::sys::Environment;
 
@@ -182,6 +184,7 @@ fn aws_host(service: &Service, region: &str, is_fips: bool) -> Result<String, No
     // There the usual endpoints of these are FIPS endpoints.
     let is_always_fips = partition.prefix == "us-gov-" && (service == &STS || service == &LOGS);
     let name = match (service, is_fips && !is_always_fips) {
+        (service, _) if service == &ECR_PUBLIC => format!("api.{}", service.name),
         (service, true) => format!("{}-fips", service.name),
         (service, false) if service == &ECR => "api.ecr".to_owned(),
         (service, false) => service.name.to_owned(),
@@ -244,6 +247,7 @@ mod tests {
             (&APP_RUNNER, "eu-west-1", "apprunner.eu-west-1.amazonaws.com"),
             (&ECR, "eu-west-1", "api.ecr.eu-west-1.amazonaws.com"),
             (&ECR, "cn-north-1", "api.ecr.cn-north-1.amazonaws.com.cn"),
+            (&ECR_PUBLIC, "us-east-1", "api.ecr-public.us-east-1.amazonaws.com"),
             (&API_GATEWAY, "us-gov-west-1", "apigateway.us-gov-west-1.amazonaws.com"),
             (&LAMBDA, "eusc-de-east-1", "lambda.eusc-de-east-1.amazonaws.eu"),
             (&IAM, "eu-west-1", "iam.amazonaws.com"),

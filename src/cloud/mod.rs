@@ -28,7 +28,9 @@ mod xml;
 
 pub use answer::Answer;
 pub use api::Api;
-pub use aws::aws_region;
+pub use aws::{AmazonRegistries, NewRepository, aws_region, create_missing_repository};
+#[cfg(feature = "azure")]
+pub use azure::AzureRegistries;
 pub use azure::is_azure_registry;
 pub use client::{Client, ClientOptions};
 pub use error::{CallError, ErrorClass};
@@ -38,6 +40,6 @@ pub use google::operation_failure;
 pub use request::{Authority, Location, Method, Request};
 pub use service::{
     API_GATEWAY, APP_RUNNER, ARTIFACT_REGISTRY, CLOUD_LOGGING, CLOUD_RUN, CONTAINER_APPS_LOGS,
-    Cloud, ECR, ECS, IAM, LAMBDA, LOGS, RESOURCE_MANAGER, SECRET_MANAGER, SECRETS_MANAGER, STS,
-    Service, Wire,
+    Cloud, ECR, ECR_PUBLIC, ECS, IAM, LAMBDA, LOGS, RESOURCE_MANAGER, SECRET_MANAGER,
+    SECRETS_MANAGER, STS, Service, Wire,
 };

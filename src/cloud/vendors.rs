@@ -26,6 +26,7 @@ pub(super) fn authorizer(
         Cloud::Google => Some(google::authorizer(environment, events, clock)),
         #[cfg(feature = "azure")]
         Cloud::Azure => Some(azure::authorizer(environment, events, clock)),
+        #[cfg(not(all(feature = "aws", feature = "gcp", feature = "azure")))]
         _ => None,
     }
 }
@@ -58,23 +59,5 @@ pub(super) fn first_service(cloud: Cloud) -> &'static Service {
         Cloud::Aws => &STS,
         Cloud::Google => &CLOUD_RUN,
         Cloud::Azure => &RESOURCE_MANAGER,
-    }
-}
-
-/// What the status alone says.
-fn plain(refusal: &Refusal<'_>) -> CallError {
-    let class = match refusal.status {
-        401 => ErrorClass::WrongIdentity,
-        403 => ErrorClass::Denied,
-        404 => ErrorClass::NotFound,
-        409 => ErrorClass::Busy,
-        429 => ErrorClass::Throttled,
-        400..500 => ErrorClass::Invalid,
-        500.. => ErrorClass::Unavailable,
-        _ => ErrorClass::Other,
-    };
-    CallError {
-        message: String::from_utf8_lossy(refusal.body).into_owned(),
-        ..CallError::new(refusal.request.service, refusal.request.title(), class)
     }
 }

@@ -123,7 +123,7 @@ impl World {
     }
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread")]
 async fn an_app_is_created_then_left_alone_then_updated() {
     let more =
         "    env: {LOG_LEVEL: info, GREETING: \"${GREETING}\"}\n    cpu: 0.5\n    memory: 1Gi\n";
@@ -202,7 +202,7 @@ async fn an_app_is_created_then_left_alone_then_updated() {
     assert_eq!((world.writes().len(), world.revisions()), (3, 3));
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread")]
 async fn an_app_whose_container_crashes_is_not_well() {
     let world = World::new("").await;
     world.succeed(&["deploy"]);
@@ -216,7 +216,7 @@ async fn an_app_whose_container_crashes_is_not_well() {
     assert_eq!(world.writes().len(), 2);
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread")]
 async fn an_app_that_scaled_to_zero_is_well() {
     let world = World::new("").await;
     world.fake.with(|fake| fake.ending = Ending::AtZero);
@@ -225,7 +225,7 @@ async fn an_app_that_scaled_to_zero_is_well() {
     assert_eq!(world.writes(), ["PUT agent"]);
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread")]
 async fn why_a_revision_is_refused_stands_in_its_operation_and_is_told() {
     let world = World::new("").await;
     let message = "Failed to provision revision for container app 'agent'. Error details: Field \
@@ -239,7 +239,7 @@ async fn why_a_revision_is_refused_stands_in_its_operation_and_is_told() {
     assert_eq!((world.writes().len(), world.revisions()), (2, 1));
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread")]
 async fn a_private_image_is_pulled_with_a_password_or_an_identity() {
     let world = World::new("    pull: {username: bob, password_env: PULL_PASSWORD}\n").await;
     world.succeed(&["deploy"]);
@@ -264,7 +264,7 @@ async fn a_private_image_is_pulled_with_a_password_or_an_identity() {
     assert_eq!(world.writes().len(), 2);
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread")]
 async fn secrets_are_kept_and_a_new_value_makes_a_new_revision() {
     let world = World::new("    secrets: {OPENAI_API_KEY: {env: OPENAI_API_KEY}}\n").await;
     world.succeed(&["deploy"]);
@@ -291,7 +291,7 @@ async fn secrets_are_kept_and_a_new_value_makes_a_new_revision() {
     assert_eq!((world.writes().len(), world.revisions()), (2, 2));
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread")]
 async fn a_lost_answer_is_looked_up_and_not_repeated() {
     let world = World::new("").await;
     world.spoil_put(Fault::LoseAnswer);
@@ -299,7 +299,7 @@ async fn a_lost_answer_is_looked_up_and_not_repeated() {
     assert_eq!((world.writes(), world.revisions()), (vec!["PUT agent".to_owned()], 1));
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread")]
 async fn what_is_busy_or_throttled_is_asked_again() {
     let world = World::new("").await;
     let message = "Cannot modify a container app 'agent' because there is an active operation.";
@@ -311,7 +311,7 @@ async fn what_is_busy_or_throttled_is_asked_again() {
     assert_eq!((world.writes().len(), world.revisions()), (3, 1));
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread")]
 async fn a_rollback_brings_the_whole_revision_before_back() {
     let world = World::new("    env: {MODE: first}\n").await;
     world.succeed(&["deploy"]);
@@ -330,7 +330,7 @@ async fn a_rollback_brings_the_whole_revision_before_back() {
     assert_eq!(suffixes.len(), 3);
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread")]
 async fn destroy_removes_the_app_and_nothing_else() {
     let world = World::new("").await;
     world.succeed(&["deploy"]);
@@ -339,7 +339,7 @@ async fn destroy_removes_the_app_and_nothing_else() {
     assert_eq!(world.writes(), ["PUT agent", "DELETE agent"]);
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread")]
 async fn an_app_that_holodeck_made_is_adopted_with_all_that_it_has() {
     let world = World::new("    cpu: 1.0\n    memory: 2Gi\n").await;
     let environment = format!("{GROUP}/providers/Microsoft.App/managedEnvironments/production");
@@ -380,7 +380,7 @@ async fn an_app_that_holodeck_made_is_adopted_with_all_that_it_has() {
     assert_eq!(world.writes().len(), 1);
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread")]
 async fn what_is_missing_comes_with_the_command_that_makes_it() {
     let world = World::new("").await;
     world.fake.with(|fake| fake.is_registered = false);
@@ -397,7 +397,7 @@ async fn what_is_missing_comes_with_the_command_that_makes_it() {
     assert!(outcome.stderr.contains(near), "{outcome:#?}");
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread")]
 async fn logs_are_the_lines_of_every_replica() {
     let world = World::new("").await;
     world.succeed(&["deploy"]);

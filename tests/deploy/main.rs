@@ -8,11 +8,11 @@
 )]
 #![expect(clippy::disallowed_methods, reason = "stories drive the real machine")]
 
-mod anywhere;
 mod aws_client;
 mod container_apps;
 mod fake;
 mod fakes;
+mod lambda;
 mod model;
 #[path = "../it/support/mod.rs"]
 #[expect(dead_code, reason = "these stories need a part of what all stories share")]

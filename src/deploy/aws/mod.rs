@@ -28,13 +28,12 @@ pub(super) use settings::{check_secrets, read_number, read_region, read_role, re
 pub(super) use tags::{capital_tags, find_tag, small_tags};
 pub(super) use variables::{hide_variables, plan_references, plan_variables, shown_settings};
 
-/// The items of a list, in JSON, or in XML where each is an element `member`.
+/// The items of a list, in JSON, or in XML where each is an element `member`, and an empty list is empty text.
 fn members(list: &serde_json::Value) -> impl Iterator<Item = &serde_json::Value> {
-    let inner = list.get("member").unwrap_or(list);
-    match inner {
-        serde_json::Value::Array(items) => items.as_slice(),
-        serde_json::Value::Object(_) | serde_json::Value::String(_) => std::slice::from_ref(inner),
-        _ => &[],
-    }
-    .iter()
+    let items = match (list, list.get("member")) {
+        (serde_json::Value::Array(items), _) | (_, Some(serde_json::Value::Array(items))) => items,
+        (_, Some(only)) => std::slice::from_ref(only),
+        (_, None) => &[][..],
+    };
+    items.iter()
 }

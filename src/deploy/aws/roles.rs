@@ -60,6 +60,16 @@ pub(in crate::deploy) fn role_name(parts: &[&str]) -> String {
 }
 
 impl RoleSpec {
+    /// Whether the role of a service is ours to look at: no setting names one, and no other is there.
+    pub(in crate::deploy) fn is_ours(
+        &self,
+        setting: Option<&str>,
+        there: Option<&str>,
+        place: &Place,
+    ) -> bool {
+        setting.is_none() && there.is_none_or(|arn| arn == place.role_arn(&self.name))
+    }
+
     /// Asks what there is of it.
     ///
     /// # Errors
@@ -305,18 +315,11 @@ fn percent_decoded(text: &str) -> Vec<u8> {
     let mut bytes = Vec::with_capacity(text.len());
     let mut rest = text.as_bytes();
     while let [first, tail @ ..] = rest {
-        let decoded = (*first == b'%').then(|| tail.get(..2)).flatten();
-        let decoded = decoded.and_then(|digits| std::str::from_utf8(digits).ok());
-        match decoded.and_then(|digits| u8::from_str_radix(digits, 16).ok()) {
-            Some(byte) => {
-                bytes.push(byte);
-                rest = &tail[2..];
-            }
-            None => {
-                bytes.push(*first);
-                rest = tail;
-            }
-        }
+        let digits = tail.get(..2).filter(|_| *first == b'%');
+        let digits = digits.and_then(|digits| std::str::from_utf8(digits).ok());
+        let decoded = digits.and_then(|digits| u8::from_str_radix(digits, 16).ok());
+        bytes.push(decoded.unwrap_or(*first));
+        rest = if decoded.is_some() { &tail[2..] } else { tail };
     }
     bytes
 }

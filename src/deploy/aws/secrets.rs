@@ -145,7 +145,7 @@ impl<'a> SecretStore<'a> {
             planned.pull = Some(reference.clone());
         }
         if !versions.is_empty() {
-            planned.revision = Digest::of(versions.join("\n").as_bytes()).hex()[..16].to_owned();
+            planned.revision.push_str(&Digest::of(versions.join("\n").as_bytes()).hex()[..16]);
         }
         planned
     }

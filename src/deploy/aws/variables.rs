@@ -57,39 +57,50 @@ pub(in crate::deploy) fn plan_references(
     is_different
 }
 
-/// The request with the values of variables that may not be shown put in as secrets; they stand, by name,
-/// in an object at the pointer. What the config does not say in clear is not shown.
+/// The request with the values of variables that may not be shown put in as secrets. They stand at the
+/// pointer, by name in an object, or in a list as `name` and `value`. What the config does not say in clear
+/// is not shown.
 pub(in crate::deploy) fn hide_variables(
     request: Request,
     pointer: &str,
     env: &BTreeMap<String, Variable>,
 ) -> Request {
-    let object = request.body.as_ref().and_then(|body| body.pointer(pointer)?.as_object());
-    let there: Vec<_> = object.into_iter().flatten().filter_map(hidden(env)).collect();
-    there.into_iter().fold(request, |request, (name, secret)| {
-        let name = name.replace('~', "~0").replace('/', "~1");
-        request.with_secret(&format!("{pointer}/{name}"), secret)
+    let there = request.body.as_ref().and_then(|body| body.pointer(pointer)).cloned();
+    let places: Vec<_> = match there.unwrap_or_default() {
+        Value::Object(members) => members
+            .into_iter()
+            .map(|(name, value)| (name.replace('~', "~0").replace('/', "~1"), name, value))
+            .collect(),
+        Value::Array(items) => items
+            .into_iter()
+            .enumerate()
+            .map(|(place, mut item)| {
+                let name = item["name"].as_str().unwrap_or_default().to_owned();
+                (format!("{place}/value"), name, item["value"].take())
+            })
+            .collect(),
+        _ => Vec::new(),
+    };
+    places.into_iter().fold(request, |request, (place, name, value)| {
+        let value = value.as_str().unwrap_or_default();
+        match hidden(value, env.get(&name)) {
+            Some(secret) => request.with_secret(&format!("{pointer}/{place}"), secret),
+            None => request,
+        }
     })
 }
 
-/// What of the variables that are there, or will be, may not be shown.
-fn hidden(
-    env: &BTreeMap<String, Variable>,
-) -> impl Fn((&String, &Value)) -> Option<(String, Secret)> + '_ {
-    |(name, value)| {
-        let there = value.as_str()?;
-        match env.get(name) {
-            Some(Variable::Hidden(secret)) if there == HIDDEN => {
-                Some((name.clone(), secret.clone()))
-            }
-            Some(Variable::Plain(plain)) if plain == there => None,
-            _ => Some((name.clone(), Secret::new(there))),
-        }
+/// The value of a variable as a secret, when it may not be shown.
+fn hidden(there: &str, variable: Option<&Variable>) -> Option<Secret> {
+    match variable {
+        Some(Variable::Hidden(secret)) if there == HIDDEN => Some(secret.clone()),
+        Some(Variable::Plain(plain)) if plain == there => None,
+        _ => Some(Secret::new(there)),
     }
 }
 
 /// Settings with the variables and secrets of the workload, as they may be shown: what the hash is made of.
-pub(in crate::deploy) fn shown_settings(settings: Value, workload: &Workload) -> Value {
+pub(in crate::deploy) fn shown_settings(settings: &Value, workload: &Workload) -> Value {
     let env: BTreeMap<_, _> =
         workload.env.iter().map(|(name, value)| (name, value.shown())).collect();
     let secrets: BTreeMap<_, _> = workload

@@ -33,7 +33,7 @@ use crate::deploy::{
 use crate::error::Result;
 
 /// The kind.
-pub(super) static KIND: TargetKind = TargetKind {
+pub(super) static LAMBDA: TargetKind = TargetKind {
     name: "lambda",
     summary: "AWS Lambda: a function from a container image in ECR. The image brings the runtime interface \
               of Lambda, or the Lambda Web Adapter in front of an HTTP server. Versions are published with \
@@ -79,7 +79,7 @@ impl Lambda {
 #[async_trait]
 impl Target for Lambda {
     fn kind(&self) -> &'static TargetKind {
-        &KIND
+        &LAMBDA
     }
 
     fn subject(&self) -> Subject {

@@ -2,3 +2,4 @@
 
 pub(crate) mod cloud_run;
 pub(crate) mod container_apps;
+pub(crate) mod lambda;

@@ -56,7 +56,10 @@ impl AppRunner {
         let raw = service.map_or(&Value::Null, |service| &service.raw);
         let mut plan = DeployPlan::default();
         let wanted = self.plan_needs(image, &details, &place, raw, &mut plan)?;
-        let must_write = service.is_some_and(|service| matches!(service.state, State::Failed(_)));
+        // After an attempt that came to nothing, only another one gets it into a good state again.
+        let must_write = service.is_some_and(|service| {
+            matches!(service.state, State::Failed(_) | State::RolledBack(_))
+        });
         let is_different = self.plan_changes(&wanted, &details, raw, &mut plan);
         let old_secrets = find_tag(&details.tags, SECRETS_TAG).unwrap_or_default();
         let arn = &raw["ServiceArn"];
@@ -117,7 +120,10 @@ impl AppRunner {
             image_digest: digest.map(|digest| digest.hex()),
             ..service.ownership.clone()
         };
-        self.plan_tags(arn, &owned(&ownership), &details.tags, &mut plan);
+        let mut tags = owned(&ownership);
+        let secrets = find_tag(&details.tags, SECRETS_TAG);
+        tags.extend(secrets.map(|revision| (SECRETS_TAG.to_owned(), revision.to_owned())));
+        self.plan_tags(arn, &tags, &details.tags, &mut plan);
         Ok(plan)
     }
 
@@ -156,6 +162,7 @@ impl AppRunner {
     /// The role that App Runner pulls with, unless it is somebody else's business.
     pub(super) fn access_role(&self, raw: &Value, place: &Place) -> Option<RoleSpec> {
         let there = raw.pointer("/SourceConfiguration/AuthenticationConfiguration/AccessRoleArn");
+        let there = there.and_then(Value::as_str);
         let role = RoleSpec {
             name: role_name(&[&self.settings.region, &self.settings.name, "access"]),
             purpose: "access role",
@@ -164,7 +171,7 @@ impl AppRunner {
             statements: Vec::new(),
             setting: "ecr_role_arn",
         };
-        is_ours(&self.settings.access_role, there, &role, place).then_some(role)
+        role.is_ours(self.settings.access_role.as_deref(), there, place).then_some(role)
     }
 
     /// The role of the container, where secrets need one and it is nobody else's business.
@@ -175,9 +182,11 @@ impl AppRunner {
         store: &SecretStore<'_>,
     ) -> Option<RoleSpec> {
         let there = raw.pointer("/InstanceConfiguration/InstanceRoleArn");
+        let there = there.and_then(Value::as_str);
         let role = self.instance_role_spec(place, store);
         let is_needed = there.is_some() || !role.statements.is_empty();
-        (is_needed && is_ours(&self.settings.instance_role, there, &role, place)).then_some(role)
+        (is_needed && role.is_ours(self.settings.instance_role.as_deref(), there, place))
+            .then_some(role)
     }
 
     fn instance_role_spec(&self, place: &Place, store: &SecretStore<'_>) -> RoleSpec {
@@ -269,7 +278,7 @@ impl AppRunner {
         {
             plan.notes.push(self.instance_role_spec(place, &store).permission_note(role));
         }
-        let hash = config_hash(&shown_settings(self.settings.document(), &self.workload));
+        let hash = config_hash(&shown_settings(&self.settings.document(), &self.workload));
         let mut tags = owned(&Ownership::ours(&self.workload, &hash, image));
         if !secrets.revision.is_empty() {
             tags.insert(SECRETS_TAG.to_owned(), secrets.revision.clone());
@@ -482,17 +491,6 @@ impl Details {
     fn of(observed: &Observed) -> Self {
         serde_json::from_value(observed.details.clone()).unwrap_or_default()
     }
-}
-
-/// Whether a role is ours to look at: nobody names another, and no other is there.
-fn is_ours(
-    setting: &Option<String>,
-    there: Option<&Value>,
-    role: &RoleSpec,
-    place: &Place,
-) -> bool {
-    let there = there.and_then(Value::as_str);
-    setting.is_none() && there.is_none_or(|arn| arn == place.role_arn(&role.name))
 }
 
 fn repository_type(reference: &str) -> &'static str {

@@ -54,11 +54,6 @@ impl Found {
     pub(super) fn statement(&self, id: &str) -> Option<&Value> {
         self.statements.iter().find(|statement| statement["Sid"] == id)
     }
-
-    /// What the policy has of ours.
-    pub(super) fn statement_ids(&self) -> impl Iterator<Item = &str> {
-        self.statements.iter().filter_map(|statement| statement["Sid"].as_str())
-    }
 }
 
 /// The image of what `GetFunction` describes, by digest.
@@ -79,11 +74,11 @@ pub(super) struct Configured<'a> {
     pub(super) architecture: Option<&'a str>,
     pub(super) role: Option<&'a str>,
     /// In MB.
-    pub(super) memory: Option<i64>,
+    pub(super) memory: Option<u32>,
     /// In seconds.
-    pub(super) timeout: Option<i64>,
+    pub(super) timeout: Option<u32>,
     /// In MB.
-    pub(super) ephemeral_storage: Option<i64>,
+    pub(super) ephemeral_storage: Option<u32>,
     /// Whether it replaces what the image says should run.
     pub(super) overrides_image: bool,
     pub(super) variables: BTreeMap<String, String>,
@@ -93,7 +88,7 @@ impl<'a> Configured<'a> {
     /// Reads the configuration of what `GetFunction` describes.
     pub(super) fn read(function: &'a Value) -> Self {
         let at = |pointer: &str| function.pointer(&format!("/Configuration{pointer}"));
-        let number = |pointer| at(pointer).and_then(Value::as_i64);
+        let number = |pointer| at(pointer).and_then(Value::as_u64)?.try_into().ok();
         let variables = at("/Environment/Variables").and_then(Value::as_object);
         let variables = variables.into_iter().flatten();
         Self {

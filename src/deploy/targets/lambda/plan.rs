@@ -208,8 +208,8 @@ impl Lambda {
         let architecture = there.and_then(|there| there.architecture);
         plan.change("architecture", architecture, Some(wanted.architecture.name()));
         plan.change("role", there.and_then(|there| there.role), Some(wanted.role.as_str()));
-        let mut number = |what: &str, there: Option<i64>, wanted: i64, unit: &str| {
-            let shown = |number: i64| format!("{number} {unit}");
+        let mut number = |what: &str, there: Option<u32>, wanted: u32, unit: &str| {
+            let shown = |number: u32| format!("{number} {unit}");
             plan.change(what, there.map(shown), Some(shown(wanted)));
         };
         number("memory", there.and_then(|there| there.memory), settings.memory, "MB");

@@ -4,6 +4,7 @@ use serde::Serialize;
 
 use crate::config::schema::{Field, Kind, Shape};
 use crate::config::{Node, Problems};
+use crate::deploy::aws::{read_number, read_region, read_role};
 use crate::deploy::{SecretValue, TargetInput, Workload};
 
 /// The settings; names and defaults are those of jvbundler's `deploy.yaml` where it has them.
@@ -75,11 +76,11 @@ pub(super) struct Settings {
     pub(super) region: String,
     pub(super) name: String,
     /// In MB.
-    pub(super) memory: i64,
+    pub(super) memory: u32,
     /// In seconds.
-    pub(super) timeout: i64,
+    pub(super) timeout: u32,
     /// In MB.
-    pub(super) ephemeral_storage: i64,
+    pub(super) ephemeral_storage: u32,
     pub(super) architecture: Option<Architecture>,
     pub(super) role_arn: Option<String>,
     pub(super) entry: Entry,
@@ -185,46 +186,22 @@ impl Entry {
 /// Reads settings that fit the shape.
 pub(super) fn read(input: &TargetInput<'_>, problems: &mut Problems) -> Option<Settings> {
     let node = input.settings;
-    let text = |name| node.get_text(name).map(str::to_owned);
-    let number = |name, default| node.get(name).and_then(Node::as_integer).unwrap_or(default);
     check_variables(input, problems);
     Some(Settings {
-        region: region(node, problems)?,
+        region: read_region(node, problems)?,
         name: name(input, problems)?,
-        memory: number("memory", 1024),
-        timeout: number("timeout", 300),
-        ephemeral_storage: number("ephemeral_storage", 512),
+        memory: read_number(node, "memory", 1024),
+        timeout: read_number(node, "timeout", 300),
+        ephemeral_storage: read_number(node, "ephemeral_storage", 512),
         architecture: match node.get_text("architecture") {
             Some("arm64") => Some(Architecture::Arm),
             Some(_) => Some(Architecture::X86),
             None => None,
         },
-        role_arn: text("role_arn").filter(|arn| check_role(node, arn, problems)),
+        role_arn: read_role(node, "role_arn", problems),
         entry: entry(node, problems),
         concurrency: node.get("concurrency").and_then(Node::as_integer),
     })
-}
-
-fn region(node: &Node, problems: &mut Problems) -> Option<String> {
-    let region = node.get("region")?;
-    let text = region.as_text()?;
-    let parts: Vec<_> = text.split('-').collect();
-    let is_word =
-        |part: &&str| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_lowercase());
-    let is_region = match parts.as_slice() {
-        [words @ .., number] => {
-            (2..=3).contains(&words.len())
-                && words.iter().all(is_word)
-                && matches!(number.as_bytes(), [digit] if digit.is_ascii_digit())
-        }
-        [] => false,
-    };
-    if !is_region {
-        let message = format!("`{}` is no region of AWS", text.escape_debug());
-        problems.report_with_hint(&region.position, message, "write for instance `eu-west-1`");
-        return None;
-    }
-    Some(text.to_owned())
 }
 
 fn name(input: &TargetInput<'_>, problems: &mut Problems) -> Option<String> {
@@ -239,21 +216,6 @@ fn name(input: &TargetInput<'_>, problems: &mut Problems) -> Option<String> {
         return None;
     }
     Some(text.to_owned())
-}
-
-fn check_role(node: &Node, arn: &str, problems: &mut Problems) -> bool {
-    let parts: Vec<_> = arn.splitn(6, ':').collect();
-    let is_role = matches!(parts[..], ["arn", partition, "iam", "", account, role]
-        if partition.starts_with("aws")
-            && account.len() == 12
-            && account.bytes().all(|byte| byte.is_ascii_digit())
-            && role.strip_prefix("role/").is_some_and(|name| !name.is_empty()));
-    if !is_role && let Some(place) = node.get("role_arn") {
-        let message = format!("`{}` is not the ARN of a role", arn.escape_debug());
-        let hint = "write for instance `arn:aws:iam::123456789012:role/agent`";
-        problems.report_with_hint(&place.position, message, hint);
-    }
-    is_role
 }
 
 fn entry(node: &Node, problems: &mut Problems) -> Entry {
@@ -320,8 +282,9 @@ fn check_variables(input: &TargetInput<'_>, problems: &mut Problems) {
         }
     }
     if taken > MAX_VARIABLES {
-        let message =
-            format!("the variables take {taken} bytes, and Lambda has room for {MAX_VARIABLES}");
+        let message = format!(
+            "Lambda has room for {MAX_VARIABLES} bytes of variables, and these take {taken}"
+        );
         let hint = "put what is large into a file of the image, or let the agent fetch it";
         problems.report_with_hint(input.position, message, hint);
     }
