@@ -8,6 +8,7 @@
 )]
 #![expect(clippy::disallowed_methods, reason = "stories drive the real machine")]
 
+mod anywhere;
 mod aws_client;
 mod container_apps;
 mod fake;
