@@ -15,6 +15,7 @@ mod app_runner;
 mod aws_client;
 mod aws_target;
 mod ecs_express;
+mod container_apps;
 mod fake;
 mod fakes;
 mod flow;
