@@ -11,6 +11,7 @@
 mod aws_client;
 mod fake;
 mod model;
+mod peers;
 #[path = "../it/support/mod.rs"]
 #[expect(dead_code, reason = "these stories need a part of what all stories share")]
 mod support;
