@@ -142,6 +142,8 @@ pub enum Action {
     Publish,
     /// Hands an image to a local engine.
     Load,
+    /// Changes what runs somewhere.
+    Deploy,
 }
 
 impl Action {
@@ -157,6 +159,7 @@ impl Action {
             Self::Write => "writing",
             Self::Publish => "publishing",
             Self::Load => "loading",
+            Self::Deploy => "deploying",
         }
     }
 }

@@ -46,6 +46,15 @@ pub(super) struct Check {
         help_heading = "Where it goes"
     )]
     to: Vec<String>,
+    /// Look at the targets of this environment, too: who we are there, and what runs
+    #[arg(
+        short,
+        long,
+        value_name = "NAME",
+        env = "DOCKLESS_ENVIRONMENT",
+        help_heading = "Where it runs"
+    )]
+    environment: Option<String>,
     #[command(flatten)]
     credentials: CredentialOptions,
     #[command(flatten)]
@@ -67,6 +76,7 @@ impl Check {
             credentials: self
                 .credentials
                 .read("dockless check --username NAME --password-stdin")?,
+            environment: self.environment,
         };
         let report = pipeline::check(&request, &edge.context)?;
         edge.output.result(&report.document(), report.text().lines())?;

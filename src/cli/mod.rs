@@ -7,12 +7,16 @@ mod build;
 mod cache;
 mod check;
 mod check_base;
+mod deploy;
+mod destroy;
 mod diff;
+mod environment;
 mod init;
 mod inspect;
 mod lock;
 mod login;
 mod logout;
+mod logs;
 mod network;
 mod next_step;
 mod options;
@@ -20,7 +24,9 @@ mod output;
 mod push;
 mod reference;
 mod render;
+mod rollback;
 mod schema;
+mod status;
 mod verify;
 
 use std::ffi::OsString;
@@ -39,7 +45,7 @@ pub use reference::reference;
 use output::Output;
 use render::{Progress, Rendering};
 
-/// Builds the container image of an AI agent without a Docker daemon and pushes it by digest
+/// Builds the container image of an AI agent without a Docker daemon, pushes it, and deploys it by digest
 #[derive(Debug, Parser)]
 #[command(name = "dockless", version, max_term_width = 100, propagate_version = true)]
 struct Arguments {
@@ -54,6 +60,11 @@ enum Command {
     Init(init::Init),
     Build(build::Build),
     Push(push::Push),
+    Deploy(deploy::Deploy),
+    Status(status::Status),
+    Logs(logs::Logs),
+    Rollback(rollback::Rollback),
+    Destroy(destroy::Destroy),
     Check(check::Check),
     Verify(verify::Verify),
     Lock(lock::Lock),
@@ -157,6 +168,11 @@ fn run(command: Command, edge: &Edge) -> Result<()> {
         Command::Init(init) => init.run(edge),
         Command::Build(build) => build.run(edge),
         Command::Push(push) => push.run(edge),
+        Command::Deploy(deploy) => deploy.run(edge),
+        Command::Status(status) => status.run(edge),
+        Command::Logs(logs) => logs.run(edge),
+        Command::Rollback(rollback) => rollback.run(edge),
+        Command::Destroy(destroy) => destroy.run(edge),
         Command::Check(check) => check.run(edge),
         Command::Verify(verify) => verify.run(edge),
         Command::Lock(lock) => lock.run(edge),

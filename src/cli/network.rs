@@ -157,7 +157,7 @@ pub(super) fn read_duration(text: &str) -> Option<Duration> {
 const LONGEST: Duration = Duration::from_hours(7 * 24);
 
 /// Reads `90s`, `5m`, `1h30m`, or whole seconds; nothing is no time, and a week is enough.
-fn parse_duration(text: &str) -> Result<Duration, String> {
+pub(super) fn parse_duration(text: &str) -> Result<Duration, String> {
     match read_duration(text) {
         Some(duration) if duration > LONGEST => Err("a command gets 168h at most".into()),
         Some(duration) if duration.as_secs() > 0 => Ok(duration),

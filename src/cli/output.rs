@@ -86,6 +86,14 @@ pub(super) fn document(document: &Value) -> Result<()> {
     write(&serde_json::to_string_pretty(document).expect("a JSON value can be written"))
 }
 
+/// Writes one line of something that goes on.
+///
+/// # Errors
+/// Standard output cannot be written, though there is a reader.
+pub(super) fn line(text: &str) -> Result<()> {
+    write(text)
+}
+
 fn write(line: &str) -> Result<()> {
     let mut stdout = io::stdout().lock();
     match writeln!(stdout, "{line}").and_then(|()| stdout.flush()) {

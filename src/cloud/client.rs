@@ -92,6 +92,7 @@ impl Client {
         let reply = self.https.send(outgoing, &request.title()).await;
         let reply = reply.map_err(|fault| Failure::of_connection(request, fault))?;
         if (200..300).contains(&reply.status) {
+            self.https.confirm_progress();
             return Ok(wire::read(request, &reply));
         }
         Err(self.refused(request, &reply))

@@ -5,7 +5,9 @@ use std::fmt::Write as _;
 use reqwest::Url;
 
 use super::request::{Authority, Location, Request};
-use super::service::{CONTAINER_APPS_LOGS, Cloud, ECR, IAM, LOGS, RESOURCE_MANAGER, STS, Service};
+use super::service::{
+    CONTAINER_APPS_LOGS, Cloud, ECR, ECR_PUBLIC, IAM, LOGS, RESOURCE_MANAGER, STS, Service,
+};
 use crate::registry::is_loopback;
 use crate::sys::Environment;
 
@@ -182,6 +184,7 @@ fn aws_host(service: &Service, region: &str, is_fips: bool) -> Result<String, No
     // There the usual endpoints of these are FIPS endpoints.
     let is_always_fips = partition.prefix == "us-gov-" && (service == &STS || service == &LOGS);
     let name = match (service, is_fips && !is_always_fips) {
+        (service, _) if service == &ECR_PUBLIC => format!("api.{}", service.name),
         (service, true) => format!("{}-fips", service.name),
         (service, false) if service == &ECR => "api.ecr".to_owned(),
         (service, false) => service.name.to_owned(),
@@ -214,4 +217,165 @@ fn belongs(url: &Url, root: Option<&Url>, request: &Request) -> bool {
 fn parsed(text: &str) -> Option<Url> {
     let url = Url::parse(text).ok()?;
     Some(url).filter(|url| matches!(url.scheme(), "http" | "https") && url.has_host())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::Method;
+    use super::super::service::{
+        API_GATEWAY, APP_RUNNER, CLOUD_RUN, LAMBDA, SECRET_MANAGER, SECRETS_MANAGER,
+    };
+    use super::*;
+    use crate::registry::Secret;
+
+    const NONE: [(&str, &str); 0] = [];
+
+    fn request(service: &'static Service, region: &str) -> Request {
+        Request::rest(service, region, "Op", Method::Get, "/a/b%2Fc")
+    }
+
+    fn place<const N: usize>(request: &Request, variables: [(&str, &str); N]) -> String {
+        match url(request, &Environment::of(variables)) {
+            Ok(url) => url.to_string(),
+            Err(nowhere) => nowhere.message,
+        }
+    }
+
+    #[test]
+    fn each_service_has_its_host_in_each_partition() {
+        for (service, region, host) in [
+            (&APP_RUNNER, "eu-west-1", "apprunner.eu-west-1.amazonaws.com"),
+            (&ECR, "eu-west-1", "api.ecr.eu-west-1.amazonaws.com"),
+            (&ECR, "cn-north-1", "api.ecr.cn-north-1.amazonaws.com.cn"),
+            (&ECR_PUBLIC, "us-east-1", "api.ecr-public.us-east-1.amazonaws.com"),
+            (&API_GATEWAY, "us-gov-west-1", "apigateway.us-gov-west-1.amazonaws.com"),
+            (&LAMBDA, "eusc-de-east-1", "lambda.eusc-de-east-1.amazonaws.eu"),
+            (&IAM, "eu-west-1", "iam.amazonaws.com"),
+            (&IAM, "", "iam.amazonaws.com"),
+            (&IAM, "cn-northwest-1", "iam.cn-north-1.amazonaws.com.cn"),
+            (&IAM, "us-gov-east-1", "iam.us-gov.amazonaws.com"),
+            (&STS, "", "sts.us-east-1.amazonaws.com"),
+            (&STS, "cn-north-1", "sts.cn-north-1.amazonaws.com.cn"),
+            (&CLOUD_RUN, "europe-west1", "run.googleapis.com"),
+            (&SECRET_MANAGER, "", "secretmanager.googleapis.com"),
+            (&RESOURCE_MANAGER, "", "management.azure.com"),
+        ] {
+            let expected = format!("https://{host}/a/b%2Fc");
+            assert_eq!(place(&request(service, region), NONE), expected);
+        }
+    }
+
+    #[test]
+    fn fips_has_hosts_of_its_own_where_the_usual_ones_are_none() {
+        for (service, region, host) in [
+            (&ECR, "us-east-1", "ecr-fips.us-east-1.amazonaws.com"),
+            (&LAMBDA, "us-gov-west-1", "lambda-fips.us-gov-west-1.amazonaws.com"),
+            (&STS, "us-gov-west-1", "sts.us-gov-west-1.amazonaws.com"),
+            (&IAM, "us-east-1", "iam-fips.amazonaws.com"),
+        ] {
+            let expected = format!("https://{host}/a/b%2Fc");
+            assert_eq!(
+                place(&request(service, region), [("AWS_USE_FIPS_ENDPOINT", "true")]),
+                expected
+            );
+        }
+    }
+
+    #[test]
+    fn requests_are_signed_for_the_region_that_answers() {
+        for (service, region, expected) in [
+            (&LAMBDA, "eu-west-1", "eu-west-1"),
+            (&IAM, "eu-west-1", "us-east-1"),
+            (&IAM, "cn-northwest-1", "cn-north-1"),
+            (&IAM, "us-gov-east-1", "us-gov-west-1"),
+            (&STS, "", "us-east-1"),
+        ] {
+            assert_eq!(signing_region(&request(service, region)), expected);
+        }
+    }
+
+    #[test]
+    fn variables_name_other_endpoints() {
+        let lambda = request(&LAMBDA, "eu-west-1");
+        let run = request(&CLOUD_RUN, "");
+        let secrets = request(&SECRETS_MANAGER, "eu-west-1");
+        let all = ("AWS_ENDPOINT_URL", "http://all:1");
+        let own = ("AWS_ENDPOINT_URL_LAMBDA", "http://own:2/base/");
+        assert_eq!(place(&lambda, [all, own]), "http://own:2/base/a/b%2Fc");
+        assert_eq!(place(&secrets, [all, own]), "http://all:1/a/b%2Fc");
+        let ignored = ("AWS_IGNORE_CONFIGURED_ENDPOINT_URLS", "true");
+        assert_eq!(
+            place(&lambda, [all, own, ignored]),
+            "https://lambda.eu-west-1.amazonaws.com/a/b%2Fc"
+        );
+        assert_eq!(place(&run, [all]), "https://run.googleapis.com/a/b%2Fc");
+        let run_variable = "CLOUDSDK_API_ENDPOINT_OVERRIDES_RUN";
+        assert_eq!(
+            place(&run, [(run_variable, "http://localhost:3/")]),
+            "http://localhost:3/a/b%2Fc"
+        );
+        assert_eq!(place(&run, [(run_variable, "run")]), format!("`{run_variable}` is no URL"));
+    }
+
+    #[test]
+    fn the_sovereign_clouds_of_azure_are_known() {
+        for (variable, value, host) in [
+            ("AZURE_CLOUD", "AzureUSGovernment", "management.usgovcloudapi.net"),
+            ("AZURE_ENVIRONMENT", "AzureChinaCloud", "management.chinacloudapi.cn"),
+            ("AZURE_CLOUD", "AzureCloud", "management.azure.com"),
+            (
+                "AZURE_AUTHORITY_HOST",
+                "https://login.microsoftonline.us/",
+                "management.usgovcloudapi.net",
+            ),
+            ("AZURE_AUTHORITY_HOST", "https://login.microsoftonline.com", "management.azure.com"),
+        ] {
+            let url = place(&request(&RESOURCE_MANAGER, ""), [(variable, value)]);
+            assert_eq!(url, format!("https://{host}/a/b%2Fc"));
+        }
+    }
+
+    #[test]
+    fn a_region_is_not_a_way_to_another_host() {
+        for region in ["x.evil.com/", "evil.com#", "EU", "a b", "@evil"] {
+            assert_eq!(place(&request(&LAMBDA, region), NONE), format!("`{region}` is no region"));
+        }
+        assert_eq!(place(&request(&LAMBDA, ""), NONE), "no region is given");
+    }
+
+    #[test]
+    fn a_service_may_only_send_us_to_itself() {
+        let at = |service, url: &str| {
+            let mut request = request(service, "");
+            request.location = Location::Url(url.to_owned());
+            request
+        };
+        let own = "https://management.azure.com/operations/1?api-version=2&t=a%2Fb";
+        assert_eq!(place(&at(&RESOURCE_MANAGER, own), NONE), own);
+        for url in [
+            "https://management.azure.com.evil.com/",
+            "https://management.azure.com:8443/",
+            "http://management.azure.com/",
+            "https://evil.com/",
+        ] {
+            let host = Url::parse(url).unwrap().host_str().unwrap().to_owned();
+            let refused = format!("it wants us to go on at `{host}`, which is not its own host");
+            assert_eq!(place(&at(&RESOURCE_MANAGER, url), NONE), refused);
+        }
+        let logs = "https://logs.example/x";
+        let refused = "it wants us to go on at `logs.example`, which is not its own host";
+        assert_eq!(place(&at(&CONTAINER_APPS_LOGS, logs), NONE), refused);
+        let with_token = at(&CONTAINER_APPS_LOGS, logs).for_bearer(Secret::new("t"));
+        assert_eq!(place(&with_token, NONE), logs);
+        let plain = at(&CONTAINER_APPS_LOGS, "http://logs.example/x").for_bearer(Secret::new("t"));
+        assert_eq!(place(&plain, NONE), "`logs.example` is not reached by `https://`");
+        assert_eq!(place(&request(&CONTAINER_APPS_LOGS, ""), NONE), "nobody has told where it is");
+    }
+
+    #[test]
+    fn a_query_is_encoded_as_signatures_want_it() {
+        let request = request(&LAMBDA, "eu-west-1").with_query("a b", "c+d/e~").with_query("x", "");
+        let url = place(&request, NONE);
+        assert!(url.ends_with("?a%20b=c%2Bd%2Fe~&x="), "{url}");
+    }
 }

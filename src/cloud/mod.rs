@@ -6,7 +6,7 @@
 //! - `api.rs`: the contract between deploy targets and whoever sends: the real client, or a fake
 //! - `client.rs`: the real client; `endpoint.rs`, `wire.rs`, `xml.rs`: where it sends what, and reads
 //! - `vendors.rs`: where each cloud is plugged in; `authorizer.rs`: the contract for that
-//! - `aws/`: credentials, signatures and refusals of AWS
+//! - `aws/`, `google/`, `azure/`: credentials, refusals, and the credentials of their registries; signatures of AWS
 //!
 //! Requests, answers and errors are there in every binary; credentials and signatures need the features
 //! `aws`, `gcp` and `azure`.
@@ -15,9 +15,11 @@ mod answer;
 mod api;
 mod authorizer;
 mod aws;
+mod azure;
 mod client;
 mod endpoint;
 mod error;
+mod google;
 mod request;
 mod service;
 mod vendors;
@@ -26,12 +28,16 @@ mod xml;
 
 pub use answer::Answer;
 pub use api::Api;
-pub use aws::aws_region;
+pub use aws::{AmazonRegistries, NewRepository, aws_region, create_missing_repository};
+pub use azure::is_azure_registry;
 pub use client::{Client, ClientOptions};
 pub use error::{CallError, ErrorClass};
+#[cfg(feature = "gcp")]
+pub use google::GoogleRegistries;
+pub use google::operation_failure;
 pub use request::{Authority, Location, Method, Request};
 pub use service::{
     API_GATEWAY, APP_RUNNER, ARTIFACT_REGISTRY, CLOUD_LOGGING, CLOUD_RUN, CONTAINER_APPS_LOGS,
-    Cloud, ECR, ECS, IAM, LAMBDA, LOGS, RESOURCE_MANAGER, SECRET_MANAGER, SECRETS_MANAGER, STS,
-    Service, Wire,
+    Cloud, ECR, ECR_PUBLIC, ECS, IAM, LAMBDA, LOGS, RESOURCE_MANAGER, SECRET_MANAGER,
+    SECRETS_MANAGER, STS, Service, Wire,
 };

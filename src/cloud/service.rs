@@ -104,6 +104,8 @@ services! {
     IAM = Aws "iam" "IAM", Wire::AwsQuery { version: "2010-05-08" }, "AWS_ENDPOINT_URL_IAM";
     /// Repositories of images.
     ECR = Aws "ecr" "ECR", Wire::AwsJson { version: "1.1", target: "AmazonEC2ContainerRegistry_V20150921" }, "AWS_ENDPOINT_URL_ECR";
+    /// Repositories of images that everybody may read; it is in one region only.
+    ECR_PUBLIC = Aws "ecr-public" "ECR Public", Wire::AwsJson { version: "1.1", target: "SpencerFrontendService" }, "AWS_ENDPOINT_URL_ECR_PUBLIC";
     /// Services from images, for customers who have some.
     APP_RUNNER = Aws "apprunner" "App Runner", Wire::AwsJson { version: "1.0", target: "AppRunner" }, "AWS_ENDPOINT_URL_APPRUNNER";
     /// Containers; its Express Mode makes a service from an image.

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::authorizer::{Authorizer, Refusal};
 use super::service::{CLOUD_RUN, Cloud, RESOURCE_MANAGER, STS, Service};
-use super::{CallError, ErrorClass, aws};
+use super::{CallError, ErrorClass, aws, azure, google};
 use crate::event::Events;
 use crate::sys::{Clock, Environment};
 
@@ -22,6 +22,11 @@ pub(super) fn authorizer(
     match cloud {
         #[cfg(feature = "aws")]
         Cloud::Aws => Some(aws::authorizer(environment, events, clock)),
+        #[cfg(feature = "gcp")]
+        Cloud::Google => Some(google::authorizer(environment, events, clock)),
+        #[cfg(feature = "azure")]
+        Cloud::Azure => Some(azure::authorizer(environment, events, clock)),
+        #[cfg(not(all(feature = "aws", feature = "gcp", feature = "azure")))]
         _ => None,
     }
 }
@@ -30,7 +35,8 @@ pub(super) fn authorizer(
 pub(super) fn classify(refusal: &Refusal<'_>) -> CallError {
     match refusal.request.service.cloud {
         Cloud::Aws => aws::classify(refusal),
-        Cloud::Google | Cloud::Azure => plain(refusal),
+        Cloud::Google => google::classify(refusal),
+        Cloud::Azure => azure::classify(refusal),
     }
 }
 
@@ -53,23 +59,5 @@ pub(super) fn first_service(cloud: Cloud) -> &'static Service {
         Cloud::Aws => &STS,
         Cloud::Google => &CLOUD_RUN,
         Cloud::Azure => &RESOURCE_MANAGER,
-    }
-}
-
-/// What the status alone says.
-fn plain(refusal: &Refusal<'_>) -> CallError {
-    let class = match refusal.status {
-        401 => ErrorClass::WrongIdentity,
-        403 => ErrorClass::Denied,
-        404 => ErrorClass::NotFound,
-        409 => ErrorClass::Busy,
-        429 => ErrorClass::Throttled,
-        400..500 => ErrorClass::Invalid,
-        500.. => ErrorClass::Unavailable,
-        _ => ErrorClass::Other,
-    };
-    CallError {
-        message: String::from_utf8_lossy(refusal.body).into_owned(),
-        ..CallError::new(refusal.request.service, refusal.request.title(), class)
     }
 }

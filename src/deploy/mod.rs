@@ -5,28 +5,37 @@
 //! - `image.rs`: what is handed over, and what targets want to know of it
 //! - `observed.rs`: what is there; `plan.rs`: what would have to change, as data
 //! - `steps.rs`: carries a plan out; `deployer.rs`: from what is there to what should be, and whether it is
-//! - `outcome.rs`: how it ended
+//! - `probe.rs`: asks the service itself; `outcome.rs`: how it ended
+//! - `state.rs`: what was deployed from here before; a cache and a history, never the truth
+//! - `aws/`: what the targets of AWS share: roles, secrets, logs, ARNs
 //!
 //! A target is nearly pure: it says what to ask, reads the answers, and says what to send. Everything that
 //! can go wrong on the way (lost answers, operations in progress, roles that are not known yet) is met in one
 //! place: look again, plan again. Nothing is created twice, because what was created is found by its name.
 
+mod aws;
+mod deployer;
 mod error;
 mod image;
 mod observed;
 mod outcome;
 mod plan;
+mod probe;
 mod session;
+mod state;
 mod steps;
 mod target;
 pub mod targets;
 mod workload;
 
+pub use deployer::{NotDeployed, carry_out, deploy, drift};
 pub use error::DeployError;
 pub use image::{Image, Manifest};
 pub use observed::{Observed, Ownership, Previous, Service, State, config_hash};
 pub use outcome::{Deployment, Outcome, Probe};
-pub use plan::{Change, DeployPlan, Given, Step};
+pub use plan::{Change, DeployPlan, Given, GivenForm, Step};
+pub use probe::Prober;
 pub use session::{Journal, Session};
+pub use state::{Entry, ServiceState, StateError, StateFile};
 pub use target::{LogLine, LogQuery, Subject, Target, TargetInput, TargetKind};
 pub use workload::{Pull, SecretValue, Variable, Workload};

@@ -1,9 +1,12 @@
 //! What a target found: the service as the platform tells of it.
 
+use std::collections::BTreeMap;
+
 use serde_json::Value;
 
 use super::{DeployError, Image, Subject, Workload};
 use crate::oci::{Digest, canonical_json};
+use crate::registry::Secret;
 
 /// What was found, before anything is planned.
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -12,6 +15,9 @@ pub struct Observed {
     pub service: Option<Service>,
     /// What else planning needs to know, as the target wants it: roles, scaling, entries.
     pub details: Value,
+    /// Secrets that the platform keeps and tells, by its names: for comparing, and for sending them back
+    /// where leaving one out would drop it.
+    pub secrets: BTreeMap<String, Secret>,
 }
 
 /// A service that is there.
@@ -123,14 +129,22 @@ const KEYS: [&str; 5] = [
 const MANAGER: &str = "dockless";
 
 impl Ownership {
-    /// What is written on a service of this workload.
-    pub fn ours(workload: &Workload, config_hash: &str, image: &Image) -> Self {
+    /// What is written on everything that belongs to this workload, beside the service: roles, secrets.
+    pub fn of(workload: &Workload) -> Self {
         Self {
             managed_by: Some(MANAGER.to_owned()),
             project: Some(workload.project.clone()),
             environment: Some(workload.environment.clone()),
+            ..Self::default()
+        }
+    }
+
+    /// What is written on a service of this workload.
+    pub fn ours(workload: &Workload, config_hash: &str, image: &Image) -> Self {
+        Self {
             config_hash: Some(config_hash.to_owned()),
             image_digest: Some(image.descriptor.digest.hex()),
+            ..Self::of(workload)
         }
     }
 

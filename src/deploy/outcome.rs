@@ -31,6 +31,17 @@ impl Outcome {
         }
     }
 
+    /// What happened, for people.
+    pub fn sentence(self) -> &'static str {
+        match self {
+            Self::Unchanged => "it runs this image already",
+            Self::Deployed => "deployed",
+            Self::DeployedNotHealthy => "the image is deployed, and not well",
+            Self::RolledBackByPlatform => "the platform took the image back",
+            Self::Failed => "the image is not deployed",
+        }
+    }
+
     /// Whether that is what was wanted.
     pub fn is_good(self) -> bool {
         matches!(self, Self::Unchanged | Self::Deployed)

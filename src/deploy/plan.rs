@@ -1,6 +1,7 @@
 //! What would have to change, as data: computed without any call, printed by `--dry-run`.
 
 use std::collections::BTreeMap;
+use std::fmt;
 
 use serde_json::{Value, json};
 
@@ -13,6 +14,8 @@ pub struct DeployPlan {
     pub changes: Vec<Change>,
     /// What to do, in order.
     pub steps: Vec<Step>,
+    /// What whoever deploys should know, and no step can do.
+    pub notes: Vec<String>,
 }
 
 /// One setting that is different.
@@ -48,15 +51,42 @@ pub struct Step {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Given {
     /// What it is: `version`.
-    pub name: &'static str,
+    pub name: String,
     /// Where it stands in the answer (RFC 6901).
     pub pointer: &'static str,
+    /// What of it counts, or what it is put into.
+    pub form: GivenForm,
+}
+
+/// What is made of something that an answer tells.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum GivenForm {
+    /// It is taken as it is.
+    Whole,
+    /// Only the last part of a path: `4` of `projects/1/secrets/key/versions/4`.
+    LastPart,
+    /// This text, with it in place of [`Given::BLANK`].
+    Within(String),
 }
 
 impl Given {
+    /// What stands for it in the text that it is a part of.
+    pub const BLANK: &str = "{}";
+
     /// What stands for it in later requests until it is known.
     pub fn mark(name: &str) -> String {
         format!("«{name}»")
+    }
+
+    /// What is given on when the answer has this text.
+    pub fn text(&self, text: String) -> String {
+        match &self.form {
+            GivenForm::Whole => text,
+            GivenForm::LastPart => {
+                text.rsplit_once('/').map_or_else(|| text.clone(), |(_, last)| last.to_owned())
+            }
+            GivenForm::Within(outer) => outer.replace(Self::BLANK, &text),
+        }
     }
 }
 
@@ -79,8 +109,26 @@ impl Step {
     }
 
     /// The same, with something that later steps take from its answer.
-    pub fn giving(mut self, name: &'static str, pointer: &'static str) -> Self {
-        self.gives.push(Given { name, pointer });
+    pub fn giving(mut self, name: impl Into<String>, pointer: &'static str) -> Self {
+        self.gives.push(Given { name: name.into(), pointer, form: GivenForm::Whole });
+        self
+    }
+
+    /// The same, with a text in which [`Given::BLANK`] is something that its answer tells.
+    pub fn giving_within(
+        mut self,
+        name: impl Into<String>,
+        pointer: &'static str,
+        text: impl Into<String>,
+    ) -> Self {
+        let form = GivenForm::Within(text.into());
+        self.gives.push(Given { name: name.into(), pointer, form });
+        self
+    }
+
+    /// The same, with the last part of a path in its answer, which later steps take.
+    pub fn giving_last_part(mut self, name: impl Into<String>, pointer: &'static str) -> Self {
+        self.gives.push(Given { name: name.into(), pointer, form: GivenForm::LastPart });
         self
     }
 
@@ -95,7 +143,7 @@ impl Step {
     }
 
     /// The request with everything that is known by now.
-    pub fn resolved(&self, known: &BTreeMap<&'static str, String>) -> Request {
+    pub fn resolved(&self, known: &BTreeMap<String, String>) -> Request {
         self.request.map_texts(|text, is_whole| {
             let mut text = text.to_owned();
             for (name, value) in known {
@@ -139,12 +187,39 @@ impl DeployPlan {
         let steps: Vec<_> = steps
             .map(|step| json!({"title": step.title, "request": step.request.document()}))
             .collect();
-        json!({"changes": changes, "steps": steps})
+        json!({"changes": changes, "steps": steps, "notes": self.notes})
+    }
+}
+
+impl fmt::Display for Change {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let shown = |value: &Option<String>| value.clone().unwrap_or_else(|| "(none)".to_owned());
+        write!(formatter, "{}: {} → {}", self.what, shown(&self.before), shown(&self.after))
+    }
+}
+
+impl fmt::Display for DeployPlan {
+    /// What differs, and every request in whole.
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.is_empty() {
+            writeln!(formatter, "  nothing to do")?;
+        }
+        for change in &self.changes {
+            writeln!(formatter, "  {change}")?;
+        }
+        for step in &self.steps {
+            writeln!(formatter, "  {}", step.title)?;
+            for line in step.request.to_string().lines() {
+                writeln!(formatter, "    {line}")?;
+            }
+        }
+        Ok(())
     }
 }
 
 impl Change {
-    fn document(&self) -> Value {
+    /// As one JSON document.
+    pub fn document(&self) -> Value {
         json!({"what": self.what, "before": self.before, "after": self.after})
     }
 }

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use super::Prober;
 use crate::cloud::{Answer, Api, CallError, Request};
 use crate::event::Events;
 use crate::sys::Clock;
@@ -21,6 +22,8 @@ pub struct Session {
     pub wait_limit: Duration,
     /// Is told of what is about to be created.
     pub journal: Arc<dyn Journal>,
+    /// Asks services whether they are well.
+    pub prober: Arc<dyn Prober>,
     /// What was created in this run: only what is new may be "not ready yet".
     created: Arc<Mutex<BTreeSet<String>>>,
 }
@@ -41,9 +44,10 @@ impl Session {
         clock: Arc<dyn Clock>,
         events: Events,
         journal: Arc<dyn Journal>,
+        prober: Arc<dyn Prober>,
         wait_limit: Duration,
     ) -> Self {
-        Self { api, clock, events, wait_limit, journal, created: Arc::default() }
+        Self { api, clock, events, wait_limit, journal, prober, created: Arc::default() }
     }
 
     /// Sends a request.

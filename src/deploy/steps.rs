@@ -9,7 +9,7 @@ use crate::cloud::{Answer, CallError, ErrorClass};
 use crate::error::{Error, Result};
 
 /// How long a role that was created in this run may take until everybody knows it.
-const ROLE_LIMIT: Duration = Duration::from_secs(120);
+const ROLE_LIMIT: Duration = Duration::from_mins(2);
 /// From the first look to the second; each later wait is twice as long.
 const FIRST_WAIT: Duration = Duration::from_millis(250);
 /// No wait between two looks is longer.
@@ -17,16 +17,18 @@ const LONGEST_WAIT: Duration = Duration::from_secs(5);
 
 /// Waits between looks: short at first, since much is done soon.
 #[derive(Debug)]
-struct Pace {
+pub(super) struct Pace {
     next: Duration,
 }
 
 impl Pace {
-    fn new() -> Self {
+    /// The first wait is the shortest.
+    pub(super) fn new() -> Self {
         Self { next: FIRST_WAIT }
     }
 
-    async fn wait(&mut self, session: &Session) {
+    /// Waits.
+    pub(super) async fn wait(&mut self, session: &Session) {
         session.clock.sleep(self.next).await;
         self.next = (self.next * 2).min(LONGEST_WAIT);
     }
@@ -36,7 +38,8 @@ impl Pace {
 pub(super) type Observing<'a> =
     &'a (dyn Fn() -> Pin<Box<dyn Future<Output = Result<Observed>> + Send + 'a>> + Sync);
 
-/// Sends the requests of a plan in order.
+/// Sends the requests of a plan in order. Where one of them came to nothing, the rest is not sent: what is
+/// observed then tells why.
 pub(super) async fn run(
     plan: &DeployPlan,
     session: &Session,
@@ -66,10 +69,14 @@ pub(super) async fn run(
                 }
                 Some(value) => value.to_string(),
             };
-            known.insert(given.name, text);
+            known.insert(given.name.clone(), given.text(text));
         }
         if step.settles && place + 1 < plan.steps.len() {
-            settled(session, observe).await?;
+            let observed = settled(session, observe).await?;
+            let state = observed.service.as_ref().map(|service| &service.state);
+            if matches!(state, Some(State::Failed(_) | State::RolledBack(_))) {
+                return Ok(());
+            }
         }
     }
     Ok(())
@@ -78,7 +85,7 @@ pub(super) async fn run(
 /// Sends one request; nothing comes back when it was done already.
 async fn send(
     step: &Step,
-    known: &BTreeMap<&'static str, String>,
+    known: &BTreeMap<String, String>,
     session: &Session,
 ) -> Result<Option<Answer>, CallError> {
     let request = step.resolved(known);

@@ -78,6 +78,9 @@ pub trait Target: fmt::Debug + Send + Sync {
     /// What is deployed, and where.
     fn subject(&self) -> Subject;
 
+    /// What is asked of the service over HTTP to see whether it is well: `/health`.
+    fn health_path(&self) -> &str;
+
     /// The reference that it is given of an image: by digest, of the index or of one platform.
     ///
     /// # Errors

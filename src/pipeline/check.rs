@@ -1,12 +1,16 @@
 //! `dockless check`: asks every registry of a project whether a push would get through, and writes nothing.
 
+mod targets;
+
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
 use futures_util::future::join_all;
 use serde_json::{Value, json};
 
+use super::clouds::Clouds;
 use super::destinations::{Destinations, DestinationsError};
+use super::environment::{self, Values};
 use super::{Context, Credentials, NetworkRequest, ProjectRequest};
 use super::{client, project, push, runtime, tags};
 use crate::config::Base;
@@ -14,6 +18,7 @@ use crate::error::{Classified, Error, ErrorKind, Result};
 use crate::oci::Reference;
 use crate::plan::{self, Need};
 use crate::registry::{self, Client, Sources};
+use targets::TargetCheck;
 
 /// `dockless check`.
 #[derive(Debug, Clone, Default)]
@@ -24,12 +29,15 @@ pub struct CheckRequest {
     pub to: Vec<String>,
     /// Credentials for the one host that is pushed to.
     pub credentials: Option<Credentials>,
+    /// The environment whose targets are looked at; none is when it is not named.
+    pub environment: Option<String>,
 }
 
-/// What every registry said.
+/// What every registry and target said.
 #[derive(Debug, Default)]
 pub struct CheckReport {
     checks: Vec<Check>,
+    targets: Vec<TargetCheck>,
 }
 
 /// One right at one repository.
@@ -78,7 +86,7 @@ impl Classified for ChecksFailed {
 /// # Errors
 /// The project cannot be understood. What registries say is in the report.
 pub fn check(request: &CheckRequest, context: &Context) -> Result<CheckReport> {
-    let CheckRequest { project: request, to, credentials } = request;
+    let CheckRequest { project: request, to, credentials, environment } = request;
     let project = project::load(request, context)?;
     let arguments = tags::parse(request, true, context)?;
     let mut destinations = Destinations::default();
@@ -118,6 +126,10 @@ pub fn check(request: &CheckRequest, context: &Context) -> Result<CheckReport> {
             questions.insert((Reference { repository, ..reference.clone() }, Right::Pull));
         }
     }
+    let environment = environment.as_deref();
+    let chosen = environment
+        .map(|name| environment::choose(&project, Some(name), Values::Needed, context))
+        .transpose()?;
     // The time is measured for each question: a registry that stalls does not hide the others.
     runtime::run(context, None, async {
         let ask = async |(reference, right)| {
@@ -135,7 +147,13 @@ pub fn check(request: &CheckRequest, context: &Context) -> Result<CheckReport> {
         for check in &mut checks {
             check.way = Way::to(check.reference.repository.registry(), &client, &request.network);
         }
-        Ok(CheckReport { checks })
+        let targets = match &chosen {
+            Some(chosen) => {
+                targets::check(chosen, &Clouds::new(context, &request.network, None)).await
+            }
+            None => Vec::new(),
+        };
+        Ok(CheckReport { checks, targets })
     })
 }
 
@@ -220,14 +238,7 @@ impl Check {
     }
 
     fn document(&self) -> Value {
-        let error = self.result.as_ref().err().map(|error| {
-            json!({
-                "kind": error.kind().name(),
-                "message": error.lines(),
-                "hints": error.hints(),
-                "is_retryable": error.is_retryable(),
-            })
-        });
+        let error = self.result.as_ref().err().map(error_document);
         let right = match self.right {
             Right::Pull => "pull",
             Right::Push => "push",
@@ -250,6 +261,16 @@ impl Check {
     }
 }
 
+/// An error in a document.
+pub(super) fn error_document(error: &Error) -> Value {
+    json!({
+        "kind": error.kind().name(),
+        "message": error.lines(),
+        "hints": error.hints(),
+        "is_retryable": error.is_retryable(),
+    })
+}
+
 impl CheckReport {
     /// The report for people: one block per registry.
     pub fn text(&self) -> String {
@@ -269,6 +290,9 @@ impl CheckReport {
         if self.checks.is_empty() {
             text.push_str("there is no registry to check\n");
         }
+        for target in &self.targets {
+            target.write(&mut text);
+        }
         text
     }
 
@@ -276,6 +300,7 @@ impl CheckReport {
     pub fn document(&self) -> Value {
         json!({
             "checks": self.checks.iter().map(Check::document).collect::<Vec<_>>(),
+            "targets": self.targets.iter().map(TargetCheck::document).collect::<Vec<_>>(),
             "exit_code": self.kind().map_or(0, ErrorKind::exit_code),
         })
     }
@@ -283,8 +308,7 @@ impl CheckReport {
     /// Whose turn it is, when not everything is as it should be: what the user can cure decides
     /// before what may be an accident.
     fn kind(&self) -> Option<ErrorKind> {
-        let mut kinds =
-            self.checks.iter().filter_map(|check| Some(check.result.as_ref().err()?.kind()));
+        let mut kinds = self.failures().map(Error::kind);
         let first = kinds.next()?;
         let is_usage = first == ErrorKind::Usage || kinds.any(|kind| kind == ErrorKind::Usage);
         Some(if is_usage { ErrorKind::Usage } else { ErrorKind::Failed })
@@ -296,7 +320,12 @@ impl CheckReport {
     /// It is not.
     pub fn into_result(self) -> Result<()> {
         let Some(kind) = self.kind() else { return Ok(()) };
-        let failed = self.checks.iter().filter(|check| check.result.is_err()).count();
-        Err(ChecksFailed { failed, all: self.checks.len(), kind }.into())
+        let (failed, all) = (self.failures().count(), self.checks.len() + self.targets.len());
+        Err(ChecksFailed { failed, all, kind }.into())
+    }
+
+    fn failures(&self) -> impl Iterator<Item = &Error> {
+        let of_registries = self.checks.iter().filter_map(|check| check.result.as_ref().err());
+        of_registries.chain(self.targets.iter().filter_map(|check| check.result.as_ref().err()))
     }
 }

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::{Context, Credentials, NetworkRequest};
+use crate::cloud::{self, AmazonRegistries};
 use crate::config::PublishSettings;
 use crate::error::{Classified, ErrorKind, Result};
 use crate::oci::Reference;
@@ -72,7 +73,9 @@ pub(super) fn client(context: &Context, purpose: &Purpose<'_>) -> Result<Client>
         }
     }
     let of_config = publish.and_then(|publish| variables_of_config(publish, environment));
-    let keychains = keychains::standard(explicit, of_config, environment, &context.commands);
+    let of_clouds = of_clouds(context, network);
+    let keychains =
+        keychains::standard(explicit, of_config, of_clouds, environment, &context.commands);
     Ok(with_keychains(context, network, keychains))
 }
 
@@ -124,8 +127,31 @@ pub(super) fn client_for_login(
 /// A client that is only asked where a push to this registry would have its credentials from.
 pub(super) fn client_for_sources(context: &Context, registry: &str) -> Client {
     let explicit = Explicit::from_environment(&context.environment, registry);
-    let keychains = keychains::standard(explicit, None, &context.environment, &context.commands);
-    with_keychains(context, &NetworkRequest::default(), keychains)
+    let network = NetworkRequest::default();
+    let of_clouds = of_clouds(context, &network);
+    let keychains =
+        keychains::standard(explicit, None, of_clouds, &context.environment, &context.commands);
+    with_keychains(context, &network, keychains)
+}
+
+/// What a login at a cloud is good for at its registries; nobody is asked before one of them is called.
+fn of_clouds(context: &Context, network: &NetworkRequest) -> Vec<Arc<dyn Keychain>> {
+    let api = Arc::new(cloud_client(context, network));
+    vec![
+        Arc::new(AmazonRegistries::new(api, &context.environment, context.clock.clone())),
+        #[cfg(feature = "gcp")]
+        Arc::new(cloud::GoogleRegistries::new(&context.environment, &context.commands)),
+    ]
+}
+
+/// A client for clouds, which are reached as the registries are.
+pub(super) fn cloud_client(context: &Context, network: &NetworkRequest) -> cloud::Client {
+    cloud::Client::new(cloud::ClientOptions {
+        settings: settings(network, &context.environment),
+        environment: context.environment.clone(),
+        events: context.events.clone(),
+        clock: context.clock.clone(),
+    })
 }
 
 fn with_keychains(
@@ -143,7 +169,7 @@ fn with_keychains(
 }
 
 /// What the command line and the environment say of the network.
-fn settings(network: &NetworkRequest, environment: &Environment) -> Settings {
+pub(super) fn settings(network: &NetworkRequest, environment: &Environment) -> Settings {
     let NetworkRequest {
         insecure,
         skip_tls_verify,

@@ -7,6 +7,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use crate::config::LayerCompression;
+use crate::deploy::Manifest;
 use crate::oci::{Descriptor, Digest, Platform};
 use crate::publish::{ExistingTag, Published};
 use crate::registry::{ClientCertificate, RegistryMap, Secret};
@@ -147,6 +148,8 @@ pub struct ProducedImage {
     pub config_digest: Option<Digest>,
     /// The platforms.
     pub platforms: Vec<Platform>,
+    /// The manifests of its platforms, in the order of the index.
+    pub manifests: Vec<Manifest>,
     /// Its layers, and where each came from.
     pub layers: Vec<super::MadeLayer>,
     /// How many bytes of blobs were sent to registries.

@@ -21,8 +21,9 @@ use super::{
     Context, Credentials, PlanSummary, Produced, ProducedImage, ProjectRequest, RecordFiles,
 };
 use super::{client, guard, planning, precious};
+use crate::deploy::Manifest;
 use crate::error::Result;
-use crate::image::Assembly;
+use crate::image::{Assembly, Image};
 use crate::oci::{Reference, Repository};
 use crate::plan::secrets::Exception;
 use crate::plan::{Plan, PlanError, VcsFacts};
@@ -335,10 +336,19 @@ pub(super) fn produced_image(
         descriptor: assembly.descriptor().clone(),
         config_digest,
         platforms: assembly.images.iter().map(|image| image.platform.clone()).collect(),
+        manifests: assembly.images.iter().map(manifest).collect(),
         layers: made_layers::list(assembly, |_, _, _| LayerOrigin::Layout),
         uploaded_bytes: 0,
         published,
         has_repositories: false,
         record: None,
+    }
+}
+
+fn manifest(image: &Image) -> Manifest {
+    Manifest {
+        platform: image.platform.clone(),
+        descriptor: image.manifest.descriptor.clone(),
+        layers: image.layers.iter().map(|layer| layer.descriptor.media_type.clone()).collect(),
     }
 }

@@ -85,6 +85,11 @@ impl Https {
         self.patience.begin()
     }
 
+    /// An answer was what somebody hoped for: the patience of all begins anew.
+    pub(crate) fn confirm_progress(&self) {
+        self.patience.confirm_progress();
+    }
+
     /// Hides this from now on in what others say.
     pub(crate) fn learn(&self, secret: &Secret) {
         self.mask.learn(secret);
@@ -115,7 +120,6 @@ impl Https {
         let _awaited = self.events.await_answer(action);
         let mut answer = exchange.send(&client, request, 0, &|| 0).await?;
         let body = answer.body(MAX_BYTES).await?;
-        self.patience.confirm_progress();
         let wait = answer.header("retry-after").and_then(|header| {
             retry_after::parse(header, answer.header("date"), self.clock.unix_seconds())
         });

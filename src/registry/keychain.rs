@@ -18,6 +18,11 @@ pub trait Keychain: fmt::Debug + Send + Sync {
     /// at.
     fn name(&self, repository: &Repository) -> String;
 
+    /// Whether it could have any for a repository: else it is not even told of.
+    fn serves(&self, _repository: &Repository) -> bool {
+        true
+    }
+
     /// The credentials for a repository. A source that is broken says so as
     /// [`Lookup::Broken`]: the next one is asked, and a person is warned.
     async fn find(&self, repository: &Repository) -> Lookup;
@@ -108,7 +113,7 @@ impl Search {
         clock: &dyn Clock,
     ) -> Self {
         let mut search = Self::default();
-        for keychain in keychains {
+        for keychain in keychains.iter().filter(|keychain| keychain.serves(repository)) {
             let asked_at = clock.now();
             let name = keychain.name(repository);
             let (credential, life) = match keychain.find(repository).await {

@@ -96,6 +96,7 @@ pub(crate) use self::origin::is_loopback;
 pub use self::proxy::Proxies;
 pub(crate) use self::retry::Retry;
 pub use self::secret::Secret;
+pub(crate) use self::service::AmazonRegistry;
 pub use self::session::SpareUpload;
 pub use self::settings::{ClientCertificate, Settings, StallLimits};
 pub use self::tls_problem::TlsProblem;

@@ -40,6 +40,34 @@ const HOSTS: &[(HostPattern, Service)] = &[
     (HostPattern("quay.io"), Service::Quay),
 ];
 
+/// Which registry of Amazon's a host is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum AmazonRegistry<'a> {
+    /// That of an account in a region.
+    Private {
+        /// The account.
+        account: &'a str,
+        /// The region.
+        region: &'a str,
+    },
+    /// The one that everybody may read.
+    Public,
+}
+
+impl<'a> AmazonRegistry<'a> {
+    /// The registry of this host, if it is one of Amazon's.
+    pub(crate) fn of(registry: &'a str) -> Option<Self> {
+        match Service::of(registry)? {
+            (Service::Amazon, parts) => match parts[..] {
+                [account, region] => Some(Self::Private { account, region }),
+                _ => None,
+            },
+            (Service::AmazonPublic, _) => Some(Self::Public),
+            _ => None,
+        }
+    }
+}
+
 impl Service {
     /// Whose registry this is, with the parts of the host that vary; `None` where that is not known.
     pub(super) fn of(registry: &str) -> Option<(Self, Vec<&str>)> {

@@ -10,6 +10,8 @@
 
 mod aws_client;
 mod fake;
+mod fakes;
+mod lambda;
 mod model;
 mod peers;
 #[path = "../it/support/mod.rs"]

@@ -16,6 +16,7 @@ pub(super) fn ended(action: Action, outcome: Outcome) -> &'static str {
         (Outcome::Done, Action::Write) => "wrote",
         (Outcome::Done, Action::Publish) => "published",
         (Outcome::Done, Action::Load) => "loaded",
+        (Outcome::Done, Action::Deploy) => "deployed",
     }
 }
 

@@ -1,19 +1,24 @@
 //! AWS: whose credentials there are, signatures, and what its refusals mean.
 //!
 //! - `refusal.rs`, `policy.rs`: what a refusal means, and what would allow what is denied
+//! - `keychain.rs`, `repository.rs`: credentials for its registries, and repositories that are missing
 //! - `profile.rs`: the little that we read of its config files ourselves
 //! - `sources.rs`: where credentials come from, one source after the other, and why each has none
 //! - `signer.rs`: keeps credentials and signs with them (SigV4)
 
+mod keychain;
 mod policy;
 mod profile;
 mod refusal;
+mod repository;
 #[cfg(feature = "aws")]
 mod signer;
 #[cfg(feature = "aws")]
 mod sources;
 
+pub use keychain::AmazonRegistries;
 pub use profile::aws_region;
 pub(super) use refusal::classify;
+pub use repository::{NewRepository, create_missing_repository};
 #[cfg(feature = "aws")]
 pub(super) use signer::authorizer;

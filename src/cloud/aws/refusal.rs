@@ -233,3 +233,195 @@ fn is_clock(code: &str, message: &str) -> bool {
     let says = ["Signature expired", "Signature not yet current", "is not within"];
     code == "RequestTimeTooSkewed" || says.iter().any(|part| message.contains(part))
 }
+
+#[cfg(test)]
+mod tests {
+    use reqwest::header::{HeaderMap, HeaderValue};
+    use serde_json::json;
+
+    use super::super::super::Request;
+    use super::super::super::service::{ECS, LAMBDA};
+    use super::*;
+
+    fn told(header: &str, status: u16, body: &str) -> CallError {
+        let request = Request::call(&ECS, "eu-west-1", "CreateService", json!({}));
+        let mut headers = HeaderMap::new();
+        if !header.is_empty() {
+            headers.insert("x-amzn-errortype", HeaderValue::from_str(header).unwrap());
+        }
+        let body = body.as_bytes();
+        classify(&Refusal { request: &request, status, headers: &headers, body })
+    }
+
+    #[test]
+    fn code_and_message_are_found_in_every_wire() {
+        for (header, body) in [
+            ("", r#"{"__type":"com.amazonaws.ecs#XException","message":"no"}"#),
+            ("XException:http://internal/", r#"{"Message":"no"}"#),
+            ("XException", r#"{"message":"no"}"#),
+            ("", r#"{"code":"XException","message":"no"}"#),
+            (
+                "",
+                "<ErrorResponse xmlns=\"u\"><Error><Type>Sender</Type><Code>XException</Code><Message>no</Message></Error></ErrorResponse>",
+            ),
+            (
+                "",
+                "<Response><Errors><Error><Code>XException</Code><Message>no</Message></Error></Errors></Response>",
+            ),
+            ("", "<Error><Code>XException</Code><Message>no</Message></Error>"),
+        ] {
+            let error = told(header, 400, body);
+            assert_eq!(
+                (error.code.as_str(), error.message.as_str()),
+                ("XException", "no"),
+                "{body}"
+            );
+        }
+        let error = told("", 502, "<html>bad gateway</html>");
+        assert_eq!((error.class, error.code.as_str()), (ErrorClass::Unavailable, ""));
+        assert_eq!(told("", 503, "no capacity").message, "no capacity");
+    }
+
+    #[test]
+    fn each_code_has_its_class() {
+        use ErrorClass::{
+            Busy, Denied, Exists, Invalid, NotFound, Quota, RoleNotReady, Throttled, Unavailable,
+            WrongIdentity,
+        };
+        for (code, message, status, expected) in [
+            ("ExpiredTokenException", "", 400, WrongIdentity),
+            ("InvalidClientTokenId", "", 403, WrongIdentity),
+            ("UnrecognizedClientException", "", 400, WrongIdentity),
+            ("AccessDeniedException", "", 400, Denied),
+            ("AccessDenied", "", 403, Denied),
+            ("", "", 403, Denied),
+            ("ThrottlingException", "", 400, Throttled),
+            ("Throttling", "", 400, Throttled),
+            ("TooManyRequestsException", "", 429, Throttled),
+            ("RequestLimitExceeded", "", 503, Throttled),
+            ("SlowDown", "", 503, Throttled),
+            ("", "", 429, Throttled),
+            ("ServiceQuotaExceededException", "", 402, Quota),
+            ("LimitExceededException", "", 400, Quota),
+            ("AliasLimitExceededException", "", 400, Quota),
+            ("CodeStorageExceededException", "", 400, Quota),
+            ("ResourceConflictException", "an update is in progress", 409, Busy),
+            ("ResourceConflictException", "Function already exist: agent", 409, Exists),
+            (
+                "ConflictException",
+                "Route with key $default already exists for this API",
+                409,
+                Exists,
+            ),
+            (
+                "InvalidRequestException",
+                "Service with the provided name already exists: a",
+                400,
+                Exists,
+            ),
+            ("InvalidStateException", "", 400, Busy),
+            ("ConcurrentModification", "", 409, Busy),
+            ("", "", 409, Busy),
+            ("RepositoryAlreadyExistsException", "", 400, Exists),
+            ("EntityAlreadyExists", "", 409, Exists),
+            ("RepositoryNotFoundException", "", 400, NotFound),
+            ("NoSuchEntity", "", 404, NotFound),
+            ("ServiceNotActiveException", "", 400, NotFound),
+            ("", "", 404, NotFound),
+            ("InvalidParameterException", "", 400, Invalid),
+            ("InvalidSubnetIDException", "", 502, Invalid),
+            ("ValidationException", "", 400, Invalid),
+            (
+                "InvalidParameterValueException",
+                "The role defined for the function cannot be assumed by Lambda.",
+                400,
+                RoleNotReady,
+            ),
+            (
+                "InvalidRequestException",
+                "Error in assuming access role arn:aws:iam::1:role/r",
+                400,
+                RoleNotReady,
+            ),
+            (
+                "AccessDeniedException",
+                "User: u is not authorized to perform: sts:AssumeRole on resource: r",
+                400,
+                RoleNotReady,
+            ),
+            (
+                "ClientException",
+                "AWS was not able to validate the provided access credentials",
+                400,
+                RoleNotReady,
+            ),
+            ("ServerException", "", 500, Unavailable),
+            ("ServiceUnavailable", "", 503, Unavailable),
+            ("", "", 500, Unavailable),
+            ("", "", 408, Unavailable),
+        ] {
+            assert_eq!(
+                class_of(code, message, status, false),
+                expected,
+                "{code} {message} {status}"
+            );
+        }
+        let message = "User: u is not authorized to perform: sts:AssumeRole on resource: r";
+        assert_eq!(
+            class_of("AccessDenied", message, 403, true),
+            Denied,
+            "nobody waits for STS itself"
+        );
+    }
+
+    #[test]
+    fn refusals_say_what_helps() {
+        let hints = |code: &str, message: &str| {
+            told(code, 400, &json!({"message": message}).to_string()).hints
+        };
+        assert_eq!(
+            hints(
+                "AccessDeniedException",
+                "User: arn:u is not authorized to perform: ecs:X on resource: arn:r"
+            ),
+            [
+                r#"allow it to `arn:u` with this statement in a policy: {"Action":"ecs:X","Effect":"Allow","Resource":"arn:r"}"#
+            ]
+        );
+        assert_eq!(
+            hints("AccessDeniedException", "no"),
+            [
+                r#"allow it to whoever deploys with this statement in a policy: {"Action":"ecs:CreateService","Effect":"Allow","Resource":"*"}"#
+            ]
+        );
+        assert_eq!(
+            hints("InvalidSignatureException", "Signature expired: 1 is now earlier than 2"),
+            ["set this machine's clock: it differs from AWS's"]
+        );
+        assert_eq!(
+            hints("ExpiredTokenException", "The security token included in the request is expired"),
+            [
+                "log in again: the credentials are too old (`aws sso login`, or a new run of the job)"
+            ]
+        );
+        assert_eq!(
+            hints("LimitExceededException", "too many"),
+            [
+                "ask for more of it (Service Quotas, ECS), delete what is not needed, or take another region"
+            ]
+        );
+        assert!(hints("InvalidParameterException", "x").is_empty());
+    }
+
+    #[test]
+    fn whoever_is_denied_is_named() {
+        let message =
+            json!({"message": "User: arn:u is not authorized to perform: ecs:X"}).to_string();
+        assert_eq!(told("AccessDeniedException", 400, &message).identity.as_deref(), Some("arn:u"));
+        let request =
+            Request::rest(&LAMBDA, "r", "GetFunction", super::super::super::Method::Get, "/");
+        let (headers, body) = (HeaderMap::new(), &b"{}"[..]);
+        let error = classify(&Refusal { request: &request, status: 403, headers: &headers, body });
+        assert_eq!((error.identity, error.hints.len()), (None, 1));
+    }
+}

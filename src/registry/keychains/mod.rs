@@ -5,7 +5,8 @@
 //! 3. [`ConfigVariables`]: variables that the config names for its own registries
 //! 4. [`docker_config`]: `DOCKER_AUTH_CONFIG`, then docker's `config.json`
 //! 5. [`podman`]: `REGISTRY_AUTH_FILE`, then podman's `auth.json`
-//! 6. [`Ci`]: what GitHub Actions, GitLab CI and Harbor give to a job
+//! 6. those of clouds, for their own registries
+//! 7. [`Ci`]: what GitHub Actions, GitLab CI and Harbor give to a job
 //!
 //! What a person chose stands before what the machine offers. [`AuthStore`] writes what a login gives.
 
@@ -39,10 +40,11 @@ use crate::sys::Environment;
 use crate::sys::command::Commands;
 
 /// All sources: those that a person named for one registry first, then those of the project's config,
-/// then those of the machine.
+/// then those of the machine, and of the clouds that it has a login at.
 pub fn standard(
     explicit: impl IntoIterator<Item = Explicit>,
     of_config: Option<ConfigVariables>,
+    of_clouds: Vec<Arc<dyn Keychain>>,
     environment: &Environment,
     commands: &Arc<dyn Commands>,
 ) -> Vec<Arc<dyn Keychain>> {
@@ -58,6 +60,7 @@ pub fn standard(
     for file in docker.into_iter().chain(podman::auth_files(environment, commands)) {
         keychains.push(Arc::new(file));
     }
+    keychains.extend(of_clouds);
     keychains.push(Arc::new(Ci::new(environment)));
     keychains
 }
@@ -85,7 +88,8 @@ mod tests {
         let repository = "r.io/a".parse().unwrap();
         let explicit = Explicit::from_environment(&environment, "r.io");
         let of_config = ConfigVariables::new(&environment, "ACME", []);
-        let names: Vec<_> = standard(explicit, Some(of_config), &environment, &commands)
+        let of_cloud: Vec<Arc<dyn Keychain>> = vec![Arc::new(HostVariables::new(&environment))];
+        let names: Vec<_> = standard(explicit, Some(of_config), of_cloud, &environment, &commands)
             .iter()
             .map(|keychain| keychain.name(&repository))
             .collect();
@@ -98,6 +102,7 @@ mod tests {
                 "`DOCKER_AUTH_CONFIG`",
                 "`/home/bob/.docker/config.json`",
                 "`/auth.json`",
+                "`DOCKLESS_REGISTRY_R_IO_PASSWORD`",
                 "CI variables",
             ]
         );

@@ -12,6 +12,7 @@ mod left_out;
 mod members;
 mod project_config;
 mod requirements;
+mod target;
 mod variables;
 
 use std::collections::BTreeSet;
@@ -163,6 +164,7 @@ impl ConfigFormat for HoloDeck {
         // The environment is judged as the variables that it becomes.
         config.secrets.note_agent(root, "deployment");
         config.labels.insert("com.holodeck.managed".into(), "true".into());
+        config.environments = target::environment(deployment).into_iter().collect();
         if let Some(registry) = deployment.get("registry") {
             config.publish = publish_settings(registry, problems);
             config.version = config.publish.tags.first().cloned();

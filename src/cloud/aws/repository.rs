@@ -1,0 +1,101 @@
+//! Creates a repository of ECR that is missing: a push does not.
+
+use serde_json::json;
+
+use super::super::service::ECR;
+use super::super::{Api, CallError, ErrorClass, Request};
+use crate::oci::Repository;
+use crate::registry::AmazonRegistry;
+
+/// What a repository is to be like that does not exist yet.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct NewRepository {
+    /// Whether a tag stays where it was put first.
+    pub has_immutable_tags: bool,
+    /// Whether what is pushed is scanned.
+    pub is_scanned: bool,
+    /// The KMS key that encrypts it; AES-256 with a key of Amazon's without.
+    pub encryption_key: Option<String>,
+}
+
+/// Creates a repository unless it is there; says whether it did. What is not in a private registry of
+/// Amazon's is left to the push.
+///
+/// # Errors
+/// ECR cannot be asked, or refuses.
+pub async fn create_missing_repository(
+    api: &dyn Api,
+    repository: &Repository,
+    wanted: &NewRepository,
+) -> Result<bool, CallError> {
+    let Some(AmazonRegistry::Private { account, region }) =
+        AmazonRegistry::of(repository.registry())
+    else {
+        return Ok(false);
+    };
+    let path = repository.path();
+    let look = json!({"registryId": account, "repositoryNames": [path]});
+    let look = Request::call(&ECR, region, "DescribeRepositories", look).that_reads();
+    match api.call(&look).await {
+        Ok(_) => return Ok(false),
+        Err(error) if error.class == ErrorClass::NotFound => {}
+        Err(error) => return Err(error),
+    }
+    let create = creation(account, region, path, wanted);
+    match api.call(&create).await {
+        Ok(_) => Ok(true),
+        // Somebody else was faster.
+        Err(error) if error.class == ErrorClass::Exists => Ok(false),
+        // Nobody knows whether it was done: whoever looks does.
+        Err(error) if error.class == ErrorClass::Lost => match api.call(&look).await {
+            Ok(_) => Ok(true),
+            Err(_) => Err(error),
+        },
+        Err(error) => Err(error),
+    }
+}
+
+fn creation(account: &str, region: &str, path: &str, wanted: &NewRepository) -> Request {
+    let mutability = if wanted.has_immutable_tags { "IMMUTABLE" } else { "MUTABLE" };
+    let mut body = json!({
+        "registryId": account,
+        "repositoryName": path,
+        "imageTagMutability": mutability,
+        "tags": [{"Key": "managed-by", "Value": "dockless"}],
+    });
+    if wanted.is_scanned {
+        body["imageScanningConfiguration"] = json!({"scanOnPush": true});
+    }
+    if let Some(key) = &wanted.encryption_key {
+        body["encryptionConfiguration"] = json!({"encryptionType": "KMS", "kmsKey": key});
+    }
+    Request::call(&ECR, region, "CreateRepository", body)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_repository_is_created_as_it_is_wanted() {
+        let plain = json!({
+            "registryId": "1", "repositoryName": "a/b", "imageTagMutability": "MUTABLE",
+            "tags": [{"Key": "managed-by", "Value": "dockless"}],
+        });
+        let full = json!({
+            "registryId": "1", "repositoryName": "a/b", "imageTagMutability": "IMMUTABLE",
+            "tags": [{"Key": "managed-by", "Value": "dockless"}],
+            "imageScanningConfiguration": {"scanOnPush": true},
+            "encryptionConfiguration": {"encryptionType": "KMS", "kmsKey": "alias/k"},
+        });
+        let wanted = NewRepository {
+            has_immutable_tags: true,
+            is_scanned: true,
+            encryption_key: Some("alias/k".into()),
+        };
+        for (wanted, body) in [(NewRepository::default(), plain), (wanted, full)] {
+            let expected = Request::call(&ECR, "eu-west-1", "CreateRepository", body);
+            assert_eq!(creation("1", "eu-west-1", "a/b", &wanted), expected);
+        }
+    }
+}

@@ -1,0 +1,20 @@
+//! Azure: who we are there, what its refusals mean, and the credentials of its registries.
+//!
+//! - `sources.rs`: where tokens come from, one source after the other, and why each has none
+//! - `authorizer.rs`: keeps a token and proves with it who we are; `claims.rs`: who that is
+//! - `refusal.rs`: what the Resource Manager's errors mean, and what to do
+//! - `keychain.rs`: credentials for `*.azurecr.io` out of the same sources
+
+#[cfg(feature = "azure")]
+mod authorizer;
+#[cfg(feature = "azure")]
+mod claims;
+mod refusal;
+mod registry_host;
+#[cfg(feature = "azure")]
+mod sources;
+
+#[cfg(feature = "azure")]
+pub(super) use authorizer::authorizer;
+pub(super) use refusal::classify;
+pub use registry_host::is_azure_registry;

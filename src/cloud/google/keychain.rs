@@ -1,0 +1,114 @@
+//! Credentials for Google's registries: those that we have at Google Cloud.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use tokio::sync::OnceCell;
+
+use super::sources::{Source, Sources};
+use crate::oci::Repository;
+use crate::registry::{Credential, Keychain, Lookup, Secret};
+use crate::sys::Environment;
+use crate::sys::command::Commands;
+
+/// A token is good for some minutes at least when it is given; then we ask again.
+const LIFE: Duration = Duration::from_mins(3);
+
+/// Artifact Registry and `gcr.io`.
+#[derive(Debug)]
+pub struct GoogleRegistries {
+    sources: Sources,
+    /// Asked for once, when the first host of Google's needs it.
+    found: OnceCell<Result<Source, String>>,
+}
+
+impl GoogleRegistries {
+    /// Asks nobody yet.
+    pub fn new(environment: &Environment, commands: &Arc<dyn Commands>) -> Self {
+        let sources = Sources::new(environment, Arc::clone(commands));
+        Self { sources, found: OnceCell::new() }
+    }
+}
+
+#[async_trait]
+impl Keychain for GoogleRegistries {
+    fn name(&self, _: &Repository) -> String {
+        "Google Cloud".to_owned()
+    }
+
+    async fn find(&self, repository: &Repository) -> Lookup {
+        if !is_googles(repository.registry()) {
+            return Lookup::Nothing("it is no registry of Google's".to_owned());
+        }
+        let finding = async { self.sources.find().await.map_err(|nowhere| nowhere.message) };
+        let source = match self.found.get_or_init(|| finding).await {
+            Ok(source) => source,
+            Err(reason) => return Lookup::Nothing(reason.clone()),
+        };
+        let password = |username: &str, password: Secret| Credential::Password {
+            username: username.to_owned(),
+            password,
+        };
+        // A service account signs its own tokens, which its APIs take; registries take the key.
+        if let Some(key) = &source.key {
+            return Lookup::Found(password("_json_key", key.clone()));
+        }
+        match source.token().await {
+            Ok(token) => Lookup::Lent(password("oauth2accesstoken", token), LIFE),
+            Err(reason) => Lookup::Nothing(format!("{}: {reason}", source.name)),
+        }
+    }
+}
+
+/// Whether a host is a registry of Google's. `mirror.gcr.io` is open to everybody.
+fn is_googles(host: &str) -> bool {
+    (host == "gcr.io" || host.ends_with(".gcr.io") || host.ends_with("-docker.pkg.dev"))
+        && host != "mirror.gcr.io"
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sys::command::FakeCommands;
+
+    #[tokio::test]
+    async fn lends_a_token_to_registries_of_google_and_to_nobody_else() {
+        let environment = Environment::of([("CLOUDSDK_AUTH_ACCESS_TOKEN", "canary")]);
+        let commands: Arc<dyn Commands> = Arc::new(FakeCommands::default());
+        let keychain = GoogleRegistries::new(&environment, &commands);
+        let lent = Lookup::Lent(
+            Credential::Password {
+                username: "oauth2accesstoken".into(),
+                password: Secret::new("canary"),
+            },
+            LIFE,
+        );
+        let nothing = Lookup::Nothing("it is no registry of Google's".into());
+        for (host, expected) in [
+            ("europe-west1-docker.pkg.dev", &lent),
+            ("gcr.io", &lent),
+            ("eu.gcr.io", &lent),
+            ("mirror.gcr.io", &nothing),
+            ("docker.pkg.dev.evil.io", &nothing),
+            ("evilgcr.io", &nothing),
+            ("ghcr.io", &nothing),
+        ] {
+            let repository = format!("{host}/p/r/image").parse().unwrap();
+            assert_eq!(keychain.find(&repository).await, *expected, "{host}");
+        }
+    }
+
+    #[tokio::test]
+    async fn says_what_was_tried() {
+        let environment = Environment::of([("GOOGLE_APPLICATION_CREDENTIALS", "/not/there")]);
+        let commands: Arc<dyn Commands> = Arc::new(FakeCommands::default());
+        let keychain = GoogleRegistries::new(&environment, &commands);
+        assert_eq!(
+            keychain.find(&"gcr.io/p/image".parse().unwrap()).await,
+            Lookup::Nothing(
+                "`/not/there` (`GOOGLE_APPLICATION_CREDENTIALS`): it is not there".into()
+            )
+        );
+    }
+}

@@ -1,0 +1,24 @@
+//! Google Cloud: who we are there, and what its errors mean.
+//!
+//! - `sources.rs`: where credentials come from, one source after the other, and why each has none
+//! - `credentials.rs`: a file of credentials, read for what it says of itself
+//! - `authorizer.rs`: keeps what was found, and proves with it who we are
+//! - `keychain.rs`: the same for its registries, Artifact Registry and `gcr.io`
+//! - `refusal.rs`: what its errors mean, and what would allow what is denied
+
+#[cfg(feature = "gcp")]
+mod authorizer;
+#[cfg(feature = "gcp")]
+mod credentials;
+#[cfg(feature = "gcp")]
+mod keychain;
+mod refusal;
+#[cfg(feature = "gcp")]
+mod sources;
+
+#[cfg(feature = "gcp")]
+pub(super) use authorizer::authorizer;
+#[cfg(feature = "gcp")]
+pub use keychain::GoogleRegistries;
+pub(super) use refusal::classify;
+pub use refusal::operation_failure;

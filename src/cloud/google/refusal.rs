@@ -1,0 +1,233 @@
+//! What Google's services say when they refuse: `google.rpc.Status`.
+
+use std::time::Duration;
+
+use serde_json::Value;
+
+use super::super::authorizer::Refusal;
+use super::super::{CallError, ErrorClass, Request};
+
+/// Codes of `google.rpc.Code` by number, and what they mean for us.
+const CODES: [(u64, &str, ErrorClass); 16] = [
+    (1, "CANCELLED", ErrorClass::Other),
+    (2, "UNKNOWN", ErrorClass::Unavailable),
+    (3, "INVALID_ARGUMENT", ErrorClass::Invalid),
+    (4, "DEADLINE_EXCEEDED", ErrorClass::Unavailable),
+    (5, "NOT_FOUND", ErrorClass::NotFound),
+    (6, "ALREADY_EXISTS", ErrorClass::Exists),
+    (7, "PERMISSION_DENIED", ErrorClass::Denied),
+    (8, "RESOURCE_EXHAUSTED", ErrorClass::Throttled),
+    (9, "FAILED_PRECONDITION", ErrorClass::Invalid),
+    (10, "ABORTED", ErrorClass::Busy),
+    (11, "OUT_OF_RANGE", ErrorClass::Invalid),
+    (12, "UNIMPLEMENTED", ErrorClass::Invalid),
+    (13, "INTERNAL", ErrorClass::Unavailable),
+    (14, "UNAVAILABLE", ErrorClass::Unavailable),
+    (15, "DATA_LOSS", ErrorClass::Other),
+    (16, "UNAUTHENTICATED", ErrorClass::WrongIdentity),
+];
+
+/// The smallest predefined roles with permissions that we need, by how the permissions begin.
+const ROLES: [(&str, &str); 11] = [
+    ("iam.serviceaccounts.actas", "roles/iam.serviceAccountUser"),
+    ("run.services.setiampolicy", "roles/run.admin"),
+    ("run.", "roles/run.developer"),
+    ("secretmanager.versions.access", "roles/secretmanager.secretAccessor"),
+    ("secretmanager.versions.add", "roles/secretmanager.secretVersionAdder"),
+    ("secretmanager.", "roles/secretmanager.admin"),
+    ("logging.", "roles/logging.viewer"),
+    ("artifactregistry.repositories.downloadartifacts", "roles/artifactregistry.reader"),
+    ("artifactregistry.repositories.uploadartifacts", "roles/artifactregistry.writer"),
+    ("artifactregistry.", "roles/artifactregistry.admin"),
+    ("serviceusage.services.use", "roles/serviceusage.serviceUsageConsumer"),
+];
+
+/// What is shown at most of a message.
+const MAX_SHOWN_CHARACTERS: usize = 2000;
+
+/// What an answer that is no success means.
+pub(in crate::cloud) fn classify(refusal: &Refusal<'_>) -> CallError {
+    let document = serde_json::from_slice::<Value>(refusal.body).unwrap_or_default();
+    let mut failure = match document.get("error").filter(|error| error.is_object()) {
+        Some(error) => of_status(refusal.request, error, Some(refusal.status)),
+        None => {
+            let class = class_of_http(refusal.status);
+            let mut failure =
+                CallError::new(refusal.request.service, refusal.request.title(), class);
+            failure.message = match &document["error_description"] {
+                Value::String(text) => clean(text),
+                _ => format!("HTTP {}", refusal.status),
+            };
+            failure
+        }
+    };
+    failure.status = Some(refusal.status);
+    let wait = refusal.headers.get("retry-after").and_then(|value| value.to_str().ok());
+    let wait = wait.and_then(|text| text.trim().parse().ok()).map(Duration::from_secs);
+    failure.retry_after = wait.or(failure.retry_after);
+    failure
+}
+
+/// What the error of an operation means that this request began (`google.longrunning.Operation`, `error`).
+pub fn operation_failure(request: &Request, error: &Value) -> CallError {
+    of_status(request, error, None)
+}
+
+fn of_status(request: &Request, error: &Value, http: Option<u16>) -> CallError {
+    let number = error["code"].as_u64();
+    let named = error["status"].as_str();
+    let known = CODES.iter().find(|(code, name, _)| match named {
+        Some(named) => named == *name,
+        None => number == Some(*code),
+    });
+    let by_http = || http.map_or(ErrorClass::Other, class_of_http);
+    let class = known.map_or_else(by_http, |(_, _, class)| *class);
+    let mut failure = CallError::new(request.service, request.title(), class);
+    failure.code = named.or(known.map(|(_, name, _)| *name)).unwrap_or_default().to_owned();
+    failure.message = clean(error["message"].as_str().unwrap_or_default());
+    let details = Details(error["details"].as_array().map(Vec::as_slice).unwrap_or_default());
+    if let Some(seconds) = details.retry_delay() {
+        failure.retry_after = Some(seconds);
+    }
+    for violation in details.of("BadRequest").flat_map(|detail| items(&detail["fieldViolations"])) {
+        let text = |name: &str| clean(violation[name].as_str().unwrap_or_default());
+        let (field, description) = (text("field"), text("description"));
+        if !failure.message.contains(&description) {
+            failure.message = format!("{}; `{field}`: {description}", failure.message);
+        }
+    }
+    refine(&mut failure, &details);
+    failure
+}
+
+/// Makes more of a class by the details, and adds what to do.
+fn refine(failure: &mut CallError, details: &Details<'_>) {
+    let info = details.of("ErrorInfo").next();
+    let reason = info.and_then(|info| info["reason"].as_str()).unwrap_or_default();
+    let metadata = |name: &str| info.and_then(|info| info["metadata"][name].as_str());
+    match failure.class {
+        ErrorClass::Denied if reason == "SERVICE_DISABLED" => {
+            let api = metadata("service").unwrap_or("the API");
+            let project = metadata("consumer").and_then(|text| text.strip_prefix("projects/"));
+            let project = project.map(|project| format!(" --project={project}")).unwrap_or_default();
+            failure.hints.push(format!(
+                "enable it, and wait a minute: `gcloud services enable {api}{project}`"
+            ));
+        }
+        ErrorClass::Denied => failure.hints.extend(denied(&failure.message, metadata("permission"))),
+        ErrorClass::Throttled if is_quota(details) => {
+            failure.class = ErrorClass::Quota;
+            for violation in details.of("QuotaFailure").flat_map(|detail| items(&detail["violations"])) {
+                let text = |name: &str| clean(violation[name].as_str().unwrap_or_default());
+                let (subject, description) = (text("subject"), text("description"));
+                failure.message = format!("{}; {subject}: {description}", failure.message);
+            }
+            if let Some(metric) = metadata("quota_metric") {
+                let limit = metadata("quota_limit_value").unwrap_or("?");
+                failure.message = format!("{}; `{metric}` is limited to {limit}", failure.message);
+            }
+            failure.hints.push(
+                "ask for more at https://console.cloud.google.com/iam-admin/quotas, or use another region".into(),
+            );
+        }
+        ErrorClass::WrongIdentity => failure.hints.push(
+            "log in again: `gcloud auth application-default login`; in CI, get new credentials in the job".into(),
+        ),
+        _ => {}
+    }
+}
+
+/// Whether an exhausted resource is a limit that waiting does not lift.
+fn is_quota(details: &Details<'_>) -> bool {
+    let per_minute = |text: &str| text.contains("per minute") || text.contains("PerMinute");
+    let info = details.of("ErrorInfo").next();
+    let limit = info.and_then(|info| info["metadata"]["quota_limit"].as_str());
+    if let Some(limit) = limit {
+        return !per_minute(limit);
+    }
+    let mut violations =
+        details.of("QuotaFailure").flat_map(|detail| items(&detail["violations"])).peekable();
+    violations.peek().is_some()
+        && violations
+            .all(|violation| !per_minute(violation["description"].as_str().unwrap_or_default()))
+}
+
+/// What gives the permission that a message says is missing.
+fn denied(message: &str, permission: Option<&str>) -> Vec<String> {
+    let parsed = quoted_after(message, "ermission ").map(str::to_owned);
+    let Some(permission) = permission.map(str::to_owned).or(parsed) else { return Vec::new() };
+    let folded = permission.to_ascii_lowercase();
+    let Some((_, role)) = ROLES.iter().find(|(start, _)| folded.starts_with(start)) else {
+        return vec![format!("whoever deploys needs a role with `{permission}`")];
+    };
+    if *role == "roles/iam.serviceAccountUser" {
+        let account = message.split_whitespace().find(|word| word.contains('@'));
+        let account = account.unwrap_or("SERVICE_ACCOUNT").trim_matches(['\'', '`', '.', ',']);
+        return vec![format!(
+            "whoever deploys a service must be allowed to act as the account that runs it, which no role of \
+             Cloud Run says: `gcloud iam service-accounts add-iam-policy-binding {account} \
+             --member=user:YOU --role={role}`"
+        )];
+    }
+    let project = quoted_after(message, "resource ").and_then(|resource| {
+        let (_, rest) = resource.split_once("projects/")?;
+        rest.split('/').next()
+    });
+    let project = project.unwrap_or("PROJECT");
+    vec![format!(
+        "the smallest role with `{permission}` is `{role}`: `gcloud projects add-iam-policy-binding {project} \
+         --member=user:YOU --role={role}` (`serviceAccount:…` for a service account)"
+    )]
+}
+
+/// What stands in quotes after a word.
+fn quoted_after<'a>(text: &'a str, word: &str) -> Option<&'a str> {
+    let (_, rest) = text.split_once(word)?;
+    let mut parts = rest.split(['\'', '"', '`']);
+    parts.next().filter(|before| before.is_empty())?;
+    parts.next().filter(|quoted| !quoted.is_empty())
+}
+
+/// The details of an error, each with its type.
+struct Details<'a>(&'a [Value]);
+
+impl<'a> Details<'a> {
+    /// Those of a type of `google.rpc`.
+    fn of(&self, name: &str) -> impl Iterator<Item = &'a Value> {
+        let end = format!("google.rpc.{name}");
+        self.0
+            .iter()
+            .filter(move |detail| detail["@type"].as_str().is_some_and(|text| text.ends_with(&end)))
+    }
+
+    fn retry_delay(&self) -> Option<Duration> {
+        let text = self.of("RetryInfo").next()?["retryDelay"].as_str()?;
+        let seconds: f64 = text.strip_suffix('s')?.parse().ok()?;
+        Duration::try_from_secs_f64(seconds).ok()
+    }
+}
+
+fn items(list: &Value) -> &[Value] {
+    list.as_array().map(Vec::as_slice).unwrap_or_default()
+}
+
+fn class_of_http(status: u16) -> ErrorClass {
+    match status {
+        400 | 405 | 412 | 413 | 422 => ErrorClass::Invalid,
+        401 => ErrorClass::WrongIdentity,
+        403 => ErrorClass::Denied,
+        404 => ErrorClass::NotFound,
+        409 => ErrorClass::Busy,
+        429 => ErrorClass::Throttled,
+        500..=599 => ErrorClass::Unavailable,
+        _ => ErrorClass::Other,
+    }
+}
+
+/// One line without control characters, not too long.
+pub(super) fn clean(text: &str) -> String {
+    let words: Vec<_> =
+        text.split(|letter: char| letter.is_whitespace() || letter.is_control()).collect();
+    let line = words.into_iter().filter(|word| !word.is_empty()).collect::<Vec<_>>().join(" ");
+    line.chars().take(MAX_SHOWN_CHARACTERS).collect()
+}

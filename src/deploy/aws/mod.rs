@@ -1,0 +1,39 @@
+//! What the targets of AWS share.
+//!
+//! - `place.rs`: partitions, and ARNs in an account and a region
+//! - `ecr.rs`: what the host name of an image tells
+//! - `roles.rs`: roles that a service needs: ours to create, or somebody's to be told how
+//! - `secrets.rs`: secrets of Secrets Manager that belong to a workload
+//! - `settings.rs`: settings that they share
+//! - `variables.rs`: how variables differ, without showing what is hidden
+//! - `logs.rs`: lines of CloudWatch Logs
+
+mod ecr;
+mod logs;
+mod place;
+mod roles;
+mod secrets;
+mod settings;
+mod tags;
+#[cfg(test)]
+mod testing;
+mod variables;
+
+pub(super) use ecr::EcrHost;
+pub(super) use logs::read_logs;
+pub(super) use place::Place;
+pub(super) use roles::{ObservedRole, RoleSpec, role_name};
+pub(super) use secrets::{ObservedSecrets, PlannedSecrets, SecretStore};
+pub(super) use settings::{check_secrets, read_number, read_region, read_role, read_size};
+pub(super) use tags::{capital_tags, find_tag, small_tags};
+pub(super) use variables::{hide_variables, plan_references, plan_variables, shown_settings};
+
+/// The items of a list, in JSON, or in XML where each is an element `member`, and an empty list is empty text.
+fn members(list: &serde_json::Value) -> impl Iterator<Item = &serde_json::Value> {
+    let items = match (list, list.get("member")) {
+        (serde_json::Value::Array(items), _) | (_, Some(serde_json::Value::Array(items))) => items,
+        (_, Some(only)) => std::slice::from_ref(only),
+        (_, None) => &[][..],
+    };
+    items.iter()
+}

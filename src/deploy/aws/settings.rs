@@ -1,0 +1,124 @@
+//! Settings that targets of AWS share, read and checked.
+
+use std::collections::BTreeMap;
+
+use crate::config::{Node, Position, Problems};
+use crate::deploy::{Pull, SecretValue, Workload};
+
+/// The `region` of a target.
+pub(in crate::deploy) fn read_region(settings: &Node, problems: &mut Problems) -> Option<String> {
+    let node = settings.get("region")?;
+    let region = node.as_text()?;
+    let parts: Vec<_> = region.split('-').collect();
+    let is_word =
+        |part: &&str| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_lowercase());
+    let is_region = match &parts[..] {
+        [words @ .., last] => {
+            words.len() >= 2
+                && words.iter().all(is_word)
+                && !last.is_empty()
+                && last.bytes().all(|byte| byte.is_ascii_digit())
+        }
+        [] => false,
+    };
+    if !is_region {
+        let message = format!("`{}` is no region of AWS", region.escape_debug());
+        problems.report_with_hint(
+            &node.position,
+            message,
+            "write for instance `region: eu-west-1`",
+        );
+        return None;
+    }
+    Some(region.to_owned())
+}
+
+/// A setting that is the ARN of a role.
+pub(in crate::deploy) fn read_role(
+    settings: &Node,
+    name: &str,
+    problems: &mut Problems,
+) -> Option<String> {
+    let node = settings.get(name)?;
+    let text = node.as_text()?;
+    let is_role = match text.split(':').collect::<Vec<_>>()[..] {
+        ["arn", partition, "iam", "", account, resource] => {
+            (partition == "aws" || partition.starts_with("aws-"))
+                && account.len() == 12
+                && account.bytes().all(|byte| byte.is_ascii_digit())
+                && resource.strip_prefix("role/").is_some_and(|name| !name.is_empty())
+        }
+        _ => false,
+    };
+    if !is_role {
+        let message = format!("`{name}` is no ARN of a role: `{}`", text.escape_debug());
+        let hint = "write `arn:aws:iam::ACCOUNT:role/NAME`, as `aws iam list-roles` shows it";
+        problems.report_with_hint(&node.position, message, hint);
+        return None;
+    }
+    Some(text.to_owned())
+}
+
+/// A setting that is a whole number, or what it is when it is absent.
+pub(in crate::deploy) fn read_number(settings: &Node, name: &str, absent: u32) -> u32 {
+    let number = settings.get(name).and_then(Node::as_integer);
+    number.and_then(|number| u32::try_from(number).ok()).unwrap_or(absent)
+}
+
+/// The processor and memory of a target: `cpu` in virtual processors and `memory` in MB, as one of the
+/// pairs that there are. Gives units of a thousandth of a processor, 1024 to each, and MB.
+pub(in crate::deploy) fn read_size(
+    settings: &Node,
+    platform: &str,
+    pairs: &BTreeMap<u32, Vec<u32>>,
+    problems: &mut Problems,
+) -> Option<(u32, u32)> {
+    let cpu = settings.get_text("cpu").unwrap_or("1");
+    let units = cpu_units(cpu)?;
+    let memory_mb = read_number(settings, "memory", 2048);
+    let memories = pairs.get(&units)?;
+    if !memories.contains(&memory_mb) {
+        let node = settings.get("memory").or_else(|| settings.get("cpu")).unwrap_or(settings);
+        let memories: Vec<_> = memories.iter().map(u32::to_string).collect();
+        problems.report_with_hint(
+            &node.position,
+            format!("{platform} has no {memory_mb} MB of memory with {cpu} vCPU"),
+            format!("with `cpu: {cpu}` there is `memory`: {}", memories.join(", ")),
+        );
+        return None;
+    }
+    Some((units, memory_mb))
+}
+
+fn cpu_units(cpu: &str) -> Option<u32> {
+    match cpu {
+        "0.25" => Some(256),
+        "0.5" => Some(512),
+        whole => whole.parse::<u32>().ok()?.checked_mul(1024),
+    }
+}
+
+/// Reports references to secrets that are not in Secrets Manager.
+pub(in crate::deploy) fn check_secrets(
+    workload: &Workload,
+    position: &Position,
+    problems: &mut Problems,
+) {
+    let secrets = workload.secrets.iter().filter_map(|(name, value)| match value {
+        SecretValue::Kept(reference) => Some((name.as_str(), reference)),
+        SecretValue::Given(_) => None,
+    });
+    let pull = workload.pull.as_ref().and_then(|pull| match pull {
+        Pull::Kept(reference) => Some(("pull", reference)),
+        Pull::Password { .. } => None,
+    });
+    for (name, reference) in secrets.chain(pull) {
+        let parts: Vec<_> = reference.split(':').collect();
+        let is_arn = matches!(parts[..], ["arn", _, "secretsmanager", _, _, "secret", _, ..]);
+        if !is_arn {
+            let message = format!("`{name}` is at no ARN of AWS Secrets Manager");
+            let hint = "write `secrets_manager: arn:aws:secretsmanager:…:secret:NAME-xxxxxx`";
+            problems.report_with_hint(position, message, hint);
+        }
+    }
+}

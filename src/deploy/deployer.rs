@@ -1,0 +1,214 @@
+//! From what is there to what should be: plan, carry out, wait, and look whether exactly our digest runs.
+//!
+//! Whatever is uncertain on the way (an answer that was lost, an operation of somebody else, a conflict) has
+//! one cure: look again, and plan again from what is there now.
+
+use std::time::Duration;
+
+use super::steps::{Pace, settled};
+use super::{
+    Change, DeployPlan, Deployment, Image, Observed, Outcome, Probe, Service, Session, State,
+    Subject, Target, probe,
+};
+use crate::cloud::{CallError, ErrorClass};
+use crate::error::{Error, Result};
+
+/// How often what is there is looked at again before giving up.
+const MAX_ROUNDS: u32 = 6;
+
+/// Where a deployment got, before it is judged.
+struct Reached {
+    observed: Observed,
+    has_written: bool,
+}
+
+/// Deploys an image to a target and says how it ended.
+///
+/// # Errors
+/// It did not come to an end: a call failed, or it takes longer than it may.
+pub async fn deploy(target: &dyn Target, image: &Image, session: &Session) -> Result<Deployment> {
+    let reference = target.check(image)?;
+    let Reached { observed, has_written } =
+        reach(target, session, &|observed| target.plan(image, observed)).await?;
+    let service = observed.service.as_ref();
+    let is_ours =
+        |service: &Service| service.digest().is_some_and(|digest| image.has_digest(&digest));
+    let (mut outcome, mut reason) = judge(service, service.is_some_and(is_ours), has_written);
+    let probe = match service {
+        Some(service) if outcome.is_good() => probe::probe(target, service, session).await,
+        _ => Probe::NotProbed("the platform does not say that it is well".to_owned()),
+    };
+    if let Probe::Unhealthy(what) = &probe {
+        outcome = Outcome::DeployedNotHealthy;
+        reason = Some(what.clone());
+    }
+    Ok(Deployment {
+        target: target.kind().name,
+        subject: target.subject(),
+        outcome,
+        image: reference,
+        url: service.and_then(|service| service.url.clone()),
+        revision: service.and_then(|service| service.revision.clone()),
+        reason,
+        probe,
+    })
+}
+
+/// Carries out another plan of the target (a way back, a removal) and gives what is there then.
+///
+/// # Errors
+/// As [`deploy()`].
+pub async fn carry_out(
+    target: &dyn Target,
+    session: &Session,
+    plan: &(dyn Fn(&Observed) -> Result<DeployPlan> + Sync),
+) -> Result<(Observed, bool)> {
+    let Reached { observed, has_written } = reach(target, session, plan).await?;
+    Ok((observed, has_written))
+}
+
+/// What differs between what is deployed and what the config says, with the image left as it is.
+///
+/// # Errors
+/// The target cannot say.
+pub fn drift(target: &dyn Target, image: &Image, observed: &Observed) -> Result<Vec<Change>> {
+    Ok(target.plan(image, observed)?.changes)
+}
+
+/// Plans and carries out until a plan was carried out in whole, or there is nothing to do.
+async fn reach(
+    target: &dyn Target,
+    session: &Session,
+    plan: &(dyn Fn(&Observed) -> Result<DeployPlan> + Sync),
+) -> Result<Reached> {
+    let mut has_written = false;
+    let mut pace = Pace::new();
+    let mut rounds = 0;
+    loop {
+        let observed = settled(session, &|| target.observe(session)).await?;
+        let steps = plan(&observed).map_err(|error| late_if(error, has_written))?;
+        if steps.is_empty() {
+            return Ok(Reached { observed, has_written });
+        }
+        rounds += 1;
+        has_written = true;
+        match target.apply(&steps, session).await {
+            Ok(()) => {
+                let observed =
+                    settled(session, &|| target.observe(session)).await.map_err(Error::late)?;
+                return Ok(Reached { observed, has_written });
+            }
+            Err(error) if rounds < MAX_ROUNDS && is_worth_another_look(&error) => {
+                session.events.detail(format!("looking again: {error}"));
+                match wait_of(&error) {
+                    Some(wait) => session.clock.sleep(wait).await,
+                    None => pace.wait(session).await,
+                }
+            }
+            Err(error) => return Err(error.late()),
+        }
+    }
+}
+
+fn late_if(error: Error, has_written: bool) -> Error {
+    if has_written { error.late() } else { error }
+}
+
+/// Whether what is there now may differ from what the plan was made for.
+fn is_worth_another_look(error: &Error) -> bool {
+    error.find::<CallError>().is_some_and(|error| {
+        matches!(error.class, ErrorClass::Lost | ErrorClass::Busy | ErrorClass::Exists)
+    })
+}
+
+fn wait_of(error: &Error) -> Option<Duration> {
+    error.find::<CallError>()?.retry_after
+}
+
+/// The outcome by what the platform says, before the service itself is asked.
+fn judge(service: Option<&Service>, is_ours: bool, has_written: bool) -> (Outcome, Option<String>) {
+    let Some(service) = service else {
+        return (Outcome::Failed, Some("it is not there".to_owned()));
+    };
+    let reason = service.state.reason().map(str::to_owned);
+    match &service.state {
+        State::Ready if is_ours && has_written => (Outcome::Deployed, None),
+        State::Ready if is_ours => (Outcome::Unchanged, None),
+        State::Ready => {
+            let image = service.image.as_deref().unwrap_or("an image that it does not name");
+            (Outcome::RolledBackByPlatform, Some(format!("it runs `{image}`")))
+        }
+        State::RolledBack(_) => (Outcome::RolledBackByPlatform, reason),
+        State::Failed(_) | State::Stopped(_) if is_ours => (Outcome::DeployedNotHealthy, reason),
+        State::Failed(_) | State::Stopped(_) | State::Updating(_) => (Outcome::Failed, reason),
+    }
+}
+
+/// A deployment that did not end well, as an error.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{subject}: {}{}", outcome.sentence(), reason.as_ref().map(|reason| format!(": {reason}")).unwrap_or_default())]
+pub struct NotDeployed {
+    /// What was deployed, and where.
+    pub subject: Subject,
+    /// How it ended.
+    pub outcome: Outcome,
+    /// Why, in the platform's words.
+    pub reason: Option<String>,
+}
+
+impl crate::error::Classified for NotDeployed {
+    fn kind(&self) -> crate::error::ErrorKind {
+        crate::error::ErrorKind::Failed
+    }
+
+    fn hints(&self) -> Vec<String> {
+        let logs = "`dockless logs` shows what it printed".to_owned();
+        match self.outcome {
+            Outcome::Unchanged | Outcome::Deployed => Vec::new(),
+            Outcome::DeployedNotHealthy => {
+                vec![logs, "`dockless rollback` brings back what ran before".to_owned()]
+            }
+            Outcome::RolledBackByPlatform => {
+                vec![logs, "what ran before is serving again: nothing has to be undone".to_owned()]
+            }
+            Outcome::Failed => vec![logs],
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::Value;
+
+    use super::*;
+    use crate::deploy::Ownership;
+
+    #[test]
+    fn the_platform_is_believed_when_it_says_that_something_is_wrong() {
+        let service = |state| Service {
+            image: Some("r.io/a@sha256:00".into()),
+            url: None,
+            is_public: true,
+            state,
+            revision: None,
+            previous: None,
+            ownership: Ownership::default(),
+            raw: Value::Null,
+        };
+        let runs = "it runs `r.io/a@sha256:00`";
+        for (state, is_ours, has_written, expected) in [
+            (State::Ready, true, true, (Outcome::Deployed, None)),
+            (State::Ready, true, false, (Outcome::Unchanged, None)),
+            (State::Ready, false, true, (Outcome::RolledBackByPlatform, Some(runs))),
+            (State::RolledBack("x".into()), true, true, (Outcome::RolledBackByPlatform, Some("x"))),
+            (State::Failed("x".into()), true, true, (Outcome::DeployedNotHealthy, Some("x"))),
+            (State::Failed("x".into()), true, false, (Outcome::DeployedNotHealthy, Some("x"))),
+            (State::Failed("x".into()), false, true, (Outcome::Failed, Some("x"))),
+            (State::Stopped("x".into()), true, true, (Outcome::DeployedNotHealthy, Some("x"))),
+        ] {
+            let (outcome, reason) = judge(Some(&service(state.clone())), is_ours, has_written);
+            assert_eq!((outcome, reason.as_deref()), expected, "{state:?} {is_ours} {has_written}");
+        }
+        assert_eq!(judge(None, false, true).0, Outcome::Failed);
+    }
+}

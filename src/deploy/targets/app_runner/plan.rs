@@ -1,0 +1,529 @@
+//! What has to be done so that a service of App Runner is as it should be.
+
+use std::collections::BTreeMap;
+
+use serde_json::{Value, json};
+
+use super::observe::{Details, ObservedScaling};
+use super::{AppRunner, PUBLIC_ECR};
+use crate::cloud::{APP_RUNNER, Request};
+use crate::deploy::aws::{
+    Place, PlannedSecrets, RoleSpec, SecretStore, capital_tags, find_tag, hide_variables,
+    plan_references, plan_variables, role_name, shown_settings,
+};
+use crate::deploy::{
+    DeployError, DeployPlan, Given, Image, Observed, Ownership, Service, State, Step, Target as _,
+    config_hash,
+};
+use crate::oci::Digest;
+
+/// The tag that changes whenever the value of a secret does.
+const SECRETS_TAG: &str = "dockless-secrets";
+/// Where variables stand in what is sent, and in what is there.
+const VARIABLES: &str =
+    "/SourceConfiguration/ImageRepository/ImageConfiguration/RuntimeEnvironmentVariables";
+/// Where references to secrets stand.
+const SECRETS: &str =
+    "/SourceConfiguration/ImageRepository/ImageConfiguration/RuntimeEnvironmentSecrets";
+/// The name of an auto scaling configuration may not be longer.
+const MAX_SCALING_NAME: usize = 32;
+/// What stands for the ARN of a new auto scaling configuration.
+const SCALING: &str = "auto scaling configuration";
+
+/// What a service is to become, when everything it needs is there.
+struct Wanted {
+    reference: String,
+    access_role: Option<String>,
+    instance_role: Option<String>,
+    scaling_arn: String,
+    secrets: PlannedSecrets,
+    tags: BTreeMap<String, String>,
+}
+
+impl AppRunner {
+    /// What makes exactly this image run with these settings.
+    pub(super) fn plan_deployment(
+        &self,
+        image: &Image,
+        observed: &Observed,
+    ) -> Result<DeployPlan, DeployError> {
+        let details = Details::of(observed);
+        let place = self.place(&details);
+        let service = observed.service.as_ref();
+        if let Some(service) = service {
+            self.check_service(service)?;
+        }
+        let raw = service.map_or(&Value::Null, |service| &service.raw);
+        let mut plan = DeployPlan::default();
+        let wanted = self.plan_needs(image, &details, &place, raw, &mut plan)?;
+        // After an attempt that came to nothing, only another one gets it into a good state again.
+        let must_write = service.is_some_and(|service| {
+            matches!(service.state, State::Failed(_) | State::RolledBack(_))
+        });
+        let is_different = self.plan_changes(&wanted, &details, raw, &mut plan);
+        let old_secrets = find_tag(&details.tags, SECRETS_TAG).unwrap_or_default();
+        let arn = &raw["ServiceArn"];
+        if service.is_none() {
+            plan.steps.push(self.creation(&wanted));
+        } else {
+            if service.is_some_and(|service| matches!(service.state, State::Stopped(_))) {
+                plan.change("state", Some("paused"), Some("running"));
+                let title = format!("resume the service `{}`", self.settings.name);
+                plan.steps
+                    .push(self.step(title, "ResumeService", json!({"ServiceArn": arn})).settling());
+            }
+            if is_different || must_write {
+                plan.steps.push(self.update(&wanted, raw).settling());
+            } else if wanted.secrets.revision != old_secrets {
+                // The same image again: containers read secrets when they start.
+                let title = format!("restart the service `{}`", self.settings.name);
+                let step = self.step(title, "StartDeployment", json!({"ServiceArn": arn}));
+                plan.steps.push(step.settling());
+            }
+            self.plan_tags(arn, &wanted.tags, &details.tags, &mut plan);
+        }
+        self.store().plan_tidying(&details.secrets, &place, &mut plan);
+        Ok(plan)
+    }
+
+    /// What brings an image back: nothing else changes.
+    pub(super) fn plan_return(
+        &self,
+        image: Option<&str>,
+        observed: &Observed,
+    ) -> Result<DeployPlan, DeployError> {
+        let details = Details::of(observed);
+        let service = observed.service.as_ref();
+        let service = service.ok_or_else(|| self.nothing("there is no such service"))?;
+        self.check_service(service)?;
+        let image = image.ok_or_else(|| DeployError::Nothing {
+            subject: self.subject().to_string(),
+            reason: "App Runner does not say which image was there before".to_owned(),
+            hint: "deploy the earlier image by its digest".to_owned(),
+        })?;
+        let mut plan = DeployPlan::default();
+        if !plan.change("image", service.image.as_deref(), Some(image)) {
+            return Ok(plan);
+        }
+        let mut source = service.raw["SourceConfiguration"].clone();
+        source["AutoDeploymentsEnabled"] = false.into();
+        source["ImageRepository"]["ImageIdentifier"] = image.into();
+        source["ImageRepository"]["ImageRepositoryType"] = repository_type(image).into();
+        let arn = &service.raw["ServiceArn"];
+        let body = json!({"ServiceArn": arn, "SourceConfiguration": source});
+        let title = format!("update the service `{}` to the image of before", self.settings.name);
+        let mut step = self.step(title, "UpdateService", body).settling();
+        step.request = hide_variables(step.request, VARIABLES, &self.workload.env);
+        plan.steps.push(step);
+        let digest = image.rsplit_once('@').and_then(|(_, digest)| digest.parse::<Digest>().ok());
+        let ownership = Ownership {
+            image_digest: digest.map(|digest| digest.hex()),
+            ..service.ownership.clone()
+        };
+        let mut tags = owned(&ownership);
+        let secrets = find_tag(&details.tags, SECRETS_TAG);
+        tags.extend(secrets.map(|revision| (SECRETS_TAG.to_owned(), revision.to_owned())));
+        self.plan_tags(arn, &tags, &details.tags, &mut plan);
+        Ok(plan)
+    }
+
+    /// What removes the service, and all that was created for it.
+    pub(super) fn plan_removal(&self, observed: &Observed) -> Result<DeployPlan, DeployError> {
+        let details = Details::of(observed);
+        let place = self.place(&details);
+        let mut plan = DeployPlan::default();
+        let service = observed.service.as_ref();
+        if let Some(service) = service {
+            service.ownership.check_removal(&self.workload, &self.subject())?;
+            plan.change("service", Some(self.settings.name.as_str()), None::<String>);
+            let title = format!("delete the service `{}`", self.settings.name);
+            let body = json!({"ServiceArn": service.raw["ServiceArn"]});
+            let step = self.step(title, "DeleteService", body);
+            plan.steps.push(step.or_done_by(&["ResourceNotFoundException"]).settling());
+        }
+        for scaling in &details.our_scaling {
+            plan.steps.push(self.scaling_removal(scaling));
+        }
+        let raw = service.map_or(&Value::Null, |service| &service.raw);
+        let store = self.store();
+        let roles = [
+            (self.access_role(raw, &place), &details.access_role),
+            (self.instance_role(raw, &place, &store), &details.instance_role),
+        ];
+        for (role, observed) in roles {
+            if let Some(role) = role {
+                role.plan_removal(observed.as_ref(), &place, &self.workload, &mut plan);
+            }
+        }
+        store.plan_removal(&details.secrets, &place, &mut plan);
+        Ok(plan)
+    }
+
+    /// The role that App Runner pulls with, unless it is somebody else's business.
+    pub(super) fn access_role(&self, raw: &Value, place: &Place) -> Option<RoleSpec> {
+        let there = raw.pointer("/SourceConfiguration/AuthenticationConfiguration/AccessRoleArn");
+        let there = there.and_then(Value::as_str);
+        let role = RoleSpec {
+            name: role_name(&[&self.settings.region, &self.settings.name, "access"]),
+            purpose: "access role",
+            principal: "build.apprunner.amazonaws.com",
+            policies: &["service-role/AWSAppRunnerServicePolicyForECRAccess"],
+            statements: Vec::new(),
+            setting: "ecr_role_arn",
+        };
+        role.is_ours(self.settings.access_role.as_deref(), there, place).then_some(role)
+    }
+
+    /// The role of the container, where secrets need one and it is nobody else's business.
+    pub(super) fn instance_role(
+        &self,
+        raw: &Value,
+        place: &Place,
+        store: &SecretStore<'_>,
+    ) -> Option<RoleSpec> {
+        let there = raw.pointer("/InstanceConfiguration/InstanceRoleArn");
+        let there = there.and_then(Value::as_str);
+        let role = self.instance_role_spec(place, store);
+        let is_needed = there.is_some() || !role.statements.is_empty();
+        (is_needed && role.is_ours(self.settings.instance_role.as_deref(), there, place))
+            .then_some(role)
+    }
+
+    fn instance_role_spec(&self, place: &Place, store: &SecretStore<'_>) -> RoleSpec {
+        RoleSpec {
+            name: role_name(&[&self.settings.region, &self.settings.name, "instance"]),
+            purpose: "instance role",
+            principal: "tasks.apprunner.amazonaws.com",
+            policies: &[],
+            statements: store.statement(place).into_iter().collect(),
+            setting: "instance_role_arn",
+        }
+    }
+
+    /// The name of our auto scaling configurations.
+    pub(super) fn scaling_name(&self) -> String {
+        let name = format!("dockless-{}", self.settings.name);
+        if name.len() <= MAX_SCALING_NAME {
+            return name;
+        }
+        let digest = &Digest::of(name.as_bytes()).hex()[..8];
+        format!("{}-{digest}", &name[..MAX_SCALING_NAME - 9])
+    }
+
+    fn place(&self, details: &Details) -> Place {
+        Place { region: self.settings.region.clone(), account: details.account.clone() }
+    }
+
+    /// Whether the service may be changed at all.
+    fn check_service(&self, service: &Service) -> Result<(), DeployError> {
+        service.ownership.check(&self.workload, &self.subject())?;
+        let impossible = |reason: &str, hint: &str| DeployError::Impossible {
+            subject: self.subject().to_string(),
+            reason: reason.to_owned(),
+            hint: hint.to_owned(),
+        };
+        if service.raw.pointer("/SourceConfiguration/CodeRepository").is_some_and(Value::is_object)
+        {
+            return Err(impossible(
+                "it is made from source code, and cannot become one from an image",
+                "give this one another `name`, or delete the service first",
+            ));
+        }
+        if service.raw["Status"] == "DELETE_FAILED" {
+            return Err(impossible(
+                "it was deleted, and that failed",
+                "delete it again: `dockless destroy`",
+            ));
+        }
+        Ok(())
+    }
+
+    /// Everything that the service needs before it is created or updated.
+    fn plan_needs(
+        &self,
+        image: &Image,
+        details: &Details,
+        place: &Place,
+        raw: &Value,
+        plan: &mut DeployPlan,
+    ) -> Result<Wanted, DeployError> {
+        let reference = self.check(image)?;
+        let store = self.store();
+        let text = |pointer| raw.pointer(pointer).and_then(Value::as_str).map(str::to_owned);
+        let mut access_role = self
+            .settings
+            .access_role
+            .clone()
+            .or_else(|| text("/SourceConfiguration/AuthenticationConfiguration/AccessRoleArn"));
+        if repository_type(&reference) == "ECR_PUBLIC" {
+            access_role = None;
+        } else if let Some(role) = self.access_role(raw, place) {
+            let there = details.access_role.as_ref();
+            access_role = Some(role.plan(there, place, &self.workload, plan)?);
+        }
+        let mut instance_role = self
+            .settings
+            .instance_role
+            .clone()
+            .or_else(|| text("/InstanceConfiguration/InstanceRoleArn"));
+        let ours = self.instance_role(raw, place, &store);
+        if let Some(role) = &ours {
+            let there = details.instance_role.as_ref();
+            instance_role = Some(role.plan(there, place, &self.workload, plan)?);
+        }
+        let secrets = store.plan(&details.secrets, place, plan);
+        let is_new = secrets.references != texts(raw.pointer(SECRETS));
+        if let (None, Some(role), true) = (&ours, &instance_role, is_new)
+            && !secrets.references.is_empty()
+        {
+            plan.notes.push(self.instance_role_spec(place, &store).permission_note(role));
+        }
+        let hash = config_hash(&shown_settings(&self.settings.document(), &self.workload));
+        let mut tags = owned(&Ownership::ours(&self.workload, &hash, image));
+        if !secrets.revision.is_empty() {
+            tags.insert(SECRETS_TAG.to_owned(), secrets.revision.clone());
+        }
+        let scaling_arn = self.plan_scaling(details, &tags, plan);
+        Ok(Wanted { reference, access_role, instance_role, scaling_arn, secrets, tags })
+    }
+
+    /// Reuses an auto scaling configuration that says the same, or makes one.
+    fn plan_scaling(
+        &self,
+        details: &Details,
+        tags: &BTreeMap<String, String>,
+        plan: &mut DeployPlan,
+    ) -> String {
+        let wanted = self.settings.scaling;
+        let mut known = details.scaling.iter().chain(&details.our_scaling);
+        if let Some(same) = known.find(|scaling| scaling.scaling() == wanted) {
+            return same.auto_scaling_configuration_arn.clone();
+        }
+        // There may not be many revisions of a name.
+        let unused = details.our_scaling.iter().filter(|scaling| !scaling.has_associated_service);
+        plan.steps.extend(unused.map(|scaling| self.scaling_removal(scaling)));
+        let name = self.scaling_name();
+        let kept = Ownership::of(&self.workload);
+        let kept = kept.tags().into_iter().filter(|(key, _)| tags.contains_key(*key));
+        let body = json!({
+            "AutoScalingConfigurationName": name,
+            "MinSize": wanted.min,
+            "MaxSize": wanted.max,
+            "MaxConcurrency": wanted.concurrency,
+            "Tags": capital_tags(kept),
+        });
+        let title = format!("create the auto scaling configuration `{name}`");
+        let step = self.step(title, "CreateAutoScalingConfiguration", body);
+        let step = step.creating(format!("auto scaling configuration {name}"));
+        let pointer = "/AutoScalingConfiguration/AutoScalingConfigurationArn";
+        plan.steps.push(step.giving(SCALING, pointer));
+        Given::mark(SCALING)
+    }
+
+    fn scaling_removal(&self, scaling: &ObservedScaling) -> Step {
+        let arn = &scaling.auto_scaling_configuration_arn;
+        let title = format!("delete the auto scaling configuration `{arn}`");
+        let body = json!({"AutoScalingConfigurationArn": arn});
+        self.step(title, "DeleteAutoScalingConfiguration", body)
+            .or_done_by(&["ResourceNotFoundException"])
+    }
+
+    /// Notes what differs; says whether the service itself does.
+    fn plan_changes(
+        &self,
+        wanted: &Wanted,
+        details: &Details,
+        raw: &Value,
+        plan: &mut DeployPlan,
+    ) -> bool {
+        let text = |pointer: &str| raw.pointer(pointer).and_then(Value::as_str);
+        let source = "/SourceConfiguration";
+        let image = format!("{source}/ImageRepository");
+        let authentication = format!("{source}/AuthenticationConfiguration/AccessRoleArn");
+        let automatic = raw.pointer(&format!("{source}/AutoDeploymentsEnabled"));
+        let automatic = automatic.and_then(Value::as_bool).unwrap_or(false);
+        let settings = &self.settings;
+        let pairs = [
+            (
+                "image",
+                text(&format!("{image}/ImageIdentifier")).map(str::to_owned),
+                Some(wanted.reference.clone()),
+            ),
+            (
+                "port",
+                text(&format!("{image}/ImageConfiguration/Port")).map(str::to_owned),
+                Some(settings.port.to_string()),
+            ),
+            (
+                "start command",
+                text(&format!("{image}/ImageConfiguration/StartCommand")).map(str::to_owned),
+                None,
+            ),
+            ("automatic deployments", automatic.then(|| "on".to_owned()), None),
+            (
+                "cpu",
+                text("/InstanceConfiguration/Cpu").map(cpu_units),
+                Some(settings.cpu_units.to_string()),
+            ),
+            (
+                "memory",
+                text("/InstanceConfiguration/Memory").map(memory_mb),
+                Some(settings.memory_mb.to_string()),
+            ),
+            ("access role", text(&authentication).map(str::to_owned), wanted.access_role.clone()),
+            (
+                "instance role",
+                text("/InstanceConfiguration/InstanceRoleArn").map(str::to_owned),
+                wanted.instance_role.clone(),
+            ),
+            (
+                "health check",
+                text("/HealthCheckConfiguration/Path")
+                    .filter(|_| text("/HealthCheckConfiguration/Protocol") == Some("HTTP"))
+                    .map(str::to_owned),
+                Some(settings.health_path.clone()),
+            ),
+            (
+                "scaling",
+                details.scaling.as_ref().map(|scaling| scaling.scaling().to_string()),
+                Some(settings.scaling.to_string()),
+            ),
+        ];
+        let mut is_different = false;
+        for (what, before, after) in pairs {
+            is_different |= plan.change(what, before, after);
+        }
+        let variables = texts(raw.pointer(VARIABLES));
+        is_different |= plan_variables(&variables, &self.workload.env, plan);
+        let references = texts(raw.pointer(SECRETS));
+        is_different | plan_references(&references, &wanted.secrets.references, plan)
+    }
+
+    fn creation(&self, wanted: &Wanted) -> Step {
+        let mut body = self.configuration(wanted, &Value::Null);
+        body["ServiceName"] = self.settings.name.clone().into();
+        let tags = wanted.tags.iter().map(|(key, value)| (key.as_str(), value.as_str()));
+        body["Tags"] = capital_tags(tags);
+        let title = format!("create the service `{}`", self.settings.name);
+        let mut step = self.step(title, "CreateService", body).creating(self.subject().to_string());
+        step.request = hide_variables(step.request, VARIABLES, &self.workload.env);
+        step
+    }
+
+    fn update(&self, wanted: &Wanted, raw: &Value) -> Step {
+        let mut body = self.configuration(wanted, raw);
+        body["ServiceArn"] = raw["ServiceArn"].clone();
+        let title = format!("update the service `{}`", self.settings.name);
+        let mut step = self.step(title, "UpdateService", body);
+        step.request = hide_variables(step.request, VARIABLES, &self.workload.env);
+        step
+    }
+
+    /// The service as it should be; of what we know nothing, as it is.
+    fn configuration(&self, wanted: &Wanted, raw: &Value) -> Value {
+        let settings = &self.settings;
+        let env = self.workload.env.iter();
+        let env: BTreeMap<_, _> = env.map(|(name, value)| (name, value.shown())).collect();
+        let mut health = raw["HealthCheckConfiguration"].clone();
+        health["Protocol"] = "HTTP".into();
+        health["Path"] = settings.health_path.clone().into();
+        let mut instance = json!({
+            "Cpu": settings.cpu_units.to_string(),
+            "Memory": settings.memory_mb.to_string(),
+        });
+        if let Some(role) = &wanted.instance_role {
+            instance["InstanceRoleArn"] = role.clone().into();
+        }
+        // Without the word, App Runner deploys whatever is pushed next.
+        let mut source = json!({
+            "AutoDeploymentsEnabled": false,
+            "ImageRepository": {
+                "ImageIdentifier": wanted.reference,
+                "ImageRepositoryType": repository_type(&wanted.reference),
+                "ImageConfiguration": {
+                    "Port": settings.port.to_string(),
+                    "RuntimeEnvironmentVariables": env,
+                    "RuntimeEnvironmentSecrets": wanted.secrets.references,
+                },
+            },
+        });
+        if let Some(role) = &wanted.access_role {
+            source["AuthenticationConfiguration"] = json!({"AccessRoleArn": role});
+        }
+        json!({
+            "SourceConfiguration": source,
+            "InstanceConfiguration": instance,
+            "HealthCheckConfiguration": health,
+            "AutoScalingConfigurationArn": wanted.scaling_arn,
+        })
+    }
+
+    /// Writes the tags that differ. They come last: while it is being updated, a service takes none.
+    fn plan_tags(
+        &self,
+        arn: &Value,
+        wanted: &BTreeMap<String, String>,
+        there: &Value,
+        plan: &mut DeployPlan,
+    ) {
+        let is_there = |(key, value): &(&String, &String)| find_tag(there, key) == Some(value);
+        let lacking: Vec<_> = wanted.iter().filter(|tag| !is_there(tag)).collect();
+        if !lacking.is_empty() {
+            let tags = lacking.iter().map(|(key, value)| (key.as_str(), value.as_str()));
+            let body = json!({"ResourceArn": arn, "Tags": capital_tags(tags)});
+            let title = format!("tag the service `{}`", self.settings.name);
+            plan.steps.push(self.step(title, "TagResource", body));
+        }
+        if !wanted.contains_key(SECRETS_TAG) && find_tag(there, SECRETS_TAG).is_some() {
+            let body = json!({"ResourceArn": arn, "TagKeys": [SECRETS_TAG]});
+            let title = format!("untag the service `{}`", self.settings.name);
+            plan.steps.push(self.step(title, "UntagResource", body));
+        }
+    }
+
+    fn step(&self, title: String, operation: &'static str, body: Value) -> Step {
+        Step::new(title, Request::call(&APP_RUNNER, &self.settings.region, operation, body))
+    }
+}
+
+impl Details {
+    /// What was observed beside the service.
+    fn of(observed: &Observed) -> Self {
+        serde_json::from_value(observed.details.clone()).unwrap_or_default()
+    }
+}
+
+fn repository_type(reference: &str) -> &'static str {
+    let is_public = reference.split('/').next() == Some(PUBLIC_ECR);
+    if is_public { "ECR_PUBLIC" } else { "ECR" }
+}
+
+/// The members of an object that are texts.
+fn texts(object: Option<&Value>) -> BTreeMap<String, String> {
+    let members = object.and_then(Value::as_object).into_iter().flatten();
+    members.filter_map(|(name, value)| Some((name.clone(), value.as_str()?.to_owned()))).collect()
+}
+
+fn owned(ownership: &Ownership) -> BTreeMap<String, String> {
+    let tags = ownership.tags().into_iter();
+    tags.map(|(key, value)| (key.to_owned(), value.to_owned())).collect()
+}
+
+/// `1 vCPU` and `1024` are the same.
+fn cpu_units(text: &str) -> String {
+    match text.strip_suffix(" vCPU") {
+        Some("0.25") => "256".to_owned(),
+        Some("0.5") => "512".to_owned(),
+        Some(whole) => whole.parse::<u32>().map_or(text.to_owned(), |cpu| (cpu * 1024).to_string()),
+        None => text.to_owned(),
+    }
+}
+
+/// `2 GB` and `2048` are the same.
+fn memory_mb(text: &str) -> String {
+    match text.strip_suffix(" GB") {
+        Some("0.5") => "512".to_owned(),
+        Some(whole) => whole.parse::<u32>().map_or(text.to_owned(), |gb| (gb * 1024).to_string()),
+        None => text.to_owned(),
+    }
+}

@@ -1,0 +1,122 @@
+//! Google Cloud Run, through its API v2.
+//!
+//! - `settings.rs`: what the config says; `service.rs`: the service that it asks for
+//! - `observe.rs`: what is there; `comparison.rs`: how the two differ; `plan.rs`: what to send
+//! - `secrets.rs`: values that Secret Manager keeps; `operations.rs`: operations that end badly
+//! - `logs.rs`: what Cloud Logging has of it
+//!
+//! A service has revisions, each with its image and settings, and says which of them is served. Traffic goes
+//! to the latest one that is ready: when a new one fails, the old one goes on, and the service looks well.
+
+mod comparison;
+mod logs;
+mod observe;
+mod operations;
+mod plan;
+mod secrets;
+mod service;
+mod settings;
+
+use async_trait::async_trait;
+
+use crate::cloud::Cloud;
+use crate::config::Problems;
+use crate::deploy::{
+    DeployError, DeployPlan, Image, LogLine, LogQuery, Observed, Session, Subject, Target,
+    TargetInput, TargetKind, Workload, steps,
+};
+use crate::error::Result;
+use settings::Settings;
+
+/// The kind.
+pub(super) static CLOUD_RUN: TargetKind = TargetKind {
+    name: "cloud-run",
+    summary: "A service on Google Cloud Run. The image must be in Artifact Registry (`REGION-docker.pkg.dev`), \
+              `gcr.io` or on Docker Hub, and have a platform `linux/amd64`.",
+    example: "target: cloud-run\nproject_id: acme-staging\nregion: europe-west1\nmemory: 1Gi\npublic: true\n",
+    cloud: Some(Cloud::Google),
+    shape: &settings::SHAPE,
+    parse,
+};
+
+/// A service of Cloud Run.
+#[derive(Debug)]
+struct CloudRun {
+    settings: Settings,
+    workload: Workload,
+}
+
+fn parse(input: &TargetInput<'_>, problems: &mut Problems) -> Option<Box<dyn Target>> {
+    let settings = settings::read(input, problems)?;
+    Some(Box::new(CloudRun { settings, workload: input.workload.clone() }))
+}
+
+impl CloudRun {
+    /// `projects/P/locations/R`.
+    fn parent(&self) -> String {
+        format!("projects/{}/locations/{}", self.settings.project, self.settings.region)
+    }
+
+    /// `/v2/projects/P/locations/R/services/S`.
+    fn path(&self) -> String {
+        format!("/v2/{}/services/{}", self.parent(), self.settings.name)
+    }
+}
+
+#[async_trait]
+impl Target for CloudRun {
+    fn kind(&self) -> &'static TargetKind {
+        &CLOUD_RUN
+    }
+
+    fn subject(&self) -> Subject {
+        Subject {
+            what: "Cloud Run service",
+            name: self.settings.name.clone(),
+            place: format!("{}/{}", self.settings.project, self.settings.region),
+        }
+    }
+
+    fn health_path(&self) -> &str {
+        &self.settings.health_path
+    }
+
+    fn check(&self, image: &Image) -> Result<String, DeployError> {
+        service::check_image(image)?;
+        Ok(image.reference())
+    }
+
+    async fn observe(&self, session: &Session) -> Result<Observed> {
+        self.look(session).await
+    }
+
+    fn plan(&self, image: &Image, observed: &Observed) -> Result<DeployPlan> {
+        self.plan_deployment(image, observed)
+    }
+
+    async fn apply(&self, plan: &DeployPlan, session: &Session) -> Result<()> {
+        let session = operations::watched(session);
+        let (needed, opening) = plan::without_opening(plan);
+        let observe = &|| self.observe(&session);
+        steps::run(&needed, &session, observe).await?;
+        let Some(opening) = opening else { return Ok(()) };
+        steps::settled(&session, observe).await?;
+        self.open(&opening, &session).await
+    }
+
+    fn plan_rollback(&self, image: Option<&str>, observed: &Observed) -> Result<DeployPlan> {
+        self.plan_return(image, observed)
+    }
+
+    fn plan_destroy(&self, observed: &Observed) -> Result<DeployPlan> {
+        self.plan_removal(observed)
+    }
+
+    async fn logs(
+        &self,
+        query: &LogQuery,
+        session: &Session,
+    ) -> Result<(Vec<LogLine>, Option<String>)> {
+        self.read_logs(query, session).await
+    }
+}

@@ -1,0 +1,210 @@
+//! What is there: the service, its revisions, who may call it, and its secrets.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use super::CloudRun;
+use super::secrets::Kept;
+use crate::cloud::{CLOUD_RUN, ErrorClass, Method, Request};
+use crate::deploy::{Observed, Ownership, Previous, Service, Session, State};
+use crate::error::Result;
+
+/// The key of the image's digest: too long for a label, so it is an annotation.
+pub(super) const DIGEST_KEY: &str = "dockless-image-digest";
+
+/// What planning needs to know beside the service.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub(super) struct Details {
+    /// The newest revisions, the newest first.
+    #[serde(default)]
+    pub(super) revisions: Vec<Revision>,
+    /// Whether callers need no credentials.
+    #[serde(default)]
+    pub(super) lets_everybody_in: bool,
+    /// The secrets that are there of those that are ours to keep, by id.
+    #[serde(default)]
+    pub(super) secrets: BTreeMap<String, Kept>,
+}
+
+/// One revision.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub(super) struct Revision {
+    /// Its short name.
+    pub(super) name: String,
+    /// Its image.
+    pub(super) image: String,
+    /// Whether it can serve.
+    pub(super) is_ready: bool,
+    /// Why it cannot.
+    pub(super) reason: String,
+}
+
+impl CloudRun {
+    /// Asks what is there.
+    pub(super) async fn look(&self, session: &Session) -> Result<Observed> {
+        let region = &self.settings.region;
+        let get = |operation, path: String| {
+            Request::rest(&CLOUD_RUN, region, operation, Method::Get, path)
+        };
+        let request = get("GetService", self.path());
+        let raw = session.find(&request).await?.map(|answer| answer.body);
+        let mut details = Details::default();
+        let mut service = None;
+        if let Some(raw) = raw {
+            if !is_reconciling(&raw) {
+                let path = format!("{}/revisions", self.path());
+                let request = get("ListRevisions", path).with_query("pageSize", "100");
+                let answer = session.call(&request).await?;
+                details.revisions = revisions(&answer.body["revisions"]);
+                details.lets_everybody_in = raw["invokerIamDisabled"] == Value::Bool(true)
+                    || self.is_open_by_policy(session).await?;
+            }
+            service = Some(read(raw, &details));
+        }
+        details.secrets = self.look_at_secrets(service.as_ref(), session).await?;
+        let details = serde_json::to_value(details).expect("its keys are texts");
+        Ok(Observed { service, details, ..Observed::default() })
+    }
+
+    /// Whether IAM lets everybody call it; nobody's, as long as we may not see it.
+    async fn is_open_by_policy(&self, session: &Session) -> Result<bool> {
+        let path = format!("{}:getIamPolicy", self.path());
+        let request =
+            Request::rest(&CLOUD_RUN, &self.settings.region, "GetIamPolicy", Method::Get, path);
+        let policy = match session.call(&request).await {
+            Ok(answer) => answer.body,
+            Err(error) if error.class == ErrorClass::Denied => return Ok(false),
+            Err(error) => return Err(error.into()),
+        };
+        let mut bindings = policy["bindings"].as_array().into_iter().flatten();
+        Ok(bindings.any(|binding| {
+            binding["role"] == "roles/run.invoker"
+                && binding["members"]
+                    .as_array()
+                    .is_some_and(|members| members.iter().any(|member| member == "allUsers"))
+        }))
+    }
+}
+
+/// Details as they were observed.
+pub(super) fn details(observed: &Observed) -> Details {
+    Details::deserialize(&observed.details).unwrap_or_default()
+}
+
+/// Whether a change is still being carried out.
+fn is_reconciling(service: &Value) -> bool {
+    service["reconciling"] == Value::Bool(true)
+        || service["observedGeneration"] != service["generation"]
+        || service.get("deleteTime").is_some()
+}
+
+fn read(raw: Value, details: &Details) -> Service {
+    let text = |pointer: &str| raw.pointer(pointer).and_then(Value::as_str).map(str::to_owned);
+    let serving = serving(&raw, details);
+    let image = serving
+        .map(|revision| revision.image.clone())
+        .or_else(|| text("/template/containers/0/image"));
+    let has_url = raw["defaultUriDisabled"] != Value::Bool(true);
+    Service {
+        image,
+        url: text("/uri").filter(|_| has_url),
+        is_public: details.lets_everybody_in && raw["ingress"] == "INGRESS_TRAFFIC_ALL",
+        state: state(&raw, details),
+        revision: serving.map(|revision| revision.name.clone()),
+        previous: previous(serving, details),
+        ownership: Ownership::read(|key| {
+            let place = if key == DIGEST_KEY { "annotations" } else { "labels" };
+            raw[place][key].as_str()
+        }),
+        raw,
+    }
+}
+
+/// How it is: what the service says of itself, and what its newest revision says, which may be worse.
+fn state(raw: &Value, details: &Details) -> State {
+    let newest = last_part(&raw["latestCreatedRevision"]);
+    if raw.get("deleteTime").is_some() {
+        return State::Updating("it is being deleted".to_owned());
+    }
+    if is_reconciling(raw) {
+        let message = raw["terminalCondition"]["message"].as_str().filter(|text| !text.is_empty());
+        let text = message.map_or_else(|| format!("bringing up `{newest}`"), str::to_owned);
+        return State::Updating(text);
+    }
+    let condition = &raw["terminalCondition"];
+    let revision = details.revisions.iter().find(|revision| revision.name == newest);
+    let is_newest_ready = raw["latestReadyRevision"] == raw["latestCreatedRevision"];
+    if condition["state"] == "CONDITION_SUCCEEDED" && is_newest_ready {
+        return State::Ready;
+    }
+    let of_revision = revision.filter(|revision| !revision.is_ready && !revision.reason.is_empty());
+    State::Failed(match (of_revision, reason(condition)) {
+        (Some(revision), _) => revision.reason.clone(),
+        (None, Some(reason)) => reason,
+        (None, None) => format!("the revision `{newest}` is not ready"),
+    })
+}
+
+/// What a condition says, the platform's word for it first.
+fn reason(condition: &Value) -> Option<String> {
+    let text = |name: &str| condition[name].as_str().filter(|text| !text.is_empty());
+    match (text("revisionReason").or(text("reason")), text("message")) {
+        (Some(word), Some(message)) => Some(format!("{word}: {message}")),
+        (word, message) => word.or(message).map(str::to_owned),
+    }
+}
+
+/// The revision that is served most.
+fn serving<'a>(raw: &Value, details: &'a Details) -> Option<&'a Revision> {
+    let targets = raw["trafficStatuses"].as_array();
+    let most = targets.into_iter().flatten().max_by_key(|target| target["percent"].as_i64());
+    let most = most.filter(|target| target["percent"].as_i64() > Some(0))?;
+    let name = match last_part(&most["revision"]) {
+        "" => last_part(&raw["latestReadyRevision"]),
+        name => name,
+    };
+    details.revisions.iter().find(|revision| revision.name == name)
+}
+
+/// The newest revision before the one that is served that could be served again.
+fn previous(serving: Option<&Revision>, details: &Details) -> Option<Previous> {
+    let serving = serving?;
+    let older = details.revisions.iter().skip_while(|revision| revision.name != serving.name);
+    let revision = older.skip(1).find(|revision| revision.is_ready)?;
+    Some(Previous { revision: Some(revision.name.clone()), image: revision.image.clone() })
+}
+
+/// The revisions of an answer, the newest first.
+fn revisions(list: &Value) -> Vec<Revision> {
+    let mut list: Vec<_> = list.as_array().into_iter().flatten().collect();
+    // Times of one API, all in UTC: their order is that of their texts, as long as names break ties.
+    list.sort_by_key(|revision| (revision["createTime"].as_str(), revision["name"].as_str()));
+    list.into_iter().rev().map(revision).collect()
+}
+
+fn revision(raw: &Value) -> Revision {
+    let conditions = raw["conditions"].as_array();
+    let ready = conditions.into_iter().flatten().find(|condition| condition["type"] == "Ready");
+    let is_ready = ready.is_some_and(|condition| condition["state"] == "CONDITION_SUCCEEDED");
+    let mut reason = ready.and_then(reason).unwrap_or_default();
+    if let Some(uri) = raw["logUri"].as_str()
+        && !reason.is_empty()
+        && !reason.contains(uri)
+    {
+        reason = format!("{reason} Logs: {uri}");
+    }
+    Revision {
+        name: last_part(&raw["name"]).to_owned(),
+        image: raw["containers"][0]["image"].as_str().unwrap_or_default().to_owned(),
+        is_ready,
+        reason,
+    }
+}
+
+/// The short name in a long one.
+fn last_part(name: &Value) -> &str {
+    let name = name.as_str().unwrap_or_default();
+    name.rsplit_once('/').map_or(name, |(_, last)| last)
+}

@@ -1,0 +1,310 @@
+//! What to send, so that what is there becomes what should be.
+
+use serde_json::{Map, Value, json};
+
+use super::CloudRun;
+use super::comparison::compare;
+use super::observe::{DIGEST_KEY, details};
+use super::service::{Wanted, check_image, overlay};
+use crate::cloud::{CLOUD_RUN, CallError, ErrorClass, Method, Request};
+use crate::deploy::{
+    DeployError, DeployPlan, Image, Observed, Ownership, Service, Session, State, Step, Target as _,
+};
+use crate::error::Result;
+
+/// Traffic to whatever revision is the latest.
+const LATEST: &str = "TRAFFIC_TARGET_ALLOCATION_TYPE_LATEST";
+/// The part of a service that says that callers need no credentials.
+const OPENING: &str = "invokerIamDisabled";
+/// Labels that the API keeps for itself: it shows some, and refuses all.
+const SYSTEM: [&str; 4] = [
+    "run.googleapis.com",
+    "cloud.googleapis.com",
+    "serving.knative.dev",
+    "autoscaling.knative.dev",
+];
+
+impl CloudRun {
+    /// What makes exactly this image run, with these settings.
+    pub(super) fn plan_deployment(&self, image: &Image, observed: &Observed) -> Result<DeployPlan> {
+        check_image(image)?;
+        let there = observed.service.as_ref();
+        if let Some(service) = there {
+            service.ownership.check(&self.workload, &self.subject())?;
+        }
+        let details = details(observed);
+        let ownership = Ownership::ours(&self.workload, &self.settings_hash(), image);
+        let mut plan = DeployPlan::default();
+        let versions = self.plan_secrets(&details, &ownership, &mut plan)?;
+        let wanted = self.wanted(&image.reference(), &versions);
+        match there {
+            None => self.plan_creation(&wanted, &ownership, &mut plan),
+            Some(service) => self.plan_update(service, &wanted, &ownership, &mut plan),
+        }
+        if self.settings.public == Some(true) && !details.lets_everybody_in {
+            plan.change("public", Some("false"), Some("true"));
+            // Only when the service is there, and apart: an organisation may forbid it, and then the rest stands.
+            plan.steps = plan.steps.into_iter().map(Step::settling).collect();
+            let request = self.patch(&[OPENING]).with_body(json!({OPENING: true}));
+            plan.steps
+                .push(Step::new(format!("let everybody call `{}`", self.settings.name), request));
+        }
+        Ok(plan)
+    }
+
+    fn plan_creation(&self, wanted: &Wanted, ownership: &Ownership, plan: &mut DeployPlan) {
+        compare(&Value::Null, wanted, &self.settings.project, plan);
+        let mut body = wanted.body.clone();
+        body["client"] = "dockless".into();
+        body["traffic"] = json!([{"type": LATEST, "percent": 100}]);
+        mark(&mut body, ownership);
+        let name = &self.settings.name;
+        let path = format!("/v2/{}/services", self.parent());
+        let request =
+            Request::rest(&CLOUD_RUN, &self.settings.region, "CreateService", Method::Post, path)
+                .with_query("serviceId", name)
+                .with_body(body);
+        let step = Step::new(format!("create the service `{name}`"), with_secrets(request, wanted));
+        plan.steps.push(step.creating(format!("service {name}")));
+    }
+
+    fn plan_update(
+        &self,
+        service: &Service,
+        wanted: &Wanted,
+        ownership: &Ownership,
+        plan: &mut DeployPlan,
+    ) {
+        let raw = &service.raw;
+        let mut parts = compare(raw, wanted, &self.settings.project, plan);
+        let mut body = json!({});
+        let is_again = parts.is_empty() && matches!(service.state, State::Failed(_));
+        if is_again {
+            plan.change("revision", Some("failed"), Some("made again"));
+            parts.insert("template");
+        }
+        if let Some(traffic) = traffic_to_latest(&raw["traffic"]) {
+            plan.change("traffic", Some("a revision that was chosen"), Some("the latest revision"));
+            parts.insert("traffic");
+            body["traffic"] = traffic;
+        }
+        if self.settings.public == Some(false) && raw[OPENING] == Value::Bool(true) {
+            plan.change("public", Some("true"), Some("false"));
+            parts.insert(OPENING);
+            body[OPENING] = false.into();
+        }
+        let is_adopted = service.ownership.managed_by != ownership.managed_by;
+        if is_adopted {
+            plan.change(
+                "managed-by",
+                service.ownership.managed_by.as_deref(),
+                ownership.managed_by.as_deref(),
+            );
+        }
+        if service.ownership != *ownership {
+            parts.extend(["annotations", "labels"]);
+            body["labels"] = others(&raw["labels"]);
+            body["annotations"] = others(&raw["annotations"]);
+            mark(&mut body, ownership);
+        }
+        if parts.is_empty() {
+            return;
+        }
+        if plan.changes.is_empty() {
+            plan.change("labels", Some("of an earlier deployment"), Some("of this one"));
+        }
+        if parts.contains("ingress") {
+            body["ingress"] = wanted.body["ingress"].clone();
+        }
+        if parts.contains("template") {
+            body["template"] = overlay(&raw["template"], &wanted.body["template"]);
+        }
+        if let Some(etag) = raw["etag"].as_str() {
+            body["etag"] = etag.into();
+        }
+        let mut request = self.patch(&parts.iter().copied().collect::<Vec<_>>());
+        if is_again {
+            request = request.with_query("forceNewRevision", "true");
+        }
+        let mut request = request.with_body(body);
+        if parts.contains("template") {
+            request = with_secrets(request, wanted);
+        }
+        plan.steps.push(Step::new(format!("update the service `{}`", self.settings.name), request));
+    }
+
+    /// Sends traffic back to the revision before, or to the newest one with this image.
+    pub(super) fn plan_return(
+        &self,
+        image: Option<&str>,
+        observed: &Observed,
+    ) -> Result<DeployPlan> {
+        let nothing = |reason: String, hint: &str| DeployError::Nothing {
+            subject: self.subject().to_string(),
+            reason,
+            hint: hint.to_owned(),
+        };
+        let Some(service) = &observed.service else {
+            return Err(nothing(
+                "there is no such service".into(),
+                "deploy it first: `dockless deploy`",
+            )
+            .into());
+        };
+        service.ownership.check(&self.workload, &self.subject())?;
+        let details = details(observed);
+        let revision = match image {
+            Some(image) => details
+                .revisions
+                .iter()
+                .find(|one| one.is_ready && one.image == image)
+                .map(|one| &one.name),
+            None => service.previous.as_ref().and_then(|previous| previous.revision.as_ref()),
+        };
+        let Some(revision) = revision else {
+            let what = image.map_or_else(
+                || "no revision before this one can be served".to_owned(),
+                |image| format!("no revision with `{image}` can be served"),
+            );
+            return Err(
+                nothing(what, "deploy the image that you want: `dockless deploy` with it").into()
+            );
+        };
+        let mut plan = DeployPlan::default();
+        if service.revision.as_ref() == Some(revision) {
+            return Ok(plan);
+        }
+        plan.change("revision", service.revision.as_deref(), Some(revision.as_str()));
+        let mut body = json!({"traffic": [
+            {"type": "TRAFFIC_TARGET_ALLOCATION_TYPE_REVISION", "revision": revision, "percent": 100},
+        ]});
+        if let Some(tagged) = body["traffic"].as_array_mut() {
+            tagged.extend(tagged_targets(&service.raw["traffic"]));
+        }
+        if let Some(etag) = service.raw["etag"].as_str() {
+            body["etag"] = etag.into();
+        }
+        let request = self.patch(&["traffic"]).with_body(body);
+        plan.steps.push(Step::new(format!("send traffic to the revision `{revision}`"), request));
+        Ok(plan)
+    }
+
+    /// Removes the service and the secrets that were made for it.
+    pub(super) fn plan_removal(&self, observed: &Observed) -> Result<DeployPlan> {
+        let mut plan = DeployPlan::default();
+        if let Some(service) = &observed.service {
+            service.ownership.check_removal(&self.workload, &self.subject())?;
+            let request = Request::rest(
+                &CLOUD_RUN,
+                &self.settings.region,
+                "DeleteService",
+                Method::Delete,
+                self.path(),
+            );
+            let step = Step::new(format!("delete the service `{}`", self.settings.name), request);
+            plan.steps.push(step.or_done_by(&["NOT_FOUND"]).settling());
+        }
+        self.plan_secret_removal(observed, &mut plan);
+        Ok(plan)
+    }
+
+    /// Lets everybody in. That may be forbidden: the service is there all the same, and the user is told.
+    pub(super) async fn open(&self, opening: &Step, session: &Session) -> Result<()> {
+        match session.call(&opening.request).await {
+            Ok(_) => Ok(()),
+            Err(error) if is_forbidden(&error) => {
+                let text = format!("{} is deployed, and not public: {error}", self.subject());
+                let hint = error.hints.first().cloned().unwrap_or_else(|| {
+                    "ask whoever manages the organisation about `constraints/run.managed.requireInvokerIam`, or write `public: false`".into()
+                });
+                session.events.warn("not-public", text, Some(hint));
+                Ok(())
+            }
+            Err(error) => Err(crate::error::Error::new(error).attempting(opening.title.clone())),
+        }
+    }
+
+    fn patch(&self, parts: &[&str]) -> Request {
+        let request = Request::rest(
+            &CLOUD_RUN,
+            &self.settings.region,
+            "UpdateService",
+            Method::Patch,
+            self.path(),
+        );
+        request.with_query("updateMask", parts.join(","))
+    }
+}
+
+/// The plan without the step that lets everybody in, and that step.
+pub(super) fn without_opening(plan: &DeployPlan) -> (DeployPlan, Option<Step>) {
+    let opens = |step: &Step| {
+        step.request.body.as_ref().is_some_and(|body| *body == json!({OPENING: true}))
+    };
+    let mut needed = plan.clone();
+    let opening = needed.steps.pop_if(|step| opens(step));
+    (needed, opening)
+}
+
+/// Whether an organisation forbids it, or whoever asks may not decide it.
+fn is_forbidden(error: &CallError) -> bool {
+    error.class == ErrorClass::Denied || error.code == "FAILED_PRECONDITION"
+}
+
+/// The traffic of a service to which all of it shall go to the latest revision; nothing when it does.
+fn traffic_to_latest(there: &Value) -> Option<Value> {
+    let targets = there.as_array().map(Vec::as_slice).unwrap_or_default();
+    let mut with_traffic = targets.iter().filter(|target| target["percent"].as_i64() > Some(0));
+    let is_latest = |target: &Value| target["type"] == LATEST;
+    if targets.is_empty() || with_traffic.all(is_latest) {
+        return None;
+    }
+    let mut traffic = vec![json!({"type": LATEST, "percent": 100})];
+    traffic.extend(tagged_targets(there));
+    Some(traffic.into())
+}
+
+/// Revisions that have a URL of their own keep it, without traffic.
+fn tagged_targets(traffic: &Value) -> Vec<Value> {
+    let tagged =
+        traffic.as_array().into_iter().flatten().filter(|target| target["tag"].is_string());
+    let mut tagged: Vec<_> = tagged.cloned().collect();
+    tagged.iter_mut().filter_map(Value::as_object_mut).for_each(|target| {
+        target.remove("percent");
+    });
+    tagged
+}
+
+/// Labels or annotations that are there, without those of the platform.
+fn others(there: &Value) -> Value {
+    let is_system = |key: &str| {
+        key.split_once('/').is_some_and(|(space, _)| {
+            SYSTEM.iter().any(|system| space == *system || space.ends_with(&format!(".{system}")))
+        })
+    };
+    let members = there.as_object().into_iter().flatten().filter(|(key, _)| !is_system(key));
+    members.map(|(key, value)| (key.clone(), value.clone())).collect::<Map<_, _>>().into()
+}
+
+/// Writes on a service whose it is.
+fn mark(body: &mut Value, ownership: &Ownership) {
+    for (key, value) in ownership.tags() {
+        let place = if key == DIGEST_KEY { "annotations" } else { "labels" };
+        body[place][key] = value.into();
+    }
+}
+
+/// The request with the values of hidden variables.
+fn with_secrets(mut request: Request, wanted: &Wanted) -> Request {
+    let env = request.body.as_ref().and_then(|body| body.pointer("/template/containers/0/env"));
+    let names = env.and_then(Value::as_array).into_iter().flatten();
+    let names: Vec<_> =
+        names.map(|variable| variable["name"].as_str().unwrap_or_default().to_owned()).collect();
+    for (place, name) in names.iter().enumerate() {
+        if let Some(secret) = wanted.hidden.get(name) {
+            let pointer = format!("/template/containers/0/env/{place}/value");
+            request = request.with_secret(&pointer, secret.clone());
+        }
+    }
+    request
+}

@@ -1,0 +1,206 @@
+//! Values that Secret Manager keeps for a service: one secret per variable, named so that it is found again.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD as BASE64;
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+
+use super::CloudRun;
+use super::observe::{Details, details};
+use crate::cloud::{ErrorClass, Method, Request, SECRET_MANAGER};
+use crate::deploy::{
+    Change, DeployError, DeployPlan, Given, Observed, Ownership, SecretValue, Service, Session,
+    Step, Subject,
+};
+use crate::error::Result;
+use crate::registry::Secret;
+
+/// The role that reads a secret's value.
+const ACCESSOR: &str = "roles/secretmanager.secretAccessor";
+
+/// A secret that is there.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub(super) struct Kept {
+    /// Whether its labels say that it is this workload's.
+    pub(super) is_ours: bool,
+    /// Its latest version; nothing while it has none.
+    pub(super) version: Option<String>,
+    /// Whether that has the value that is wanted.
+    pub(super) is_current: bool,
+}
+
+impl CloudRun {
+    /// The id of the secret for a variable: another one in each region, as services are.
+    pub(super) fn secret_id(&self, variable: &str) -> String {
+        format!("{}{variable}", self.secret_prefix())
+    }
+
+    fn secret_prefix(&self) -> String {
+        format!("{}-{}-", self.settings.name, self.settings.region)
+    }
+
+    /// Looks at the secrets that the workload gives, and at those that the service has.
+    pub(super) async fn look_at_secrets(
+        &self,
+        service: Option<&Service>,
+        session: &Session,
+    ) -> Result<BTreeMap<String, Kept>> {
+        let prefix = self.secret_prefix();
+        let mut variables: BTreeSet<String> = self.given().map(|(name, _)| name.clone()).collect();
+        if let Some(service) = service {
+            let env = service.raw.pointer("/template/containers/0/env");
+            let secrets = env.and_then(Value::as_array).into_iter().flatten();
+            let names =
+                secrets.filter_map(|one| one.pointer("/valueSource/secretKeyRef/secret")?.as_str());
+            variables.extend(names.filter_map(|name| Some(name.strip_prefix(&prefix)?.to_owned())));
+        }
+        let mut kept = BTreeMap::new();
+        for variable in variables {
+            if let Some(secret) = self.look_at_secret(&variable, session).await? {
+                kept.insert(self.secret_id(&variable), secret);
+            }
+        }
+        Ok(kept)
+    }
+
+    async fn look_at_secret(&self, variable: &str, session: &Session) -> Result<Option<Kept>> {
+        let id = self.secret_id(variable);
+        let request = self.secret_request("GetSecret", Method::Get, &format!("/{id}"));
+        let Some(answer) = session.find(&request).await? else { return Ok(None) };
+        let ownership = Ownership::read(|key| answer.body["labels"][key].as_str());
+        let is_ours = ownership.check_removal(&self.workload, &self.secret_subject(&id)).is_ok();
+        let value = self.given().find(|(name, _)| *name == variable).map(|(_, value)| value);
+        let without_value = Some(Kept { is_ours, ..Kept::default() });
+        let Some(value) = value.filter(|_| is_ours) else { return Ok(without_value) };
+        let path = format!("/{id}/versions/latest:access");
+        let request = self.secret_request("AccessSecretVersion", Method::Get, &path);
+        let version = match session.call(&request).await {
+            Ok(answer) => answer.body,
+            // It has no version yet, or the latest was disabled.
+            Err(error)
+                if error.class == ErrorClass::NotFound || error.code == "FAILED_PRECONDITION" =>
+            {
+                return Ok(without_value);
+            }
+            Err(error) => return Err(error.into()),
+        };
+        let data = version.pointer("/payload/data").and_then(Value::as_str).unwrap_or_default();
+        let is_current = data == BASE64.encode(value.expose());
+        let name = version["name"].as_str().and_then(|name| name.rsplit_once('/'));
+        Ok(Some(Kept { is_ours, version: name.map(|(_, version)| version.to_owned()), is_current }))
+    }
+
+    /// Plans what keeps the given values; the version of each by variable, or the mark of one that is new.
+    pub(super) fn plan_secrets(
+        &self,
+        details: &Details,
+        ownership: &Ownership,
+        plan: &mut DeployPlan,
+    ) -> Result<BTreeMap<String, String>, DeployError> {
+        let mut versions = BTreeMap::new();
+        for (variable, value) in self.given() {
+            let id = self.secret_id(variable);
+            let kept = details.secrets.get(&id);
+            if let Some(kept) = kept
+                && !kept.is_ours
+            {
+                return Err(self.foreign_secret(&id));
+            }
+            if let Some(version) =
+                kept.filter(|kept| kept.is_current).and_then(|kept| kept.version.clone())
+            {
+                versions.insert(variable.clone(), version);
+                continue;
+            }
+            if kept.is_none() {
+                plan.steps.push(self.creation(&id, ownership));
+            }
+            if kept.is_none_or(|kept| kept.version.is_none()) {
+                plan.steps.extend(self.grant(&id));
+            }
+            let name = format!("version of {id}");
+            versions.insert(variable.clone(), Given::mark(&name));
+            plan.steps.push(self.addition(variable, &id, value).giving_last_part(name, "/name"));
+            let before = kept.and_then(|kept| kept.version.as_ref()).map(|_| "(hidden)".to_owned());
+            let after = Some("(hidden)".to_owned());
+            plan.changes.push(Change { what: format!("secrets.{variable}"), before, after });
+        }
+        Ok(versions)
+    }
+
+    /// Removes the secrets that are ours.
+    pub(super) fn plan_secret_removal(&self, observed: &Observed, plan: &mut DeployPlan) {
+        let secrets = details(observed).secrets;
+        for id in secrets.iter().filter(|(_, kept)| kept.is_ours).map(|(id, _)| id) {
+            let request = self.secret_request("DeleteSecret", Method::Delete, &format!("/{id}"));
+            let step = Step::new(format!("delete the secret `{id}`"), request);
+            plan.steps.push(step.or_done_by(&["NOT_FOUND"]));
+        }
+    }
+
+    fn creation(&self, id: &str, ownership: &Ownership) -> Step {
+        // Whose it is, whatever is deployed.
+        let ownership = Ownership { config_hash: None, image_digest: None, ..ownership.clone() };
+        let labels: serde_json::Map<_, _> = ownership
+            .tags()
+            .into_iter()
+            .map(|(key, value)| (key.to_owned(), Value::from(value)))
+            .collect();
+        let request = self
+            .secret_request("CreateSecret", Method::Post, "")
+            .with_query("secretId", id)
+            .with_body(json!({"replication": {"automatic": {}}, "labels": labels}));
+        Step::new(format!("create the secret `{id}`"), request)
+            .creating(format!("secret {id}"))
+            .or_done_by(&["ALREADY_EXISTS"])
+    }
+
+    /// Lets the service read a new secret, where roles may be given and it is known who runs.
+    fn grant(&self, id: &str) -> Option<Step> {
+        let account = self.settings.service_account.as_ref();
+        let account = account.filter(|_| self.workload.creates_roles)?;
+        let member = format!("serviceAccount:{account}");
+        let binding = json!({"role": ACCESSOR, "members": [member]});
+        let request = self
+            .secret_request("SetIamPolicy", Method::Post, &format!("/{id}:setIamPolicy"))
+            .with_body(json!({"policy": {"bindings": [binding]}}));
+        Some(Step::new(format!("let `{account}` read the secret `{id}`"), request))
+    }
+
+    fn addition(&self, variable: &str, id: &str, value: &Secret) -> Step {
+        let request = self
+            .secret_request("AddSecretVersion", Method::Post, &format!("/{id}:addVersion"))
+            .with_body(json!({"payload": {"data": ""}}))
+            .with_secret("/payload/data", Secret::new(BASE64.encode(value.expose())));
+        Step::new(format!("keep the value of `{variable}` in the secret `{id}`"), request)
+    }
+
+    fn secret_request(&self, operation: &'static str, method: Method, path: &str) -> Request {
+        let path = format!("/v1/projects/{}/secrets{path}", self.settings.project);
+        Request::rest(&SECRET_MANAGER, "", operation, method, path)
+    }
+
+    fn given(&self) -> impl Iterator<Item = (&String, &Secret)> {
+        self.workload.secrets.iter().filter_map(|(name, value)| match value {
+            SecretValue::Given(secret) => Some((name, secret)),
+            SecretValue::Kept(_) => None,
+        })
+    }
+
+    fn secret_subject(&self, id: &str) -> Subject {
+        let place = self.settings.project.clone();
+        Subject { what: "secret", name: id.to_owned(), place }
+    }
+
+    fn foreign_secret(&self, id: &str) -> DeployError {
+        DeployError::NotOurs {
+            subject: self.secret_subject(id).to_string(),
+            whose: "not labelled as one of this project and environment".to_owned(),
+            hint: format!(
+                "name it in the environment to use it (`secret_manager: {id}`), or give the service another `name`"
+            ),
+        }
+    }
+}

@@ -1,0 +1,309 @@
+//! What is there, by what the platform says of the app, its newest revision and its replicas.
+
+use std::collections::BTreeMap;
+
+use serde_json::{Value, json};
+
+use super::app::container;
+use super::requests;
+use super::settings::Settings;
+use crate::cloud::{CallError, ErrorClass, Request};
+use crate::deploy::{Observed, Ownership, Previous, Service, Session, State};
+use crate::error::Result;
+use crate::registry::Secret;
+
+/// No list is read further than so many pages.
+const MAX_PAGES: usize = 20;
+
+/// Asks what is there; `operation` is the one that we began, where there is one.
+pub(super) async fn observe(
+    settings: &Settings,
+    operation: Option<&str>,
+    session: &Session,
+) -> Result<Observed> {
+    let Some(answer) = session.find(&requests::get(settings)).await? else {
+        return Ok(Observed {
+            details: surroundings(settings, session).await?,
+            ..Observed::default()
+        });
+    };
+    let raw = answer.body;
+    let revisions = list(requests::revisions(settings), session).await?;
+    let seen = Seen {
+        app: &raw,
+        revision: newest(&raw, &revisions),
+        replicas: Vec::new(),
+        operation: match operation {
+            Some(url) => running(url, session).await?,
+            None => Value::Null,
+        },
+    };
+    let mut state = seen.state();
+    if let (State::Updating(_) | State::Failed(_), Some(revision)) = (&state, seen.revision) {
+        let name = revision["name"].as_str().unwrap_or_default();
+        let replicas = list_or_nothing(requests::replicas(settings, name), session).await?;
+        state = Seen { replicas, ..seen.clone() }.state();
+    }
+    let mut observed = Observed {
+        details: json!({"has_revision": !seen.is_without_revision(settings)}),
+        ..Observed::default()
+    };
+    if seen.revision.is_some_and(|revision| revision["properties"]["active"] == false) {
+        observed.details["is_inactive"] = true.into();
+    }
+    let previous = previous(&revisions, seen.revision, settings);
+    if let Some((_, template)) = &previous {
+        observed.details["previous_template"] = (*template).clone();
+    }
+    if raw["properties"]["configuration"]["secrets"].as_array().is_some_and(|all| !all.is_empty()) {
+        observed.secrets = secrets(settings, session).await?;
+    }
+    let properties = &raw["properties"];
+    let ingress = &properties["configuration"]["ingress"];
+    let template = seen
+        .revision
+        .map_or(&properties["template"], |revision| &revision["properties"]["template"]);
+    let name = |member: &str| properties[member].as_str().filter(|name| !name.is_empty());
+    let service = Service {
+        image: image_of(template, settings),
+        url: ingress["fqdn"].as_str().map(|host| format!("https://{host}")),
+        is_public: ingress["external"] == true,
+        state,
+        revision: name("latestReadyRevisionName").or(name("latestRevisionName")).map(str::to_owned),
+        previous: previous.map(|(previous, _)| previous),
+        ownership: Ownership::read(|key| raw["tags"][key].as_str()),
+        raw: Value::Null,
+    };
+    observed.service = Some(Service { raw, ..service });
+    Ok(observed)
+}
+
+/// What the state of an app follows from.
+#[derive(Clone)]
+struct Seen<'a> {
+    app: &'a Value,
+    /// The newest revision.
+    revision: Option<&'a Value>,
+    /// Its replicas, where they were asked for.
+    replicas: Vec<Value>,
+    /// The operation that we began.
+    operation: Value,
+}
+
+impl Seen<'_> {
+    /// How the app is: that its own `provisioningState` is `Succeeded` says nothing of its containers.
+    fn state(&self) -> State {
+        let properties = &self.app["properties"];
+        let text = |name: &str| properties[name].as_str().unwrap_or_default();
+        match text("provisioningState") {
+            "Deleting" => return State::Updating("the app is being deleted".to_owned()),
+            "Succeeded" | "" => {}
+            "Failed" | "Canceled" => {
+                if let Some(reason) = self.crash() {
+                    return State::Failed(reason);
+                }
+                return State::Failed(self.failure());
+            }
+            state => return State::Updating(format!("the app is {state}")),
+        }
+        match self.operation["status"].as_str() {
+            None | Some("Succeeded") => {}
+            Some("Failed" | "Canceled") => return State::Failed(self.failure()),
+            Some(status) => return State::Updating(format!("the operation is {status}")),
+        }
+        if text("runningStatus") == "Stopped" {
+            return State::Stopped("the app was stopped".to_owned());
+        }
+        match self.revision {
+            Some(revision) => self.state_of_revision(revision),
+            None => State::Failed("it has no revision".to_owned()),
+        }
+    }
+
+    fn state_of_revision(&self, revision: &Value) -> State {
+        let name = revision["name"].as_str().unwrap_or_default();
+        let properties = &revision["properties"];
+        let text = |member: &str| properties[member].as_str().unwrap_or_default();
+        if properties["active"] == false {
+            return State::Stopped(format!("the revision `{name}` is not active"));
+        }
+        match text("provisioningState") {
+            "Provisioned" | "" => {}
+            "Failed" => return State::Failed(self.failure()),
+            "Deprovisioned" => {
+                return State::Stopped(format!("the revision `{name}` is deprovisioned"));
+            }
+            state => return State::Updating(format!("the revision `{name}` is {state}")),
+        }
+        if let Some(reason) = self.crash() {
+            return State::Failed(reason);
+        }
+        let (running, health) = (text("runningState"), text("healthState"));
+        let is_ready = self.app["properties"]["latestReadyRevisionName"] == *name;
+        match running {
+            "Failed" | "ActivationFailed" => State::Failed(self.failure()),
+            "Stopped" if properties["replicas"] != 0 => {
+                State::Stopped(format!("the revision `{name}` is stopped"))
+            }
+            "Running" | "RunningAtMaxScale" | "ScaledToZero" | "Stopped" | "" if is_ready => {
+                if health == "Unhealthy" {
+                    State::Failed(format!("the revision `{name}` is Unhealthy"))
+                } else {
+                    State::Ready
+                }
+            }
+            "Degraded" if is_ready => State::Failed(format!("the revision `{name}` is Degraded")),
+            "Unknown" if is_ready && properties["replicas"] == 0 => State::Ready,
+            _ => {
+                let health = if health.is_empty() { "unknown" } else { health };
+                State::Updating(format!("the revision `{name}` is {running}, its health {health}"))
+            }
+        }
+    }
+
+    /// What the first container says that does not stay alive.
+    fn crash(&self) -> Option<String> {
+        let containers = self.replicas.iter().flat_map(|replica| {
+            let properties = &replica["properties"];
+            let kinds = ["containers", "initContainers"];
+            kinds.into_iter().flat_map(|kind| properties[kind].as_array().into_iter().flatten())
+        });
+        // Once may be bad luck; a container that was restarted twice and is down again crashes.
+        let mut crashed = containers.filter(|container| {
+            let state = container["runningState"].as_str().unwrap_or_default();
+            container["restartCount"].as_i64().unwrap_or(0) >= 2 && state != "Running"
+        });
+        let container = crashed.next()?;
+        let text = |member: &str| container[member].as_str().unwrap_or_default();
+        let restarts = container["restartCount"].as_i64().unwrap_or(0);
+        Some(format!(
+            "the container `{}` was restarted {restarts} times and is {}: {}",
+            text("name"),
+            text("runningState"),
+            text("runningStateDetails")
+        ))
+    }
+
+    /// Why the newest revision came to nothing, in the words of whoever tells most.
+    fn failure(&self) -> String {
+        let said = |value: &Value| {
+            let (code, message) = (value["code"].as_str(), value["message"].as_str()?);
+            Some(code.map_or(message.to_owned(), |code| format!("{code}: {message}")))
+        };
+        let name = self.app["properties"]["latestRevisionName"].as_str().unwrap_or_default();
+        let reason = said(&self.operation["error"])
+            .or_else(|| {
+                let revision = &self.revision?["properties"];
+                let members = ["provisioningError", "runningStateDetails"];
+                let mut texts = members.iter().filter_map(|member| revision[*member].as_str());
+                texts.find(|text| !text.is_empty()).map(str::to_owned)
+            })
+            .or_else(|| said(&self.app["properties"]["deploymentErrors"]))
+            .or_else(|| self.app["properties"]["deploymentErrors"].as_str().map(str::to_owned))
+            .unwrap_or_else(|| {
+                format!("the revision `{name}` failed, and the platform does not say why")
+            });
+        match self.app["properties"]["latestReadyRevisionName"].as_str() {
+            Some(ready) if ready != name && !ready.is_empty() => {
+                format!("{reason} (`{ready}` still serves)")
+            }
+            _ => reason,
+        }
+    }
+
+    /// Whether what the app should be never became a revision, so that the same must be asked for again.
+    fn is_without_revision(&self, settings: &Settings) -> bool {
+        let properties = &self.app["properties"];
+        let has_failed = ["Failed", "Canceled"]
+            .contains(&properties["provisioningState"].as_str().unwrap_or_default());
+        let Some(revision) = self.revision else { return true };
+        has_failed
+            || revision["properties"]["provisioningState"] == "Failed"
+            || image_of(&revision["properties"]["template"], settings)
+                != image_of(&properties["template"], settings)
+    }
+}
+
+/// What a new app needs to be known of: its environment, or the names of those that there are.
+async fn surroundings(settings: &Settings, session: &Session) -> Result<Value> {
+    match session.call(&requests::environment(settings)).await {
+        Ok(answer) => Ok(json!({"environment": {"location": answer.body["location"]}})),
+        Err(CallError { class: ErrorClass::NotFound, code, .. }) if code == "ResourceNotFound" => {
+            let others = list(requests::environments(settings), session).await?;
+            let names: Vec<_> = others.iter().map(|other| other["name"].clone()).collect();
+            Ok(json!({"environments": names}))
+        }
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// How the operation is; nothing when it is forgotten.
+async fn running(url: &str, session: &Session) -> Result<Value> {
+    let answer = session.find(&requests::given("Operations_Get", url)).await?;
+    Ok(answer.map(|answer| answer.body).unwrap_or_default())
+}
+
+/// All entries of a list.
+async fn list(request: Request, session: &Session) -> Result<Vec<Value>> {
+    let mut entries = Vec::new();
+    let mut next = Some(request);
+    for _ in 0..MAX_PAGES {
+        let Some(request) = next.take() else { break };
+        let mut body = session.call(&request).await?.body;
+        if let Some(page) = body["value"].as_array_mut() {
+            entries.append(page);
+        }
+        let link = body["nextLink"].as_str().filter(|link| !link.is_empty());
+        next = link.map(|link| requests::given(request.operation, link));
+    }
+    Ok(entries)
+}
+
+/// All entries of a list whose owner may be gone by now.
+async fn list_or_nothing(request: Request, session: &Session) -> Result<Vec<Value>> {
+    Ok(session.find(&request).await?.map_or_else(Vec::new, |answer| {
+        answer.body["value"].as_array().cloned().unwrap_or_default()
+    }))
+}
+
+async fn secrets(settings: &Settings, session: &Session) -> Result<BTreeMap<String, Secret>> {
+    let answer = session.call(&requests::list_secrets(settings)).await?;
+    let entries = answer.body["value"].as_array().into_iter().flatten();
+    let pairs = entries.filter_map(|entry| {
+        Some((entry["name"].as_str()?.to_owned(), Secret::new(entry["value"].as_str()?)))
+    });
+    Ok(pairs.collect())
+}
+
+/// The newest revision of an app.
+fn newest<'a>(app: &Value, revisions: &'a [Value]) -> Option<&'a Value> {
+    let name = app["properties"]["latestRevisionName"].as_str()?;
+    revisions.iter().find(|revision| revision["name"] == name)
+}
+
+/// The revision before the newest that ran another image or other settings.
+fn previous<'a>(
+    revisions: &'a [Value],
+    newest: Option<&Value>,
+    settings: &Settings,
+) -> Option<(Previous, &'a Value)> {
+    let created = |revision: &Value| {
+        let text = revision["properties"]["createdTime"].as_str().unwrap_or_default();
+        text.parse::<jiff::Timestamp>().ok()
+    };
+    let newest = newest?;
+    let earlier = revisions.iter().filter(|revision| {
+        revision["name"] != newest["name"]
+            && revision["properties"]["provisioningState"] != "Failed"
+            && created(revision) <= created(newest)
+    });
+    let revision = earlier.max_by_key(|revision| created(revision))?;
+    let template = &revision["properties"]["template"];
+    let image = image_of(template, settings)?;
+    let revision = revision["name"].as_str().map(str::to_owned);
+    Some((Previous { revision, image }, template))
+}
+
+fn image_of(template: &Value, settings: &Settings) -> Option<String> {
+    Some(container(template, &settings.name)?["image"].as_str()?.to_owned())
+}

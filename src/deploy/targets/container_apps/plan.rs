@@ -1,0 +1,332 @@
+//! From the app that is there to the one that should be: one `PUT`, which makes one revision.
+
+use serde_json::{Value, json};
+
+use super::app::{Wanted, container, sendable};
+use super::described::{compare, note_secret};
+use super::requests;
+use super::settings::{Settings, pull_secret_name, secret_name};
+use crate::config::schema::nearest;
+use crate::deploy::{
+    DeployError, DeployPlan, Image, Observed, Ownership, Pull, SecretValue, Service, State, Step,
+    Subject, Variable, Workload, config_hash,
+};
+use crate::registry::Secret;
+
+/// What planning works with.
+#[derive(Clone, Copy)]
+pub(super) struct Planner<'a> {
+    pub(super) settings: &'a Settings,
+    pub(super) workload: &'a Workload,
+    pub(super) subject: &'a Subject,
+}
+
+impl Planner<'_> {
+    /// What makes exactly this image run with the settings.
+    pub(super) fn deploy(
+        self,
+        image: &Image,
+        observed: &Observed,
+    ) -> Result<DeployPlan, DeployError> {
+        let reference = image.reference();
+        let wanted = Wanted {
+            settings: self.settings,
+            workload: self.workload,
+            image: &reference,
+            registry: image.repository.registry(),
+        };
+        let settings = config_hash(&wanted.summary());
+        let ownership = Ownership::ours(self.workload, &settings, image);
+        let is_shown = |name: &str| matches!(self.workload.env.get(name), Some(Variable::Plain(_)));
+        let Some(service) = &observed.service else {
+            let location = self.location(&observed.details["environment"], observed)?;
+            let mut app = wanted.app(None, location);
+            set_tags(&mut app, &ownership);
+            set_suffix(&mut app, &reference, &settings, "");
+            let mut plan = DeployPlan::default();
+            compare(&mut plan, None, &app, &self.settings.name, &is_shown);
+            let title = format!("create the container app `{}`", self.settings.name);
+            let step = Step::new(title, self.request(&app, observed));
+            plan.steps.push(step.creating(format!("container app {}", self.settings.app_path())));
+            return Ok(plan);
+        };
+        service.ownership.check(self.workload, self.subject)?;
+        let there = sendable(&service.raw);
+        self.check_environment(&there)?;
+        let mut app = wanted.app(Some(&there), "");
+        set_tags(&mut app, &ownership);
+        let mut plan = DeployPlan::default();
+        compare(&mut plan, Some(&there), &app, &self.settings.name, &is_shown);
+        let has_new_secret = self.compare_secrets(&mut plan, registry_secret(&wanted), observed);
+        let has_no_revision = observed.details["has_revision"] == false;
+        if has_no_revision {
+            plan.change("revision", Some("failed"), Some("new"));
+        }
+        let has_other = plan.changes.iter().any(|change| is_of_revision(&change.what));
+        if has_other || has_new_secret {
+            set_suffix(&mut app, &reference, &settings, latest(&service.raw));
+        } else {
+            // The same template in other words would be another revision of the same name.
+            app["properties"]["template"] = there["properties"]["template"].clone();
+        }
+        if !plan.changes.is_empty() {
+            let title = format!("update the container app `{}`", self.settings.name);
+            plan.steps.push(Step::new(title, self.request(&app, observed)).settling());
+        }
+        if let Some(step) = self.waking(service, observed, plan.is_empty()) {
+            plan.change("state", Some("stopped"), Some("running"));
+            plan.steps.push(step);
+        }
+        Ok(plan)
+    }
+
+    /// What brings back the revision before, or an image.
+    pub(super) fn roll_back(
+        self,
+        image: Option<&str>,
+        observed: &Observed,
+    ) -> Result<DeployPlan, DeployError> {
+        let nothing = |reason: &str| DeployError::Nothing {
+            subject: self.subject.to_string(),
+            reason: reason.to_owned(),
+            hint: "name the image to go back to, by its digest".to_owned(),
+        };
+        let service = observed.service.as_ref().ok_or_else(|| nothing("it is not deployed"))?;
+        service.ownership.check(self.workload, self.subject)?;
+        let there = sendable(&service.raw);
+        let mut app = there.clone();
+        let template = &observed.details["previous_template"];
+        let target = match (image, &service.previous) {
+            (Some(image), _) => image.to_owned(),
+            (None, Some(previous)) if template.is_object() => {
+                // The whole revision comes back, with its variables and its size.
+                let kept = sendable(&json!({"properties": {"template": template}}));
+                app["properties"]["template"] = kept["properties"]["template"].clone();
+                previous.image.clone()
+            }
+            (None, _) => return Err(nothing("there is no revision before this one")),
+        };
+        let name = self.container_name(&app);
+        let containers = app["properties"]["template"]["containers"].as_array_mut();
+        for container in containers.into_iter().flatten().filter(|other| other["name"] == name) {
+            container["image"] = target.clone().into();
+        }
+        let digest = target.rsplit_once("@sha256:").map(|(_, digest)| digest.to_owned());
+        let digest = digest.map_or(Value::Null, Value::from);
+        for (tag, value) in
+            [("dockless-image-digest", digest), ("dockless-config-hash", Value::Null)]
+        {
+            match (value, app["tags"].as_object_mut()) {
+                (Value::Null, Some(tags)) => drop(tags.remove(tag)),
+                (value, _) => app["tags"][tag] = value,
+            }
+        }
+        let mut plan = DeployPlan::default();
+        compare(&mut plan, Some(&there), &app, &self.settings.name, &|_| false);
+        if plan.changes.iter().any(|change| is_of_revision(&change.what)) {
+            set_suffix(&mut app, &target, "rollback", latest(&service.raw));
+            let title = format!("bring the container app `{}` back", self.settings.name);
+            plan.steps.push(Step::new(title, self.request(&app, observed)));
+        } else {
+            plan = DeployPlan::default();
+        }
+        Ok(plan)
+    }
+
+    /// What removes the app; its environment and its resource group stay.
+    pub(super) fn destroy(self, observed: &Observed) -> Result<DeployPlan, DeployError> {
+        let mut plan = DeployPlan::default();
+        if let Some(service) = &observed.service {
+            service.ownership.check_removal(self.workload, self.subject)?;
+            plan.change("app", Some(self.settings.name.clone()), None::<String>);
+            let title = format!("delete the container app `{}`", self.settings.name);
+            plan.steps.push(Step::new(title, requests::delete(self.settings)));
+        }
+        Ok(plan)
+    }
+
+    /// Where a new app is: where its environment is.
+    fn location<'a>(
+        self,
+        environment: &'a Value,
+        observed: &Observed,
+    ) -> Result<&'a str, DeployError> {
+        let Some(location) = environment["location"].as_str() else {
+            return Err(self.missing_environment(&observed.details["environments"]));
+        };
+        let same = |text: &str| text.replace(' ', "").to_ascii_lowercase();
+        match &self.settings.location {
+            Some(wanted) if same(wanted) != same(location) => Err(DeployError::Impossible {
+                subject: self.subject.to_string(),
+                reason: format!(
+                    "it cannot be in `{wanted}`: its environment `{}` is in `{location}`",
+                    self.settings.environment_name
+                ),
+                hint: "leave `location` out, or name an environment there".to_owned(),
+            }),
+            _ => Ok(location),
+        }
+    }
+
+    fn missing_environment(self, others: &Value) -> DeployError {
+        let Settings { environment_name, resource_group, subscription_id, .. } = self.settings;
+        let others = others.as_array().into_iter().flatten().filter_map(Value::as_str);
+        let others: Vec<_> = others.collect();
+        let mut hints = Vec::new();
+        if let Some(near) = nearest(environment_name, &others) {
+            hints.push(format!("did you mean `environment_name: {near}`?"));
+        } else if !others.is_empty() {
+            hints.push(format!("there are: `{}`", others.join("`, `")));
+        }
+        let location = self.settings.location.as_deref().unwrap_or("REGION");
+        hints.push(format!(
+            "create it: `az containerapp env create --name {environment_name} --resource-group \
+             {resource_group} --subscription {subscription_id} --location {location}`"
+        ));
+        DeployError::Missing {
+            what: format!(
+                "the Container Apps environment `{environment_name}` in the resource group \
+                 `{resource_group}`"
+            ),
+            hints,
+        }
+    }
+
+    /// An app stays in the environment where it was made.
+    fn check_environment(self, there: &Value) -> Result<(), DeployError> {
+        let id = there["properties"]["environmentId"].as_str().unwrap_or_default();
+        let name = id.rsplit('/').next().unwrap_or_default();
+        if id.is_empty() || name.eq_ignore_ascii_case(&self.settings.environment_name) {
+            return Ok(());
+        }
+        Err(DeployError::Impossible {
+            subject: self.subject.to_string(),
+            reason: format!("it is in the environment `{name}`, and cannot move to another"),
+            hint: format!("write `environment_name: {name}`, or give this one another `name`"),
+        })
+    }
+
+    /// Notes which secrets have other values; says whether any has.
+    fn compare_secrets(
+        self,
+        plan: &mut DeployPlan,
+        of_registry: Option<(String, &Secret)>,
+        observed: &Observed,
+    ) -> bool {
+        let given = self.workload.secrets.iter().filter_map(|(variable, secret)| match secret {
+            SecretValue::Given(secret) => Some((secret_name(variable), secret)),
+            SecretValue::Kept(_) => None,
+        });
+        let mut is_new = false;
+        for (name, secret) in given.chain(of_registry) {
+            if observed.secrets.get(&name) != Some(secret) {
+                let is_there = observed.secrets.contains_key(&name);
+                let what = format!("secrets.{name}");
+                plan.changes.retain(|change| change.what != what);
+                note_secret(plan, &what, is_there);
+                is_new = true;
+            }
+        }
+        is_new
+    }
+
+    /// What makes an app run that is stopped; a revision that was switched off is replaced by a new one
+    /// when there is one.
+    fn waking(self, service: &Service, observed: &Observed, is_same: bool) -> Option<Step> {
+        let State::Stopped(_) = service.state else { return None };
+        if observed.details["is_inactive"] == true {
+            let revision = latest(&service.raw);
+            let title = format!("activate the revision `{revision}`");
+            return is_same.then(|| Step::new(title, requests::activate(self.settings, revision)));
+        }
+        let title = format!("start the container app `{}`", self.settings.name);
+        Some(Step::new(title, requests::start(self.settings)))
+    }
+
+    fn container_name(self, app: &Value) -> String {
+        let container = container(&app["properties"]["template"], &self.settings.name);
+        let name = container.and_then(|container| container["name"].as_str());
+        name.unwrap_or(&self.settings.name).to_owned()
+    }
+
+    /// The request that makes an app what it should be: everything that is not in the config is hidden.
+    fn request(self, app: &Value, observed: &Observed) -> crate::cloud::Request {
+        let mut body = app.clone();
+        let mut hidden: Vec<(String, Secret)> = Vec::new();
+        let secrets = body["properties"]["configuration"]["secrets"].as_array_mut();
+        for (place, secret) in secrets.into_iter().flatten().enumerate() {
+            let pointer = format!("/properties/configuration/secrets/{place}/value");
+            let name = secret["name"].as_str().unwrap_or_default().to_owned();
+            // The platform does not tell values when the app is read: without them, secrets are lost.
+            let kept = observed.secrets.get(&name);
+            let value = match (secret["value"].as_str(), kept) {
+                (Some(value), _) => Secret::new(value),
+                (None, Some(kept)) if secret["keyVaultUrl"].is_null() => kept.clone(),
+                (None, _) => continue,
+            };
+            secret["value"] = Value::Null;
+            hidden.push((pointer, value));
+        }
+        let ours = self.container_name(app);
+        for kind in ["containers", "initContainers"] {
+            let containers = app["properties"]["template"][kind].as_array();
+            for (at, container) in containers.into_iter().flatten().enumerate() {
+                let is_ours = kind == "containers" && container["name"] == ours;
+                for (place, variable) in
+                    container["env"].as_array().into_iter().flatten().enumerate()
+                {
+                    let name = variable["name"].as_str().unwrap_or_default();
+                    let of_config = self.workload.env.get(name);
+                    let is_plain = is_ours
+                        && matches!(of_config, Some(Variable::Plain(text)) if variable["value"] == *text);
+                    if let (false, Some(value)) = (is_plain, variable["value"].as_str()) {
+                        let pointer = format!("/properties/template/{kind}/{at}/env/{place}/value");
+                        hidden.push((pointer, Secret::new(value)));
+                    }
+                }
+            }
+        }
+        let request = requests::put(self.settings, body);
+        hidden
+            .into_iter()
+            .fold(request, |request, (pointer, secret)| request.with_secret(&pointer, secret))
+    }
+}
+
+/// The secret of the registry's password, where there is one.
+fn registry_secret<'a>(wanted: &Wanted<'a>) -> Option<(String, &'a Secret)> {
+    match &wanted.workload.pull {
+        Some(Pull::Password { password, .. }) => {
+            Some((pull_secret_name(wanted.registry), password))
+        }
+        _ => None,
+    }
+}
+
+/// Whether a setting belongs to revisions: the platform makes another one when it changes.
+fn is_of_revision(setting: &str) -> bool {
+    let of_app = ["tags.", "identity.", "registries.", "secrets."];
+    !of_app.iter().any(|prefix| setting.starts_with(prefix))
+        && !["revisions_mode", "ingress_external", "port"].contains(&setting)
+}
+
+/// The name of the newest revision.
+fn latest(raw: &Value) -> &str {
+    raw["properties"]["latestRevisionName"].as_str().unwrap_or_default()
+}
+
+/// Names the revision that will be made. No two of an app may ever have the same name, and asking twice for
+/// the same, because an answer was lost, must not make two: so the name is made of what runs and of the
+/// revision before it.
+fn set_suffix(app: &mut Value, image: &str, settings: &str, before: &str) {
+    let digest = image.rsplit_once("@sha256:").map_or("", |(_, digest)| digest);
+    let hash = config_hash(&json!([image, settings, before]));
+    let suffix = format!("d{}-{}", digest.get(..8).unwrap_or_default(), &hash[..8]);
+    app["properties"]["template"]["revisionSuffix"] = suffix.into();
+}
+
+fn set_tags(app: &mut Value, ownership: &Ownership) {
+    for (key, value) in ownership.tags() {
+        app["tags"][key] = value.into();
+    }
+}

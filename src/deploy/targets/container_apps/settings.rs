@@ -1,0 +1,352 @@
+//! What a container app is given to say, and what of it cannot be.
+
+use crate::config::schema::{Field, Kind, Shape};
+use crate::config::{Node, Problems};
+use crate::deploy::{Pull, SecretValue, TargetInput, Workload};
+
+/// The members of a target `container-apps`: HoloDeck's, and what the platform knows beyond them.
+pub(super) static SHAPE: Shape = Shape {
+    name: "a target `container-apps`",
+    fields: &[
+        Field::required("target", Kind::Choice(&["container-apps"]), "`container-apps`."),
+        Field::required("subscription_id", Kind::Text, "The subscription, a UUID."),
+        Field::required("resource_group", Kind::Text, "The resource group."),
+        Field::required(
+            "environment_name",
+            Kind::Text,
+            "The Container Apps environment, which must be there, in the same resource group.",
+        ),
+        Field::optional(
+            "location",
+            Kind::Text,
+            "The region, which must be that of the environment: the environment's when absent.",
+        ),
+        Field::optional(
+            "name",
+            Kind::Text,
+            "What the app is called: 2 to 32 small letters, digits and `-`. The project's name and \
+             the environment's when absent.",
+        ),
+        Field::optional(
+            "cpu",
+            Kind::Scalar,
+            "Virtual processors of a replica, in steps of 0.25 up to 4: 1 when absent.",
+        ),
+        Field::optional(
+            "memory",
+            Kind::Text,
+            "Memory of a replica in Gi, twice as many as processors unless a `workload_profile` says \
+             otherwise: `2Gi` when absent.",
+        ),
+        Field::optional(
+            "ingress_external",
+            Kind::Boolean,
+            "Whether it is reachable from everywhere, and not from its environment only: `false` \
+             when absent.",
+        ),
+        Field::optional(
+            "min_replicas",
+            Kind::Integer(0, 1000),
+            "The fewest replicas: 0 when absent.",
+        ),
+        Field::optional(
+            "max_replicas",
+            Kind::Integer(1, 1000),
+            "The most replicas: 10 when absent.",
+        ),
+        Field::optional(
+            "identity",
+            Kind::Text,
+            "The managed identity that the app has, and that reads its image from `*.azurecr.io` and \
+             its secrets from Key Vault: a resource id, or `system`.",
+        ),
+        Field::optional(
+            "port",
+            Kind::Integer(1, 65535),
+            "The port that the container listens on: that of the project when absent.",
+        ),
+        Field::optional(
+            "health_check_path",
+            Kind::Text,
+            "What the platform asks whether the container lives: that of the project when absent.",
+        ),
+        Field::optional(
+            "readiness_path",
+            Kind::Text,
+            "What the platform asks whether the container may get requests: `health_check_path` when \
+             absent; agents of `holodeck serve` have `/ready`.",
+        ),
+        Field::optional(
+            "workload_profile",
+            Kind::Text,
+            "The workload profile of the environment: `Consumption`, or what the app has, when absent.",
+        ),
+    ],
+};
+
+/// Settings that can be.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Settings {
+    pub(super) subscription_id: String,
+    pub(super) resource_group: String,
+    pub(super) environment_name: String,
+    pub(super) location: Option<String>,
+    pub(super) name: String,
+    /// Hundredths of a processor.
+    pub(super) cpu_percent: u32,
+    pub(super) memory: String,
+    pub(super) ingress_external: bool,
+    pub(super) min_replicas: i64,
+    pub(super) max_replicas: i64,
+    pub(super) identity: Option<String>,
+    pub(super) port: u16,
+    pub(super) health_check_path: String,
+    pub(super) readiness_path: String,
+    pub(super) workload_profile: Option<String>,
+}
+
+impl Settings {
+    /// Reads settings that fit the shape; nothing when one of them cannot be.
+    pub(super) fn parse(input: &TargetInput<'_>, problems: &mut Problems) -> Option<Self> {
+        let TargetInput { settings: node, position, workload } = *input;
+        let found = problems.list().len();
+        let text = |name: &str| node.get_text(name).map(str::to_owned);
+        let number =
+            |name: &str, default| node.get(name).and_then(Node::as_integer).unwrap_or(default);
+        let place = |name: &str| node.get(name).map_or(position, |member| &member.position);
+        let mut check = |name: &str, is_good: bool, message: String, hint: &str| {
+            if !is_good {
+                problems.report_with_hint(place(name), message, hint);
+            }
+        };
+
+        let health_check_path =
+            text("health_check_path").unwrap_or_else(|| workload.health_path.clone());
+        let settings = Self {
+            subscription_id: text("subscription_id")?,
+            resource_group: text("resource_group")?,
+            environment_name: text("environment_name")?,
+            location: text("location"),
+            name: text("name").unwrap_or_else(|| workload.name.clone()),
+            cpu_percent: text("cpu").map_or(Some(100), |cpu| hundredths(&cpu)).unwrap_or(0),
+            memory: text("memory").unwrap_or_else(|| "2Gi".to_owned()),
+            ingress_external: node.get("ingress_external").and_then(Node::as_bool).unwrap_or(false),
+            min_replicas: number("min_replicas", 0),
+            max_replicas: number("max_replicas", 10),
+            identity: text("identity"),
+            port: u16::try_from(number("port", workload.port.into())).unwrap_or(workload.port),
+            readiness_path: text("readiness_path").unwrap_or_else(|| health_check_path.clone()),
+            health_check_path,
+            workload_profile: text("workload_profile"),
+        };
+        check(
+            "subscription_id",
+            is_uuid(&settings.subscription_id),
+            format!("`{}` is no id of a subscription", settings.subscription_id),
+            "`az account list --output table` shows them: 00000000-0000-0000-0000-000000000000",
+        );
+        check(
+            "resource_group",
+            is_group_name(&settings.resource_group),
+            format!("`{}` is no name of a resource group", settings.resource_group),
+            "1 to 90 letters, digits, `-`, `_`, `.` and brackets, without a dot at the end",
+        );
+        check(
+            "environment_name",
+            is_group_name(&settings.environment_name),
+            format!("`{}` is no name of an environment", settings.environment_name),
+            "`az containerapp env list --output table` shows them",
+        );
+        check(
+            "name",
+            is_app_name(&settings.name),
+            format!("`{}` is no name for a container app", settings.name),
+            "`name:` is 2 to 32 small letters, digits and single `-`, from a letter to a letter or digit",
+        );
+        settings.check_size(&mut check);
+        check(
+            "min_replicas",
+            settings.min_replicas <= settings.max_replicas,
+            format!(
+                "`min_replicas` ({}) is more than `max_replicas` ({})",
+                settings.min_replicas, settings.max_replicas
+            ),
+            "`max_replicas` is 10 when absent",
+        );
+        check(
+            "identity",
+            settings.identity.as_deref().is_none_or(is_identity),
+            "this is no managed identity".to_owned(),
+            IDENTITY_HINT,
+        );
+        for (name, path) in [
+            ("health_check_path", &settings.health_check_path),
+            ("readiness_path", &settings.readiness_path),
+        ] {
+            let message = format!("`{path}` is no path to ask");
+            check(name, path.starts_with('/'), message, "a path starts with `/`: `/health`");
+        }
+        check_workload(workload, &mut check);
+        (problems.list().len() == found).then_some(settings)
+    }
+
+    /// Checks processors and memory, which belong together.
+    fn check_size(&self, check: &mut dyn FnMut(&str, bool, String, &str)) {
+        let is_dedicated =
+            self.workload_profile.as_deref().is_some_and(|profile| profile != "Consumption");
+        let most = if is_dedicated { 6400 } else { 400 };
+        let is_cpu = self.cpu_percent.is_multiple_of(25) && (25..=most).contains(&self.cpu_percent);
+        check(
+            "cpu",
+            is_cpu,
+            format!("`cpu` goes in steps of 0.25 from 0.25 to {}", most / 100),
+            "for instance `cpu: 0.5` with `memory: 1Gi`",
+        );
+        let memory = gibibytes(&self.memory);
+        check(
+            "memory",
+            memory.is_some_and(|memory| memory > 0),
+            format!("`{}` is no amount of memory", self.memory),
+            "a number of Gi: `1Gi`, `0.5Gi`",
+        );
+        if let (true, false, Some(memory)) = (is_cpu, is_dedicated, memory) {
+            let fitting = shown_hundredths(self.cpu_percent * 2);
+            check(
+                "memory",
+                memory == self.cpu_percent * 2,
+                format!(
+                    "`memory: {}` does not go with `cpu: {}`",
+                    self.memory,
+                    shown_hundredths(self.cpu_percent)
+                ),
+                &format!(
+                    "write `memory: {fitting}Gi`, or name a dedicated `workload_profile`: without \
+                     one, memory is two Gi per processor"
+                ),
+            );
+        }
+    }
+
+    /// The resource group's path in the Resource Manager.
+    pub(super) fn group_path(&self) -> String {
+        format!("/subscriptions/{}/resourceGroups/{}", self.subscription_id, self.resource_group)
+    }
+
+    /// The app's resource id.
+    pub(super) fn app_path(&self) -> String {
+        format!("{}/providers/Microsoft.App/containerApps/{}", self.group_path(), self.name)
+    }
+
+    /// The resource id of all environments in the resource group.
+    pub(super) fn environments_path(&self) -> String {
+        format!("{}/providers/Microsoft.App/managedEnvironments", self.group_path())
+    }
+
+    /// The environment's resource id.
+    pub(super) fn environment_path(&self) -> String {
+        format!("{}/{}", self.environments_path(), self.environment_name)
+    }
+}
+
+const IDENTITY_HINT: &str = "`system`, or the resource id of a user assigned identity: `az identity list \
+                             --query [].id` shows them";
+
+/// Checks what of the workload the platform would not take.
+fn check_workload(workload: &Workload, check: &mut dyn FnMut(&str, bool, String, &str)) {
+    if let Some(Pull::Kept(identity)) = &workload.pull {
+        let message = "`pull` names no managed identity".to_owned();
+        check("target", is_identity(identity), message, IDENTITY_HINT);
+    }
+    let mut names = std::collections::BTreeMap::new();
+    for (variable, secret) in &workload.secrets {
+        if let Some(other) = names.insert(secret_name(variable), variable) {
+            let message =
+                format!("`{other}` and `{variable}` are the same name for a secret there");
+            check("target", false, message, "names differ in more than case and `_`: rename one");
+        }
+        if let SecretValue::Kept(url) = secret {
+            check(
+                "target",
+                url.starts_with("https://") && url.contains("/secrets/"),
+                format!("`{url}` is no secret in Key Vault"),
+                "write `{key_vault: https://VAULT.vault.azure.net/secrets/NAME}`",
+            );
+        }
+        check(
+            "target",
+            !workload.env.contains_key(variable),
+            format!("`{variable}` stands in `env` and in `secrets`"),
+            "keep one of them",
+        );
+    }
+}
+
+/// What the platform calls the secret of a variable: small letters, digits and `-`.
+pub(super) fn secret_name(variable: &str) -> String {
+    format!("env-{}", dashed(variable)).trim_end_matches('-').to_owned()
+}
+
+/// What the platform calls the password for a registry.
+pub(super) fn pull_secret_name(registry: &str) -> String {
+    format!("pull-{}", dashed(registry)).trim_end_matches('-').to_owned()
+}
+
+fn dashed(text: &str) -> String {
+    let dashed = |letter: char| if letter.is_ascii_alphanumeric() { letter } else { '-' };
+    text.to_ascii_lowercase().chars().map(dashed).collect()
+}
+
+/// Whether an identity is the app's own, and not one that somebody made.
+pub(super) fn is_system(identity: &str) -> bool {
+    identity.eq_ignore_ascii_case("system")
+}
+
+fn is_identity(identity: &str) -> bool {
+    let lower = identity.to_ascii_lowercase();
+    is_system(identity)
+        || lower.starts_with("/subscriptions/")
+            && lower.contains("/providers/microsoft.managedidentity/userassignedidentities/")
+}
+
+fn is_uuid(text: &str) -> bool {
+    let lengths: Vec<_> = text.split('-').map(str::len).collect();
+    lengths == [8, 4, 4, 4, 12] && text.bytes().all(|byte| byte == b'-' || byte.is_ascii_hexdigit())
+}
+
+fn is_group_name(text: &str) -> bool {
+    let is_word = |letter: char| letter.is_ascii_alphanumeric() || "-_.()".contains(letter);
+    (1..=90).contains(&text.len()) && text.chars().all(is_word) && !text.ends_with('.')
+}
+
+fn is_app_name(text: &str) -> bool {
+    let is_word = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
+    (2..=32).contains(&text.len())
+        && text.bytes().all(is_word)
+        && text.starts_with(|letter: char| letter.is_ascii_lowercase())
+        && !text.ends_with('-')
+        && !text.contains("--")
+}
+
+/// A decimal number with at most two digits after its point, in hundredths.
+pub(super) fn hundredths(text: &str) -> Option<u32> {
+    let (whole, part) = text.split_once('.').unwrap_or((text, ""));
+    let part = part.trim_end_matches('0');
+    if part.len() > 2 || ![whole, part].iter().all(|text| text.bytes().all(|b| b.is_ascii_digit()))
+    {
+        return None;
+    }
+    let whole: u32 = whole.parse().ok()?;
+    let part: u32 = format!("{part:0<2}").parse().ok()?;
+    whole.checked_mul(100)?.checked_add(part)
+}
+
+/// An amount of memory in hundredths of a Gi.
+pub(super) fn gibibytes(text: &str) -> Option<u32> {
+    hundredths(text.strip_suffix("Gi")?)
+}
+
+/// Hundredths as people write them: `0.5`.
+pub(super) fn shown_hundredths(hundredths: u32) -> String {
+    let text = format!("{}.{:02}", hundredths / 100, hundredths % 100);
+    text.trim_end_matches('0').trim_end_matches('.').to_owned()
+}

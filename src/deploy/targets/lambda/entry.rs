@@ -1,0 +1,182 @@
+//! How a function is reached from outside: a function URL, or an HTTP API.
+
+use serde_json::{Value, json};
+
+use super::Lambda;
+use super::found::Found;
+use super::requests::ALIAS;
+use super::settings::Entry;
+use crate::cloud::Method;
+use crate::deploy::{DeployPlan, Given, Ownership, Step};
+
+/// Lets everybody use the URL.
+const URL_STATEMENT: &str = "dockless-url";
+/// Lets whoever may use the URL run the function; since October 2025 a URL needs both.
+const INVOKE_STATEMENT: &str = "dockless-url-invoke";
+/// Lets the API run the function.
+pub(super) const API_STATEMENT: &str = "dockless-api";
+
+/// Where a function is reached.
+pub(super) struct Reach<'a> {
+    pub(super) url: Option<&'a str>,
+    pub(super) is_public: bool,
+}
+
+impl<'a> Reach<'a> {
+    /// Where the alias that was found is reached.
+    pub(super) fn of(found: &'a Found) -> Self {
+        if let Some(url) = found.api["apiEndpoint"].as_str() {
+            return Self { url: Some(url), is_public: found.statement(API_STATEMENT).is_some() };
+        }
+        let is_allowed = [URL_STATEMENT, INVOKE_STATEMENT]
+            .into_iter()
+            .all(|statement| found.statement(statement).is_some());
+        Self {
+            url: found.url["FunctionUrl"].as_str(),
+            is_public: found.url["AuthType"] == "NONE" && is_allowed,
+        }
+    }
+}
+
+impl Lambda {
+    pub(super) fn plan_entry(&self, found: &Found, plan: &mut DeployPlan) {
+        self.plan_url(found, plan);
+        let source = self.plan_api(found, plan);
+        let mut wanted: Vec<(&str, Value)> = Vec::new();
+        if matches!(self.settings.entry, Entry::Url { is_public: true, .. }) {
+            wanted.push((
+                URL_STATEMENT,
+                json!({
+                    "Action": "lambda:InvokeFunctionUrl", "Principal": "*",
+                    "FunctionUrlAuthType": "NONE",
+                }),
+            ));
+            wanted.push((
+                INVOKE_STATEMENT,
+                json!({
+                    "Action": "lambda:InvokeFunction", "Principal": "*",
+                    "InvokedViaFunctionUrl": true,
+                }),
+            ));
+        }
+        if let Some(source) = source {
+            wanted.push((
+                API_STATEMENT,
+                json!({
+                    "Action": "lambda:InvokeFunction", "Principal": "apigateway.amazonaws.com",
+                    "SourceArn": source,
+                }),
+            ));
+        }
+        for statement in [URL_STATEMENT, INVOKE_STATEMENT, API_STATEMENT] {
+            let wanted = wanted.iter().find(|(id, _)| *id == statement);
+            self.plan_statement(statement, wanted.map(|(_, body)| body), found, plan);
+        }
+    }
+
+    fn plan_url(&self, found: &Found, plan: &mut DeployPlan) {
+        let shown = |auth: &str, mode: &str| format!("{auth}, {mode}");
+        let there = found.url["AuthType"].as_str().map(|auth| {
+            shown(auth, found.url["InvokeMode"].as_str().unwrap_or(Entry::invoke_mode(false)))
+        });
+        let Entry::Url { is_public, is_streaming } = self.settings.entry else {
+            if plan.change("url", there, None::<String>) {
+                plan.steps.push(self.url_removal());
+            }
+            return;
+        };
+        let (auth, mode) = (Entry::auth_type(is_public), Entry::invoke_mode(is_streaming));
+        let body = json!({"AuthType": auth, "InvokeMode": mode});
+        let is_there = there.is_some();
+        if !plan.change("url", there, Some(shown(auth, mode))) {
+            return;
+        }
+        let requests = self.requests();
+        let (title, request) = if is_there {
+            ("change the function URL", requests.url("UpdateFunctionUrlConfig", Method::Put))
+        } else {
+            ("give it a function URL", requests.url("CreateFunctionUrlConfig", Method::Post))
+        };
+        plan.steps.push(Step::new(title, request.with_body(body)));
+    }
+
+    /// The ARN of what calls through the API, when there should be one.
+    fn plan_api(&self, found: &Found, plan: &mut DeployPlan) -> Option<String> {
+        let there = found.api["apiId"].as_str();
+        if self.settings.entry != Entry::Api {
+            if plan.change("api", there, None::<String>) {
+                plan.steps.extend(self.api_removal(found));
+            }
+            return None;
+        }
+        let place = found.place(&self.settings.region);
+        let source = |id: &str| place.arn("execute-api", &format!("{id}/*/*"));
+        if let Some(id) = there {
+            return Some(source(id));
+        }
+        let name = &self.settings.name;
+        plan.change("api", None::<String>, Some(name.as_str()));
+        let ownership = Ownership::of(&self.workload);
+        let tags: serde_json::Map<_, _> = ownership
+            .tags()
+            .into_iter()
+            .map(|(key, value)| (key.to_owned(), value.into()))
+            .collect();
+        let request = self.requests().create_api(json!({
+            "name": name,
+            "protocolType": "HTTP",
+            "target": place.arn("lambda", &format!("function:{name}:{ALIAS}")),
+            "tags": tags,
+        }));
+        let step = Step::new(format!("put the API `{name}` in front"), request);
+        let step = step.creating(format!("api {name}"));
+        plan.steps.push(step.giving_within("source", "/apiId", source(Given::BLANK)));
+        Some(Given::mark("source"))
+    }
+
+    /// Adds a statement of ours to the policy, or takes it away.
+    fn plan_statement(
+        &self,
+        id: &str,
+        wanted: Option<&Value>,
+        found: &Found,
+        plan: &mut DeployPlan,
+    ) {
+        let there = found.statement(id);
+        let source = wanted.and_then(|body| body["SourceArn"].as_str());
+        let has_source = |statement: &&Value| {
+            source.is_none_or(|source| statement["Condition"].to_string().contains(source))
+        };
+        if let (Some(_), Some(_)) = (wanted, there.filter(has_source)) {
+            return;
+        }
+        if there.is_some() {
+            plan.change(format!("permission `{id}`"), Some("allowed"), None::<String>);
+            let request = self.requests().remove_permission(id);
+            let step = Step::new(format!("take the permission `{id}` away"), request);
+            plan.steps.push(step.or_done_by(&["ResourceNotFoundException"]));
+        }
+        if let Some(wanted) = wanted {
+            plan.change(format!("permission `{id}`"), None::<String>, Some("allowed"));
+            let mut body = wanted.clone();
+            body["StatementId"] = id.into();
+            let step = Step::new(
+                format!("add the permission `{id}`"),
+                self.requests().add_permission(body),
+            );
+            plan.steps.push(step.or_done_by(&["ResourceConflictException"]));
+        }
+    }
+
+    pub(super) fn url_removal(&self) -> Step {
+        let request = self.requests().url("DeleteFunctionUrlConfig", Method::Delete);
+        let step = Step::new("take the function URL away", request);
+        step.or_done_by(&["ResourceNotFoundException"])
+    }
+
+    pub(super) fn api_removal(&self, found: &Found) -> Option<Step> {
+        let request = self.requests().delete_api(found.api["apiId"].as_str()?);
+        let step = Step::new("delete the API in front", request);
+        Some(step.or_done_by(&["NotFoundException"]))
+    }
+}

@@ -1,0 +1,118 @@
+//! What was found of a function, for planning.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use super::settings::Architecture;
+use crate::deploy::Observed;
+use crate::deploy::aws::{ObservedRole, Place};
+use crate::oci::Digest;
+
+/// Everything that was found; what is not there is null.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub(super) struct Found {
+    /// The account.
+    pub(super) account: String,
+    /// What `GetFunction` says of `$LATEST`.
+    pub(super) latest: Value,
+    /// What it says of the alias.
+    pub(super) live: Value,
+    /// The alias itself.
+    pub(super) alias: Value,
+    /// The configurations of the published versions, the oldest first.
+    pub(super) versions: Vec<Value>,
+    /// The URL of the alias.
+    pub(super) url: Value,
+    /// What the policy of the alias allows.
+    pub(super) statements: Vec<Value>,
+    /// The API in front, if it is ours.
+    pub(super) api: Value,
+    /// The role of our making.
+    pub(super) role: Option<ObservedRole>,
+}
+
+impl Found {
+    /// Reads what an observation of ours holds.
+    pub(super) fn of(observed: &Observed) -> Self {
+        serde_json::from_value(observed.details.clone())
+            .expect("what was observed was written by the same type")
+    }
+
+    /// As an observation holds it.
+    pub(super) fn details(&self) -> Value {
+        serde_json::to_value(self).expect("it is made of texts")
+    }
+
+    /// The account in a region.
+    pub(super) fn place(&self, region: &str) -> Place {
+        Place { region: region.to_owned(), account: self.account.clone() }
+    }
+
+    /// A statement of the policy by its id.
+    pub(super) fn statement(&self, id: &str) -> Option<&Value> {
+        self.statements.iter().find(|statement| statement["Sid"] == id)
+    }
+}
+
+/// The image of what `GetFunction` describes, by digest.
+pub(super) fn image_of(function: &Value) -> Option<&str> {
+    let code = function.get("Code")?;
+    let texts = ["ResolvedImageUri", "ImageUri"].map(|name| code.get(name).and_then(Value::as_str));
+    texts.into_iter().flatten().next()
+}
+
+/// The digest of that image.
+pub(super) fn digest_of(function: &Value) -> Option<Digest> {
+    image_of(function)?.rsplit_once('@')?.1.parse().ok()
+}
+
+/// What a configuration says of everything that is set by us.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Configured<'a> {
+    pub(super) architecture: Option<&'a str>,
+    pub(super) role: Option<&'a str>,
+    /// In MB.
+    pub(super) memory: Option<u32>,
+    /// In seconds.
+    pub(super) timeout: Option<u32>,
+    /// In MB.
+    pub(super) ephemeral_storage: Option<u32>,
+    /// Whether it replaces what the image says should run.
+    pub(super) overrides_image: bool,
+    pub(super) variables: BTreeMap<String, String>,
+}
+
+impl<'a> Configured<'a> {
+    /// Reads the configuration of what `GetFunction` describes.
+    pub(super) fn read(function: &'a Value) -> Self {
+        let at = |pointer: &str| function.pointer(&format!("/Configuration{pointer}"));
+        let number = |pointer| at(pointer).and_then(Value::as_u64)?.try_into().ok();
+        let variables = at("/Environment/Variables").and_then(Value::as_object);
+        let variables = variables.into_iter().flatten();
+        Self {
+            architecture: match at("/Architectures/0") {
+                None => Some(Architecture::X86.name()),
+                Some(architecture) => architecture.as_str(),
+            },
+            role: at("/Role").and_then(Value::as_str),
+            memory: number("/MemorySize"),
+            timeout: number("/Timeout"),
+            ephemeral_storage: number("/EphemeralStorage/Size").or(Some(512)),
+            overrides_image: ["EntryPoint", "Command", "WorkingDirectory"].into_iter().any(
+                |name| {
+                    let value = at(&format!("/ImageConfigResponse/ImageConfig/{name}"));
+                    value.is_some_and(|value| !matches!(value, Value::Null) && !is_empty(value))
+                },
+            ),
+            variables: variables
+                .filter_map(|(name, value)| Some((name.clone(), value.as_str()?.to_owned())))
+                .collect(),
+        }
+    }
+}
+
+fn is_empty(value: &Value) -> bool {
+    value.as_array().is_some_and(Vec::is_empty) || value.as_str().is_some_and(str::is_empty)
+}

@@ -1,0 +1,150 @@
+//! Asks what there is of a function.
+
+use serde_json::Value;
+
+use super::Lambda;
+use super::entry::{API_STATEMENT, Reach};
+use super::found::{Found, image_of};
+use super::settings::Entry;
+use super::state;
+use crate::cloud::{CallError, Method, Request};
+use crate::deploy::aws::Place;
+use crate::deploy::{Observed, Ownership, Previous, Service, Session, State};
+use crate::error::Result;
+
+impl Lambda {
+    pub(super) async fn look(&self, session: &Session) -> Result<Observed> {
+        let requests = self.requests();
+        let place = Place::of_caller(session, &self.settings.region).await?;
+        let mut found = Found { account: place.account, ..Found::default() };
+        found.latest = find(session, &requests.latest()).await?;
+        let configuration = &found.latest["Configuration"];
+        let mut state = state::of_latest(configuration);
+        let has_own_role = configuration["Role"]
+            .as_str()
+            .is_some_and(|arn| arn.ends_with(&format!("/{}", self.role().name)));
+        if self.settings.role_arn.is_none() && (found.latest.is_null() || has_own_role) {
+            found.role = self.role().observe(session, &self.settings.region).await?;
+        }
+        if !found.latest.is_null() && !state.is_updating() {
+            self.look_at_versions(&mut found, session).await?;
+            if let Some(newest) = found.versions.last().filter(|_| state == State::Ready) {
+                state = state::of_version(newest);
+            }
+        }
+        let has_statement = found.statement(API_STATEMENT).is_some();
+        if self.settings.entry == Entry::Api || has_statement {
+            found.api = self.find_api(session).await?;
+        }
+        let previous = self.previous(&found, session).await?;
+        let service = (!found.latest.is_null()).then(|| service(&found, state, previous));
+        Ok(Observed { service, details: found.details(), ..Observed::default() })
+    }
+
+    async fn look_at_versions(
+        &self,
+        found: &mut Found,
+        session: &Session,
+    ) -> Result<(), CallError> {
+        let requests = self.requests();
+        found.versions = pages(session, requests.versions(), "Versions", ["Marker", "NextMarker"])
+            .await?
+            .into_iter()
+            .filter(|version| number(version).is_some())
+            .collect();
+        found.versions.sort_by_key(number);
+        if let Some(newest) = found.versions.last_mut() {
+            // The list leaves out how a version is.
+            let version = newest["Version"].as_str().unwrap_or_default().to_owned();
+            *newest = find(session, &requests.configuration(&version)).await?;
+        }
+        found.alias = find(session, &requests.alias()).await?;
+        if found.alias.is_null() {
+            return Ok(());
+        }
+        found.live = find(session, &requests.live()).await?;
+        found.url = find(session, &requests.url("GetFunctionUrlConfig", Method::Get)).await?;
+        let policy = find(session, &requests.policy()).await?;
+        let policy: Value = policy["Policy"]
+            .as_str()
+            .and_then(|text| serde_json::from_str(text).ok())
+            .unwrap_or_default();
+        found.statements = policy["Statement"].as_array().cloned().unwrap_or_default();
+        Ok(())
+    }
+
+    /// The API of this function, by its tags and its name: names alone are not unique.
+    async fn find_api(&self, session: &Session) -> Result<Value, CallError> {
+        let request = self.requests().apis();
+        let apis = pages(session, request, "items", ["nextToken", "nextToken"]).await?;
+        let ours = Ownership::of(&self.workload);
+        let is_ours = |api: &Value| {
+            api["name"] == *self.settings.name
+                && Ownership::read(|key| api["tags"][key].as_str()) == ours
+        };
+        Ok(apis.into_iter().find(is_ours).unwrap_or_default())
+    }
+
+    /// The version before the one that serves.
+    async fn previous(
+        &self,
+        found: &Found,
+        session: &Session,
+    ) -> Result<Option<Previous>, CallError> {
+        let Some(live) = number(&found.live["Configuration"]) else { return Ok(None) };
+        let mut earlier = found.versions.iter().rev().filter_map(number);
+        let Some(version) = earlier.find(|version| *version < live) else { return Ok(None) };
+        let version = version.to_string();
+        let function = find(session, &self.requests().function(&version)).await?;
+        let image = image_of(&function).map(str::to_owned);
+        Ok(image.map(|image| Previous { revision: Some(version), image }))
+    }
+}
+
+fn service(found: &Found, state: State, previous: Option<Previous>) -> Service {
+    let tags = &found.latest["Tags"];
+    let serving = if found.live.is_null() { &found.latest } else { &found.live };
+    let reach = Reach::of(found);
+    Service {
+        image: image_of(serving).map(str::to_owned),
+        url: reach.url.map(str::to_owned),
+        is_public: reach.is_public,
+        state,
+        revision: found.alias["FunctionVersion"].as_str().map(str::to_owned),
+        previous,
+        ownership: Ownership::read(|key| tags[key].as_str()),
+        raw: found.latest.clone(),
+    }
+}
+
+/// The number of a published version; nothing for `$LATEST`.
+pub(super) fn number(configuration: &Value) -> Option<u64> {
+    configuration["Version"].as_str()?.parse().ok()
+}
+
+async fn find(session: &Session, request: &Request) -> Result<Value, CallError> {
+    Ok(session.find(request).await?.map(|answer| answer.body).unwrap_or_default())
+}
+
+/// All items of a list: `names` are those of the cursor in the query and in the answer.
+async fn pages(
+    session: &Session,
+    request: Request,
+    list: &str,
+    names: [&str; 2],
+) -> Result<Vec<Value>, CallError> {
+    let mut items = Vec::new();
+    let mut next = request.clone();
+    loop {
+        let mut page = find(session, &next).await?;
+        if let Some(Value::Array(found)) = page.get_mut(list).map(Value::take) {
+            items.extend(found);
+        }
+        match page[names[1]].as_str() {
+            Some(cursor) if !cursor.is_empty() => {
+                next = request.clone().with_query(names[0], cursor);
+            }
+            _ => return Ok(items),
+        }
+    }
+}

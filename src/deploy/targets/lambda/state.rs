@@ -1,0 +1,112 @@
+//! How a function is, by what Lambda says of it.
+
+use serde_json::Value;
+
+use crate::deploy::State;
+
+/// The state of `$LATEST`, by its configuration.
+pub(super) fn of_latest(configuration: &Value) -> State {
+    let state = of_any(configuration);
+    if state != State::Ready {
+        return state;
+    }
+    let why = || reason(configuration, "LastUpdateStatus");
+    match configuration["LastUpdateStatus"].as_str() {
+        Some("InProgress") => State::Updating(format!("the update is in progress{}", why())),
+        Some("Failed") => State::Failed(format!("the update failed{}", why())),
+        _ => State::Ready,
+    }
+}
+
+/// The state of a published version, by its configuration.
+pub(super) fn of_version(configuration: &Value) -> State {
+    let named = |reason: String| {
+        let version = configuration["Version"].as_str().unwrap_or("?");
+        format!("version {version}: {reason}")
+    };
+    match of_any(configuration) {
+        State::Updating(reason) => State::Updating(named(reason)),
+        State::Failed(reason) => State::Failed(named(reason)),
+        State::Stopped(reason) => State::Stopped(named(reason)),
+        state => state,
+    }
+}
+
+fn of_any(configuration: &Value) -> State {
+    let why = || reason(configuration, "State");
+    match configuration["State"].as_str() {
+        None | Some("Active") => State::Ready,
+        Some("Pending") => State::Updating(format!("Lambda prepares it{}", why())),
+        Some("Deleting") => State::Updating(format!("it is being deleted{}", why())),
+        Some("Deactivating") => State::Updating(format!("it is being deactivated{}", why())),
+        Some("Failed") => State::Failed(format!("Lambda cannot run it{}", why())),
+        Some("Inactive") => {
+            State::Stopped(format!("it was not used for long; a request wakes it{}", why()))
+        }
+        Some(other) => State::Stopped(format!("it is {other}{}", why())),
+    }
+}
+
+/// `: CODE: text`, as far as they are there.
+fn reason(configuration: &Value, member: &str) -> String {
+    let parts = ["ReasonCode", "Reason"].map(|end| {
+        let text = configuration[format!("{member}{end}")].as_str().unwrap_or_default();
+        if text.is_empty() { String::new() } else { format!(": {text}") }
+    });
+    parts.concat()
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn every_word_of_lambda_is_understood() {
+        let text = |text: &str| text.to_owned();
+        for (configuration, expected) in [
+            (json!({}), State::Ready),
+            (json!({"State": "Active", "LastUpdateStatus": "Successful"}), State::Ready),
+            (
+                json!({"State": "Pending", "StateReasonCode": "Creating", "StateReason": "The function is being created."}),
+                State::Updating(text(
+                    "Lambda prepares it: Creating: The function is being created.",
+                )),
+            ),
+            (
+                json!({"State": "Failed", "StateReasonCode": "ImageAccessDenied"}),
+                State::Failed(text("Lambda cannot run it: ImageAccessDenied")),
+            ),
+            (
+                json!({"State": "Inactive", "StateReasonCode": "Idle"}),
+                State::Stopped(text("it was not used for long; a request wakes it: Idle")),
+            ),
+            (
+                json!({"State": "ActiveNonInvocable"}),
+                State::Stopped(text("it is ActiveNonInvocable")),
+            ),
+            (json!({"State": "Deleting"}), State::Updating(text("it is being deleted"))),
+            (
+                json!({"State": "Active", "LastUpdateStatus": "InProgress"}),
+                State::Updating(text("the update is in progress")),
+            ),
+            (
+                json!({
+                    "State": "Active", "LastUpdateStatus": "Failed",
+                    "LastUpdateStatusReasonCode": "InvalidImage",
+                    "LastUpdateStatusReason": "UnsupportedImageLayerDetected",
+                }),
+                State::Failed(text(
+                    "the update failed: InvalidImage: UnsupportedImageLayerDetected",
+                )),
+            ),
+        ] {
+            assert_eq!(of_latest(&configuration), expected, "{configuration}");
+        }
+        assert_eq!(
+            of_version(&json!({"Version": "7", "State": "Pending"})),
+            State::Updating(text("version 7: Lambda prepares it"))
+        );
+    }
+}

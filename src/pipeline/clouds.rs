@@ -1,0 +1,148 @@
+//! The clouds of a run: one client for all of them, and sessions of targets on it.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use reqwest::{Method, Request, Url};
+
+use super::{Context, NetworkRequest, client};
+use crate::cloud;
+use crate::deploy::{Deployment, Journal, Prober, ServiceState, Session, StateFile, Target};
+use crate::error::Result;
+use crate::event::Events;
+use crate::registry::Https;
+
+/// How long a target may take until it is well, where nobody says otherwise: App Runner takes up to 40 minutes
+/// until it gives up.
+const DEFAULT_WAIT: Duration = Duration::from_mins(45);
+
+/// The clouds, as targets reach them.
+#[derive(Debug)]
+pub(super) struct Clouds {
+    api: Arc<dyn cloud::Api>,
+    prober: Arc<dyn Prober>,
+    context: Context,
+    wait_limit: Duration,
+}
+
+impl Clouds {
+    /// Reaches them as the registries are reached.
+    pub(super) fn new(
+        context: &Context,
+        network: &NetworkRequest,
+        wait_limit: Option<Duration>,
+    ) -> Self {
+        let settings = client::settings(network, &context.environment);
+        let https = Https::new(settings.clone(), context.events.clone(), context.clock.clone());
+        let api = cloud::Client::new(cloud::ClientOptions {
+            settings,
+            environment: context.environment.clone(),
+            events: context.events.clone(),
+            clock: context.clock.clone(),
+        });
+        Self {
+            api: Arc::new(api),
+            prober: Arc::new(HttpProber { https }),
+            context: context.clone(),
+            wait_limit: wait_limit.unwrap_or(DEFAULT_WAIT),
+        }
+    }
+
+    /// The client.
+    pub(super) fn api(&self) -> &dyn cloud::Api {
+        self.api.as_ref()
+    }
+
+    /// A session that deploys.
+    pub(super) fn session(
+        &self,
+        target: &dyn Target,
+        environment: &str,
+        state: &StateFile,
+    ) -> Session {
+        let state = service_state(state, environment, target);
+        let journal = LenientJournal { state, events: self.context.events.clone() };
+        self.with_journal(Arc::new(journal))
+    }
+
+    /// A session that only looks.
+    pub(super) fn looking(&self) -> Session {
+        self.with_journal(Arc::new(NoJournal))
+    }
+
+    fn with_journal(&self, journal: Arc<dyn Journal>) -> Session {
+        Session::new(
+            self.api.clone(),
+            self.context.clock.clone(),
+            self.context.events.clone(),
+            journal,
+            self.prober.clone(),
+            self.wait_limit,
+        )
+    }
+}
+
+/// The part of the state that is about what a target deploys.
+pub(super) fn service_state(
+    state: &StateFile,
+    environment: &str,
+    target: &dyn Target,
+) -> ServiceState {
+    let subject = target.subject();
+    let service = format!("{} {} {}", target.kind().name, subject.name, subject.place);
+    state.service(environment, service.trim_end())
+}
+
+/// Writes a deployment into the history, which nothing depends on.
+pub(super) fn remember(state: &ServiceState, deployment: &Deployment, context: &Context) {
+    if let Err(error) = state.record(deployment) {
+        warn(&context.events, &error.into());
+    }
+}
+
+fn warn(events: &Events, error: &crate::error::Error) {
+    let hint = error.hints().into_iter().next();
+    events.warn("no-history", format!("the history of deployments is not kept: {error}"), hint);
+}
+
+/// A journal whose loss stops nobody: what was created is found by its name.
+#[derive(Debug)]
+struct LenientJournal {
+    state: ServiceState,
+    events: Events,
+}
+
+impl Journal for LenientJournal {
+    fn intend(&self, resource: &str) -> Result<()> {
+        if let Err(error) = self.state.intend(resource) {
+            warn(&self.events, &error);
+        }
+        Ok(())
+    }
+}
+
+#[derive(Debug)]
+struct NoJournal;
+
+impl Journal for NoJournal {
+    fn intend(&self, _resource: &str) -> Result<()> {
+        Ok(())
+    }
+}
+
+/// Asks services over the same proxies and with the same authorities as everything else.
+#[derive(Debug)]
+struct HttpProber {
+    https: Https,
+}
+
+#[async_trait]
+impl Prober for HttpProber {
+    async fn get(&self, url: &str) -> std::result::Result<u16, String> {
+        let url: Url = url.parse().map_err(|_| "it is no URL".to_owned())?;
+        let answer =
+            self.https.send(Request::new(Method::GET, url), "ask whether it is well").await;
+        answer.map(|answer| answer.status).map_err(|failure| failure.error.to_string())
+    }
+}

@@ -1,0 +1,210 @@
+//! `dockless deploy`: config → image → published → deployment.
+//!
+//! Everything that can be wrong on the user's side (values, settings, credentials, whose service it is) is
+//! found before anything is built; each target says what it would change before the first is touched.
+
+mod images;
+mod report;
+
+pub use report::{DeployReport, PlannedDeployment};
+
+use std::time::Duration;
+
+use super::clouds::{self, Clouds};
+use super::environment::{self, Chosen, Values};
+use super::{Context, Credentials, ProjectRequest, RecordFiles, project, runtime};
+use crate::deploy::{
+    self, Deployment, Image, NotDeployed, Observed, Outcome, Session, StateFile, Target,
+};
+use crate::error::{Attempting as _, Error, Result};
+use crate::publish::ExistingTag;
+
+/// `dockless deploy`.
+#[derive(Debug, Clone, Default)]
+pub struct DeployRequest {
+    /// The project.
+    pub project: ProjectRequest,
+    /// The environment; the only one when none is named.
+    pub environment: Option<String>,
+    /// What is deployed.
+    pub image: ImageChoice,
+    /// Repositories and full references to push to, instead of the config's; empty keeps them.
+    pub to: Vec<String>,
+    /// Credentials for the one host that is pushed to.
+    pub credentials: Option<Credentials>,
+    /// What to write for later steps.
+    pub records: RecordFiles,
+    /// What happens to tags that point at another image already.
+    pub existing_tag: ExistingTag,
+    /// How long a target may take until it is well.
+    pub wait_limit: Option<Duration>,
+    /// Whether to bring back what ran before when the image is not well.
+    pub has_rollback: bool,
+}
+
+/// Which image is deployed.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub enum ImageChoice {
+    /// The project's, built and pushed now.
+    #[default]
+    Built,
+    /// This one, which is in a registry: `name@sha256:…`; a tag is resolved once.
+    Named(String),
+    /// The one that another environment runs.
+    From(String),
+}
+
+/// A target, what is there, and the way to what should be.
+struct Prepared<'a> {
+    target: &'a dyn Target,
+    session: Session,
+    observed: Observed,
+}
+
+/// Builds, pushes and deploys; or only deploys, where an image is named.
+///
+/// # Errors
+/// Every problem of the user's (kind usage) is found before anything is written outside the cache. How
+/// deployments ended that took place is in the report.
+pub fn deploy(request: &DeployRequest, context: &Context) -> Result<DeployReport> {
+    let project = project::load(&request.project, context)?;
+    let chosen =
+        environment::choose(&project, request.environment.as_deref(), Values::Needed, context)?;
+    let source = match &request.image {
+        ImageChoice::From(name) => {
+            Some(environment::choose(&project, Some(name), Values::Optional, context)?)
+        }
+        _ => None,
+    };
+    let state = StateFile::of(&project.config.source.directory, context.clock.clone());
+    let clouds = Clouds::new(context, &request.project.network, request.wait_limit);
+    runtime::run(context, request.project.network.timeout, async {
+        let prepared = prepare(&chosen, &clouds, &state).await?;
+        let images = match &source {
+            Some(source) => {
+                let publish = &project.config.publish;
+                images::of_environment(source, &clouds, request, publish, context).await?
+            }
+            None => images::images(request, project, context).await?,
+        };
+        let mut fitting = Vec::new();
+        for Prepared { target, session, observed } in prepared {
+            let image = images::fitting(target, &images)?;
+            let plan = target
+                .plan(&image, &observed)
+                .attempting(|| format!("deploy to {}", target.subject()))?;
+            fitting.push((target, session, image, plan));
+        }
+        if request.project.is_dry_run {
+            let planned = fitting.into_iter().map(|(target, _, image, plan)| {
+                Ok(PlannedDeployment {
+                    target: target.kind().name,
+                    subject: target.subject(),
+                    image: target.check(&image)?,
+                    plan,
+                })
+            });
+            return Ok(DeployReport::planned(chosen.name.clone(), planned.collect::<Result<_>>()?));
+        }
+        let mut report = DeployReport::new(chosen.name.clone());
+        for (target, session, image, _) in fitting {
+            if report.has_failed() {
+                report.untouched.push(target.subject());
+                continue;
+            }
+            let result = one(target, &image, &session, request).await;
+            if let Ok(deployment) = &result {
+                let service = clouds::service_state(&state, &chosen.name, target);
+                clouds::remember(&service, deployment, context);
+            }
+            report.add(target, result);
+        }
+        Ok(report)
+    })
+}
+
+/// Asks every target what is there: who may not even look finds out before anything is built.
+async fn prepare<'a>(
+    chosen: &'a Chosen,
+    clouds: &Clouds,
+    state: &StateFile,
+) -> Result<Vec<Prepared<'a>>> {
+    let mut prepared = Vec::new();
+    for target in &chosen.targets {
+        let session = clouds.session(target.as_ref(), &chosen.name, state);
+        let observed = target
+            .observe(&session)
+            .await
+            .attempting(|| format!("look at {}", target.subject()))?;
+        if let Some(service) = &observed.service {
+            let image = service.image.as_deref().unwrap_or("no image that it names");
+            session.events.detail(format!(
+                "{}: {}, runs {image}",
+                target.subject(),
+                service.state.name()
+            ));
+        }
+        prepared.push(Prepared { target: target.as_ref(), session, observed });
+    }
+    Ok(prepared)
+}
+
+/// Deploys to one target and, where it is asked for and needed, brings back what ran before.
+async fn one(
+    target: &dyn Target,
+    image: &Image,
+    session: &Session,
+    request: &DeployRequest,
+) -> Result<Deployment> {
+    let before = target.observe(session).await?.service.and_then(|service| service.image);
+    let task =
+        session.events.task(crate::event::Action::Deploy, target.subject().to_string(), None);
+    let deployment = deploy::deploy(target, image, session)
+        .await
+        .attempting(|| format!("deploy to {}", target.subject()))?;
+    if deployment.outcome.is_good() {
+        task.finish(deployment.outcome.sentence());
+        return Ok(deployment);
+    }
+    drop(task);
+    let is_ours_to_undo = deployment.outcome == Outcome::DeployedNotHealthy;
+    if request.has_rollback && is_ours_to_undo {
+        roll_back(target, before.as_deref(), session).await?;
+    }
+    Ok(deployment)
+}
+
+async fn roll_back(target: &dyn Target, image: Option<&str>, session: &Session) -> Result<()> {
+    let subject = target.subject();
+    let Some(image) = image else {
+        let text = format!("{subject}: there is nothing to go back to");
+        session.events.warn("no-rollback", text, None);
+        return Ok(());
+    };
+    deploy::carry_out(target, session, &|observed| target.plan_rollback(Some(image), observed))
+        .await
+        .attempting(|| format!("bring `{image}` back to {subject}"))?;
+    session.events.note(format!("{subject}: `{image}` is back"));
+    Ok(())
+}
+
+impl DeployReport {
+    fn add(&mut self, target: &dyn Target, result: Result<Deployment>) {
+        match result {
+            Ok(deployment) => {
+                if !deployment.outcome.is_good() {
+                    self.failure = Some(Error::new(NotDeployed {
+                        subject: deployment.subject.clone(),
+                        outcome: deployment.outcome,
+                        reason: deployment.reason.clone(),
+                    }));
+                }
+                self.deployments.push(deployment);
+            }
+            Err(error) => {
+                self.failed = Some(target.subject());
+                self.failure = Some(error);
+            }
+        }
+    }
+}

@@ -1,0 +1,181 @@
+//! The image that is deployed: built and pushed now, named by the user, or the one another environment runs.
+
+use super::{DeployRequest, ImageChoice};
+use crate::config::PublishSettings;
+use crate::deploy::{DeployError, Image, Manifest, Target};
+use crate::error::{Attempting as _, Classified, ErrorKind, Result};
+use crate::oci::{Reference, Repository};
+use crate::pipeline::clouds::Clouds;
+use crate::pipeline::destinations::Destinations;
+use crate::pipeline::environment::Chosen;
+use crate::pipeline::project::Project;
+use crate::pipeline::run::Run;
+use crate::pipeline::subject::{self, Subject};
+use crate::pipeline::{Context, Produced, ProducedImage, client, image_name, push, tags};
+
+/// The image that is to be promoted cannot be told.
+#[derive(Debug, thiserror::Error)]
+enum NoImage {
+    #[error("nothing of environment `{environment}` is deployed")]
+    NotDeployed { environment: String },
+    #[error("the targets of environment `{environment}` run different images: {}", images.join(", "))]
+    Different { environment: String, images: Vec<String> },
+    #[error("{subject} runs `{image}`, which names no digest")]
+    NoDigest { subject: String, image: String },
+}
+
+impl Classified for NoImage {
+    fn kind(&self) -> ErrorKind {
+        ErrorKind::Usage
+    }
+
+    fn hints(&self) -> Vec<String> {
+        vec![match self {
+            Self::NotDeployed { environment } => {
+                format!("deploy it first: `dockless deploy -e {environment}`")
+            }
+            Self::Different { .. } => "name the one you mean with `--image`".to_owned(),
+            Self::NoDigest { .. } => "name the image with `--image NAME@sha256:…`".to_owned(),
+        }]
+    }
+}
+
+/// The image that is built and pushed, once per repository; or the one that was named.
+pub(super) async fn images(
+    request: &DeployRequest,
+    project: Project,
+    context: &Context,
+) -> Result<Vec<Image>> {
+    if let ImageChoice::Named(text) = &request.image {
+        let reference = image_name::read(text).attempting(|| {
+            format!("read `{}`", context.option_names.variable("--image").unwrap_or("--image"))
+        })?;
+        return Ok(vec![fetch(&reference, &project.config.publish, request, context).await?]);
+    }
+    let arguments = tags::parse(&request.project, true, context)?;
+    let mut destinations = Destinations::default();
+    push::add_repositories(&mut destinations, &project.config, &request.to, &arguments, context)?;
+    let repositories: Vec<Repository> =
+        destinations.references().map(|reference| reference.repository.clone()).collect();
+    // A dry run needs the digest, and pushes nothing.
+    let is_dry_run = request.project.is_dry_run;
+    let project_request = crate::pipeline::ProjectRequest {
+        is_dry_run: false,
+        tags: if is_dry_run { Vec::new() } else { request.project.tags.clone() },
+        ..request.project.clone()
+    };
+    let run = Run {
+        request: &project_request,
+        credentials: request.credentials.as_ref(),
+        records: &request.records,
+        existing_tag: request.existing_tag,
+        project,
+        arguments: if is_dry_run { tags::TagArguments::default() } else { arguments },
+        destinations: if is_dry_run { Destinations::default() } else { destinations },
+        is_named: false,
+    };
+    let Produced::Image(image) = Box::pin(run.produce(context)).await? else {
+        unreachable!("only a dry run gives a plan, and this is none");
+    };
+    if !is_dry_run {
+        request.records.write(&image)?;
+        for published in &image.published {
+            context.events.note(format!("pushed {}", published.reference));
+        }
+    }
+    Ok(of_produced(&image, repositories))
+}
+
+fn of_produced(image: &ProducedImage, repositories: Vec<Repository>) -> Vec<Image> {
+    let in_repository = |repository| Image {
+        repository,
+        descriptor: image.descriptor.clone(),
+        manifests: image.manifests.clone(),
+    };
+    repositories.into_iter().map(in_repository).collect()
+}
+
+/// What an image in a registry is, by its documents.
+async fn fetch(
+    reference: &Reference,
+    publish: &PublishSettings,
+    request: &DeployRequest,
+    context: &Context,
+) -> Result<Image> {
+    let hosts = [reference.repository.registry().to_owned()].into();
+    let purpose = client::Purpose {
+        network: &request.project.network,
+        hosts: &hosts,
+        credentials: request.credentials.as_ref(),
+        publish: Some(publish),
+    };
+    let client = client::client(context, &purpose)?;
+    let target = subject::Target::Registry(reference.clone());
+    let subject = Subject::fetch(&target, &client).await?;
+    let parts = subject.parts(&[]).await?;
+    let manifests = parts.images().map(|found| Manifest {
+        platform: found.platform.clone(),
+        descriptor: found.manifest.descriptor.clone(),
+        layers: found.manifest.value.layers.iter().map(|layer| layer.media_type.clone()).collect(),
+    });
+    Ok(Image {
+        repository: reference.repository.clone(),
+        descriptor: crate::oci::Descriptor::of(subject.top.media_type.clone(), &subject.top.bytes),
+        manifests: manifests.collect(),
+    })
+}
+
+/// The one image that the targets of another environment run.
+pub(super) async fn of_environment(
+    source: &Chosen,
+    clouds: &Clouds,
+    request: &DeployRequest,
+    publish: &PublishSettings,
+    context: &Context,
+) -> Result<Vec<Image>> {
+    let environment = source.name.clone();
+    let mut images: Vec<String> = Vec::new();
+    for target in &source.targets {
+        let session = clouds.looking();
+        let observed = target
+            .observe(&session)
+            .await
+            .attempting(|| format!("look at {}", target.subject()))?;
+        let Some(image) = observed.service.and_then(|service| service.image) else { continue };
+        if !images.contains(&image) {
+            images.push(image);
+        }
+    }
+    let image = match &images[..] {
+        [] => return Err(NoImage::NotDeployed { environment }.into()),
+        [image] => image,
+        _ => return Err(NoImage::Different { environment, images }.into()),
+    };
+    let reference: Reference = image_name::read(image).attempting(|| format!("read `{image}`"))?;
+    if reference.digest.is_none() {
+        let subject = format!("environment `{environment}`");
+        return Err(NoImage::NoDigest { subject, image: image.clone() }.into());
+    }
+    context.events.note(format!("environment `{environment}` runs {image}"));
+    Ok(vec![fetch(&reference, publish, request, context).await?])
+}
+
+/// The image in the repository that a target pulls from.
+///
+/// # Errors
+/// There is none: why the target does not take the last of them.
+pub(super) fn fitting(target: &dyn Target, images: &[Image]) -> Result<Image> {
+    let mut refusal = None;
+    for image in images {
+        match target.check(image) {
+            Ok(_) => return Ok(image.clone()),
+            Err(error) => refusal = Some(error),
+        }
+    }
+    let nowhere = || DeployError::Nothing {
+        subject: target.subject().to_string(),
+        reason: "the image is in no registry".to_owned(),
+        hint: "name a repository: `image: [HOST/REPOSITORY]` in the config, or `--to`".to_owned(),
+    };
+    Err(refusal.unwrap_or_else(nowhere).into())
+}

@@ -1,0 +1,320 @@
+//! The environment that a command is for: chosen, its values resolved, its targets read.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::Context;
+use super::project::Project;
+use crate::config::schema::{self, hint_for};
+use crate::config::{
+    Config, EnvironmentSpec, Position, Problems, PullSpec, SecretSpec, TargetSpec,
+};
+use crate::deploy::targets::{self, TARGETS};
+use crate::deploy::{Pull, SecretValue, Target, TargetInput, Variable, Workload};
+use crate::error::{Classified, ErrorKind, Result};
+use crate::registry::Secret;
+
+/// The environment that a config without `environments:` has; its services are named like the project.
+pub(super) const DEFAULT_ENVIRONMENT: &str = "default";
+/// The port of a container that says nothing of it.
+const DEFAULT_PORT: u16 = 8080;
+/// What is asked when the config says nothing of health.
+const DEFAULT_HEALTH_PATH: &str = "/health";
+/// Variables in which CI systems give a job a password that ends with it.
+const SHORT_LIVED: [&str; 5] =
+    ["GITHUB_TOKEN", "GH_TOKEN", "CI_JOB_TOKEN", "CI_REGISTRY_PASSWORD", "SYSTEM_ACCESSTOKEN"];
+/// How such passwords begin.
+const SHORT_LIVED_PREFIXES: [&str; 3] = ["ghs_", "glcbt-", "eyJ"];
+
+/// An environment that a command is for.
+#[derive(Debug)]
+pub(super) struct Chosen {
+    /// Its name.
+    pub(super) name: String,
+    /// Its targets, in the order of the config.
+    pub(super) targets: Vec<Box<dyn Target>>,
+    /// Variables that were not set; only where values may be missing.
+    pub(super) unset: BTreeSet<String>,
+}
+
+/// What the values of variables are needed for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Values {
+    /// They are sent: each must be there.
+    Needed,
+    /// They are compared at most: what is missing is noted.
+    Optional,
+}
+
+/// No environment can be told from the command line.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+enum NotChosen {
+    #[error("the config names no environment to deploy to")]
+    None { format: &'static str },
+    #[error("the config has {} environments, and none was chosen", names.len())]
+    Several { names: Vec<String> },
+    #[error("the config has no environment `{}`", name.escape_debug())]
+    Unknown { name: String, names: Vec<String> },
+}
+
+impl Classified for NotChosen {
+    fn kind(&self) -> ErrorKind {
+        ErrorKind::Usage
+    }
+
+    fn hints(&self) -> Vec<String> {
+        match self {
+            Self::None { format: "holodeck" } => vec![
+                "add `deployment: {target: {provider: …}}` to the agent, or a `dockless.yaml` with `environments`".to_owned(),
+            ],
+            Self::None { .. } => {
+                let kinds: Vec<_> = TARGETS.iter().map(|kind| format!("`{}`", kind.name)).collect();
+                vec![format!(
+                    "add `environments: {{production: {{target: …}}}}`; targets are {}",
+                    kinds.join(", ")
+                )]
+            }
+            Self::Several { names } => vec![format!("choose one with `-e`: {}", list(names))],
+            Self::Unknown { name, names } => {
+                let names: Vec<_> = names.iter().map(String::as_str).collect();
+                vec![hint_for(name, &names)]
+            }
+        }
+    }
+}
+
+fn list(names: &[String]) -> String {
+    names.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ")
+}
+
+/// Finds the environment of this name; the only one where none is named.
+fn find<'a>(config: &'a Config, name: Option<&str>) -> Result<&'a EnvironmentSpec, NotChosen> {
+    let names = || config.environments.iter().map(|spec| spec.name.clone()).collect();
+    match (name, &config.environments[..]) {
+        (_, []) => Err(NotChosen::None { format: config.source.format }),
+        (Some(name), all) => all
+            .iter()
+            .find(|spec| spec.name == name)
+            .ok_or_else(|| NotChosen::Unknown { name: name.to_owned(), names: names() }),
+        (None, [only]) => Ok(only),
+        (None, _) => Err(NotChosen::Several { names: names() }),
+    }
+}
+
+/// Chooses the environment and reads its targets; every problem is reported, with its place.
+///
+/// # Errors
+/// There is no such environment, or it cannot be understood; where values are needed, also when one of them,
+/// or a variable that the agent needs, is given by nobody.
+pub(super) fn choose(
+    project: &Project,
+    name: Option<&str>,
+    values: Values,
+    context: &Context,
+) -> Result<Chosen> {
+    let config = &project.config;
+    let spec = find(config, name)?;
+    let mut problems = Problems::new();
+    let mut resolving =
+        Resolving { context, values, problems: &mut problems, unset: BTreeSet::new() };
+    let workload = resolving.workload(config, spec);
+    let unset = resolving.unset;
+    let read = |spec: &TargetSpec| read_target(spec, &workload, &mut problems);
+    let targets: Vec<_> = spec.targets.iter().filter_map(read).collect();
+    if let Err(error) = problems.into_result() {
+        return Err(project.locate(error.into()));
+    }
+    Ok(Chosen { name: spec.name.clone(), targets, unset })
+}
+
+fn read_target(
+    spec: &TargetSpec,
+    workload: &Workload,
+    problems: &mut Problems,
+) -> Option<Box<dyn Target>> {
+    let Some(kind) = targets::find(&spec.kind) else {
+        let names: Vec<_> = TARGETS.iter().map(|kind| kind.name).collect();
+        problems.report_with_hint(
+            &spec.kind_position,
+            format!("`{}` is no kind of target", spec.kind.escape_debug()),
+            hint_for(&spec.kind, &names),
+        );
+        return None;
+    };
+    schema::check(&spec.settings, kind.shape, problems);
+    let input = TargetInput { settings: &spec.settings, position: &spec.kind_position, workload };
+    (kind.parse)(&input, problems)
+}
+
+/// Turns what the config says into values.
+struct Resolving<'a> {
+    context: &'a Context,
+    values: Values,
+    problems: &'a mut Problems,
+    unset: BTreeSet<String>,
+}
+
+impl Resolving<'_> {
+    fn workload(&mut self, config: &Config, spec: &EnvironmentSpec) -> Workload {
+        let project = slug(&config.name);
+        let name = if spec.name == DEFAULT_ENVIRONMENT {
+            project.clone()
+        } else {
+            format!("{project}-{}", spec.name)
+        };
+        let env = self.env(spec);
+        let secrets = self.secrets(spec);
+        self.check_required(config, spec);
+        let health = config.run.health.as_ref();
+        let path = health.and_then(|health| health.path.clone());
+        Workload {
+            project,
+            environment: spec.name.clone(),
+            name,
+            port: port(config),
+            health_path: path.unwrap_or_else(|| DEFAULT_HEALTH_PATH.to_owned()),
+            env,
+            secrets,
+            pull: spec.pull.as_ref().and_then(|pull| self.pull(pull)),
+            creates_roles: spec.creates_roles,
+        }
+    }
+
+    fn env(&mut self, spec: &EnvironmentSpec) -> BTreeMap<String, Variable> {
+        let mut variables = BTreeMap::new();
+        for (name, template) in &spec.env {
+            let variable = match template.expand(&self.context.environment) {
+                Ok(text) if template.is_literal() => Variable::Plain(text),
+                Ok(text) => Variable::Hidden(Secret::new(text)),
+                Err(error) => {
+                    self.miss(name, &error.position, &error.message, &error.hint);
+                    continue;
+                }
+            };
+            variables.insert(name.clone(), variable);
+        }
+        variables
+    }
+
+    fn secrets(&mut self, spec: &EnvironmentSpec) -> BTreeMap<String, SecretValue> {
+        let mut secrets = BTreeMap::new();
+        for (name, secret) in &spec.secrets {
+            if spec.env.contains_key(name) {
+                let (SecretSpec::Environment { position, .. } | SecretSpec::Kept { position, .. }) =
+                    secret;
+                let message = format!("`{name}` stands in `env`, too");
+                self.problems.report_with_hint(position, message, "keep one of them");
+            }
+            let value = match secret {
+                SecretSpec::Kept { reference, .. } => SecretValue::Kept(reference.clone()),
+                SecretSpec::Environment { name: variable, position } => {
+                    match self.variable(variable, position) {
+                        Some(value) => SecretValue::Given(value),
+                        None => continue,
+                    }
+                }
+            };
+            secrets.insert(name.clone(), value);
+        }
+        secrets
+    }
+
+    fn pull(&mut self, spec: &PullSpec) -> Option<Pull> {
+        match spec {
+            PullSpec::Kept { reference, .. } => Some(Pull::Kept(reference.clone())),
+            PullSpec::Password { username, variable, position } => {
+                let username = match username.expand(&self.context.environment) {
+                    Ok(username) => username,
+                    Err(error) => {
+                        self.miss("pull", &error.position, &error.message, &error.hint);
+                        return None;
+                    }
+                };
+                let password = self.variable(variable, position)?;
+                self.check_lasting(variable, &password, position);
+                Some(Pull::Password { username, password })
+            }
+        }
+    }
+
+    /// A password that ends with the job is of no use to a platform that pulls later.
+    fn check_lasting(&mut self, variable: &str, password: &Secret, position: &Position) {
+        let begins = |prefix: &&str| password.expose().starts_with(*prefix);
+        if SHORT_LIVED.contains(&variable) || SHORT_LIVED_PREFIXES.iter().any(begins) {
+            self.problems.report_with_hint(
+                position,
+                format!("`{variable}` has a token that ends with the job, and the platform pulls later"),
+                "give a token that lasts and can only pull: a deploy token, a robot account, a personal token with `read:packages`",
+            );
+        }
+    }
+
+    /// The value of a variable that has to be there.
+    fn variable(&mut self, name: &str, position: &Position) -> Option<Secret> {
+        let value = self.context.environment.get(name).map(Secret::new);
+        if value.is_none() {
+            let message = format!("the variable `{name}` is not set");
+            self.miss(name, position, &message, "set it where you deploy");
+        }
+        value
+    }
+
+    fn miss(&mut self, name: &str, position: &Position, message: &str, hint: &str) {
+        match self.values {
+            Values::Needed => self.problems.report_with_hint(position, message, hint),
+            Values::Optional => {
+                self.unset.insert(name.to_owned());
+            }
+        }
+    }
+
+    /// What the agent needs when it starts must be given by somebody.
+    fn check_required(&mut self, config: &Config, spec: &EnvironmentSpec) {
+        if self.values == Values::Optional {
+            return;
+        }
+        let is_given =
+            |name: &String| spec.env.contains_key(name) || spec.secrets.contains_key(name);
+        for name in config.required_at_run_time.iter().filter(|name| !is_given(name)) {
+            self.problems.report_with_hint(
+                &spec.position,
+                format!("the agent needs the variable `{name}`, and the environment `{}` does not give it", spec.name),
+                format!("add `secrets: {{{name}: {{env: {name}}}}}`, or `env: {{{name}: …}}` if it is no secret"),
+            );
+        }
+    }
+}
+
+/// The port that the container listens on: the first of its TCP ports.
+fn port(config: &Config) -> u16 {
+    let of_health = config.run.health.as_ref().and_then(|health| health.port);
+    let tcp = config.run.ports.iter().find_map(|port| match port.split_once('/') {
+        None | Some((_, "tcp")) => port.split('/').next()?.parse().ok(),
+        Some(_) => None,
+    });
+    tcp.or(of_health).unwrap_or(DEFAULT_PORT)
+}
+
+/// A name in the letters that all clouds take: small letters, digits, single dashes between them.
+fn slug(name: &str) -> String {
+    let letters = name.chars().map(|letter| {
+        let letter = letter.to_ascii_lowercase();
+        if letter.is_ascii_alphanumeric() { letter } else { '-' }
+    });
+    let text: String = letters.collect();
+    let parts: Vec<_> = text.split('-').filter(|part| !part.is_empty()).collect();
+    if parts.is_empty() { "agent".to_owned() } else { parts.join("-") }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_becomes_one_that_all_clouds_take() {
+        for (name, expected) in
+            [("My Agent", "my-agent"), ("a_b..c", "a-b-c"), ("é", "agent"), ("-x-", "x")]
+        {
+            assert_eq!(slug(name), expected);
+        }
+    }
+}

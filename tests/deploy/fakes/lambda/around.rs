@@ -1,0 +1,190 @@
+//! What stands around functions: roles, who calls, APIs, logs.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde_json::{Value, json};
+
+use super::{ACCOUNT, Aws, REGION, Refusal, nothing};
+use crate::fake::Response;
+
+/// A role.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Role {
+    /// Who may assume it, as it was sent.
+    pub(crate) trust: String,
+    pub(crate) attached: BTreeSet<String>,
+    pub(crate) tags: BTreeMap<String, String>,
+}
+
+impl Aws {
+    /// Makes a role that Lambda may assume, without tags.
+    pub(crate) fn add_role(&mut self, name: &str) -> String {
+        let trust = json!({"Version": "2012-10-17", "Statement": [{
+            "Effect": "Allow", "Action": "sts:AssumeRole",
+            "Principal": {"Service": "lambda.amazonaws.com"},
+        }]});
+        let role = Role { trust: trust.to_string(), ..Role::default() };
+        self.roles.insert(name.to_owned(), role);
+        format!("arn:aws:iam::{ACCOUNT}:role/{name}")
+    }
+
+    pub(super) fn around(&mut self, operation: &str, members: &Value) -> Result<Response, Refusal> {
+        match operation {
+            "GetCallerIdentity" => Ok(xml(
+                operation,
+                &format!(
+                    "<UserId>AIDA</UserId><Account>{ACCOUNT}</Account>\
+                     <Arn>arn:aws:iam::{ACCOUNT}:user/bob</Arn>"
+                ),
+            )),
+            "CreateApi" | "GetApis" | "DeleteApi" => self.api(operation, members),
+            "FilterLogEvents" | "DeleteLogGroup" => self.log(operation, members),
+            _ => self.role(operation, members),
+        }
+    }
+
+    fn role(&mut self, operation: &str, members: &Value) -> Result<Response, Refusal> {
+        let name = members["RoleName"].as_str().unwrap().to_owned();
+        if operation == "CreateRole" {
+            let tags = members["Tags"].as_array().unwrap().iter();
+            let text = |tag: &Value, member: &str| tag[member].as_str().unwrap().to_owned();
+            let role = Role {
+                trust: members["AssumeRolePolicyDocument"].as_str().unwrap().to_owned(),
+                attached: BTreeSet::new(),
+                tags: tags.map(|tag| (text(tag, "Key"), text(tag, "Value"))).collect(),
+            };
+            let answer = xml(operation, &role.document(&name));
+            self.roles.insert(name, role);
+            return Ok(answer);
+        }
+        let missing =
+            || (404, "NoSuchEntity", format!("The role with name {name} cannot be found."));
+        let role = self.roles.get_mut(&name).ok_or_else(missing)?;
+        let policy = members["PolicyArn"].as_str().unwrap_or_default().to_owned();
+        let body = match operation {
+            "GetRole" => role.document(&name),
+            "ListAttachedRolePolicies" => {
+                let member = |arn: &String| {
+                    format!(
+                        "<member><PolicyName>p</PolicyName><PolicyArn>{arn}</PolicyArn></member>"
+                    )
+                };
+                let attached: String = role.attached.iter().map(member).collect();
+                format!(
+                    "<AttachedPolicies>{attached}</AttachedPolicies><IsTruncated>false</IsTruncated>"
+                )
+            }
+            "ListRolePolicies" => {
+                "<PolicyNames></PolicyNames><IsTruncated>false</IsTruncated>".to_owned()
+            }
+            "AttachRolePolicy" => {
+                role.attached.insert(policy);
+                String::new()
+            }
+            "DetachRolePolicy" => {
+                role.attached.remove(&policy);
+                String::new()
+            }
+            "DeleteRole" => {
+                if !role.attached.is_empty() {
+                    let message = "Cannot delete entity, must detach all policies first.";
+                    return Err((409, "DeleteConflict", message.to_owned()));
+                }
+                self.roles.remove(&name);
+                String::new()
+            }
+            other => panic!("the fake does not know {other}"),
+        };
+        Ok(xml(operation, &body))
+    }
+
+    fn api(&mut self, operation: &str, members: &Value) -> Result<Response, Refusal> {
+        match operation {
+            "CreateApi" => {
+                let id = format!("api{}", self.apis.len());
+                let mut api = json!({
+                    "apiId": id,
+                    "apiEndpoint": format!("https://{id}.execute-api.{REGION}.amazonaws.com"),
+                    "routeSelectionExpression": "$request.method $request.path",
+                });
+                for member in ["name", "protocolType", "tags"] {
+                    api[member] = members[member].clone();
+                }
+                self.apis.push(api.clone());
+                Ok(Response::json(201, &api))
+            }
+            "GetApis" => {
+                // One at a time, so that nobody forgets the pages.
+                let at: usize = members["nextToken"].as_str().unwrap_or("0").parse().unwrap();
+                let items: Vec<_> = self.apis.get(at).into_iter().collect();
+                let mut page = json!({"items": items});
+                if at + 1 < self.apis.len() {
+                    page["nextToken"] = (at + 1).to_string().into();
+                }
+                Ok(Response::json(200, &page))
+            }
+            _ => {
+                self.apis.retain(|api| api["apiId"] != members["apiId"]);
+                Ok(nothing())
+            }
+        }
+    }
+
+    fn log(&mut self, operation: &str, members: &Value) -> Result<Response, Refusal> {
+        let group = members["logGroupName"].as_str().unwrap();
+        let missing = || {
+            (400, "ResourceNotFoundException", "The specified log group does not exist.".to_owned())
+        };
+        if operation == "DeleteLogGroup" {
+            self.logs.remove(group).ok_or_else(missing)?;
+            return Ok(Response { status: 200, headers: Vec::new(), body: "".into() });
+        }
+        let events = self.logs.get(group).ok_or_else(missing)?;
+        Ok(Response::json(200, &json!({"events": events})))
+    }
+}
+
+impl Role {
+    fn document(&self, name: &str) -> String {
+        let encoded = |byte: u8| {
+            if byte.is_ascii_alphanumeric() {
+                char::from(byte).to_string()
+            } else {
+                format!("%{byte:02X}")
+            }
+        };
+        let trust: String = self.trust.bytes().map(encoded).collect();
+        let tag = |(key, value): (&String, &String)| {
+            format!("<member><Key>{key}</Key><Value>{value}</Value></member>")
+        };
+        let tags: String = self.tags.iter().map(tag).collect();
+        format!(
+            "<Role><Path>/</Path><RoleName>{name}</RoleName><RoleId>AROAEXAMPLEEXAMPLE</RoleId>\
+             <Arn>arn:aws:iam::{ACCOUNT}:role/{name}</Arn><CreateDate>2026-11-21T20:00:00Z</CreateDate>\
+             <AssumeRolePolicyDocument>{trust}</AssumeRolePolicyDocument><Tags>{tags}</Tags></Role>"
+        )
+    }
+}
+
+fn xml(operation: &str, result: &str) -> Response {
+    let text = if result.is_empty() {
+        format!("<{operation}Response></{operation}Response>")
+    } else {
+        format!(
+            "<{operation}Response><{operation}Result>{result}</{operation}Result></{operation}Response>"
+        )
+    };
+    Response { status: 200, headers: xml_headers(), body: text.into() }
+}
+
+pub(super) fn xml_error(status: u16, code: &str, message: &str) -> Response {
+    let text = format!(
+        "<ErrorResponse><Error><Type>Sender</Type><Code>{code}</Code><Message>{message}</Message></Error>\
+         <RequestId>r</RequestId></ErrorResponse>"
+    );
+    Response { status, headers: xml_headers(), body: text.into() }
+}
+
+fn xml_headers() -> Vec<(String, String)> {
+    vec![("content-type".to_owned(), "text/xml".to_owned())]
+}
