@@ -3,6 +3,7 @@
 //! A script of this folder drives the server that a story names, and prints what it was told as JSON.
 
 mod aws;
+mod google;
 mod moto;
 mod wires;
 
