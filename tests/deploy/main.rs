@@ -8,7 +8,10 @@
 )]
 #![expect(clippy::disallowed_methods, reason = "stories drive the real machine")]
 
+mod anywhere;
+mod app_runner;
 mod aws_client;
+mod aws_target;
 mod fake;
 mod fakes;
 mod lambda;

@@ -1,4 +1,6 @@
 //! The fakes, one per service of a cloud.
 
+pub(crate) mod app_runner;
+pub(crate) mod aws;
 pub(crate) mod cloud_run;
 pub(crate) mod lambda;
