@@ -21,7 +21,7 @@ const DEFAULT_WAIT: Duration = Duration::from_mins(45);
 #[derive(Debug)]
 pub(super) struct Clouds {
     api: Arc<dyn cloud::Api>,
-    prober: Arc<dyn Prober>,
+    prober: Option<Arc<dyn Prober>>,
     context: Context,
     wait_limit: Duration,
 }
@@ -34,19 +34,19 @@ impl Clouds {
         wait_limit: Option<Duration>,
     ) -> Self {
         let settings = client::settings(network, &context.environment);
-        let https = Https::new(settings.clone(), context.events.clone(), context.clock.clone());
-        let api = cloud::Client::new(cloud::ClientOptions {
-            settings,
-            environment: context.environment.clone(),
-            events: context.events.clone(),
-            clock: context.clock.clone(),
-        });
+        let https = Https::new(settings, context.events.clone(), context.clock.clone());
+        let api = client::cloud_client(context, network);
         Self {
             api: Arc::new(api),
-            prober: Arc::new(HttpProber { https }),
+            prober: Some(Arc::new(HttpProber { https })),
             context: context.clone(),
             wait_limit: wait_limit.unwrap_or(DEFAULT_WAIT),
         }
+    }
+
+    /// The same, where services themselves are not asked.
+    pub(super) fn without_probe(self) -> Self {
+        Self { prober: None, ..self }
     }
 
     /// The client.
