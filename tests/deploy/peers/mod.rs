@@ -2,9 +2,10 @@
 //!
 //! A script of this folder drives the server that a story names, and prints what it was told as JSON.
 
-mod aws;
+mod boto3;
 mod google;
 mod moto;
+mod on_moto;
 mod wires;
 
 use std::path::{Path, PathBuf};
