@@ -71,7 +71,7 @@ pub(crate) fn surroundings(url: &str) -> Surroundings {
         clock.clone(),
         events,
         intended.clone(),
-        Arc::new(Well),
+        Some(Arc::new(Well)),
         Duration::from_secs(3600),
     );
     Surroundings { session, clock, intended, _events: receiver }
