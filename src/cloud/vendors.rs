@@ -4,14 +4,20 @@ use std::sync::Arc;
 
 use super::authorizer::{Authorizer, Refusal};
 use super::service::{CLOUD_RUN, Cloud, RESOURCE_MANAGER, STS, Service};
-use super::{CallError, ErrorClass, aws, azure, google};
+use super::{Api, CallError, ErrorClass, aws, azure, google};
 use crate::event::Events;
+use crate::registry::Keychain;
+use crate::sys::command::Commands;
 use crate::sys::{Clock, Environment};
 
 /// Who proves at a cloud who we are; nobody where this binary was built without it.
 #[cfg_attr(
     not(any(feature = "aws", feature = "gcp", feature = "azure")),
     expect(unused_variables, reason = "without clouds there is nobody to build")
+)]
+#[cfg_attr(
+    all(feature = "aws", feature = "gcp", feature = "azure"),
+    expect(clippy::unnecessary_wraps, reason = "other builds lack some")
 )]
 pub(super) fn authorizer(
     cloud: Cloud,
@@ -29,6 +35,24 @@ pub(super) fn authorizer(
         #[cfg(not(all(feature = "aws", feature = "gcp", feature = "azure")))]
         _ => None,
     }
+}
+
+/// What a login at each cloud is good for at its registries; nobody is asked before one of them is called.
+#[cfg_attr(
+    not(feature = "gcp"),
+    expect(unused_variables, reason = "other programs are asked for Google only")
+)]
+pub fn keychains(
+    api: Arc<dyn Api>,
+    environment: &Environment,
+    commands: &Arc<dyn Commands>,
+    clock: &Arc<dyn Clock>,
+) -> Vec<Arc<dyn Keychain>> {
+    vec![
+        Arc::new(aws::AmazonRegistries::new(api, environment, Arc::clone(clock))),
+        #[cfg(feature = "gcp")]
+        Arc::new(google::GoogleRegistries::new(environment, commands)),
+    ]
 }
 
 /// What an answer means that is no success.

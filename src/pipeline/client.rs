@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::{Context, Credentials, NetworkRequest};
-use crate::cloud::{self, AmazonRegistries};
+use crate::cloud;
 use crate::config::PublishSettings;
 use crate::error::{Classified, ErrorKind, Result};
 use crate::oci::Reference;
@@ -137,11 +137,7 @@ pub(super) fn client_for_sources(context: &Context, registry: &str) -> Client {
 /// What a login at a cloud is good for at its registries; nobody is asked before one of them is called.
 fn of_clouds(context: &Context, network: &NetworkRequest) -> Vec<Arc<dyn Keychain>> {
     let api = Arc::new(cloud_client(context, network));
-    vec![
-        Arc::new(AmazonRegistries::new(api, &context.environment, context.clock.clone())),
-        #[cfg(feature = "gcp")]
-        Arc::new(cloud::GoogleRegistries::new(&context.environment, &context.commands)),
-    ]
+    cloud::keychains(api, &context.environment, &context.commands, &context.clock)
 }
 
 /// A client for clouds, which are reached as the registries are.

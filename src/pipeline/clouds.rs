@@ -34,13 +34,8 @@ impl Clouds {
         wait_limit: Option<Duration>,
     ) -> Self {
         let settings = client::settings(network, &context.environment);
-        let https = Https::new(settings.clone(), context.events.clone(), context.clock.clone());
-        let api = cloud::Client::new(cloud::ClientOptions {
-            settings,
-            environment: context.environment.clone(),
-            events: context.events.clone(),
-            clock: context.clock.clone(),
-        });
+        let https = Https::new(settings, context.events.clone(), context.clock.clone());
+        let api = client::cloud_client(context, network);
         Self {
             api: Arc::new(api),
             prober: Arc::new(HttpProber { https }),
