@@ -9,6 +9,7 @@
 #![expect(clippy::disallowed_methods, reason = "stories drive the real machine")]
 
 mod aws_client;
+mod ecr;
 mod fake;
 mod fakes;
 mod lambda;
