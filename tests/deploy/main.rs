@@ -11,7 +11,6 @@
 mod anywhere;
 mod app_runner;
 mod aws_client;
-mod aws_client;
 mod aws_target;
 mod cloud_run;
 mod container_apps;
