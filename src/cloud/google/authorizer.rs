@@ -52,7 +52,7 @@ impl Authorizer for Bearer {
         let failure = |nowhere| none(service, title.clone(), nowhere);
         let source = self.source().await.map_err(failure)?;
         let headers = source.headers().await.map_err(|reason| {
-            failure(self.sources.nowhere(vec![format!("{}: {reason}", source.name)]))
+            failure(self.sources.nowhere(&[format!("{}: {reason}", source.name)]))
         })?;
         Ok(headers)
     }

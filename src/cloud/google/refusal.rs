@@ -48,17 +48,18 @@ const MAX_SHOWN_CHARACTERS: usize = 2000;
 /// What an answer that is no success means.
 pub(in crate::cloud) fn classify(refusal: &Refusal<'_>) -> CallError {
     let document = serde_json::from_slice::<Value>(refusal.body).unwrap_or_default();
-    let mut failure = match document.get("error").filter(|error| error.is_object()) {
-        Some(error) => of_status(refusal.request, error, Some(refusal.status)),
-        None => {
-            let class = class_of_http(refusal.status);
-            let mut failure =
-                CallError::new(refusal.request.service, refusal.request.title(), class);
-            failure.message = match &document["error_description"] {
-                Value::String(text) => clean(text),
-                _ => format!("HTTP {}", refusal.status),
-            };
-            failure
+    let status = document.get("error").filter(|error| error.is_object());
+    let mut failure = if let Some(error) = status {
+        of_status(refusal.request, error, Some(refusal.status))
+    } else {
+        let class = class_of_http(refusal.status);
+        let message = match &document["error_description"] {
+            Value::String(text) => clean(text),
+            _ => format!("HTTP {}", refusal.status),
+        };
+        CallError {
+            message,
+            ..CallError::new(refusal.request.service, refusal.request.title(), class)
         }
     };
     failure.status = Some(refusal.status);
@@ -83,7 +84,7 @@ fn of_status(request: &Request, error: &Value, http: Option<u16>) -> CallError {
     let by_http = || http.map_or(ErrorClass::Other, class_of_http);
     let class = known.map_or_else(by_http, |(_, _, class)| *class);
     let mut failure = CallError::new(request.service, request.title(), class);
-    failure.code = named.or(known.map(|(_, name, _)| *name)).unwrap_or_default().to_owned();
+    named.or(known.map(|(_, name, _)| *name)).unwrap_or_default().clone_into(&mut failure.code);
     failure.message = clean(error["message"].as_str().unwrap_or_default());
     let details = Details(error["details"].as_array().map(Vec::as_slice).unwrap_or_default());
     if let Some(seconds) = details.retry_delay() {

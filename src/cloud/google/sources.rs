@@ -84,8 +84,8 @@ impl Sources {
                 let name = format!("`{path}` (`{FILE_VARIABLE}`)");
                 return match self.file(PathBuf::from(path)).await {
                     Ok(Some(file)) => Ok(Source::of_file(name, file)),
-                    Ok(None) => Err(self.nowhere(vec![format!("{name}: it is not there")])),
-                    Err(reason) => Err(self.nowhere(vec![format!("{name}: {reason}")])),
+                    Ok(None) => Err(self.nowhere(&[format!("{name}: it is not there")])),
+                    Err(reason) => Err(self.nowhere(&[format!("{name}: {reason}")])),
                 };
             }
             None => tried.push(format!("`{FILE_VARIABLE}` is not set")),
@@ -95,7 +95,7 @@ impl Sources {
             match self.file(path).await {
                 Ok(Some(file)) => return Ok(Source::of_file(name, file)),
                 Ok(None) => tried.push(format!("{name}: it is not there")),
-                Err(reason) => return Err(self.nowhere(vec![format!("{name}: {reason}")])),
+                Err(reason) => return Err(self.nowhere(&[format!("{name}: {reason}")])),
             }
         }
         match self.metadata().await {
@@ -106,7 +106,7 @@ impl Sources {
             Ok(source) => return Ok(source),
             Err(reason) => tried.push(format!("`gcloud auth print-access-token`: {reason}")),
         }
-        Err(self.nowhere(tried))
+        Err(self.nowhere(&tried))
     }
 
     async fn file(&self, path: PathBuf) -> Result<Option<CredentialsFile>, String> {
@@ -186,7 +186,7 @@ impl Sources {
         Ok(text)
     }
 
-    pub(super) fn nowhere(&self, tried: Vec<String>) -> Nowhere {
+    pub(super) fn nowhere(&self, tried: &[String]) -> Nowhere {
         let hint = if self.environment.is_on("GITHUB_ACTIONS") {
             "add the step `google-github-actions/auth` with `workload_identity_provider`, and `permissions: {id-token: write}` to the job"
         } else if self.environment.is_on("GITLAB_CI") {
@@ -247,6 +247,7 @@ impl Source {
     }
 }
 
+#[expect(clippy::default_trait_access, reason = "the type is of a crate that is not ours to name")]
 async fn credentials_headers(credentials: &AccessTokenCredentials) -> Result<HeaderMap, String> {
     match credentials.headers(Default::default()).await {
         Ok(CacheableResource::New { data, .. }) => Ok(data),

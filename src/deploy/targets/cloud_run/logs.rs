@@ -41,15 +41,13 @@ impl CloudRun {
     }
 
     fn log_request(&self, query: &LogQuery) -> Request {
-        let after = match query.cursor.as_deref().and_then(|cursor| cursor.split_once(' ')) {
+        let reached = query.cursor.as_deref().and_then(|cursor| cursor.split_once(' '));
+        let after = if let Some((at, id)) = reached {
             // Entries of one moment come in the order of their ids.
-            Some((at, id)) => {
-                format!(r#"(timestamp>"{at}" OR (timestamp="{at}" AND insertId>"{id}"))"#)
-            }
-            None => {
-                let since = Timestamp::from_millisecond(query.since_ms).unwrap_or_default();
-                format!(r#"timestamp>="{since}""#)
-            }
+            format!(r#"(timestamp>"{at}" OR (timestamp="{at}" AND insertId>"{id}"))"#)
+        } else {
+            let since = Timestamp::from_millisecond(query.since_ms).unwrap_or_default();
+            format!(r#"timestamp>="{since}""#)
         };
         let settings = &self.settings;
         let filter = format!(
@@ -90,5 +88,5 @@ fn line(entry: &Value) -> LogLine {
     } else {
         entry["protoPayload"].to_string()
     };
-    LogLine { at_ms: at.map_or(0, |at| at.as_millisecond()), text: text.trim_end().to_owned() }
+    LogLine { at_ms: at.map_or(0, Timestamp::as_millisecond), text: text.trim_end().to_owned() }
 }
