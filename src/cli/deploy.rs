@@ -61,6 +61,9 @@ struct DeployedImageOptions {
     /// Bring back what ran before when the image is deployed and not well
     #[arg(long, env = "DOCKLESS_ROLLBACK_ON_FAILURE", value_parser = FalseyValueParser::new())]
     rollback_on_failure: bool,
+    /// Believe the platform alone, and do not ask the service itself whether it is well
+    #[arg(long, env = "DOCKLESS_NO_PROBE", value_parser = FalseyValueParser::new())]
+    no_probe: bool,
 }
 
 impl Deploy {
@@ -82,6 +85,7 @@ impl Deploy {
             existing_tag: self.tags.existing(),
             wait_limit: self.environment.wait_timeout,
             has_rollback: self.image.rollback_on_failure,
+            is_unprobed: self.image.no_probe,
         };
         let report = pipeline::deploy(&request, &edge.context)?;
         for note in report.notes() {

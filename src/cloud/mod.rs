@@ -39,4 +39,4 @@ pub use service::{
     Cloud, ECR, ECR_PUBLIC, ECS, IAM, LAMBDA, LOGS, RESOURCE_MANAGER, SECRET_MANAGER,
     SECRETS_MANAGER, STS, Service, Wire,
 };
-pub use vendors::keychains;
+pub use vendors::RegistryLogins;

@@ -6,7 +6,7 @@ use super::authorizer::{Authorizer, Refusal};
 use super::service::{CLOUD_RUN, Cloud, RESOURCE_MANAGER, STS, Service};
 use super::{Api, CallError, ErrorClass, aws, azure, google};
 use crate::event::Events;
-use crate::registry::{Keychain, Settings};
+use crate::registry::{Https, Keychain, Settings};
 use crate::sys::command::Commands;
 use crate::sys::{Clock, Environment};
 
@@ -38,22 +38,35 @@ pub(super) fn authorizer(
     }
 }
 
-/// What a login at each cloud is good for at its registries; nobody is asked before one of them is called.
-#[cfg_attr(
-    not(feature = "gcp"),
-    expect(unused_variables, reason = "other programs are asked for Google only")
-)]
-pub fn keychains(
-    api: Arc<dyn Api>,
-    environment: &Environment,
-    commands: &Arc<dyn Commands>,
-    clock: &Arc<dyn Clock>,
-) -> Vec<Arc<dyn Keychain>> {
-    vec![
-        Arc::new(aws::AmazonRegistries::new(api, environment, Arc::clone(clock))),
-        #[cfg(feature = "gcp")]
-        Arc::new(google::GoogleRegistries::new(environment, commands)),
-    ]
+/// What the registries of clouds take a login through.
+#[derive(Debug)]
+pub struct RegistryLogins<'a> {
+    /// Asks clouds for what their registries take.
+    pub api: Arc<dyn Api>,
+    /// Asks registries themselves.
+    pub https: Https,
+    /// Where credentials are named.
+    pub environment: &'a Environment,
+    /// Other programs that have credentials.
+    pub commands: &'a Arc<dyn Commands>,
+    /// Time, since what is lent ends.
+    pub clock: &'a Arc<dyn Clock>,
+}
+
+impl RegistryLogins<'_> {
+    /// Where the credentials for registries of clouds come from; nobody is asked before they are needed.
+    pub fn keychains(self) -> Vec<Arc<dyn Keychain>> {
+        let Self { api, https, environment, commands, clock } = self;
+        // Who is built without a cloud asks nobody there.
+        let _ = (&https, commands);
+        vec![
+            Arc::new(aws::AmazonRegistries::new(api, environment, Arc::clone(clock))),
+            #[cfg(feature = "gcp")]
+            Arc::new(google::GoogleRegistries::new(environment, commands)),
+            #[cfg(feature = "azure")]
+            Arc::new(azure::AzureRegistries::new(https, environment, Arc::clone(clock))),
+        ]
+    }
 }
 
 /// What an answer means that is no success.

@@ -8,8 +8,10 @@ use async_trait::async_trait;
 use super::steps::Pace;
 use super::{Probe, Service, Session, Target};
 
-/// How long a name, a certificate or a first container may take after the platform says that it is well.
-const LIMIT: Duration = Duration::from_secs(90);
+/// How long a service may answer badly after the platform says that it is well: its first container starts.
+const LIMIT: Duration = Duration::from_mins(1);
+/// How long it may not be reached at all: names and certificates take their time.
+const REACH_LIMIT: Duration = Duration::from_secs(30);
 
 /// Sends one `GET` to a service.
 #[async_trait]
@@ -23,6 +25,9 @@ pub trait Prober: fmt::Debug + Send + Sync {
 
 /// Asks a service that the platform says is well.
 pub(super) async fn probe(target: &dyn Target, service: &Service, session: &Session) -> Probe {
+    let Some(prober) = &session.prober else {
+        return Probe::NotProbed("nobody asked for it".to_owned());
+    };
     let Some(url) = &service.url else {
         return Probe::NotProbed("it has no URL".to_owned());
     };
@@ -33,14 +38,14 @@ pub(super) async fn probe(target: &dyn Target, service: &Service, session: &Sess
     let began = session.clock.now();
     let mut pace = Pace::new();
     loop {
-        let answer = session.prober.get(&url).await;
-        let is_late = session.clock.now().duration_since(began) >= LIMIT;
+        let answer = prober.get(&url).await;
+        let waited = session.clock.now().duration_since(began);
         match answer {
             Ok(status) if (200..400).contains(&status) => return Probe::Healthy(status),
-            Ok(status) if is_late => {
+            Ok(status) if waited >= LIMIT => {
                 return Probe::Unhealthy(format!("`GET {url}` is answered with {status}"));
             }
-            Err(reason) if is_late => {
+            Err(reason) if waited >= REACH_LIMIT => {
                 return Probe::NotProbed(format!("`{url}` cannot be reached from here: {reason}"));
             }
             Ok(_) | Err(_) => pace.wait(session).await,

@@ -22,8 +22,8 @@ pub struct Session {
     pub wait_limit: Duration,
     /// Is told of what is about to be created.
     pub journal: Arc<dyn Journal>,
-    /// Asks services whether they are well.
-    pub prober: Arc<dyn Prober>,
+    /// Asks services whether they are well; nobody does where that is not wanted.
+    pub prober: Option<Arc<dyn Prober>>,
     /// What was created in this run: only what is new may be "not ready yet".
     created: Arc<Mutex<BTreeSet<String>>>,
 }
@@ -44,7 +44,7 @@ impl Session {
         clock: Arc<dyn Clock>,
         events: Events,
         journal: Arc<dyn Journal>,
-        prober: Arc<dyn Prober>,
+        prober: Option<Arc<dyn Prober>>,
         wait_limit: Duration,
     ) -> Self {
         Self { api, clock, events, wait_limit, journal, prober, created: Arc::default() }

@@ -10,7 +10,7 @@ use crate::config::PublishSettings;
 use crate::error::{Classified, ErrorKind, Result};
 use crate::oci::Reference;
 use crate::registry::keychains::{self, ConfigVariables, Explicit};
-use crate::registry::{Client, ClientOptions, Keychain, Proxies, Settings};
+use crate::registry::{Client, ClientOptions, Https, Keychain, Proxies, Settings};
 use crate::sys::Environment;
 
 /// Credentials without a host cannot belong to several.
@@ -136,8 +136,10 @@ pub(super) fn client_for_sources(context: &Context, registry: &str) -> Client {
 
 /// What a login at a cloud is good for at its registries; nobody is asked before one of them is called.
 fn of_clouds(context: &Context, network: &NetworkRequest) -> Vec<Arc<dyn Keychain>> {
+    let Context { environment, commands, clock, events, .. } = context;
     let api = Arc::new(cloud_client(context, network));
-    cloud::keychains(api, &context.environment, &context.commands, &context.clock)
+    let https = Https::new(settings(network, environment), events.clone(), clock.clone());
+    cloud::RegistryLogins { api, https, environment, commands, clock }.keychains()
 }
 
 /// A client for clouds, which are reached as the registries are.

@@ -21,7 +21,7 @@ const DEFAULT_WAIT: Duration = Duration::from_mins(45);
 #[derive(Debug)]
 pub(super) struct Clouds {
     api: Arc<dyn cloud::Api>,
-    prober: Arc<dyn Prober>,
+    prober: Option<Arc<dyn Prober>>,
     context: Context,
     wait_limit: Duration,
 }
@@ -38,10 +38,15 @@ impl Clouds {
         let api = client::cloud_client(context, network);
         Self {
             api: Arc::new(api),
-            prober: Arc::new(HttpProber { https }),
+            prober: Some(Arc::new(HttpProber { https })),
             context: context.clone(),
             wait_limit: wait_limit.unwrap_or(DEFAULT_WAIT),
         }
+    }
+
+    /// The same, where services themselves are not asked.
+    pub(super) fn without_probe(self) -> Self {
+        Self { prober: None, ..self }
     }
 
     /// The client.

@@ -40,6 +40,8 @@ pub struct DeployRequest {
     pub wait_limit: Option<Duration>,
     /// Whether to bring back what ran before when the image is not well.
     pub has_rollback: bool,
+    /// Whether to believe the platform alone, and not to ask the service itself.
+    pub is_unprobed: bool,
 }
 
 /// Which image is deployed.
@@ -78,6 +80,7 @@ pub fn deploy(request: &DeployRequest, context: &Context) -> Result<DeployReport
     };
     let state = StateFile::of(&project.config.source.directory, context.clock.clone());
     let clouds = Clouds::new(context, &request.project.network, request.wait_limit);
+    let clouds = if request.is_unprobed { clouds.without_probe() } else { clouds };
     runtime::run(context, request.project.network.timeout, async {
         let prepared = prepare(&chosen, &clouds, &state).await?;
         let images = match &source {

@@ -50,6 +50,8 @@ pub(crate) enum Fault {
     Refuse(Response),
     /// It is done, and nobody hears the answer.
     LoseAnswer,
+    /// It is done, and the answer does not come as long as anybody waits.
+    Stall,
     /// It is not done, and the connection breaks.
     Cut,
 }
@@ -82,8 +84,11 @@ impl<F: Fake> Running<F> {
                 let answering: futures_util::future::BoxFuture<'static, Reply> =
                     Box::pin(async move {
                         let call = Call::read(request).await;
-                        let mut shared = shared.lock().unwrap();
-                        shared.reply(&call)
+                        let reply = shared.lock().unwrap().reply(&call);
+                        match reply {
+                            Some(reply) => reply,
+                            None => std::future::pending().await,
+                        }
                     });
                 answering
             }
@@ -132,22 +137,24 @@ impl<F: Fake> Running<F> {
 }
 
 impl<F: Fake> Shared<F> {
-    fn reply(&mut self, call: &Call) -> Reply {
+    /// The answer; nothing when it never comes.
+    fn reply(&mut self, call: &Call) -> Option<Reply> {
         let operation = call.operation();
         let problems = self.fake.validate(call);
         self.calls.push(call.clone());
         if !problems.is_empty() {
             self.wrong.extend(problems.iter().map(|problem| format!("{operation}: {problem}")));
             let message = problems.join("; ");
-            return Ok(Response::json(
-                400,
-                &json!({"__type": "ValidationException", "message": message}),
-            )
-            .reply());
+            let refusal = json!({"__type": "ValidationException", "message": message});
+            return Some(Ok(Response::json(400, &refusal).reply()));
         }
         let place = self.faults.iter().position(|(name, _)| *name == operation);
-        match place.map(|place| self.faults.remove(place).1) {
+        Some(match place.map(|place| self.faults.remove(place).1) {
             Some(Fault::Cut) => Err(Cut),
+            Some(Fault::Stall) => {
+                self.fake.answer(call);
+                return None;
+            }
             Some(Fault::Refuse(response)) => self.send(call, response),
             Some(Fault::LoseAnswer) => {
                 self.fake.answer(call);
@@ -157,7 +164,7 @@ impl<F: Fake> Shared<F> {
                 let response = self.fake.answer(call);
                 self.send(call, response)
             }
-        }
+        })
     }
 
     fn send(&mut self, call: &Call, response: Response) -> Reply {

@@ -8,12 +8,22 @@
 )]
 #![expect(clippy::disallowed_methods, reason = "stories drive the real machine")]
 
+mod anywhere;
+mod app_runner;
 mod aws_client;
+mod aws_client;
+mod aws_target;
+mod cloud_run;
+mod container_apps;
 mod ecr;
+mod ecs_express;
 mod fake;
 mod fakes;
+mod flow;
 mod lambda;
+mod lambda_on_moto;
 mod model;
+mod peers;
 #[path = "../it/support/mod.rs"]
 #[expect(dead_code, reason = "these stories need a part of what all stories share")]
 mod support;
