@@ -71,7 +71,7 @@ impl Client {
     pub fn new(options: ClientOptions) -> Self {
         let ClientOptions { settings, environment, events, clock } = options;
         let vendor = |cloud| Vendor {
-            authorizer: vendors::authorizer(cloud, &environment, &events, &clock),
+            authorizer: vendors::authorizer(cloud, &settings, &environment, &events, &clock),
             identity: OnceCell::new(),
         };
         Self {

@@ -6,7 +6,7 @@ use super::authorizer::{Authorizer, Refusal};
 use super::service::{CLOUD_RUN, Cloud, RESOURCE_MANAGER, STS, Service};
 use super::{Api, CallError, ErrorClass, aws, azure, google};
 use crate::event::Events;
-use crate::registry::{Https, Keychain};
+use crate::registry::{Https, Keychain, Settings};
 use crate::sys::command::Commands;
 use crate::sys::{Clock, Environment};
 
@@ -21,13 +21,14 @@ use crate::sys::{Clock, Environment};
 )]
 pub(super) fn authorizer(
     cloud: Cloud,
+    settings: &Settings,
     environment: &Environment,
     events: &Events,
     clock: &Arc<dyn Clock>,
 ) -> Option<Box<dyn Authorizer>> {
     match cloud {
         #[cfg(feature = "aws")]
-        Cloud::Aws => Some(aws::authorizer(environment, events, clock)),
+        Cloud::Aws => Some(aws::authorizer(settings, environment, events, clock)),
         #[cfg(feature = "gcp")]
         Cloud::Google => Some(google::authorizer(environment, events, clock)),
         #[cfg(feature = "azure")]

@@ -422,6 +422,7 @@ mod tests {
                 "## dockless.yaml",
                 "### `health`",
                 "### An entry of `tags`",
+                "### `create_repository`",
                 "## Layers",
                 "## agent.yaml",
                 "### `deployment`",

@@ -4,8 +4,11 @@
 //! - `keychain.rs`, `repository.rs`: credentials for its registries, and repositories that are missing
 //! - `profile.rs`: the little that we read of its config files ourselves
 //! - `sources.rs`: where credentials come from, one source after the other, and why each has none
+//! - `http.rs`: the way of those sources to whoever gives credentials
 //! - `signer.rs`: keeps credentials and signs with them (SigV4)
 
+#[cfg(feature = "aws")]
+mod http;
 mod keychain;
 mod policy;
 mod profile;

@@ -15,6 +15,7 @@ use super::super::endpoint::signing_region;
 use super::super::{CallError, ErrorClass};
 use super::sources::Sources;
 use crate::event::Events;
+use crate::registry::Settings;
 use crate::sys::{Clock, Environment};
 
 /// Credentials that end sooner than this are asked for again.
@@ -30,11 +31,12 @@ struct Signer {
 
 /// Who proves to AWS who we are.
 pub(in super::super) fn authorizer(
+    settings: &Settings,
     environment: &Environment,
     events: &Events,
     clock: &Arc<dyn Clock>,
 ) -> Box<dyn Authorizer> {
-    let sources = Sources::new(environment, events);
+    let sources = Sources::new(settings, environment, events, clock);
     Box::new(Signer { sources, clock: Arc::clone(clock), kept: Mutex::default() })
 }
 

@@ -3,6 +3,7 @@
 
 use std::error::Error as StdError;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use aws_config::Region;
@@ -16,9 +17,10 @@ use aws_credential_types::Credentials;
 use aws_credential_types::provider::ProvideCredentials;
 use aws_runtime::env_config::file::{EnvConfigFileKind, EnvConfigFiles};
 
-use super::profile;
+use super::{http, profile};
 use crate::event::Events;
-use crate::sys::Environment;
+use crate::registry::{self, Https, Proxies, Settings};
+use crate::sys::{Clock, Environment};
 
 /// How long a machine that may be no EC2 instance is waited for.
 const METADATA_LIMIT: Duration = Duration::from_secs(1);
@@ -30,6 +32,9 @@ const MAX_REASON_CHARACTERS: usize = 300;
 pub(super) struct Sources {
     environment: Environment,
     events: Events,
+    https: Arc<Https>,
+    /// The same without proxies, for what is within this machine or beside it.
+    direct: Arc<Https>,
 }
 
 /// No source has credentials.
@@ -42,22 +47,35 @@ pub(super) struct Nowhere {
 }
 
 impl Sources {
-    pub(super) fn new(environment: &Environment, events: &Events) -> Self {
-        Self { environment: environment.clone(), events: events.clone() }
+    pub(super) fn new(
+        settings: &Settings,
+        environment: &Environment,
+        events: &Events,
+        clock: &Arc<dyn Clock>,
+    ) -> Self {
+        let https = |settings| Arc::new(Https::new(settings, events.clone(), Arc::clone(clock)));
+        Self {
+            environment: environment.clone(),
+            events: events.clone(),
+            https: https(settings.clone()),
+            direct: https(Settings { proxies: Proxies::default(), ..settings.clone() }),
+        }
     }
 
     /// The credentials of the first source that has some; `region` is where a role is asked for.
     pub(super) async fn find(&self, region: &str) -> Result<Credentials, Nowhere> {
         let config =
             ProviderConfig::without_region().with_region(Some(Region::new(region.to_owned())));
+        let direct = config.clone().with_http_client(http::client(Arc::clone(&self.direct)));
+        let config = config.with_http_client(http::client(Arc::clone(&self.https)));
         let mut tried = Vec::new();
         for name in ["variables", "profile", "web identity", "container", "instance"] {
             let found = match name {
                 "variables" => self.variables(),
                 "profile" => self.profile(&config).await,
                 "web identity" => self.web_identity(&config).await,
-                "container" => self.container(&config).await,
-                _ => self.instance(&config).await,
+                "container" => self.container(&direct).await,
+                _ => self.instance(&direct).await,
             };
             match found {
                 Ok(credentials) => {
@@ -154,15 +172,11 @@ impl Sources {
             .configure(config)
             .imds_client(client.build())
             .build();
-        let nobody = || "nobody answers: this is no EC2 instance".to_owned();
         // The limits of the client are for each of its steps.
-        match tokio::time::timeout(2 * METADATA_LIMIT, ask(&provider)).await {
+        match tokio::time::timeout(2 * METADATA_LIMIT, provider.provide_credentials()).await {
             Ok(Ok(credentials)) => Ok(credentials),
-            Ok(Err(reason)) if reason.contains("timeout") || reason.contains("connect") => {
-                Err(nobody())
-            }
-            Ok(Err(reason)) => Err(reason),
-            Err(_) => Err(nobody()),
+            Ok(Err(error)) if way_of(&error).is_none() => Err(told(&error)),
+            Ok(Err(_)) | Err(_) => Err("nobody answers: this is no EC2 instance".to_owned()),
         }
     }
 
@@ -190,11 +204,27 @@ async fn ask(provider: &impl ProvideCredentials) -> Result<Credentials, String> 
     provider.provide_credentials().await.map_err(|error| told(&error))
 }
 
-/// The innermost cause, on one line: what is around it says that credentials could not be loaded.
+/// The innermost cause, on one line: what is around it says that credentials could not be loaded. Where
+/// the way was the problem, it is that with its cause.
 fn told(error: &(dyn StdError + 'static)) -> String {
-    let chain = std::iter::successors(Some(error), |&error| error.source());
-    let texts: Vec<_> = chain.map(ToString::to_string).collect();
-    let last = texts.last().map(String::as_str).unwrap_or_default();
-    let line = last.split_whitespace().collect::<Vec<_>>().join(" ");
+    let text = match way_of(error) {
+        Some(way) => match way.source() {
+            Some(cause) => format!("{way}: {cause}"),
+            None => way.to_string(),
+        },
+        None => chain(error).last().map(ToString::to_string).unwrap_or_default(),
+    };
+    let line = text.split_whitespace().collect::<Vec<_>>().join(" ");
     line.chars().take(MAX_REASON_CHARACTERS).collect()
+}
+
+/// What was wrong on the way, if that is what was wrong.
+fn way_of<'a>(error: &'a (dyn StdError + 'static)) -> Option<&'a registry::Error> {
+    chain(error).find_map(|error| error.downcast_ref::<registry::Error>())
+}
+
+fn chain<'a>(
+    error: &'a (dyn StdError + 'static),
+) -> impl Iterator<Item = &'a (dyn StdError + 'static)> {
+    std::iter::successors(Some(error), |&error| error.source())
 }
