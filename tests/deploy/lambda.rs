@@ -80,7 +80,14 @@ impl World {
             ClientOptions { settings, environment, events: Events::none(), clock: clock.clone() };
         let client = Arc::new(Client::new(options));
         let limit = Duration::from_secs(600);
-        Session::new(client, clock, Events::none(), self.intents.clone(), Arc::new(Well), limit)
+        Session::new(
+            client,
+            clock,
+            Events::none(),
+            self.intents.clone(),
+            Some(Arc::new(Well)),
+            limit,
+        )
     }
 
     async fn deploy(&self, target: &dyn Target, image: &Image) -> Deployment {
