@@ -383,7 +383,9 @@ async fn the_lines_of_a_service_are_followed() {
         let (lines, cursor) = target.logs(&query, &around.session).await.unwrap();
         (lines.into_iter().map(|line| line.text).collect::<Vec<_>>(), cursor)
     };
-    [(1, "a"), (2, "b"), (3, "c")].into_iter().for_each(|(at, text)| say(at, text));
+    for (at, text) in [(1, "a"), (2, "b"), (3, "c")] {
+        say(at, text);
+    }
     let (lines, cursor) = texts(cursor).await;
     assert_eq!(lines, ["a", "b", "c"]);
     say(3, "d");

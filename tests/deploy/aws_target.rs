@@ -20,7 +20,6 @@ use crate::fakes::aws::START;
 /// A session, and what it remembers.
 pub(crate) struct Surroundings {
     pub(crate) session: Session,
-    pub(crate) clock: Arc<ManualClock>,
     pub(crate) intended: Arc<Intended>,
     _events: Receiver<Event>,
 }
@@ -68,13 +67,13 @@ pub(crate) fn surroundings(url: &str) -> Surroundings {
     let intended = Arc::new(Intended::default());
     let session = Session::new(
         Arc::new(Client::new(options)),
-        clock.clone(),
+        clock,
         events,
         intended.clone(),
         Some(Arc::new(Well)),
-        Duration::from_secs(3600),
+        Duration::from_hours(1),
     );
-    Surroundings { session, clock, intended, _events: receiver }
+    Surroundings { session, intended, _events: receiver }
 }
 
 /// What runs in all stories.

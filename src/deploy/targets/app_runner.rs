@@ -10,8 +10,6 @@
 mod observe;
 mod plan;
 mod settings;
-#[cfg(test)]
-mod tests;
 
 use async_trait::async_trait;
 

@@ -13,8 +13,6 @@ mod observe;
 mod plan;
 mod settings;
 mod state;
-#[cfg(test)]
-mod tests;
 
 use async_trait::async_trait;
 

@@ -154,7 +154,7 @@ impl AppRunner {
     }
 
     /// What App Runner says of roles that it cannot assume.
-    fn refuse(&self, account: &mut Account, input: &Value) -> Option<Response> {
+    fn refuse(account: &mut Account, input: &Value) -> Option<Response> {
         let access =
             input.pointer("/SourceConfiguration/AuthenticationConfiguration/AccessRoleArn");
         let instance = input.pointer("/InstanceConfiguration/InstanceRoleArn");
@@ -212,6 +212,7 @@ impl AppRunner {
 impl AwsService for AppRunner {
     const NAME: &'static str = "apprunner";
 
+    #[expect(clippy::too_many_lines, reason = "one arm for each operation")]
     fn answer(&mut self, account: &mut Account, operation: &str, input: &Value) -> Response {
         match operation {
             "ListServices" => {
@@ -252,7 +253,7 @@ impl AwsService for AppRunner {
                 );
             }
             "CreateService" | "UpdateService" => {
-                if let Some(refused) = self.refuse(account, input) {
+                if let Some(refused) = Self::refuse(account, input) {
                     return refused;
                 }
                 if operation == "CreateService" {

@@ -285,7 +285,8 @@ pub(crate) fn secret_arn(name: &str) -> String {
 }
 
 fn describe(name: &str, role: &Role) -> Value {
-    let encoded: String = role.trust.bytes().map(|byte| format!("%{byte:02X}")).collect();
+    let encoded =
+        role.trust.bytes().map(|byte| format!("%{byte:02X}")).collect::<Vec<_>>().concat();
     json!({
         "Path": "/",
         "RoleName": name,
@@ -328,9 +329,11 @@ fn elements(value: &Value) -> String {
             .iter()
             .filter(|(_, value)| !value.is_null())
             .map(|(name, value)| format!("<{name}>{}</{name}>", elements(value)))
-            .collect(),
+            .collect::<Vec<_>>()
+            .concat(),
         Value::Array(items) => {
-            items.iter().map(|item| format!("<member>{}</member>", elements(item))).collect()
+            let items = items.iter().map(|item| format!("<member>{}</member>", elements(item)));
+            items.collect::<Vec<_>>().concat()
         }
         Value::String(text) => text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;"),
         other => other.to_string(),

@@ -144,6 +144,7 @@ impl EcsExpress {
 impl AwsService for EcsExpress {
     const NAME: &'static str = "ecs";
 
+    #[expect(clippy::too_many_lines, reason = "one arm for each operation")]
     fn answer(&mut self, account: &mut Account, operation: &str, input: &Value) -> Response {
         let text = |name: &str| input[name].as_str().unwrap_or_default();
         match operation {

@@ -99,29 +99,26 @@ impl Facts<'_> {
 
 /// What ECS says of a deployment: its status and how far it is, and why.
 fn told(deployment: &Value) -> String {
-    let mut told = format!("the deployment is {}", text(deployment, "/status"));
+    let status = text(deployment, "/status");
     let is_over = deployment["finishedAt"].is_number();
-    let stage = text(deployment, "/lifecycleStage");
-    if !stage.is_empty() && !is_over {
-        told += &format!(" ({stage})");
-    }
+    let said = match text(deployment, "/lifecycleStage") {
+        stage if stage.is_empty() || is_over => format!("the deployment is {status}"),
+        stage => format!("the deployment is {status} ({stage})"),
+    };
     let reasons = [text(deployment, "/statusReason"), text(deployment, "/rollback/reason")];
-    for reason in reasons.into_iter().filter(|reason| !reason.is_empty()) {
-        if !told.contains(reason) {
-            told += &format!(": {reason}");
-        }
-    }
+    let reasons = reasons.into_iter().filter(|reason| !reason.is_empty());
+    let mut said =
+        vec![std::iter::once(said.as_str()).chain(reasons).collect::<Vec<_>>().join(": ")];
     let alarms = deployment.pointer("/alarms/triggeredAlarmNames").and_then(Value::as_array);
     let alarms: Vec<_> = alarms.into_iter().flatten().filter_map(Value::as_str).collect();
     if !alarms.is_empty() {
-        told += &format!("; alarms: {}", alarms.join(", "));
+        said.push(format!("alarms: {}", alarms.join(", ")));
     }
     if text(deployment, "/deploymentCircuitBreaker/status") == "TRIGGERED" {
         let failed = deployment.pointer("/deploymentCircuitBreaker/failureCount");
-        let failed = failed.and_then(Value::as_u64).unwrap_or_default();
-        told += &format!("; {failed} tasks failed");
+        said.push(format!("{} tasks failed", failed.and_then(Value::as_u64).unwrap_or_default()));
     }
-    told
+    said.join("; ")
 }
 
 fn text<'a>(value: &'a Value, pointer: &str) -> &'a str {
