@@ -29,6 +29,8 @@ mod xml;
 pub use answer::Answer;
 pub use api::Api;
 pub use aws::{AmazonRegistries, NewRepository, aws_region, create_missing_repository};
+#[cfg(feature = "azure")]
+pub use azure::AzureRegistries;
 pub use azure::is_azure_registry;
 pub use client::{Client, ClientOptions};
 pub use error::{CallError, ErrorClass};

@@ -10,7 +10,7 @@ use crate::config::PublishSettings;
 use crate::error::{Classified, ErrorKind, Result};
 use crate::oci::Reference;
 use crate::registry::keychains::{self, ConfigVariables, Explicit};
-use crate::registry::{Client, ClientOptions, Keychain, Proxies, Settings};
+use crate::registry::{Client, ClientOptions, Https, Keychain, Proxies, Settings};
 use crate::sys::Environment;
 
 /// Credentials without a host cannot belong to several.
@@ -141,6 +141,16 @@ fn of_clouds(context: &Context, network: &NetworkRequest) -> Vec<Arc<dyn Keychai
         Arc::new(AmazonRegistries::new(api, &context.environment, context.clock.clone())),
         #[cfg(feature = "gcp")]
         Arc::new(cloud::GoogleRegistries::new(&context.environment, &context.commands)),
+        #[cfg(feature = "azure")]
+        Arc::new(cloud::AzureRegistries::new(
+            Https::new(
+                settings(network, &context.environment),
+                context.events.clone(),
+                context.clock.clone(),
+            ),
+            &context.environment,
+            context.clock.clone(),
+        )),
     ]
 }
 

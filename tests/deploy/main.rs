@@ -8,9 +8,17 @@
 )]
 #![expect(clippy::disallowed_methods, reason = "stories drive the real machine")]
 
+mod anywhere;
 mod aws_client;
+mod cloud_run;
+mod app_runner;
+mod aws_client;
+mod aws_target;
+mod ecs_express;
+mod container_apps;
 mod fake;
 mod fakes;
+mod flow;
 mod lambda;
 mod lambda_on_moto;
 mod model;

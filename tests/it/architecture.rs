@@ -82,13 +82,18 @@ fn pure_stages_know_no_async() {
 }
 
 #[test]
-fn every_story_is_part_of_the_test_binary() {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/it");
-    let main = std::fs::read_to_string(folder.join("main.rs")).unwrap();
-    for entry in std::fs::read_dir(folder).unwrap() {
-        let path = entry.unwrap().path();
-        let name = path.file_stem().unwrap().to_str().unwrap().to_owned();
-        assert!(name == "main" || main.contains(&format!("mod {name};")), "{name} is forgotten");
+fn every_story_is_part_of_a_test_binary() {
+    for binary in ["tests/it", "tests/deploy"] {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join(binary);
+        let main = std::fs::read_to_string(folder.join("main.rs")).unwrap();
+        for entry in std::fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            let name = path.file_stem().unwrap().to_str().unwrap().to_owned();
+            assert!(
+                name == "main" || main.contains(&format!("mod {name};")),
+                "{name} is forgotten"
+            );
+        }
     }
 }
 

@@ -22,20 +22,18 @@ class Driver:
             config=Config(retries={"total_max_attempts": 1}),
         )
 
-    def __call__(self, operation, **arguments):
-        """Calls an operation (`create_service`) and gives the answer, or of an error its code and message."""
+    def __call__(self, operation, **members):
+        """Calls an operation (`CreateService`) and gives the answer, or of an error its code and message."""
         try:
-            answer = getattr(self.client, operation)(**arguments)
-            answer.pop("ResponseMetadata")
-        except ClientError as error:
-            answer = {"error": error.response["Error"]["Code"], "says": error.response["Error"]["Message"]}
-        self.answers.append({operation: answer})
+            answer = self.client._make_api_call(operation, members)
+            del answer["ResponseMetadata"]
+        except ClientError as refusal:
+            error = refusal.response["Error"]
+            answer = {"error": error["Code"], "message": error["Message"]}
+        self.answers.append([operation, answer])
         return answer
-
-    def tell(self):
-        """Prints all answers."""
-        tell(self.answers)
 
 
 def tell(value):
+    """Prints what the story compares; times and the like as texts."""
     json.dump(value, sys.stdout, default=lambda other: other.isoformat() if hasattr(other, "isoformat") else str(other))

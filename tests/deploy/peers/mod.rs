@@ -2,9 +2,12 @@
 //!
 //! A script of this folder drives the server that a story names, and prints what it was told as JSON.
 
+mod boto3;
+mod google;
 mod moto;
+mod on_moto;
+mod wires;
 
-use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
 use serde_json::Value;
@@ -26,6 +29,7 @@ pub(crate) const CREDENTIALS: [(&str, &str); 3] = [
 pub(crate) async fn drive(script: &str, url: &str) -> Value {
     let mut command = Command::new(python());
     command.arg(folder().join(script)).arg(url).env_clear().kill_on_drop(true);
+    command.env("PYTHONPYCACHEPREFIX", cache());
     let output = command.output().await.expect("Python can be run");
     let said = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "{script}: {said}");
@@ -35,12 +39,22 @@ pub(crate) async fn drive(script: &str, url: &str) -> Value {
 
 /// The Python that has the packages of `requirements.txt`.
 fn python() -> PathBuf {
-    let default = || OsString::from(root().join("target/tools/python/bin/python"));
-    let path = PathBuf::from(std::env::var_os("DOCKLESS_TEST_PYTHON").unwrap_or_else(default));
-    let marks = [folder().join("requirements.txt"), path.join("../../installed.txt")];
-    let [wanted, installed] = marks.map(|mark| std::fs::read_to_string(mark).ok());
-    assert!(installed.is_some() && installed == wanted, "run `tests/run peers` first: {path:?}");
-    path
+    let default = || root().join("target/tools/python/bin/python");
+    let python = std::env::var_os("DOCKLESS_TEST_PYTHON").map_or_else(default, PathBuf::from);
+    let installed = python.ancestors().nth(2).unwrap().join("installed.txt");
+    let [wanted, installed] = [folder().join("requirements.txt"), installed];
+    let [wanted, installed] = [wanted, installed].map(|list| std::fs::read_to_string(list).ok());
+    let place = python.display();
+    assert!(
+        wanted.is_some() && installed == wanted,
+        "`tests/run peers` installs what {place} lacks"
+    );
+    python
+}
+
+/// Where Python keeps what it compiled: not among our sources.
+fn cache() -> PathBuf {
+    root().join("target/tools/python-cache")
 }
 
 fn folder() -> PathBuf {

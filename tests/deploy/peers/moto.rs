@@ -17,6 +17,7 @@ impl Moto {
             .args(["-m", "moto.server", "-H", "127.0.0.1", "-p", "0"])
             // Images must be in its ECR before a function has one, and policies of AWS's own are there.
             .envs([("MOTO_LAMBDA_STUB_ECR", "false"), ("MOTO_IAM_LOAD_MANAGED_POLICIES", "true")])
+            .env("PYTHONPYCACHEPREFIX", super::cache())
             .stdout(Stdio::null())
             .stderr(Stdio::piped())
             .spawn()
@@ -43,8 +44,9 @@ impl Moto {
     }
 
     /// The variables by which AWS's clients, and we, find it.
-    pub(crate) fn variables(&self) -> Vec<(&'static str, &str)> {
-        [("AWS_ENDPOINT_URL", self.url())].into_iter().chain(super::CREDENTIALS).collect()
+    pub(crate) fn variables(&self) -> [(&'static str, &str); 4] {
+        let [key, secret, region] = super::CREDENTIALS;
+        [("AWS_ENDPOINT_URL", self.url()), key, secret, region]
     }
 }
 
