@@ -9,13 +9,12 @@
 #![expect(clippy::disallowed_methods, reason = "stories drive the real machine")]
 
 mod anywhere;
-mod aws_client;
-mod cloud_run;
 mod app_runner;
 mod aws_client;
 mod aws_target;
-mod ecs_express;
+mod cloud_run;
 mod container_apps;
+mod ecs_express;
 mod fake;
 mod fakes;
 mod flow;
