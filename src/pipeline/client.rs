@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::{Context, Credentials, NetworkRequest};
-use crate::cloud::{self, AmazonRegistries};
+use crate::cloud;
 use crate::config::PublishSettings;
 use crate::error::{Classified, ErrorKind, Result};
 use crate::oci::Reference;
@@ -136,22 +136,10 @@ pub(super) fn client_for_sources(context: &Context, registry: &str) -> Client {
 
 /// What a login at a cloud is good for at its registries; nobody is asked before one of them is called.
 fn of_clouds(context: &Context, network: &NetworkRequest) -> Vec<Arc<dyn Keychain>> {
+    let Context { environment, commands, clock, events, .. } = context;
     let api = Arc::new(cloud_client(context, network));
-    vec![
-        Arc::new(AmazonRegistries::new(api, &context.environment, context.clock.clone())),
-        #[cfg(feature = "gcp")]
-        Arc::new(cloud::GoogleRegistries::new(&context.environment, &context.commands)),
-        #[cfg(feature = "azure")]
-        Arc::new(cloud::AzureRegistries::new(
-            Https::new(
-                settings(network, &context.environment),
-                context.events.clone(),
-                context.clock.clone(),
-            ),
-            &context.environment,
-            context.clock.clone(),
-        )),
-    ]
+    let https = Https::new(settings(network, environment), events.clone(), clock.clone());
+    cloud::RegistryLogins { api, https, environment, commands, clock }.keychains()
 }
 
 /// A client for clouds, which are reached as the registries are.

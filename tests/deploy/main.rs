@@ -14,6 +14,7 @@ mod aws_client;
 mod aws_target;
 mod cloud_run;
 mod container_apps;
+mod ecr;
 mod ecs_express;
 mod fake;
 mod fakes;

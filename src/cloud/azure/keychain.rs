@@ -24,7 +24,7 @@ const USUAL_LIFE: Duration = Duration::from_hours(1);
 
 /// The registries of Azure.
 #[derive(Debug)]
-pub struct AzureRegistries {
+pub(in crate::cloud) struct AzureRegistries {
     https: Https,
     sources: Sources,
     clock: Arc<dyn Clock>,
@@ -32,7 +32,7 @@ pub struct AzureRegistries {
 
 impl AzureRegistries {
     /// Asks nobody before a host of Azure's needs it.
-    pub fn new(https: Https, environment: &Environment, clock: Arc<dyn Clock>) -> Self {
+    pub(in crate::cloud) fn new(https: Https, environment: &Environment, clock: Arc<dyn Clock>) -> Self {
         Self { https, sources: Sources::new(environment), clock }
     }
 

@@ -19,6 +19,6 @@ mod sources;
 #[cfg(feature = "azure")]
 pub(super) use authorizer::authorizer;
 #[cfg(feature = "azure")]
-pub use keychain::AzureRegistries;
+pub(super) use keychain::AzureRegistries;
 pub(super) use refusal::classify;
 pub use registry_host::is_azure_registry;
