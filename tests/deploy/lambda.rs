@@ -79,7 +79,7 @@ impl World {
         let options =
             ClientOptions { settings, environment, events: Events::none(), clock: clock.clone() };
         let client = Arc::new(Client::new(options));
-        let limit = Duration::from_secs(600);
+        let limit = Duration::from_mins(10);
         Session::new(
             client,
             clock,

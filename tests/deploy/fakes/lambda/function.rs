@@ -147,7 +147,7 @@ impl Function {
         self.check_free(members)?;
         // What fails leaves the function as it was.
         if ending.bad.is_none() {
-            self.image = members["ImageUri"].as_str().unwrap().to_owned();
+            members["ImageUri"].as_str().unwrap().clone_into(&mut self.image);
             self.latest["CodeSha256"] = code_of(&self.image).into();
             take(&mut self.latest, members, &["Architectures"]);
         }
@@ -178,9 +178,9 @@ impl Function {
         let changing = ["Version", "Description", "FunctionArn", "RevisionId"];
         let content = |configuration: &Value| {
             let mut content = configuration.clone();
-            changing.iter().for_each(|name| {
-                content.as_object_mut().unwrap().remove(*name);
-            });
+            for name in changing {
+                content.as_object_mut().unwrap().remove(name);
+            }
             content
         };
         if let Some((newest, _)) = self.versions.last()
