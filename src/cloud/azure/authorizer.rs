@@ -85,3 +85,36 @@ fn no_credentials(title: &str, tried: &[String], cure: String) -> CallError {
         ..CallError::new(&RESOURCE_MANAGER, title, ErrorClass::NoCredentials)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::error::Classified as _;
+    use crate::sys::ManualClock;
+
+    #[tokio::test]
+    async fn without_credentials_every_source_that_was_asked_says_why() {
+        let clock: Arc<dyn Clock> = Arc::new(ManualClock::at(0));
+        let named = ("AZURE_TOKEN_CREDENTIALS", "EnvironmentCredential");
+        for (environment, hint) in [
+            (Environment::of([named]), "log in: `az login`"),
+            (
+                Environment::of([named, ("GITHUB_ACTIONS", "true")]),
+                "give the job `permissions: {id-token: write}` and set `AZURE_CLIENT_ID` and \
+                 `AZURE_TENANT_ID` of an identity with a federated credential for this repository",
+            ),
+        ] {
+            let error =
+                authorizer(&environment, &Events::none(), &clock).identity().await.unwrap_err();
+            assert_eq!(
+                error.to_string(),
+                "identity: there are no credentials for Azure (environment: `AZURE_TENANT_ID` and \
+                 `AZURE_CLIENT_ID` are not set)"
+            );
+            assert_eq!(
+                (error.class, error.hints()),
+                (ErrorClass::NoCredentials, vec![hint.into()])
+            );
+        }
+    }
+}

@@ -63,19 +63,15 @@ impl AzureRegistries {
         let reply =
             reply.map_err(|fault| crate::error::Error::from(*fault.error).lines().join(": "))?;
         let body: Value = serde_json::from_slice(&reply.body).unwrap_or_default();
-        match body["refresh_token"].as_str().filter(|_| reply.status == 200) {
-            Some(token) => {
-                let token = Secret::new(token);
-                self.https.learn(&token);
-                Ok(token)
-            }
-            None => {
-                let said = body.pointer("/errors/0/message").and_then(Value::as_str);
-                let said = said.map(|said| format!(": {}", self.https.clean(said)));
-                let (status, said) = (reply.status, said.unwrap_or_default());
-                Err(format!("`{host}` gives no token for ours, it answers {status}{said}"))
-            }
+        if let Some(token) = body["refresh_token"].as_str().filter(|_| reply.status == 200) {
+            let token = Secret::new(token);
+            self.https.learn(&token);
+            return Ok(token);
         }
+        let said = body.pointer("/errors/0/message").and_then(Value::as_str);
+        let said = said.map(|said| format!(": {}", self.https.clean(said)));
+        let (status, said) = (reply.status, said.unwrap_or_default());
+        Err(format!("`{host}` gives no token for ours, it answers {status}{said}"))
     }
 }
 

@@ -19,7 +19,7 @@ pub(in crate::cloud) fn classify(refusal: &Refusal<'_>) -> CallError {
     let retry_after = refusal.headers.get("retry-after").and_then(|value| value.to_str().ok());
     let mut called = CallError::new(refusal.request.service, refusal.request.title(), class);
     called.hints = hints(code, &message);
-    called.code = code.to_owned();
+    code.clone_into(&mut called.code);
     called.message = message;
     for (code, message) in details(error) {
         if !called.message.contains(message) {

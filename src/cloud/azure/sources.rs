@@ -24,7 +24,7 @@ const METADATA_SERVICE: &str = "169.254.169.254:80";
 /// How long the metadata service is waited for: on a machine of Azure it is near, elsewhere nobody answers.
 const METADATA_LIMIT: Duration = Duration::from_secs(1);
 /// How long one source may take.
-const SOURCE_LIMIT: Duration = Duration::from_secs(60);
+const SOURCE_LIMIT: Duration = Duration::from_mins(1);
 /// The variables of a client: most sources need them.
 const CLIENT: [&str; 2] = ["AZURE_TENANT_ID", "AZURE_CLIENT_ID"];
 
@@ -234,12 +234,12 @@ impl Sources {
 
     /// The values of variables, all of them or none.
     fn need<const N: usize>(&self, names: [&'static str; N]) -> Result<[String; N], Nothing> {
+        let is_missing = |name: &&&str| self.environment.get(name).is_none();
         let missing: Vec<_> =
-            names.iter().filter(|name| self.environment.get(name).is_none()).collect();
-        if let [first, rest @ ..] = &missing[..] {
-            let more = rest.iter().map(|name| format!(" and `{name}`")).collect::<String>();
-            let are = if rest.is_empty() { "is" } else { "are" };
-            return Err(Nothing::Absent(format!("`{first}`{more} {are} not set")));
+            names.iter().filter(is_missing).map(|name| format!("`{name}`")).collect();
+        if !missing.is_empty() {
+            let are = if missing.len() == 1 { "is" } else { "are" };
+            return Err(Nothing::Absent(format!("{} {are} not set", missing.join(" and "))));
         }
         Ok(names.map(|name| self.environment.get(name).unwrap_or_default().to_owned()))
     }

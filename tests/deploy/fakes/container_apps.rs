@@ -227,9 +227,8 @@ impl App {
             return Err(error(409, "ContainerAppOperationInProgress", &message));
         }
         let mut secrets = BTreeMap::new();
-        for secret in
-            body["properties"]["configuration"]["secrets"].as_array_mut().into_iter().flatten()
-        {
+        let entries = body.pointer_mut("/properties/configuration/secrets");
+        for secret in entries.and_then(Value::as_array_mut).into_iter().flatten() {
             let value = secret.as_object_mut().unwrap().remove("value");
             let name = secret["name"].as_str().unwrap().to_owned();
             match (value, secret["keyVaultUrl"].as_str()) {

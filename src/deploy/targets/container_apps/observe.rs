@@ -21,14 +21,12 @@ pub(super) async fn observe(
     operation: Option<&str>,
     session: &Session,
 ) -> Result<Observed> {
-    let Some(answer) = session.find(&requests::get(settings)).await? else {
+    let Some((raw, revisions)) = app(settings, session).await? else {
         return Ok(Observed {
             details: surroundings(settings, session).await?,
             ..Observed::default()
         });
     };
-    let raw = answer.body;
-    let revisions = list(requests::revisions(settings), session).await?;
     let seen = Seen {
         app: &raw,
         revision: newest(&raw, &revisions),
@@ -41,7 +39,8 @@ pub(super) async fn observe(
     let mut state = seen.state();
     if let (State::Updating(_) | State::Failed(_), Some(revision)) = (&state, seen.revision) {
         let name = revision["name"].as_str().unwrap_or_default();
-        let replicas = list_or_nothing(requests::replicas(settings, name), session).await?;
+        let replicas = list(requests::replicas(settings, name), session).await?;
+        let replicas = replicas.unwrap_or_default();
         state = Seen { replicas, ..seen.clone() }.state();
     }
     let mut observed = Observed {
@@ -230,6 +229,7 @@ async fn surroundings(settings: &Settings, session: &Session) -> Result<Value> {
         Ok(answer) => Ok(json!({"environment": {"location": answer.body["location"]}})),
         Err(CallError { class: ErrorClass::NotFound, code, .. }) if code == "ResourceNotFound" => {
             let others = list(requests::environments(settings), session).await?;
+            let others = others.unwrap_or_default();
             let names: Vec<_> = others.iter().map(|other| other["name"].clone()).collect();
             Ok(json!({"environments": names}))
         }
@@ -243,31 +243,32 @@ async fn running(url: &str, session: &Session) -> Result<Value> {
     Ok(answer.map(|answer| answer.body).unwrap_or_default())
 }
 
-/// All entries of a list.
-async fn list(request: Request, session: &Session) -> Result<Vec<Value>> {
+/// The app and its revisions; nothing when it is not there, or goes away while it is asked for.
+async fn app(settings: &Settings, session: &Session) -> Result<Option<(Value, Vec<Value>)>> {
+    let Some(answer) = session.find(&requests::get(settings)).await? else { return Ok(None) };
+    let revisions = list(requests::revisions(settings), session).await?;
+    Ok(revisions.map(|revisions| (answer.body, revisions)))
+}
+
+/// All entries of a list; nothing when its owner is not there.
+async fn list(request: Request, session: &Session) -> Result<Option<Vec<Value>>> {
     let mut entries = Vec::new();
     let mut next = Some(request);
     for _ in 0..MAX_PAGES {
         let Some(request) = next.take() else { break };
-        let mut body = session.call(&request).await?.body;
+        let Some(answer) = session.find(&request).await? else { return Ok(None) };
+        let mut body = answer.body;
         if let Some(page) = body["value"].as_array_mut() {
             entries.append(page);
         }
         let link = body["nextLink"].as_str().filter(|link| !link.is_empty());
         next = link.map(|link| requests::given(request.operation, link));
     }
-    Ok(entries)
-}
-
-/// All entries of a list whose owner may be gone by now.
-async fn list_or_nothing(request: Request, session: &Session) -> Result<Vec<Value>> {
-    Ok(session.find(&request).await?.map_or_else(Vec::new, |answer| {
-        answer.body["value"].as_array().cloned().unwrap_or_default()
-    }))
+    Ok(Some(entries))
 }
 
 async fn secrets(settings: &Settings, session: &Session) -> Result<BTreeMap<String, Secret>> {
-    let answer = session.call(&requests::list_secrets(settings)).await?;
+    let answer = session.find(&requests::list_secrets(settings)).await?.unwrap_or_default();
     let entries = answer.body["value"].as_array().into_iter().flatten();
     let pairs = entries.filter_map(|entry| {
         Some((entry["name"].as_str()?.to_owned(), Secret::new(entry["value"].as_str()?)))

@@ -350,3 +350,96 @@ pub(super) fn shown_hundredths(hundredths: u32) -> String {
     let text = format!("{}.{:02}", hundredths / 100, hundredths % 100);
     text.trim_end_matches('0').trim_end_matches('.').to_owned()
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::config::ParsedFile;
+    use crate::registry::Secret;
+
+    fn workload() -> Workload {
+        Workload {
+            project: "agent".to_owned(),
+            environment: "staging".to_owned(),
+            name: "agent-staging".to_owned(),
+            port: 8080,
+            health_path: "/health".to_owned(),
+            env: BTreeMap::new(),
+            secrets: BTreeMap::new(),
+            pull: None,
+            creates_roles: false,
+        }
+    }
+
+    fn parse(more: &str, workload: &Workload) -> (Option<Settings>, Vec<String>) {
+        let text = format!(
+            "target: container-apps\nsubscription_id: 00000000-0000-0000-0000-000000000001\n\
+             resource_group: agents\nenvironment_name: production\n{more}"
+        );
+        let mut problems = Problems::new();
+        let file: Arc<str> = "f".into();
+        let file = ParsedFile::parse(&text, &file, &mut problems).unwrap();
+        let input = TargetInput { settings: &file.root, position: &file.root.position, workload };
+        let settings = Settings::parse(&input, &mut problems);
+        (settings, problems.list().into_iter().map(|problem| problem.message).collect())
+    }
+
+    #[test]
+    fn what_is_left_out_is_as_holodeck_has_it() {
+        let (settings, problems) = parse("", &workload());
+        assert_eq!(problems, [""; 0]);
+        assert_eq!(
+            settings,
+            Some(Settings {
+                subscription_id: "00000000-0000-0000-0000-000000000001".to_owned(),
+                resource_group: "agents".to_owned(),
+                environment_name: "production".to_owned(),
+                location: None,
+                name: "agent-staging".to_owned(),
+                cpu_percent: 100,
+                memory: "2Gi".to_owned(),
+                ingress_external: false,
+                min_replicas: 0,
+                max_replicas: 10,
+                identity: None,
+                port: 8080,
+                health_check_path: "/health".to_owned(),
+                readiness_path: "/health".to_owned(),
+                workload_profile: None,
+            })
+        );
+    }
+
+    #[test]
+    fn what_the_platform_would_refuse_is_found_first() {
+        for (more, expected) in [
+            ("cpu: 0.25\nmemory: 0.5Gi", None),
+            ("cpu: '2.0'\nmemory: 4Gi", None),
+            ("cpu: 8\nmemory: 16Gi\nworkload_profile: D8", None),
+            ("identity: system", None),
+            ("cpu: 0.5", Some("`memory: 2Gi` does not go with `cpu: 0.5`")),
+            ("cpu: 0.3\nmemory: 0.6Gi", Some("`cpu` goes in steps of 0.25 from 0.25 to 4")),
+            ("memory: 2048", Some("`2048` is no amount of memory")),
+            ("min_replicas: 11", Some("`min_replicas` (11) is more than `max_replicas` (10)")),
+            ("name: Agent", Some("`Agent` is no name for a container app")),
+            ("name: a--b", Some("`a--b` is no name for a container app")),
+            ("identity: puller", Some("this is no managed identity")),
+            ("health_check_path: health\nreadiness_path: /", Some("`health` is no path to ask")),
+        ] {
+            let (settings, problems) = parse(more, &workload());
+            assert_eq!(problems, Vec::from_iter(expected), "{more}");
+            assert_eq!(settings.is_some(), expected.is_none(), "{more}");
+        }
+    }
+
+    #[test]
+    fn two_variables_cannot_be_one_secret() {
+        let given = || SecretValue::Given(Secret::new("s"));
+        let secrets = BTreeMap::from([("A_KEY".into(), given()), ("a_key".into(), given())]);
+        let (_, problems) = parse("", &Workload { secrets, ..workload() });
+        assert_eq!(problems, ["`A_KEY` and `a_key` are the same name for a secret there"]);
+    }
+}
