@@ -12,6 +12,7 @@ mod anywhere;
 mod app_runner;
 mod aws_client;
 mod aws_target;
+mod ecs_express;
 mod fake;
 mod fakes;
 mod lambda;

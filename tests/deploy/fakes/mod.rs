@@ -3,4 +3,5 @@
 pub(crate) mod app_runner;
 pub(crate) mod aws;
 pub(crate) mod cloud_run;
+pub(crate) mod ecs_express;
 pub(crate) mod lambda;

@@ -176,7 +176,8 @@ impl Found {
         let target = last.and_then(|last| last.pointer("/targetServiceRevision/arn"));
         let is_target = |one: &&Value| Some(&one["serviceRevisionArn"]) == target;
         let is_taken_back = last.is_some_and(|last| {
-            last["status"].as_str().is_some_and(|status| status.starts_with("ROLLBACK"))
+            let status = last["status"].as_str().unwrap_or_default();
+            status.starts_with("ROLLBACK") || status.starts_with("STOP")
         });
         let found = if is_taken_back {
             all.iter().find(|one| !is_target(one))
