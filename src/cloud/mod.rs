@@ -28,12 +28,10 @@ mod xml;
 
 pub use answer::Answer;
 pub use api::Api;
-pub use aws::{AmazonRegistries, NewRepository, aws_region, create_missing_repository};
+pub use aws::{NewRepository, aws_region, create_missing_repository};
 pub use azure::is_azure_registry;
 pub use client::{Client, ClientOptions};
 pub use error::{CallError, ErrorClass};
-#[cfg(feature = "gcp")]
-pub use google::GoogleRegistries;
 pub use google::operation_failure;
 pub use request::{Authority, Location, Method, Request};
 pub use service::{
@@ -41,3 +39,4 @@ pub use service::{
     Cloud, ECR, ECR_PUBLIC, ECS, IAM, LAMBDA, LOGS, RESOURCE_MANAGER, SECRET_MANAGER,
     SECRETS_MANAGER, STS, Service, Wire,
 };
+pub use vendors::RegistryLogins;

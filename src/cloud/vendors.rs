@@ -4,14 +4,20 @@ use std::sync::Arc;
 
 use super::authorizer::{Authorizer, Refusal};
 use super::service::{CLOUD_RUN, Cloud, RESOURCE_MANAGER, STS, Service};
-use super::{CallError, ErrorClass, aws, azure, google};
+use super::{Api, CallError, ErrorClass, aws, azure, google};
 use crate::event::Events;
+use crate::registry::{Https, Keychain};
+use crate::sys::command::Commands;
 use crate::sys::{Clock, Environment};
 
 /// Who proves at a cloud who we are; nobody where this binary was built without it.
 #[cfg_attr(
     not(any(feature = "aws", feature = "gcp", feature = "azure")),
     expect(unused_variables, reason = "without clouds there is nobody to build")
+)]
+#[cfg_attr(
+    all(feature = "aws", feature = "gcp", feature = "azure"),
+    expect(clippy::unnecessary_wraps, reason = "other builds lack some")
 )]
 pub(super) fn authorizer(
     cloud: Cloud,
@@ -28,6 +34,37 @@ pub(super) fn authorizer(
         Cloud::Azure => Some(azure::authorizer(environment, events, clock)),
         #[cfg(not(all(feature = "aws", feature = "gcp", feature = "azure")))]
         _ => None,
+    }
+}
+
+/// What the registries of clouds take a login through.
+#[derive(Debug)]
+pub struct RegistryLogins<'a> {
+    /// Asks clouds for what their registries take.
+    pub api: Arc<dyn Api>,
+    /// Asks registries themselves.
+    pub https: Https,
+    /// Where credentials are named.
+    pub environment: &'a Environment,
+    /// Other programs that have credentials.
+    pub commands: &'a Arc<dyn Commands>,
+    /// Time, since what is lent ends.
+    pub clock: &'a Arc<dyn Clock>,
+}
+
+impl RegistryLogins<'_> {
+    /// Where the credentials for registries of clouds come from; nobody is asked before they are needed.
+    pub fn keychains(self) -> Vec<Arc<dyn Keychain>> {
+        let Self { api, https, environment, commands, clock } = self;
+        // Who is built without a cloud asks nobody there.
+        let _ = (&https, commands);
+        vec![
+            Arc::new(aws::AmazonRegistries::new(api, environment, Arc::clone(clock))),
+            #[cfg(feature = "gcp")]
+            Arc::new(google::GoogleRegistries::new(environment, commands)),
+            #[cfg(feature = "azure")]
+            Arc::new(azure::AzureRegistries::new(https, environment, Arc::clone(clock))),
+        ]
     }
 }
 

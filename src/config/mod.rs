@@ -37,7 +37,7 @@ pub use load::{Loaded, load};
 pub use load_error::LoadError;
 pub use node::{Key, Node, Value};
 pub use problem::{Position, Problem, Problems};
-pub use publish::{PublishSettings, TAG_STRATEGIES, TagSpec, parse_tag};
+pub use publish::{NewRepository, PublishSettings, TAG_STRATEGIES, TagSpec, parse_tag};
 pub use requirement::{Needed, Requirement};
 pub use secrets::{Patterns, SecretSettings, Setting};
 pub use tag_template::{GIT_FACTS, hint_for_fact, is_tag_template, tag_environment};

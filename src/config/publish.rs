@@ -4,7 +4,7 @@ use super::schema::{Field, Kind, Shape, nearest};
 use super::tag_template::{self, is_tag_template};
 use super::template::is_variable_name;
 use super::validate::shown;
-use super::{Node, Position, Problems, Template};
+use super::{Node, Position, Problems, Template, Value};
 use crate::oci::{Reference, Repository};
 
 /// Where an image goes, and under which tags.
@@ -16,6 +16,19 @@ pub struct PublishSettings {
     pub tags: Vec<TagSpec>,
     /// HoloDeck's `credentials_env_prefix`: `<PREFIX>_USERNAME` and `<PREFIX>_PASSWORD`.
     pub credentials_env_prefix: Option<String>,
+    /// What a repository is to be like that is created because it is missing; none is created without.
+    pub new_repository: Option<NewRepository>,
+}
+
+/// What a repository is to be like that does not exist yet.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct NewRepository {
+    /// Whether a tag stays where it was put first.
+    pub has_immutable_tags: bool,
+    /// Whether what is pushed is scanned.
+    pub is_scanned: bool,
+    /// The KMS key that encrypts it.
+    pub encryption_key: Option<String>,
 }
 
 /// One entry of `tags:`.
@@ -42,6 +55,41 @@ pub(super) static TAG: Shape = Shape {
         ),
     ],
 };
+
+/// `create_repository` as a mapping.
+pub(super) static NEW_REPOSITORY: Shape = Shape {
+    name: "`create_repository`",
+    fields: &[
+        Field::optional(
+            "immutable_tags",
+            Kind::Boolean,
+            "Whether a tag stays where it was put first; `false` when absent.",
+        ),
+        Field::optional(
+            "scan_on_push",
+            Kind::Boolean,
+            "Whether ECR scans what is pushed; `false` when absent.",
+        ),
+        Field::optional(
+            "encryption_key",
+            Kind::Text,
+            "The KMS key (ARN, id or alias) that encrypts the repository; a key of Amazon's when absent.",
+        ),
+    ],
+};
+
+/// Reads `create_repository:`.
+pub(super) fn new_repository(node: &Node) -> Option<NewRepository> {
+    if let Value::Mapping(_) = node.value {
+        let is_on = |name| node.get(name).and_then(Node::as_bool).unwrap_or_default();
+        return Some(NewRepository {
+            has_immutable_tags: is_on("immutable_tags"),
+            is_scanned: is_on("scan_on_push"),
+            encryption_key: node.get_text("encryption_key").map(str::to_owned),
+        });
+    }
+    node.as_bool()?.then(NewRepository::default)
+}
 
 /// A text of the file that may have variables.
 pub(super) fn template(node: &Node) -> Option<Template> {
@@ -251,6 +299,24 @@ mod tests {
         ] {
             let (tags, problems) = read(&format!("['{tag}']"), tags);
             assert_eq!((tags, problems), (vec![], vec![problem.to_owned()]), "{tag}");
+        }
+    }
+
+    #[test]
+    fn repositories_are_created_as_the_config_wants_them() {
+        let full = NewRepository {
+            has_immutable_tags: true,
+            is_scanned: false,
+            encryption_key: Some("alias/k".into()),
+        };
+        for (yaml, expected) in [
+            ("true", Some(NewRepository::default())),
+            ("false", None),
+            ("{}", Some(NewRepository::default())),
+            ("{immutable_tags: true, scan_on_push: false, encryption_key: alias/k}", Some(full)),
+        ] {
+            let (found, problems) = read(yaml, |node, _| new_repository(node));
+            assert_eq!((found, problems), (expected, vec![]), "{yaml}");
         }
     }
 

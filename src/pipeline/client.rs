@@ -5,12 +5,12 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::{Context, Credentials, NetworkRequest};
-use crate::cloud::{self, AmazonRegistries};
+use crate::cloud;
 use crate::config::PublishSettings;
 use crate::error::{Classified, ErrorKind, Result};
 use crate::oci::Reference;
 use crate::registry::keychains::{self, ConfigVariables, Explicit};
-use crate::registry::{Client, ClientOptions, Keychain, Proxies, Settings};
+use crate::registry::{Client, ClientOptions, Https, Keychain, Proxies, Settings};
 use crate::sys::Environment;
 
 /// Credentials without a host cannot belong to several.
@@ -136,12 +136,10 @@ pub(super) fn client_for_sources(context: &Context, registry: &str) -> Client {
 
 /// What a login at a cloud is good for at its registries; nobody is asked before one of them is called.
 fn of_clouds(context: &Context, network: &NetworkRequest) -> Vec<Arc<dyn Keychain>> {
+    let Context { environment, commands, clock, events, .. } = context;
     let api = Arc::new(cloud_client(context, network));
-    vec![
-        Arc::new(AmazonRegistries::new(api, &context.environment, context.clock.clone())),
-        #[cfg(feature = "gcp")]
-        Arc::new(cloud::GoogleRegistries::new(&context.environment, &context.commands)),
-    ]
+    let https = Https::new(settings(network, environment), events.clone(), clock.clone());
+    cloud::RegistryLogins { api, https, environment, commands, clock }.keychains()
 }
 
 /// A client for clouds, which are reached as the registries are.

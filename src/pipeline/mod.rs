@@ -37,6 +37,7 @@ mod produce;
 mod project;
 mod push;
 mod records;
+mod repositories;
 mod request;
 mod rollback;
 mod run;

@@ -20,7 +20,7 @@ use super::tags::{self, TagArguments, Tags};
 use super::{
     Context, Credentials, PlanSummary, Produced, ProducedImage, ProjectRequest, RecordFiles,
 };
-use super::{client, guard, planning, precious};
+use super::{client, guard, planning, precious, repositories};
 use crate::deploy::Manifest;
 use crate::error::Result;
 use crate::image::{Assembly, Image};
@@ -88,7 +88,9 @@ impl Run<'_> {
             let earlier = self.earlier_places(&tags, &gathering).await?;
             return Ok(Produced::Planned(Box::new(PlanSummary::new(&plan, described, earlier))));
         }
-        let open = opened.prove().await?;
+        let has_created = self.create_repositories(&opened, context).await?;
+        let proved = opened.prove().await;
+        let open = proved.map_err(|error| if has_created { error.late() } else { error })?;
         let origins = layers.origins();
         let production = Production {
             plan: &plan,
@@ -111,6 +113,16 @@ impl Run<'_> {
             ..produced_image(&config.name, &assembly, published)
         };
         Ok(Produced::Image(Box::new(image)))
+    }
+
+    /// Creates repositories that are missing, unless it is clear that nothing will come of the push.
+    async fn create_repositories(&self, opened: &Opened, context: &Context) -> Result<bool> {
+        if opened.has_refusals() {
+            return Ok(false);
+        }
+        let wanted = self.project.config.publish.new_repository.as_ref();
+        let references = self.destinations.references();
+        repositories::create_missing(wanted, references, &self.request.network, context).await
     }
 
     /// What is recorded of the build beside the image.

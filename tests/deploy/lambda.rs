@@ -108,7 +108,7 @@ impl Drop for World {
     }
 }
 
-fn workload() -> Workload {
+pub(crate) fn workload() -> Workload {
     Workload {
         project: "agent".to_owned(),
         environment: "production".to_owned(),
@@ -127,7 +127,7 @@ fn target(settings: &str) -> Box<dyn Target> {
     target_for(settings, &workload())
 }
 
-fn target_for(settings: &str, workload: &Workload) -> Box<dyn Target> {
+pub(crate) fn target_for(settings: &str, workload: &Workload) -> Box<dyn Target> {
     let text = format!("target: lambda\nregion: {REGION}\n{settings}");
     let mut problems = Problems::new();
     let file = ParsedFile::parse(&text, &"dockless.yaml".into(), &mut problems).unwrap();
@@ -275,6 +275,65 @@ async fn settings_alone_change_without_the_image() {
 }
 
 #[tokio::test]
+async fn traffic_that_somebody_has_split_is_brought_together() {
+    let world = World::new().await;
+    let target = target(ROLE);
+    world.deploy(&*target, &image("one")).await;
+    world.deploy(&*target, &image("two")).await;
+    world.writes();
+    world.aws.with(|aws| {
+        let function = aws.functions.get_mut("agent").unwrap();
+        function.aliases.get_mut("live").unwrap().weights.insert("1".into(), 0.1.into());
+    });
+    let deployed = world.deploy(&*target, &image("two")).await;
+    assert_eq!(ended(&deployed), (Outcome::Deployed, Some("2"), None));
+    assert_eq!(world.writes(), ["PublishVersion", "UpdateAlias"]);
+    world.aws.with(|aws| assert!(aws.functions["agent"].aliases["live"].weights.is_empty()));
+}
+
+#[tokio::test]
+async fn a_dry_run_shows_every_request_and_no_secret() {
+    let world = World::new().await;
+    let workload = Workload { creates_roles: true, ..workload() };
+    let target = target_for("api_gateway: true\n", &workload);
+    let observed = target.observe(&world.session()).await.unwrap();
+    let plan = target.plan(&image("one"), &observed).unwrap();
+    let shown = |step: &dockless::deploy::Step| {
+        let request = step.request.document();
+        let text = |member: &str| request[member].as_str().unwrap().to_owned();
+        let line = format!("{}: {} {}", text("operation"), text("method"), text("path"));
+        format!("{}\n  {line}\n  {}", step.title, request["body"])
+    };
+    let steps: Vec<_> = plan.steps.iter().map(shown).collect();
+    let digest = digest("one");
+    let steps = steps.join("\n").replace(&digest, "DIGEST").replace(&digest[7..], "HEX");
+    insta::assert_snapshot!(steps, @r#"
+    create the role `dockless-agent-production-agent-lambda`
+      CreateRole: POST /
+      {"AssumeRolePolicyDocument":"{\"Statement\":[{\"Action\":\"sts:AssumeRole\",\"Effect\":\"Allow\",\"Principal\":{\"Service\":\"lambda.amazonaws.com\"}}],\"Version\":\"2012-10-17\"}","Description":"The execution role of `agent`, deployed by dockless","RoleName":"dockless-agent-production-agent-lambda","Tags":[{"Key":"managed-by","Value":"dockless"},{"Key":"dockless-project","Value":"agent"},{"Key":"dockless-environment","Value":"production"}]}
+    attach `arn:aws:iam::aws:policy/service-role/AWSLambdaBasicExecutionRole` to the role `dockless-agent-production-agent-lambda`
+      AttachRolePolicy: POST /
+      {"PolicyArn":"arn:aws:iam::aws:policy/service-role/AWSLambdaBasicExecutionRole","RoleName":"dockless-agent-production-agent-lambda"}
+    create the function `agent`
+      CreateFunction: POST /2015-03-31/functions
+      {"Architectures":["x86_64"],"Code":{"ImageUri":"123456789012.dkr.ecr.eu-west-1.amazonaws.com/acme/agent@DIGEST"},"Environment":{"Variables":{"API_KEY":"(hidden)","LOG_LEVEL":"info"}},"EphemeralStorage":{"Size":512},"FunctionName":"agent","MemorySize":1024,"PackageType":"Image","Role":"arn:aws:iam::123456789012:role/dockless-agent-production-agent-lambda","Tags":{"dockless-config-hash":"8981d610718a0c2b","dockless-environment":"production","dockless-image-digest":"HEX","dockless-project":"agent","managed-by":"dockless"},"Timeout":300}
+    publish it as a version
+      PublishVersion: POST /2015-03-31/functions/agent/versions
+      {"CodeSha256":"«code»","Description":"DIGEST"}
+    let the alias `live` lead to it
+      CreateAlias: POST /2015-03-31/functions/agent/aliases
+      {"FunctionVersion":"«version»","Name":"live"}
+    put the API `agent` in front
+      CreateApi: POST /v2/apis
+      {"name":"agent","protocolType":"HTTP","tags":{"dockless-environment":"production","dockless-project":"agent","managed-by":"dockless"},"target":"arn:aws:lambda:eu-west-1:123456789012:function:agent:live"}
+    add the permission `dockless-api`
+      AddPermission: POST /2015-03-31/functions/agent/policy?Qualifier=live
+      {"Action":"lambda:InvokeFunction","Principal":"apigateway.amazonaws.com","SourceArn":"«source»","StatementId":"dockless-api"}
+    "#);
+    assert_eq!(world.writes(), [""; 0]);
+}
+
+#[tokio::test]
 async fn a_secret_is_compared_and_never_shown() {
     let world = World::new().await;
     world.deploy(&*target(ROLE), &image("one")).await;
@@ -289,7 +348,7 @@ async fn a_secret_is_compared_and_never_shown() {
         document["changes"],
         json!([{"what": "env.API_KEY", "before": "(hidden)", "after": "(hidden)"}])
     );
-    assert!(!format!("{document} {plan:?}").contains("canary"));
+    assert!(!format!("{document} {plan:?} {observed:?}").contains("canary"));
 }
 
 #[tokio::test]
@@ -320,6 +379,8 @@ async fn a_function_that_cannot_start_is_said_to_be_there_and_not_well() {
     let reason = "Lambda cannot run it: FunctionError.InvalidEntryPoint: no such file";
     assert_eq!(ended(&failed), (Outcome::DeployedNotHealthy, None, Some(reason)));
     assert_eq!(world.writes(), ["CreateFunction"]);
+    let mended = world.deploy(&*target, &image("two")).await;
+    assert_eq!(ended(&mended), (Outcome::Deployed, Some("1"), None));
 }
 
 #[tokio::test]

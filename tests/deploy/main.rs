@@ -12,10 +12,15 @@ mod anywhere;
 mod app_runner;
 mod aws_client;
 mod aws_target;
+mod cloud_run;
+mod container_apps;
+mod ecr;
 mod ecs_express;
 mod fake;
 mod fakes;
+mod flow;
 mod lambda;
+mod lambda_on_moto;
 mod model;
 mod peers;
 #[path = "../it/support/mod.rs"]

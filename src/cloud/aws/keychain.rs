@@ -28,7 +28,7 @@ const SIGNS: [&str; 5] = [
 
 /// ECR in every region and account, and ECR Public.
 #[derive(Debug)]
-pub struct AmazonRegistries {
+pub(in super::super) struct AmazonRegistries {
     api: Arc<dyn Api>,
     clock: Arc<dyn Clock>,
     has_sign: bool,
@@ -36,7 +36,11 @@ pub struct AmazonRegistries {
 
 impl AmazonRegistries {
     /// Asks nobody before a host of Amazon's needs it.
-    pub fn new(api: Arc<dyn Api>, environment: &Environment, clock: Arc<dyn Clock>) -> Self {
+    pub(in super::super) fn new(
+        api: Arc<dyn Api>,
+        environment: &Environment,
+        clock: Arc<dyn Clock>,
+    ) -> Self {
         let files = [profile::config_file(environment), profile::credentials_file(environment)];
         let has_sign = SIGNS.iter().any(|name| environment.get(name).is_some())
             || files.iter().flatten().any(|file| file.is_file());

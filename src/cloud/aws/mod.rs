@@ -16,7 +16,7 @@ mod signer;
 #[cfg(feature = "aws")]
 mod sources;
 
-pub use keychain::AmazonRegistries;
+pub(super) use keychain::AmazonRegistries;
 pub use profile::aws_region;
 pub(super) use refusal::classify;
 pub use repository::{NewRepository, create_missing_repository};

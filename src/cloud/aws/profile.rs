@@ -29,10 +29,6 @@ pub(super) fn config_file(environment: &Environment) -> Option<PathBuf> {
 }
 
 /// `AWS_SHARED_CREDENTIALS_FILE`, else `~/.aws/credentials`.
-#[cfg_attr(
-    not(feature = "aws"),
-    expect(dead_code, reason = "only who asks for credentials needs it")
-)]
 pub(super) fn credentials_file(environment: &Environment) -> Option<PathBuf> {
     file(environment, "AWS_SHARED_CREDENTIALS_FILE", "credentials")
 }

@@ -4,11 +4,16 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::Value;
 
-/// Whom a token of Entra speaks for; it is not verified, since only the cloud can and will.
-pub(super) fn identity(token: &str) -> Option<String> {
+/// What stands in a token; it is not verified, since only the cloud can and will.
+pub(super) fn claims(token: &str) -> Option<Value> {
     let payload = token.split('.').nth(1)?;
     let payload = URL_SAFE_NO_PAD.decode(payload.trim_end_matches('=')).ok()?;
-    let claims: Value = serde_json::from_slice(&payload).ok()?;
+    serde_json::from_slice(&payload).ok()
+}
+
+/// Whom a token of Entra speaks for.
+pub(super) fn identity(token: &str) -> Option<String> {
+    let claims = claims(token)?;
     let claim = |names: &[&str]| {
         let mut texts = names.iter().filter_map(|name| claims[*name].as_str());
         texts.find(|text| !text.is_empty())

@@ -9,6 +9,8 @@
 mod authorizer;
 #[cfg(feature = "azure")]
 mod claims;
+#[cfg(feature = "azure")]
+mod keychain;
 mod refusal;
 mod registry_host;
 #[cfg(feature = "azure")]
@@ -16,5 +18,7 @@ mod sources;
 
 #[cfg(feature = "azure")]
 pub(super) use authorizer::authorizer;
+#[cfg(feature = "azure")]
+pub(super) use keychain::AzureRegistries;
 pub(super) use refusal::classify;
 pub use registry_host::is_azure_registry;

@@ -17,7 +17,7 @@ const LIFE: Duration = Duration::from_mins(3);
 
 /// Artifact Registry and `gcr.io`.
 #[derive(Debug)]
-pub struct GoogleRegistries {
+pub(in super::super) struct GoogleRegistries {
     sources: Sources,
     /// Asked for once, when the first host of Google's needs it.
     found: OnceCell<Result<Source, String>>,
@@ -25,7 +25,7 @@ pub struct GoogleRegistries {
 
 impl GoogleRegistries {
     /// Asks nobody yet.
-    pub fn new(environment: &Environment, commands: &Arc<dyn Commands>) -> Self {
+    pub(in super::super) fn new(environment: &Environment, commands: &Arc<dyn Commands>) -> Self {
         let sources = Sources::new(environment, Arc::clone(commands));
         Self { sources, found: OnceCell::new() }
     }
@@ -35,6 +35,10 @@ impl GoogleRegistries {
 impl Keychain for GoogleRegistries {
     fn name(&self, _: &Repository) -> String {
         "Google Cloud".to_owned()
+    }
+
+    fn serves(&self, repository: &Repository) -> bool {
+        is_googles(repository.registry())
     }
 
     async fn find(&self, repository: &Repository) -> Lookup {

@@ -19,6 +19,6 @@ mod sources;
 #[cfg(feature = "gcp")]
 pub(super) use authorizer::authorizer;
 #[cfg(feature = "gcp")]
-pub use keychain::GoogleRegistries;
+pub(super) use keychain::GoogleRegistries;
 pub(super) use refusal::classify;
 pub use refusal::operation_failure;

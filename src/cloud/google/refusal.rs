@@ -231,3 +231,178 @@ pub(super) fn clean(text: &str) -> String {
     let line = words.into_iter().filter(|word| !word.is_empty()).collect::<Vec<_>>().join(" ");
     line.chars().take(MAX_SHOWN_CHARACTERS).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use reqwest::header::HeaderMap;
+    use serde_json::json;
+
+    use super::super::super::{CLOUD_RUN, Method};
+    use super::*;
+
+    fn classified(status: u16, body: &str) -> CallError {
+        let path = "/v2/projects/p/locations/r/services/s";
+        let request = Request::rest(&CLOUD_RUN, "r", "GetService", Method::Get, path);
+        let headers =
+            HeaderMap::from_iter([("retry-after".parse().unwrap(), "7".parse().unwrap())]);
+        classify(&Refusal { request: &request, status, headers: &headers, body: body.as_bytes() })
+    }
+
+    fn status(code: u16, status: &str, message: &str, details: &Value) -> String {
+        json!({"error": {"code": code, "status": status, "message": message, "details": details}})
+            .to_string()
+    }
+
+    #[test]
+    fn a_status_has_a_class() {
+        let none = json!([]);
+        for (http, body, class, says) in [
+            (
+                400,
+                status(400, "INVALID_ARGUMENT", "bad", &none),
+                ErrorClass::Invalid,
+                "INVALID_ARGUMENT: bad",
+            ),
+            (
+                401,
+                status(401, "UNAUTHENTICATED", "who", &none),
+                ErrorClass::WrongIdentity,
+                "UNAUTHENTICATED: who",
+            ),
+            (
+                403,
+                status(403, "PERMISSION_DENIED", "no", &none),
+                ErrorClass::Denied,
+                "PERMISSION_DENIED: no",
+            ),
+            (404, status(404, "NOT_FOUND", "what", &none), ErrorClass::NotFound, "NOT_FOUND: what"),
+            (
+                409,
+                status(409, "ALREADY_EXISTS", "it", &none),
+                ErrorClass::Exists,
+                "ALREADY_EXISTS: it",
+            ),
+            (409, status(409, "ABORTED", "etag", &none), ErrorClass::Busy, "ABORTED: etag"),
+            (
+                429,
+                status(429, "RESOURCE_EXHAUSTED", "slow", &none),
+                ErrorClass::Throttled,
+                "RESOURCE_EXHAUSTED: slow",
+            ),
+            (
+                400,
+                status(400, "FAILED_PRECONDITION", "policy", &none),
+                ErrorClass::Invalid,
+                "FAILED_PRECONDITION: policy",
+            ),
+            (
+                503,
+                status(503, "UNAVAILABLE", "later", &none),
+                ErrorClass::Unavailable,
+                "UNAVAILABLE: later",
+            ),
+            (502, "<html>Bad gateway</html>".into(), ErrorClass::Unavailable, "HTTP 502"),
+            (403, "no JSON".into(), ErrorClass::Denied, "HTTP 403"),
+        ] {
+            let error = classified(http, &body);
+            assert_eq!((error.class, error.status), (class, Some(http)), "{body}");
+            assert_eq!(error.retry_after, Some(Duration::from_secs(7)));
+            assert_eq!(
+                error.to_string(),
+                format!("GET /v2/projects/p/locations/r/services/s: {says}")
+            );
+        }
+    }
+
+    #[test]
+    fn what_is_denied_is_told_with_what_allows_it() {
+        let resource = "denied on resource 'projects/acme/locations/r/services/s' (or resource may not exist).";
+        for (message, hint) in [
+            (
+                format!("Permission 'run.services.create' {resource}"),
+                "the smallest role with `run.services.create` is `roles/run.developer`: `gcloud projects \
+                 add-iam-policy-binding acme --member=user:YOU --role=roles/run.developer` (`serviceAccount:…` for a service account)",
+            ),
+            (
+                format!("Permission 'run.services.setIamPolicy' {resource}"),
+                "the smallest role with `run.services.setIamPolicy` is `roles/run.admin`: `gcloud projects \
+                 add-iam-policy-binding acme --member=user:YOU --role=roles/run.admin` (`serviceAccount:…` for a service account)",
+            ),
+            (
+                "Permission 'iam.serviceaccounts.actAs' denied on service account 7-compute@developer.gserviceaccount.com (or it may not exist).".into(),
+                "whoever deploys a service must be allowed to act as the account that runs it, which no role of Cloud Run says: \
+                 `gcloud iam service-accounts add-iam-policy-binding 7-compute@developer.gserviceaccount.com --member=user:YOU --role=roles/iam.serviceAccountUser`",
+            ),
+            (
+                format!("Permission 'compute.things.use' {resource}"),
+                "whoever deploys needs a role with `compute.things.use`",
+            ),
+        ] {
+            let error = classified(403, &status(403, "PERMISSION_DENIED", &message, &json!([])));
+            assert_eq!(error.hints, [hint], "{message}");
+        }
+        let unknown = classified(
+            403,
+            &status(403, "PERMISSION_DENIED", "The caller does not have permission", &json!([])),
+        );
+        assert_eq!(unknown.hints, [""; 0]);
+    }
+
+    #[test]
+    fn an_api_that_is_off_is_told_with_the_command_that_enables_it() {
+        let details = json!([{
+            "@type": "type.googleapis.com/google.rpc.ErrorInfo",
+            "reason": "SERVICE_DISABLED",
+            "domain": "googleapis.com",
+            "metadata": {"service": "run.googleapis.com", "consumer": "projects/1234"},
+        }]);
+        let message =
+            "Cloud Run Admin API has not been used in project 1234 before or it is disabled.";
+        let error = classified(403, &status(403, "PERMISSION_DENIED", message, &details));
+        assert_eq!(
+            error.hints,
+            [
+                "enable it, and wait a minute: `gcloud services enable run.googleapis.com --project=1234`"
+            ]
+        );
+    }
+
+    #[test]
+    fn a_limit_that_waiting_lifts_is_no_quota() {
+        let failure = |description: &str| {
+            let violation = json!({"subject": "project:1234", "description": description});
+            json!([{"@type": "type.googleapis.com/google.rpc.QuotaFailure", "violations": [violation]}])
+        };
+        let of = |description| {
+            classified(429, &status(429, "RESOURCE_EXHAUSTED", "too many", &failure(description)))
+        };
+        assert_eq!(of("60 requests per minute").class, ErrorClass::Throttled);
+        let quota = of("1000 services in the region");
+        assert_eq!(
+            (quota.class, quota.message.as_str()),
+            (ErrorClass::Quota, "too many; project:1234: 1000 services in the region")
+        );
+    }
+
+    #[test]
+    fn fields_that_are_wrong_are_named() {
+        let details = json!([{
+            "@type": "type.googleapis.com/google.rpc.BadRequest",
+            "fieldViolations": [
+                {"field": "template.timeout", "description": "at most 3600s"},
+                {"field": "template.containers[0].image", "description": "Expected an image path"},
+            ],
+        }]);
+        let message = "Expected an image path";
+        let error = classified(400, &status(400, "INVALID_ARGUMENT", message, &details));
+        assert_eq!(error.message, "Expected an image path; `template.timeout`: at most 3600s");
+    }
+
+    #[test]
+    fn an_operation_fails_by_number() {
+        let request = Request::rest(&CLOUD_RUN, "r", "UpdateService", Method::Patch, "/v2/s");
+        let error = operation_failure(&request, &json!({"code": 9, "message": "policy\nof  x"}));
+        assert_eq!(error.to_string(), "PATCH /v2/s: FAILED_PRECONDITION: policy of x");
+        assert_eq!((error.class, error.status), (ErrorClass::Invalid, None));
+    }
+}

@@ -28,12 +28,7 @@ pub(super) use settings::{check_secrets, read_number, read_region, read_role, re
 pub(super) use tags::{capital_tags, find_tag, small_tags};
 pub(super) use variables::{hide_variables, plan_references, plan_variables, shown_settings};
 
-/// The items of a list, in JSON, or in XML where each is an element `member`, and an empty list is empty text.
+/// The items of a list; an empty one of XML is an empty text.
 fn members(list: &serde_json::Value) -> impl Iterator<Item = &serde_json::Value> {
-    let items = match (list, list.get("member")) {
-        (serde_json::Value::Array(items), _) | (_, Some(serde_json::Value::Array(items))) => items,
-        (_, Some(only)) => std::slice::from_ref(only),
-        (_, None) => &[][..],
-    };
-    items.iter()
+    list.as_array().into_iter().flatten()
 }

@@ -16,13 +16,15 @@ mod plan;
 mod secrets;
 mod service;
 mod settings;
+#[cfg(test)]
+mod tests;
 
 use async_trait::async_trait;
 
 use crate::cloud::Cloud;
 use crate::config::Problems;
 use crate::deploy::{
-    DeployError, DeployPlan, Image, LogLine, LogQuery, Observed, Session, Subject, Target,
+    DeployError, DeployPlan, Image, LogLine, LogQuery, Observed, Session, State, Subject, Target,
     TargetInput, TargetKind, Workload, steps,
 };
 use crate::error::Result;
@@ -96,12 +98,18 @@ impl Target for CloudRun {
 
     async fn apply(&self, plan: &DeployPlan, session: &Session) -> Result<()> {
         let session = operations::watched(session);
-        let (needed, opening) = plan::without_opening(plan);
-        let observe = &|| self.observe(&session);
+        let (needed, last) = plan::without_last_steps(plan);
+        let observe: steps::Observing<'_> = &|| self.observe(&session);
         steps::run(&needed, &session, observe).await?;
-        let Some(opening) = opening else { return Ok(()) };
-        steps::settled(&session, observe).await?;
-        self.open(&opening, &session).await
+        for step in &last {
+            let observed = steps::settled(&session, observe).await?;
+            // Traffic to the latest revision would go to an older one, as long as the newest is not ready.
+            if observed.service.is_none_or(|service| service.state != State::Ready) {
+                break;
+            }
+            self.carry_out_last(step, &session).await?;
+        }
+        Ok(())
     }
 
     fn plan_rollback(&self, image: Option<&str>, observed: &Observed) -> Result<DeployPlan> {

@@ -217,24 +217,23 @@ impl CloudRun {
 
     /// The change is done: the newest revision is ready, or it is not.
     fn settle(&mut self, name: &str) {
+        let newest = self.services[name].revisions.last().unwrap();
+        if newest["conditions"][0]["state"] != "CONDITION_RECONCILING" {
+            return;
+        }
         let problem = self.problem_of_newest(name);
         let service = self.services.get_mut(name).unwrap();
         let newest = service.revisions.last_mut().unwrap();
-        if newest["conditions"][0]["state"] == "CONDITION_RECONCILING" {
-            match &problem {
-                None => {
-                    newest["conditions"][0] =
-                        json!({"type": "Ready", "state": "CONDITION_SUCCEEDED"})
-                }
-                Some((word, text)) => {
-                    newest["conditions"][0] = json!({
-                        "type": "Ready", "state": "CONDITION_FAILED", "revisionReason": word, "message": text,
-                    });
-                    newest["logUri"] = "https://console.cloud.google.com/logs/viewer?x".into();
-                }
+        match &problem {
+            None => {
+                newest["conditions"][0] = json!({"type": "Ready", "state": "CONDITION_SUCCEEDED"});
             }
-        } else {
-            return;
+            Some((word, text)) => {
+                newest["conditions"][0] = json!({
+                    "type": "Ready", "state": "CONDITION_FAILED", "revisionReason": word, "message": text,
+                });
+                newest["logUri"] = "https://console.cloud.google.com/logs/viewer?x".into();
+            }
         }
         match problem {
             None => {

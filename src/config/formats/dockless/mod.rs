@@ -7,7 +7,7 @@ use semver::{Prerelease, Version, VersionReq};
 use self::shape::ROOT;
 use crate::config::environment;
 use crate::config::health::health;
-use crate::config::publish::{env_prefix, repositories, tags};
+use crate::config::publish::{env_prefix, new_repository, repositories, tags};
 use crate::config::schema::{self, Shape};
 use crate::config::validate::{self, absolute_path, labels, port, shown, signal, user, words};
 use crate::config::{
@@ -291,6 +291,9 @@ fn read_publish_settings(root: &Node, config: &mut Config, problems: &mut Proble
     }
     if let Some(node) = root.get("credentials_env_prefix") {
         publish.credentials_env_prefix = env_prefix(node, problems);
+    }
+    if let Some(node) = root.get("create_repository") {
+        publish.new_repository = new_repository(node);
     }
 }
 

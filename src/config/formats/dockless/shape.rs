@@ -2,7 +2,7 @@
 
 use crate::config::LayerCompression;
 use crate::config::health::HEALTH;
-use crate::config::publish::TAG;
+use crate::config::publish::{NEW_REPOSITORY, TAG};
 use crate::config::schema::{Field, Kind, Shape};
 
 /// The largest time that a tar header holds.
@@ -113,6 +113,12 @@ pub(super) static ROOT: Shape = Shape {
             Kind::Text,
             "With `GHCR`, the variables `GHCR_USERNAME` and `GHCR_PASSWORD` hold the credentials for \
              the registries of `image`, and for no other that the command line names.",
+        ),
+        Field::optional(
+            "create_repository",
+            Kind::Either(&[Kind::Boolean, Kind::Shape(&NEW_REPOSITORY)]),
+            "Whether a push creates the repositories of Amazon ECR that are missing, with the tag `managed-by: dockless`; \
+             `false` when absent. A mapping says what they are to be like. A dry run creates none.",
         ),
         Field::optional(
             "mtime",

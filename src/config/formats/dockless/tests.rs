@@ -124,6 +124,7 @@ fn reads_everything_that_is_written() {
                     },
                 ],
                 credentials_env_prefix: None,
+                new_repository: None,
             },
             secrets: SecretSettings {
                 commands: commands(&[(
@@ -170,6 +171,7 @@ fn reads_the_rarer_settings() {
                 repositories: vec![template("${HOST}/x", 13, 8)],
                 tags: vec![TagSpec { tag: template("v1", 14, 7), when: None }],
                 credentials_env_prefix: Some("GHCR".into()),
+                new_repository: None,
             },
             secrets: SecretSettings {
                 commands: commands(&[("cmd", &[("a", 4, 7), ("", 4, 10)]), ("entrypoint", &[]),]),

@@ -328,6 +328,7 @@ fn publish_settings(registry: &Node, problems: &mut Problems) -> PublishSettings
         credentials_env_prefix: registry
             .get("credentials_env_prefix")
             .and_then(|node| env_prefix(node, problems)),
+        new_repository: None,
     }
 }
 

@@ -394,6 +394,7 @@ fn publishes_where_the_registry_says() {
                 repositories: vec![template(repository)],
                 tags: vec![TagSpec { tag: template(tag), when: None }],
                 credentials_env_prefix: None,
+                new_repository: None,
             }
         );
     }

@@ -1,5 +1,7 @@
 //! What to send, so that what is there becomes what should be.
 
+use std::collections::BTreeSet;
+
 use serde_json::{Map, Value, json};
 
 use super::CloudRun;
@@ -10,7 +12,7 @@ use crate::cloud::{CLOUD_RUN, CallError, ErrorClass, Method, Request};
 use crate::deploy::{
     DeployError, DeployPlan, Image, Observed, Ownership, Service, Session, State, Step, Target as _,
 };
-use crate::error::Result;
+use crate::error::{Error, Result};
 
 /// Traffic to whatever revision is the latest.
 const LATEST: &str = "TRAFFIC_TARGET_ALLOCATION_TYPE_LATEST";
@@ -42,9 +44,8 @@ impl CloudRun {
             Some(service) => self.plan_update(service, &wanted, &ownership, &mut plan),
         }
         if self.settings.public == Some(true) && !details.lets_everybody_in {
-            plan.change("public", Some("false"), Some("true"));
-            // Only when the service is there, and apart: an organisation may forbid it, and then the rest stands.
-            plan.steps = plan.steps.into_iter().map(Step::settling).collect();
+            plan.change("public", there.map(|_| "false"), Some("true"));
+            // Last, and apart: an organisation may forbid it, and then the rest stands.
             let request = self.patch(&[OPENING]).with_body(json!({OPENING: true}));
             plan.steps
                 .push(Step::new(format!("let everybody call `{}`", self.settings.name), request));
@@ -78,6 +79,7 @@ impl CloudRun {
         let raw = &service.raw;
         let mut parts = compare(raw, wanted, &self.settings.project, plan);
         let mut body = json!({});
+        let mut last = None;
         let is_again = parts.is_empty() && matches!(service.state, State::Failed(_));
         if is_again {
             plan.change("revision", Some("failed"), Some("made again"));
@@ -85,8 +87,7 @@ impl CloudRun {
         }
         if let Some(traffic) = traffic_to_latest(&raw["traffic"]) {
             plan.change("traffic", Some("a revision that was chosen"), Some("the latest revision"));
-            parts.insert("traffic");
-            body["traffic"] = traffic;
+            last = Some(traffic);
         }
         if self.settings.public == Some(false) && raw[OPENING] == Value::Bool(true) {
             plan.change("public", Some("true"), Some("false"));
@@ -107,21 +108,34 @@ impl CloudRun {
             body["annotations"] = others(&raw["annotations"]);
             mark(&mut body, ownership);
         }
-        if parts.is_empty() {
-            return;
+        if !parts.is_empty() {
+            if plan.changes.is_empty() {
+                plan.change("labels", Some("of an earlier deployment"), Some("of this one"));
+            }
+            plan.steps.push(self.update(raw, wanted, &parts, body, is_again));
         }
-        if plan.changes.is_empty() {
-            plan.change("labels", Some("of an earlier deployment"), Some("of this one"));
+        if let Some(traffic) = last {
+            let request = self.patch(&["traffic"]).with_body(json!({"traffic": traffic}));
+            plan.steps.push(Step::new("send traffic to the latest revision again", request));
         }
+    }
+
+    /// The step that writes these parts of a service that is there.
+    fn update(
+        &self,
+        raw: &Value,
+        wanted: &Wanted,
+        parts: &BTreeSet<&str>,
+        mut body: Value,
+        is_again: bool,
+    ) -> Step {
         if parts.contains("ingress") {
             body["ingress"] = wanted.body["ingress"].clone();
         }
         if parts.contains("template") {
             body["template"] = overlay(&raw["template"], &wanted.body["template"]);
         }
-        if let Some(etag) = raw["etag"].as_str() {
-            body["etag"] = etag.into();
-        }
+        add_etag(&mut body, raw);
         let mut request = self.patch(&parts.iter().copied().collect::<Vec<_>>());
         if is_again {
             request = request.with_query("forceNewRevision", "true");
@@ -130,7 +144,7 @@ impl CloudRun {
         if parts.contains("template") {
             request = with_secrets(request, wanted);
         }
-        plan.steps.push(Step::new(format!("update the service `{}`", self.settings.name), request));
+        Step::new(format!("update the service `{}`", self.settings.name), request)
     }
 
     /// Sends traffic back to the revision before, or to the newest one with this image.
@@ -153,6 +167,14 @@ impl CloudRun {
         };
         service.ownership.check(&self.workload, &self.subject())?;
         let details = details(observed);
+        if matches!(service.state, State::Failed(_)) && service.revision.is_some() {
+            let reason = "its newest revision failed, and the one before it serves still: there is nothing to undo";
+            return Err(nothing(
+                reason.into(),
+                "to go further back, deploy that image: `dockless deploy --image …`",
+            )
+            .into());
+        }
         let revision = match image {
             Some(image) => details
                 .revisions
@@ -166,9 +188,11 @@ impl CloudRun {
                 || "no revision before this one can be served".to_owned(),
                 |image| format!("no revision with `{image}` can be served"),
             );
-            return Err(
-                nothing(what, "deploy the image that you want: `dockless deploy` with it").into()
-            );
+            return Err(nothing(
+                what,
+                "deploy the image that you want: `dockless deploy --image …`",
+            )
+            .into());
         };
         let mut plan = DeployPlan::default();
         if service.revision.as_ref() == Some(revision) {
@@ -181,9 +205,7 @@ impl CloudRun {
         if let Some(tagged) = body["traffic"].as_array_mut() {
             tagged.extend(tagged_targets(&service.raw["traffic"]));
         }
-        if let Some(etag) = service.raw["etag"].as_str() {
-            body["etag"] = etag.into();
-        }
+        add_etag(&mut body, &service.raw);
         let request = self.patch(&["traffic"]).with_body(body);
         plan.steps.push(Step::new(format!("send traffic to the revision `{revision}`"), request));
         Ok(plan)
@@ -208,19 +230,21 @@ impl CloudRun {
         Ok(plan)
     }
 
-    /// Lets everybody in. That may be forbidden: the service is there all the same, and the user is told.
-    pub(super) async fn open(&self, opening: &Step, session: &Session) -> Result<()> {
-        match session.call(&opening.request).await {
-            Ok(_) => Ok(()),
-            Err(error) if is_forbidden(&error) => {
+    /// Carries out a last step. Letting everybody in may be forbidden: the service is there all the same, and the
+    /// user is told.
+    pub(super) async fn carry_out_last(&self, step: &Step, session: &Session) -> Result<()> {
+        let is_opening = step.request.body.as_ref().is_some_and(|body| body.get(OPENING).is_some());
+        match session.call(&step.request).await {
+            Err(error) if is_opening && is_forbidden(&error) => {
                 let text = format!("{} is deployed, and not public: {error}", self.subject());
                 let hint = error.hints.first().cloned().unwrap_or_else(|| {
-                    "ask whoever manages the organisation about `constraints/run.managed.requireInvokerIam`, or write `public: false`".into()
+                    "ask whoever manages the organisation about `constraints/run.managed.requireInvokerIam`, or leave `public` out".into()
                 });
                 session.events.warn("not-public", text, Some(hint));
                 Ok(())
             }
-            Err(error) => Err(crate::error::Error::new(error).attempting(opening.title.clone())),
+            Err(error) => Err(Error::new(error).attempting(step.title.clone())),
+            Ok(_) => Ok(()),
         }
     }
 
@@ -236,14 +260,16 @@ impl CloudRun {
     }
 }
 
-/// The plan without the step that lets everybody in, and that step.
-pub(super) fn without_opening(plan: &DeployPlan) -> (DeployPlan, Option<Step>) {
-    let opens = |step: &Step| {
-        step.request.body.as_ref().is_some_and(|body| *body == json!({OPENING: true}))
+/// The plan without the steps that wait until the newest revision is ready, and those.
+pub(super) fn without_last_steps(plan: &DeployPlan) -> (DeployPlan, Vec<Step>) {
+    let is_last = |step: &Step| {
+        let body = step.request.body.as_ref().and_then(Value::as_object);
+        body.is_some_and(|body| {
+            body.len() == 1 && (body.contains_key(OPENING) || body.contains_key("traffic"))
+        })
     };
-    let mut needed = plan.clone();
-    let opening = needed.steps.pop_if(|step| opens(step));
-    (needed, opening)
+    let (last, steps) = plan.steps.iter().cloned().partition(is_last);
+    (DeployPlan { steps, ..plan.clone() }, last)
 }
 
 /// Whether an organisation forbids it, or whoever asks may not decide it.
@@ -273,6 +299,13 @@ fn tagged_targets(traffic: &Value) -> Vec<Value> {
         target.remove("percent");
     });
     tagged
+}
+
+/// So that nobody's change in between is lost.
+fn add_etag(body: &mut Value, there: &Value) {
+    if let Some(etag) = there["etag"].as_str() {
+        body["etag"] = etag.into();
+    }
 }
 
 /// Labels or annotations that are there, without those of the platform.

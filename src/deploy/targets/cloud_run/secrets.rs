@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 
 use super::CloudRun;
 use super::observe::{Details, details};
+use super::settings::Settings;
 use crate::cloud::{ErrorClass, Method, Request, SECRET_MANAGER};
 use crate::deploy::{
     Change, DeployError, DeployPlan, Given, Observed, Ownership, SecretValue, Service, Session,
@@ -118,7 +119,10 @@ impl CloudRun {
                 plan.steps.push(self.creation(&id, ownership));
             }
             if kept.is_none_or(|kept| kept.version.is_none()) {
-                plan.steps.extend(self.grant(&id));
+                match self.grant(&id) {
+                    Some(step) => plan.steps.push(step),
+                    None => plan.notes.push(self.permission_note(&id)),
+                }
             }
             let name = format!("version of {id}");
             versions.insert(variable.clone(), Given::mark(&name));
@@ -167,6 +171,17 @@ impl CloudRun {
             .secret_request("SetIamPolicy", Method::Post, &format!("/{id}:setIamPolicy"))
             .with_body(json!({"policy": {"bindings": [binding]}}));
         Some(Step::new(format!("let `{account}` read the secret `{id}`"), request))
+    }
+
+    /// What somebody must do who may give roles.
+    fn permission_note(&self, id: &str) -> String {
+        let Settings { project, service_account, .. } = &self.settings;
+        let account =
+            service_account.as_deref().unwrap_or("NUMBER-compute@developer.gserviceaccount.com");
+        format!(
+            "the account that runs the service must be allowed to read the secret: `gcloud secrets \
+             add-iam-policy-binding {id} --project={project} --member=serviceAccount:{account} --role={ACCESSOR}`"
+        )
     }
 
     fn addition(&self, variable: &str, id: &str, value: &Secret) -> Step {

@@ -11,7 +11,7 @@ pub(super) static SHAPE: Shape = Shape {
         Field::required("target", Kind::Choice(&["cloud-run"]), "`cloud-run`."),
         Field::required("project_id", Kind::Text, "The project, by its id."),
         Field::optional("region", Kind::Text, "The region: `us-central1` when absent."),
-        Field::optional("name", Kind::Text, "The service: the project's name when absent."),
+        Field::optional("name", Kind::Text, "The service: `PROJECT-ENVIRONMENT` when absent."),
         Field::optional(
             "memory",
             Kind::Text,

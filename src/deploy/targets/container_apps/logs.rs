@@ -1,5 +1,7 @@
 //! What the containers of an app print.
 
+use serde_json::Value;
+
 use crate::cloud::{CONTAINER_APPS_LOGS, Location, Method, Request};
 use crate::deploy::{LogLine, LogQuery, Session};
 use crate::error::Result;
@@ -33,7 +35,13 @@ pub(super) async fn logs(
         let token = Secret::new(answer.text("/properties/token").unwrap_or_default());
         for place in places {
             let answer = session.call(&stream(place, token.clone())).await?;
-            lines.extend(parse(answer.body.as_str().unwrap_or_default()));
+            // A line that is JSON, and the only one, was read as such.
+            let text = match answer.body {
+                Value::Null => String::new(),
+                Value::String(text) => text,
+                body => body.to_string(),
+            };
+            lines.extend(parse(&text));
         }
     }
     let read_up_to = query.cursor.as_deref().and_then(|cursor| cursor.parse().ok());

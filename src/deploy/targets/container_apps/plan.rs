@@ -97,13 +97,15 @@ impl Planner<'_> {
         let mut app = there.clone();
         let template = &observed.details["previous_template"];
         let target = match (image, &service.previous) {
-            (Some(image), _) => image.to_owned(),
-            (None, Some(previous)) if template.is_object() => {
+            (image, Some(previous))
+                if template.is_object() && image.is_none_or(|image| image == previous.image) =>
+            {
                 // The whole revision comes back, with its variables and its size.
                 let kept = sendable(&json!({"properties": {"template": template}}));
                 app["properties"]["template"] = kept["properties"]["template"].clone();
                 previous.image.clone()
             }
+            (Some(image), _) => image.to_owned(),
             (None, _) => return Err(nothing("there is no revision before this one")),
         };
         let name = self.container_name(&app);
@@ -111,15 +113,15 @@ impl Planner<'_> {
         for container in containers.into_iter().flatten().filter(|other| other["name"] == name) {
             container["image"] = target.clone().into();
         }
-        let digest = target.rsplit_once("@sha256:").map(|(_, digest)| digest.to_owned());
-        let digest = digest.map_or(Value::Null, Value::from);
-        for (tag, value) in
-            [("dockless-image-digest", digest), ("dockless-config-hash", Value::Null)]
-        {
-            match (value, app["tags"].as_object_mut()) {
-                (Value::Null, Some(tags)) => drop(tags.remove(tag)),
-                (value, _) => app["tags"][tag] = value,
-            }
+        if let Some(tags) = app["tags"].as_object_mut() {
+            // Which settings these are is not known; which image, only where it is named by its digest.
+            tags.remove("dockless-config-hash");
+            tags.remove("dockless-image-digest");
+        } else {
+            app["tags"] = json!({});
+        }
+        if let Some((_, digest)) = target.rsplit_once("@sha256:") {
+            app["tags"]["dockless-image-digest"] = digest.into();
         }
         let mut plan = DeployPlan::default();
         compare(&mut plan, Some(&there), &app, &self.settings.name, &|_| false);
@@ -253,7 +255,8 @@ impl Planner<'_> {
     fn request(self, app: &Value, observed: &Observed) -> crate::cloud::Request {
         let mut body = app.clone();
         let mut hidden: Vec<(String, Secret)> = Vec::new();
-        let secrets = body["properties"]["configuration"]["secrets"].as_array_mut();
+        let secrets = body.pointer_mut("/properties/configuration/secrets");
+        let secrets = secrets.and_then(Value::as_array_mut);
         for (place, secret) in secrets.into_iter().flatten().enumerate() {
             let pointer = format!("/properties/configuration/secrets/{place}/value");
             let name = secret["name"].as_str().unwrap_or_default().to_owned();

@@ -24,7 +24,7 @@ impl Lambda {
                 Some(Compression::Zstd) => "compressed with zstd",
                 None => "of a kind that it does not know",
             };
-            return Err(self.unfit(
+            return Err(unfit(
                 image,
                 format!("a layer is {how} (`{layer}`)"),
                 "build it with `compression: gzip`, on a base with such layers",
@@ -39,7 +39,7 @@ impl Lambda {
         let example = format!("push it to `ACCOUNT.dkr.ecr.{region}.amazonaws.com/…`");
         let Some(ecr) = EcrHost::parse(host) else {
             let reason = "functions come from private repositories of ECR only";
-            return Err(self.unfit(image, reason, example));
+            return Err(unfit(image, reason, example));
         };
         if ecr.is_fips || ecr.is_dual_stack {
             let kind = if ecr.is_fips { "FIPS" } else { "dual-stack" };
@@ -47,11 +47,11 @@ impl Lambda {
                 format!("it is named by a {kind} endpoint of ECR, which Lambda does not take");
             let hint =
                 format!("name the repository `{}.dkr.ecr.{region}.amazonaws.com/…`", ecr.account);
-            return Err(self.unfit(image, reason, hint));
+            return Err(unfit(image, reason, hint));
         }
         if ecr.region != *region {
             let reason = format!("it is in {}, and the function in {region}", ecr.region);
-            return Err(self.unfit(image, reason, example));
+            return Err(unfit(image, reason, example));
         }
         Ok(())
     }
@@ -73,34 +73,29 @@ impl Lambda {
             return found.ok_or_else(|| {
                 let reason =
                     format!("it has nothing for {platform}, which `architecture` asks for");
-                self.unfit(image, reason, format!("build it with `platform: {platform}`"))
+                unfit(image, reason, format!("build it with `platform: {platform}`"))
             });
         }
         match fitting[..] {
             [only] => Ok(only),
             [] => {
                 let reason = "it has nothing for linux/amd64 or linux/arm64";
-                Err(self.unfit(image, reason, "build it with `platform: linux/arm64`"))
+                Err(unfit(image, reason, "build it with `platform: linux/arm64`"))
             }
             _ => {
                 let reason = "it is for both processors, and a function runs on one";
                 let hint = "say which: `architecture: arm64`, or `architecture: x86_64`";
-                Err(self.unfit(image, reason, hint))
+                Err(unfit(image, reason, hint))
             }
         }
     }
+}
 
-    fn unfit(
-        &self,
-        image: &Image,
-        reason: impl Into<String>,
-        hint: impl Into<String>,
-    ) -> DeployError {
-        DeployError::Unfit {
-            target: "Lambda".to_owned(),
-            image: image.reference(),
-            reason: reason.into(),
-            hint: hint.into(),
-        }
+fn unfit(image: &Image, reason: impl Into<String>, hint: impl Into<String>) -> DeployError {
+    DeployError::Unfit {
+        target: "Lambda".to_owned(),
+        image: image.reference(),
+        reason: reason.into(),
+        hint: hint.into(),
     }
 }

@@ -9,6 +9,7 @@ use super::settings::Architecture;
 use crate::deploy::Observed;
 use crate::deploy::aws::{ObservedRole, Place};
 use crate::oci::Digest;
+use crate::registry::Secret;
 
 /// Everything that was found; what is not there is null.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -36,13 +37,38 @@ pub(super) struct Found {
 impl Found {
     /// Reads what an observation of ours holds.
     pub(super) fn of(observed: &Observed) -> Self {
-        serde_json::from_value(observed.details.clone())
-            .expect("what was observed was written by the same type")
+        let mut found: Self = serde_json::from_value(observed.details.clone())
+            .expect("what was observed was written by the same type");
+        for (place, function) in found.functions() {
+            for (name, value) in variables(function) {
+                if let Some(secret) = observed.secrets.get(&format!("{place}/{name}")) {
+                    *value = secret.expose().into();
+                }
+            }
+        }
+        found
+    }
+
+    /// Takes the values of variables out: nobody knows which of them are secret.
+    pub(super) fn take_secrets(&mut self) -> BTreeMap<String, Secret> {
+        let mut secrets = BTreeMap::new();
+        for (place, function) in self.functions() {
+            for (name, value) in variables(function) {
+                if let Value::String(text) = value.take() {
+                    secrets.insert(format!("{place}/{name}"), Secret::new(text));
+                }
+            }
+        }
+        secrets
     }
 
     /// As an observation holds it.
     pub(super) fn details(&self) -> Value {
         serde_json::to_value(self).expect("it is made of texts")
+    }
+
+    fn functions(&mut self) -> [(&'static str, &mut Value); 2] {
+        [("latest", &mut self.latest), ("live", &mut self.live)]
     }
 
     /// The account in a region.
@@ -54,6 +80,12 @@ impl Found {
     pub(super) fn statement(&self, id: &str) -> Option<&Value> {
         self.statements.iter().find(|statement| statement["Sid"] == id)
     }
+}
+
+/// The variables of what `GetFunction` describes.
+fn variables(function: &mut Value) -> impl Iterator<Item = (&String, &mut Value)> {
+    let variables = function.pointer_mut("/Configuration/Environment/Variables");
+    variables.and_then(Value::as_object_mut).into_iter().flatten()
 }
 
 /// The image of what `GetFunction` describes, by digest.

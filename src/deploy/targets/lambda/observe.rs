@@ -14,31 +14,40 @@ use crate::error::Result;
 
 impl Lambda {
     pub(super) async fn look(&self, session: &Session) -> Result<Observed> {
-        let requests = self.requests();
         let place = Place::of_caller(session, &self.settings.region).await?;
-        let mut found = Found { account: place.account, ..Found::default() };
-        found.latest = find(session, &requests.latest()).await?;
-        let configuration = &found.latest["Configuration"];
-        let mut state = state::of_latest(configuration);
-        let has_own_role = configuration["Role"]
-            .as_str()
-            .is_some_and(|arn| arn.ends_with(&format!("/{}", self.role().name)));
-        if self.settings.role_arn.is_none() && (found.latest.is_null() || has_own_role) {
-            found.role = self.role().observe(session, &self.settings.region).await?;
+        let latest = find(session, &self.requests().latest()).await?;
+        let mut state = state::of_latest(&latest["Configuration"]);
+        let mut found = Found { account: place.account, latest, ..Found::default() };
+        if !state.is_updating() {
+            self.look_around(&mut found, session).await?;
         }
-        if !found.latest.is_null() && !state.is_updating() {
-            self.look_at_versions(&mut found, session).await?;
-            if let Some(newest) = found.versions.last().filter(|_| state == State::Ready) {
-                state = state::of_version(newest);
-            }
-        }
-        let has_statement = found.statement(API_STATEMENT).is_some();
-        if self.settings.entry == Entry::Api || has_statement {
-            found.api = self.find_api(session).await?;
+        if let (State::Ready, Some(newest)) = (&state, found.versions.last()) {
+            state = state::of_version(newest);
         }
         let previous = self.previous(&found, session).await?;
+        let secrets = found.take_secrets();
         let service = (!found.latest.is_null()).then(|| service(&found, state, previous));
-        Ok(Observed { service, details: found.details(), ..Observed::default() })
+        Ok(Observed { service, details: found.details(), secrets })
+    }
+
+    /// Looks at all that belongs to the function.
+    async fn look_around(&self, found: &mut Found, session: &Session) -> Result<(), CallError> {
+        if !found.latest.is_null() {
+            self.look_at_versions(found, session).await?;
+        }
+        let role = self.role();
+        let has_role = found.latest["Configuration"]["Role"]
+            .as_str()
+            .map_or(self.settings.role_arn.is_none(), |arn| {
+                arn.ends_with(&format!("/{}", role.name))
+            });
+        if has_role {
+            found.role = role.observe(session, &self.settings.region).await?;
+        }
+        if self.settings.entry == Entry::Api || found.statement(API_STATEMENT).is_some() {
+            found.api = self.find_api(session).await?;
+        }
+        Ok(())
     }
 
     async fn look_at_versions(
@@ -57,6 +66,9 @@ impl Lambda {
             // The list leaves out how a version is.
             let version = newest["Version"].as_str().unwrap_or_default().to_owned();
             *newest = find(session, &requests.configuration(&version)).await?;
+        }
+        for version in found.versions.iter_mut().filter_map(Value::as_object_mut) {
+            version.remove("Environment");
         }
         found.alias = find(session, &requests.alias()).await?;
         if found.alias.is_null() {

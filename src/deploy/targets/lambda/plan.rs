@@ -10,7 +10,7 @@ use super::requests::ALIAS;
 use super::settings::Architecture;
 use super::state;
 use crate::cloud::Request;
-use crate::deploy::aws::plan_variables;
+use crate::deploy::aws::{hide_variables, plan_variables, shown_settings};
 use crate::deploy::{
     DeployError, DeployPlan, Given, Image, Manifest, Observed, Ownership, SecretValue, State, Step,
     Target, Variable, config_hash,
@@ -65,13 +65,11 @@ impl Lambda {
     /// The role by its ARN: the one that is named, that the function has, or that is made.
     fn plan_role(&self, found: &Found, plan: &mut DeployPlan) -> Result<String, DeployError> {
         let there = found.latest["Configuration"]["Role"].as_str();
-        match self.settings.role_arn.as_deref().or(there) {
-            Some(arn) => Ok(arn.to_owned()),
-            None => {
-                let place = found.place(&self.settings.region);
-                self.role().plan(found.role.as_ref(), &place, &self.workload, plan)
-            }
+        if let Some(arn) = self.settings.role_arn.as_deref().or(there) {
+            return Ok(arn.to_owned());
         }
+        let place = found.place(&self.settings.region);
+        self.role().plan(found.role.as_ref(), &place, &self.workload, plan)
     }
 
     fn plan_creation(&self, wanted: &Wanted<'_>, plan: &mut DeployPlan) {
@@ -225,16 +223,11 @@ impl Lambda {
         plan.changes.len() > before
     }
 
-    /// What is set by us beside image and processor; values that are hidden left empty.
+    /// What is set by us beside image and processor; [`Lambda::with_hidden`] adds what is not shown.
     fn configuration(&self, wanted: &Wanted<'_>) -> Value {
         let variables = self.variables();
-        let variables: Map<_, _> = variables
-            .iter()
-            .map(|(name, value)| match value {
-                Variable::Plain(text) => (name.clone(), text.as_str().into()),
-                Variable::Hidden(_) => (name.clone(), "".into()),
-            })
-            .collect();
+        let variables: BTreeMap<_, _> =
+            variables.iter().map(|(name, value)| (name, value.shown())).collect();
         json!({
             "Role": wanted.role,
             "MemorySize": self.settings.memory,
@@ -245,12 +238,7 @@ impl Lambda {
     }
 
     fn with_hidden(&self, request: Request) -> Request {
-        self.variables().into_iter().fold(request, |request, (name, value)| match value {
-            Variable::Plain(_) => request,
-            Variable::Hidden(secret) => {
-                request.with_secret(&format!("/Environment/Variables/{name}"), secret)
-            }
-        })
+        hide_variables(request, "/Environment/Variables", &self.variables())
     }
 
     /// Variables and secrets: Lambda keeps both alike, encrypted.
@@ -264,10 +252,7 @@ impl Lambda {
     }
 
     fn config_hash(&self) -> String {
-        let variables = self.variables();
-        let shown: BTreeMap<_, _> =
-            variables.iter().map(|(name, value)| (name, value.shown())).collect();
-        config_hash(&json!({"settings": self.settings, "env": shown}))
+        config_hash(&shown_settings(&json!(self.settings), &self.workload))
     }
 }
 

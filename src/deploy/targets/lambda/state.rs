@@ -6,15 +6,12 @@ use crate::deploy::State;
 
 /// The state of `$LATEST`, by its configuration.
 pub(super) fn of_latest(configuration: &Value) -> State {
-    let state = of_any(configuration);
-    if state != State::Ready {
-        return state;
-    }
     let why = || reason(configuration, "LastUpdateStatus");
-    match configuration["LastUpdateStatus"].as_str() {
-        Some("InProgress") => State::Updating(format!("the update is in progress{}", why())),
-        Some("Failed") => State::Failed(format!("the update failed{}", why())),
-        _ => State::Ready,
+    match (of_any(configuration), configuration["LastUpdateStatus"].as_str()) {
+        // Also where it had come to nothing before.
+        (_, Some("InProgress")) => State::Updating(format!("the update is in progress{}", why())),
+        (State::Ready, Some("Failed")) => State::Failed(format!("the update failed{}", why())),
+        (state, _) => state,
     }
 }
 
@@ -36,13 +33,12 @@ fn of_any(configuration: &Value) -> State {
     let why = || reason(configuration, "State");
     match configuration["State"].as_str() {
         None | Some("Active") => State::Ready,
+        // It was not used for weeks: the next request, such as ours to see whether it is well, wakes it.
+        Some("Inactive") if configuration["StateReasonCode"] == "Idle" => State::Ready,
         Some("Pending") => State::Updating(format!("Lambda prepares it{}", why())),
         Some("Deleting") => State::Updating(format!("it is being deleted{}", why())),
         Some("Deactivating") => State::Updating(format!("it is being deactivated{}", why())),
         Some("Failed") => State::Failed(format!("Lambda cannot run it{}", why())),
-        Some("Inactive") => {
-            State::Stopped(format!("it was not used for long; a request wakes it{}", why()))
-        }
         Some(other) => State::Stopped(format!("it is {other}{}", why())),
     }
 }
@@ -78,9 +74,10 @@ mod tests {
                 json!({"State": "Failed", "StateReasonCode": "ImageAccessDenied"}),
                 State::Failed(text("Lambda cannot run it: ImageAccessDenied")),
             ),
+            (json!({"State": "Inactive", "StateReasonCode": "Idle"}), State::Ready),
             (
-                json!({"State": "Inactive", "StateReasonCode": "Idle"}),
-                State::Stopped(text("it was not used for long; a request wakes it: Idle")),
+                json!({"State": "Inactive", "StateReasonCode": "ImageDeleted"}),
+                State::Stopped(text("it is Inactive: ImageDeleted")),
             ),
             (
                 json!({"State": "ActiveNonInvocable"}),
@@ -89,6 +86,10 @@ mod tests {
             (json!({"State": "Deleting"}), State::Updating(text("it is being deleted"))),
             (
                 json!({"State": "Active", "LastUpdateStatus": "InProgress"}),
+                State::Updating(text("the update is in progress")),
+            ),
+            (
+                json!({"State": "Failed", "LastUpdateStatus": "InProgress"}),
                 State::Updating(text("the update is in progress")),
             ),
             (

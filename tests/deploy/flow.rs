@@ -1,0 +1,292 @@
+//! What is the same for every target: environments, values, promotion, several targets, a run that is killed.
+
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+
+use crate::anywhere::Anywhere;
+use crate::fake::{Fault, Running};
+use crate::fakes::cloud_run::{CloudRun, TOKEN};
+use crate::support::cli::{Outcome, Sandbox};
+
+const HOST: &str = "europe-west1-docker.pkg.dev";
+const IMAGE: &str = "europe-west1-docker.pkg.dev/acme/agents/agent";
+
+/// A project with a registry under the name of Google's, and Cloud Run in two projects.
+struct World {
+    sandbox: Sandbox,
+    registry: Anywhere,
+    cloud: Running<CloudRun>,
+}
+
+impl World {
+    async fn new(environments: &str) -> Self {
+        let world = Self {
+            sandbox: Sandbox::new(),
+            registry: Anywhere::start(&[HOST]).await,
+            cloud: Running::start(CloudRun::new()).await,
+        };
+        world.sandbox.write("agent.py", "print('one')\n");
+        let config = format!(
+            "name: agent\nbase: builtin:static\nlayers: [{{kind: files, copy: [{{src: agent.py, dest: /srv/agent.py}}]}}]\n\
+             image: [{IMAGE}]\nenvironments:\n{environments}"
+        );
+        world.sandbox.write("dockless.yaml", config);
+        world
+    }
+
+    fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = self.sandbox.command(arguments);
+        self.registry.lead(&mut command);
+        command.env("CLOUDSDK_AUTH_ACCESS_TOKEN", TOKEN).env("DOCKLESS_NO_PROBE", "1");
+        for service in ["RUN", "SECRETMANAGER", "LOGGING"] {
+            command.env(format!("CLOUDSDK_API_ENDPOINT_OVERRIDES_{service}"), self.cloud.url());
+        }
+        command
+    }
+
+    fn run(&self, arguments: &[&str]) -> Outcome {
+        let outcome = Outcome::of(&mut self.command(arguments));
+        assert_eq!(self.cloud.wrong(), [""; 0], "{outcome:#?}");
+        outcome
+    }
+
+    #[track_caller]
+    fn succeed(&self, arguments: &[&str]) -> Outcome {
+        let outcome = self.run(arguments);
+        assert_eq!(outcome.code, 0, "{outcome:#?}");
+        outcome
+    }
+
+    #[track_caller]
+    fn document(&self, arguments: &[&str]) -> Value {
+        serde_json::from_str(&self.succeed(arguments).stdout).unwrap()
+    }
+
+    fn state(&self) -> Value {
+        let path = self.sandbox.work().join(".dockless/state.json");
+        serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap()
+    }
+}
+
+const STAGING: &str =
+    "  staging: {target: cloud-run, project_id: acme-staging, region: europe-west1}\n";
+const PRODUCTION: &str =
+    "  production: {target: cloud-run, project_id: acme-prod, region: europe-west1}\n";
+
+/// The lines of what went wrong, without the note of the file.
+fn errors(outcome: &Outcome) -> Vec<&str> {
+    outcome.stderr.lines().filter(|line| !line.starts_with("using ")).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_environment_is_chosen_by_name() {
+    let world = World::new(&format!("{STAGING}{PRODUCTION}")).await;
+    let outcome = world.run(&["deploy"]);
+    assert_eq!(outcome.code, 2);
+    assert_eq!(
+        errors(&outcome),
+        [
+            "error: the config has 2 environments, and none was chosen",
+            "hint: choose one with `-e`: `staging`, `production`",
+        ]
+    );
+    let outcome = world.run(&["status", "-e", "stagin"]);
+    assert_eq!(outcome.code, 2);
+    assert_eq!(
+        errors(&outcome),
+        ["error: the config has no environment `stagin`", "hint: did you mean `staging`?"]
+    );
+    assert_eq!(world.cloud.calls().len(), 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_nobody_gives_ends_it_before_anything_is_built() {
+    let world = World::new(
+        "  staging:\n    target: cloud-run\n    project_id: acme-staging\n    region: europe-west1\n    \
+         env: {A: \"${NOT_THERE}\"}\n    secrets: {KEY: {env: NOT_THERE_EITHER}}\n    \
+         pull: {username: bob, password_env: GITHUB_TOKEN}\n",
+    )
+    .await;
+    let outcome = Outcome::of(world.command(&["deploy"]).env("GITHUB_TOKEN", "ghs_canary"));
+    assert_eq!(outcome.code, 2, "{outcome:#?}");
+    for expected in [
+        "the variable `NOT_THERE` is not set",
+        "the variable `NOT_THERE_EITHER` is not set",
+        "`GITHUB_TOKEN` has a token that ends with the job, and the platform pulls later",
+    ] {
+        assert!(outcome.stderr.contains(expected), "{outcome:#?}");
+    }
+    assert!(!outcome.stderr.contains("canary"), "{outcome:#?}");
+    assert_eq!(world.cloud.calls().len(), 0);
+    assert!(!world.sandbox.work().join(".dockless").exists());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_agent_of_holodeck_says_what_it_needs() {
+    let world = World::new(STAGING).await;
+    std::fs::remove_file(world.sandbox.work().join("dockless.yaml")).unwrap();
+    let agent = "name: My Agent\nmodel: {provider: openai, name: gpt-4o, api_key: \"${OPENAI_API_KEY}\"}\n\
+        instructions: {inline: Help.}\ndeployment:\n  registry: {url: europe-west1-docker.pkg.dev, repository: acme/agents/agent, tag_strategy: latest}\n  \
+        target: {provider: gcp, gcp: {project_id: acme-staging, region: europe-west1}}\n  environment: {LOG: \"x-${LEVEL}\"}\n";
+    let path = world.sandbox.write("agent.yaml", agent);
+    let deploy = |world: &World| {
+        let mut command = world.command(&["deploy", "--base", "builtin:static"]);
+        command.env("LEVEL", "debug");
+        Outcome::of(&mut command)
+    };
+    let outcome = deploy(&world);
+    assert_eq!(outcome.code, 2, "{outcome:#?}");
+    let needed = "the agent needs the variable `OPENAI_API_KEY`, and the environment `default` does not give it";
+    assert!(outcome.stderr.contains(needed), "{outcome:#?}");
+    assert_eq!(world.cloud.calls().len(), 0);
+    std::fs::write(
+        path,
+        agent.replace("environment: {", "environment: {OPENAI_API_KEY: \"${KEY}\", "),
+    )
+    .unwrap();
+    let mut command = world.command(&["deploy", "--base", "builtin:static"]);
+    let outcome = Outcome::of(command.env("LEVEL", "debug").env("KEY", "canary-1"));
+    assert_eq!((outcome.code, world.cloud.wrong()), (0, Vec::new()), "{outcome:#?}");
+    assert!(!outcome.stderr.contains("canary"), "{outcome:#?}");
+    let services: Vec<_> = world.cloud.with(|cloud| cloud.services.keys().cloned().collect());
+    assert_eq!(services, ["projects/acme-staging/locations/europe-west1/services/my-agent"]);
+    let written = world.cloud.with(|cloud| Value::Object(cloud.service().written.clone()));
+    assert_eq!(
+        written.pointer("/template/containers/0/env"),
+        Some(&json!([
+            {"name": "LOG", "value": "x-debug"},
+            {"name": "OPENAI_API_KEY", "value": "canary-1"},
+        ]))
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_dry_run_prints_every_request_and_writes_nothing() {
+    let world = World::new(STAGING).await;
+    let plan = world.document(&["deploy", "--dry-run", "--json"]);
+    assert_eq!(world.cloud.writes(), [""; 0]);
+    assert!(!world.sandbox.work().join(".dockless").exists());
+    let planned = world.succeed(&["deploy"]);
+    assert_eq!(planned.stdout.lines().count(), 1);
+    let sent = world.cloud.calls().into_iter().find(|call| call.method == "POST").unwrap();
+    assert_eq!(plan["planned"][0]["steps"][0]["request"]["body"], sent.json());
+    let again = world.document(&["deploy", "--dry-run", "--json"]);
+    assert_eq!(again["planned"][0]["steps"], json!([]));
+    assert_eq!(again["planned"][0]["changes"], json!([]));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_staging_runs_is_promoted_by_its_digest() {
+    let world = World::new(&format!("{STAGING}{PRODUCTION}")).await;
+    let outcome = world.run(&["deploy", "-e", "production", "--image-from", "staging"]);
+    assert_eq!(outcome.code, 2);
+    assert_eq!(
+        errors(&outcome),
+        [
+            "error: nothing of environment `staging` is deployed",
+            "hint: deploy it first: `dockless deploy -e staging`",
+        ]
+    );
+    let staged = world.document(&["deploy", "-e", "staging", "--json"]);
+    // What is built now would be another image.
+    world.sandbox.write("agent.py", "print('two')\n");
+    let promoted =
+        world.document(&["deploy", "-e", "production", "--image-from", "staging", "--json"]);
+    assert_eq!(promoted["deployments"][0]["image"], staged["deployments"][0]["image"]);
+    assert_eq!(promoted["deployments"][0]["name"], "agent-production");
+    assert_eq!(promoted["deployments"][0]["place"], "acme-prod/europe-west1");
+    let status = world.document(&["status", "-e", "production", "--json"]);
+    assert_eq!(status["services"][0]["image"], staged["deployments"][0]["image"]);
+    assert_eq!(status["services"][0]["drift"], json!([]));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_first_of_several_targets_that_fails_ends_it() {
+    let world = World::new(
+        "  all:\n    targets:\n      - {target: cloud-run, name: one, project_id: p, region: europe-west1}\n      \
+         - {target: cloud-run, name: two, project_id: p, region: europe-west1}\n",
+    )
+    .await;
+    world.cloud.with(|cloud| {
+        cloud.failure = Some(("HEALTH_CHECK_CONTAINER_ERROR".into(), "it does not listen".into()));
+    });
+    let outcome = world.run(&["deploy", "--json"]);
+    assert_eq!(outcome.code, 3, "{outcome:#?}");
+    let report: Value = serde_json::from_str(&outcome.stdout).unwrap();
+    assert_eq!(report["deployments"].as_array().map(Vec::len), Some(1), "{report:#}");
+    assert_eq!(report["untouched"], json!([{"name": "two", "place": "p/europe-west1"}]));
+    let services = world.cloud.with(|cloud| cloud.services.len());
+    assert_eq!(services, 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_run_that_was_killed_before_it_heard_the_answer_is_gone_on_with() {
+    let world = World::new(STAGING).await;
+    let create = "POST /v2/projects/acme-staging/locations/europe-west1/services";
+    world.cloud.spoil(create, Fault::Stall);
+    let mut command = world.command(&["deploy"]);
+    let mut child = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+    let began = Instant::now();
+    while !world.cloud.writes().iter().any(|write| write == create) {
+        assert!(began.elapsed() < Duration::from_secs(60), "{:?}", world.cloud.writes());
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    child.kill().unwrap();
+    child.wait().unwrap();
+    let record = &world.state()["environments"]["staging"]["cloud-run agent-staging acme-staging/europe-west1"];
+    assert_eq!(record["intents"].as_array().map(Vec::len), Some(1), "{record:#}");
+    assert_eq!(record["history"], json!([]));
+    world.succeed(&["deploy"]);
+    let creations = world.cloud.writes().iter().filter(|write| *write == create).count();
+    assert_eq!(creations, 1, "it was found, and not created again");
+    let state = world.state();
+    let record =
+        &state["environments"]["staging"]["cloud-run agent-staging acme-staging/europe-west1"];
+    assert_eq!(record.get("intents"), None);
+    assert_eq!(record["history"][0]["outcome"], "unchanged");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_not_well_is_taken_back_when_that_is_asked_for() {
+    let world = World::new(STAGING).await;
+    let first = world.document(&["deploy", "--json"]);
+    world.sandbox.write("agent.py", "print('two')\n");
+    world.cloud.with(|cloud| {
+        cloud.failure = Some(("HEALTH_CHECK_CONTAINER_ERROR".into(), "it does not listen".into()));
+    });
+    let outcome = world.run(&["deploy", "--rollback-on-failure"]);
+    assert_eq!(outcome.code, 3, "{outcome:#?}");
+    world.cloud.with(|cloud| cloud.failure = None);
+    let status = world.document(&["status", "--json"]);
+    assert_eq!(status["services"][0]["state"], "ready", "{status:#}\n{outcome:#?}");
+    assert_eq!(status["services"][0]["image"], first["deployments"][0]["image"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_is_removed_that_nobody_agreed_to() {
+    let world = World::new(STAGING).await;
+    world.succeed(&["deploy"]);
+    let before = world.cloud.writes();
+    let outcome = world.run(&["destroy"]);
+    assert_eq!(outcome.code, 2, "{outcome:#?}");
+    assert!(outcome.stderr.contains("nothing was removed: nobody is here to ask"), "{outcome:#?}");
+    assert_eq!(world.cloud.writes(), before);
+    world.succeed(&["destroy", "--yes"]);
+    assert_eq!(world.cloud.with(|cloud| cloud.services.len()), 0);
+    assert_eq!(world.state()["environments"]["staging"], json!({}));
+    // Once it is gone, there is nothing to do.
+    let writes = world.cloud.writes();
+    world.succeed(&["destroy", "--yes"]);
+    assert_eq!(world.cloud.writes(), writes);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn check_says_who_we_are_and_what_runs() {
+    let world = World::new(STAGING).await;
+    let report = world.document(&["check", "-e", "staging", "--json"]);
+    assert_eq!(report["targets"][0]["found"], "not deployed yet", "{report:#}");
+    assert_eq!(report["targets"][0]["cloud"], "Google Cloud");
+    assert_eq!(world.cloud.writes(), [""; 0]);
+}
