@@ -6,6 +6,7 @@
 mod images;
 mod report;
 
+pub(super) use images::fetch;
 pub use report::{DeployReport, PlannedDeployment};
 
 use std::time::Duration;

@@ -6,11 +6,13 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use super::clouds::Clouds;
+use super::deploy::fetch;
 use super::environment::{self, Values};
+use super::project::Project;
 use super::{Context, ProjectRequest, clouds, project, runtime};
-use crate::deploy::{Change, Entry, Image, Service, StateFile, Subject, Target, drift};
+use crate::deploy::{Change, Entry, Image, Observed, Service, StateFile, Subject, Target, drift};
 use crate::error::{Attempting as _, Result};
-use crate::oci::{Descriptor, MediaType, Reference};
+use crate::oci::Reference;
 
 /// A command about an environment that is deployed.
 #[derive(Debug, Clone, Default)]
@@ -60,7 +62,8 @@ pub fn status(request: &EnvironmentRequest, context: &Context) -> Result<StatusR
                 .await
                 .attempting(|| format!("look at {subject}"))?;
             let drift = if chosen.unset.is_empty() {
-                changes(target.as_ref(), &observed)
+                let image = deployed(&observed, &project, request, context).await;
+                image.and_then(|image| changes(target.as_ref(), image.as_ref(), &observed))
             } else {
                 let unset: Vec<_> = chosen.unset.iter().map(|name| format!("`{name}`")).collect();
                 Err(format!("the values of {} are not known here", unset.join(", ")))
@@ -81,21 +84,29 @@ pub fn status(request: &EnvironmentRequest, context: &Context) -> Result<StatusR
 /// What a deployment of the image that runs would change.
 fn changes(
     target: &dyn Target,
-    observed: &crate::deploy::Observed,
+    image: Option<&Image>,
+    observed: &Observed,
 ) -> std::result::Result<Vec<Change>, String> {
-    let Some(service) = &observed.service else { return Ok(Vec::new()) };
-    let image = service.image.as_deref().ok_or("the platform names no image")?;
-    let image =
-        deployed(image).ok_or_else(|| format!("`{image}` was not deployed by its digest"))?;
-    drift(target, &image, observed).map_err(|error| error.to_string())
+    let Some(image) = image else { return Ok(Vec::new()) };
+    drift(target, image, observed).map_err(|error| error.to_string())
 }
 
-/// The image that is deployed, as far as its name tells.
-fn deployed(image: &str) -> Option<Image> {
-    let reference: Reference = image.parse().ok()?;
-    let digest = reference.digest?;
-    let descriptor = Descriptor { digest, ..Descriptor::of(MediaType::OciManifest, b"") };
-    Some(Image { repository: reference.repository, descriptor, manifests: Vec::new() })
+/// The image that runs; nothing where nothing is deployed. Which platform it is for is asked of its registry.
+async fn deployed(
+    observed: &Observed,
+    project: &Project,
+    request: &EnvironmentRequest,
+    context: &Context,
+) -> std::result::Result<Option<Image>, String> {
+    let Some(service) = &observed.service else { return Ok(None) };
+    let image = service.image.as_deref().ok_or("the platform names no image")?;
+    let reference = image.parse::<Reference>().ok();
+    let reference = reference
+        .filter(|reference| reference.digest.is_some())
+        .ok_or_else(|| format!("`{image}` was not deployed by its digest"))?;
+    let network = &request.project.network;
+    let fetched = fetch(&reference, &project.config.publish, None, network, context).await;
+    fetched.map(Some).map_err(|error| format!("`{image}` cannot be looked at: {error}"))
 }
 
 impl StatusReport {

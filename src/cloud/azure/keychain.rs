@@ -32,7 +32,11 @@ pub(in crate::cloud) struct AzureRegistries {
 
 impl AzureRegistries {
     /// Asks nobody before a host of Azure's needs it.
-    pub(in crate::cloud) fn new(https: Https, environment: &Environment, clock: Arc<dyn Clock>) -> Self {
+    pub(in crate::cloud) fn new(
+        https: Https,
+        environment: &Environment,
+        clock: Arc<dyn Clock>,
+    ) -> Self {
         Self { https, sources: Sources::new(environment), clock }
     }
 

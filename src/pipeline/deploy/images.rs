@@ -11,7 +11,9 @@ use crate::pipeline::environment::Chosen;
 use crate::pipeline::project::Project;
 use crate::pipeline::run::Run;
 use crate::pipeline::subject::{self, Subject};
-use crate::pipeline::{Context, Produced, ProducedImage, client, image_name, push, tags};
+use crate::pipeline::{
+    Context, Credentials, NetworkRequest, Produced, ProducedImage, client, image_name, push, tags,
+};
 
 /// The image that is to be promoted cannot be told.
 #[derive(Debug, thiserror::Error)]
@@ -46,11 +48,14 @@ pub(super) async fn images(
     project: Project,
     context: &Context,
 ) -> Result<Vec<Image>> {
+    let (credentials, network) = (request.credentials.as_ref(), &request.project.network);
     if let ImageChoice::Named(text) = &request.image {
         let reference = image_name::read(text).attempting(|| {
             format!("read `{}`", context.option_names.variable("--image").unwrap_or("--image"))
         })?;
-        return Ok(vec![fetch(&reference, &project.config.publish, request, context).await?]);
+        return Ok(vec![
+            fetch(&reference, &project.config.publish, credentials, network, context).await?,
+        ]);
     }
     let arguments = tags::parse(&request.project, true, context)?;
     let mut destinations = Destinations::default();
@@ -96,19 +101,15 @@ fn of_produced(image: &ProducedImage, repositories: Vec<Repository>) -> Vec<Imag
 }
 
 /// What an image in a registry is, by its documents.
-async fn fetch(
+pub(in crate::pipeline) async fn fetch(
     reference: &Reference,
     publish: &PublishSettings,
-    request: &DeployRequest,
+    credentials: Option<&Credentials>,
+    network: &NetworkRequest,
     context: &Context,
 ) -> Result<Image> {
     let hosts = [reference.repository.registry().to_owned()].into();
-    let purpose = client::Purpose {
-        network: &request.project.network,
-        hosts: &hosts,
-        credentials: request.credentials.as_ref(),
-        publish: Some(publish),
-    };
+    let purpose = client::Purpose { network, hosts: &hosts, credentials, publish: Some(publish) };
     let client = client::client(context, &purpose)?;
     let target = subject::Target::Registry(reference.clone());
     let subject = Subject::fetch(&target, &client).await?;
@@ -134,6 +135,7 @@ pub(super) async fn of_environment(
     context: &Context,
 ) -> Result<Vec<Image>> {
     let environment = source.name.clone();
+    let (credentials, network) = (request.credentials.as_ref(), &request.project.network);
     let mut images: Vec<String> = Vec::new();
     for target in &source.targets {
         let session = clouds.looking();
@@ -157,7 +159,7 @@ pub(super) async fn of_environment(
         return Err(NoImage::NoDigest { subject, image: image.clone() }.into());
     }
     context.events.note(format!("environment `{environment}` runs {image}"));
-    Ok(vec![fetch(&reference, publish, request, context).await?])
+    Ok(vec![fetch(&reference, publish, credentials, network, context).await?])
 }
 
 /// The image in the repository that a target pulls from.

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use super::variables;
 use crate::config::{EnvironmentSpec, Key, Node, TargetSpec, Template, Value};
 
 /// Which of our targets HoloDeck means by a provider, and under which key its settings stand.
@@ -35,15 +36,23 @@ pub(super) fn environment(deployment: &Node) -> Option<EnvironmentSpec> {
     })
 }
 
-/// The variables whose values are known only where the agent is deployed; the others are in the image.
+/// The variables whose values are known only where the agent is deployed; the others are in the image. What
+/// their values are made of is given, too: HoloDeck reads the file again when the agent starts.
 fn env(deployment: &Node) -> BTreeMap<String, Template> {
     let members = deployment.get("environment").into_iter().flat_map(Node::members);
-    let variables = members.filter_map(|(key, value)| {
-        let text = value.as_text().filter(|text| text.contains("${"))?;
+    let mut variables = BTreeMap::new();
+    let mut parts = BTreeMap::new();
+    for (key, value) in members {
+        let Some(text) = value.as_text().filter(|text| text.contains("${")) else { continue };
+        for name in variables::names(text) {
+            let text = format!("${{{name}}}");
+            parts.insert(name, Template { text, position: value.position.clone() });
+        }
         let template = Template { text: template(text), position: value.position.clone() };
-        Some((key.text.clone(), template))
-    });
-    variables.collect()
+        variables.insert(key.text.clone(), template);
+    }
+    parts.extend(variables);
+    parts
 }
 
 /// HoloDeck replaces `${NAME}` alone; any other `$` is itself.
@@ -87,6 +96,6 @@ mod tests {
         );
         let env: Vec<_> =
             environment.env.iter().map(|(name, text)| (&**name, &*text.text)).collect();
-        assert_eq!(env, [("K", "$$x ${KEY}")]);
+        assert_eq!(env, [("K", "$$x ${KEY}"), ("KEY", "${KEY}")]);
     }
 }
