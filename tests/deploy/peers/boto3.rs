@@ -5,6 +5,7 @@ use serde_json::json;
 use super::drive;
 use crate::fake::Running;
 use crate::fakes::app_runner::AppRunner;
+use crate::fakes::ecs_express::EcsExpress;
 use crate::fakes::{aws, lambda};
 
 #[tokio::test]
@@ -179,6 +180,96 @@ async fn boto3_takes_the_fake_for_lambda() {
             ["GetFunction", missing],
             ["CreateApi", api],
             ["GetApis", {"Items": [api]}],
+        ])
+    );
+}
+
+#[tokio::test]
+async fn boto3_takes_the_fake_for_ecs_express_mode() {
+    let cloud = Running::start(aws::Aws::new(EcsExpress::new())).await;
+    let told = drive("ecs_express.py", &cloud.url()).await;
+    assert_eq!(cloud.wrong(), [""; 0]);
+    let arn = "arn:aws:ecs:eu-west-1:123456789012:service/default/agent";
+    let revision = "arn:aws:ecs:eu-west-1:123456789012:service-revision/default/agent/1";
+    let image = format!("ghcr.io/acme/agent@sha256:{}", "1".repeat(64));
+    let endpoint = "https://agent.ecs.eu-west-1.on.aws";
+    let configuration = json!({
+        "serviceRevisionArn": revision,
+        "createdAt": "2026-11-21T01:00:01+00:00",
+        "executionRoleArn": "arn:aws:iam::123456789012:role/run",
+        "cpu": "1024",
+        "memory": "2048",
+        "healthCheckPath": "/health",
+        "ingressPaths": [{"accessType": "PUBLIC", "endpoint": endpoint}],
+        "primaryContainer": {
+            "containerPort": 8080, "environment": [{"name": "A", "value": "1"}], "image": image,
+        },
+        "scalingTarget": {"minTaskCount": 1, "maxTaskCount": 2},
+    });
+    let service = json!({
+        "serviceArn": arn,
+        "serviceName": "agent",
+        "cluster": "default",
+        "status": {"statusCode": "ACTIVE"},
+        "infrastructureRoleArn": "arn:aws:iam::123456789012:role/balance",
+        "createdAt": "2026-11-21T01:00:01+00:00",
+        "updatedAt": "2026-11-21T01:00:04+00:00",
+        "tags": [{"key": "managed-by", "value": "dockless"}],
+        "activeConfigurations": [configuration],
+    });
+    let deployment = json!({
+        "serviceDeploymentArn": "arn:aws:ecs:eu-west-1:123456789012:service-deployment/default/agent/1",
+        "serviceArn": arn,
+        "createdAt": "2026-11-21T01:00:05+00:00",
+        "lifecycleStage": "BAKE_TIME",
+        "status": "SUCCESSFUL",
+        "targetServiceRevision": {"arn": revision},
+    });
+    let changed = "1970-01-01T00:00:01+00:00";
+    let certificate = json!({"domainName": "d", "status": "ACTIVE", "updatedAt": changed});
+    let path = json!({"accessType": "PUBLIC", "certificate": certificate, "endpoint": endpoint});
+    let group = json!({
+        "logGroupName": "/aws/ecs/default/agent", "status": "ACTIVE", "updatedAt": changed,
+    });
+    let revision = json!({
+        "serviceRevisionArn": revision,
+        "containerImages": [{"containerName": "Main", "image": image}],
+        "ecsManagedResources": {"ingressPaths": [path], "logGroups": [group]},
+    });
+    let missing = json!({"failures": [{"arn": arn, "reason": "MISSING"}], "services": []});
+    let exists = json!({
+        "error": "InvalidParameterException",
+        "message": "Creation of service was not idempotent.",
+    });
+    let [draining, inactive] = ["DRAINING", "INACTIVE"].map(|status| {
+        let service = json!({"serviceArn": arn, "serviceName": "agent", "status": status});
+        json!({"failures": [], "services": [service]})
+    });
+    assert_eq!(
+        told,
+        json!([
+            ["DescribeServices", missing],
+            ["CreateExpressGatewayService", {"statusCode": "ACTIVE"}],
+            ["CreateExpressGatewayService", exists],
+            ["ListServiceDeployments", ["IN_PROGRESS"]],
+            ["ListServiceDeployments", ["IN_PROGRESS"]],
+            ["ListServiceDeployments", ["SUCCESSFUL"]],
+            ["UpdateExpressGatewayService", {"statusCode": "ACTIVE"}],
+            ["ListServiceDeployments", ["SUCCESSFUL", "IN_PROGRESS"]],
+            ["ListServiceDeployments", ["SUCCESSFUL", "IN_PROGRESS"]],
+            ["ListServiceDeployments", ["SUCCESSFUL", "SUCCESSFUL"]],
+            ["DescribeExpressGatewayService", {"service": service}],
+            [
+                "DescribeServiceDeployments",
+                {"failures": [], "serviceDeployments": [deployment]},
+            ],
+            ["DescribeServiceRevisions", {"failures": [], "serviceRevisions": [revision]}],
+            ["TagResource", {}],
+            ["UntagResource", {}],
+            ["DeleteExpressGatewayService", {"statusCode": "DRAINING"}],
+            ["DescribeServices", draining],
+            ["DescribeServices", draining],
+            ["DescribeServices", inactive],
         ])
     );
 }
