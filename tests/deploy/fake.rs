@@ -155,22 +155,22 @@ impl<F: Fake> Shared<F> {
                 self.fake.answer(call);
                 return None;
             }
-            Some(Fault::Refuse(response)) => self.send(call, response),
+            Some(Fault::Refuse(response)) => Ok(self.checked(call, response)),
             Some(Fault::LoseAnswer) => {
                 self.fake.answer(call);
                 Err(Cut)
             }
             None => {
                 let response = self.fake.answer(call);
-                self.send(call, response)
+                Ok(self.checked(call, response))
             }
         })
     }
 
-    fn send(&mut self, call: &Call, response: Response) -> Reply {
+    fn checked(&mut self, call: &Call, response: Response) -> hyper::Response<server::Body> {
         let (operation, problems) = (call.operation(), self.fake.validate_answer(call, &response));
         self.wrong.extend(problems.iter().map(|it| format!("answer to {operation}: {it}")));
-        Ok(response.reply())
+        response.reply()
     }
 }
 

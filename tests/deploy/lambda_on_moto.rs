@@ -40,7 +40,7 @@ async fn a_function_with_role_and_api_comes_stays_changes_and_goes() {
     let moto = Moto::start();
     let client = Arc::new(Client::new(ClientOptions {
         settings: Settings::default(),
-        environment: Environment::of(<[_; 4]>::try_from(moto.variables()).unwrap()),
+        environment: Environment::of(moto.variables()),
         events: Events::none(),
         clock: Arc::new(SystemClock),
     }));

@@ -116,9 +116,8 @@ impl Model {
         let kind = schema["type"].as_str().unwrap_or("any");
         let mut wrong = |what: &str| problems.push(format!("`{place}` {what}: {value}"));
         match (kind, value) {
-            ("any", _) => {}
             ("string", Value::String(text)) => check_text(schema, text, place, problems),
-            ("boolean", Value::Bool(_)) | ("number", Value::Number(_)) => {}
+            ("any", _) | ("boolean", Value::Bool(_)) | ("number", Value::Number(_)) => {}
             ("integer", Value::Number(number)) if number.is_i64() || number.is_u64() => {}
             ("array", Value::Array(items)) => {
                 for (index, item) in items.iter().enumerate() {
