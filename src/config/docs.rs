@@ -382,7 +382,7 @@ mod tests {
             &[],
         );
         let start = page.find("## Layers").unwrap();
-        let end = page.find("## agent.yaml").unwrap();
+        let end = page.find("## Environments").unwrap();
         assert_eq!(
             &page[start..end],
             "## Layers\n\n\
@@ -424,6 +424,10 @@ mod tests {
                 "### An entry of `tags`",
                 "### `create_repository`",
                 "## Layers",
+                "## Environments",
+                "### A secret",
+                "### `pull`",
+                "## Targets",
                 "## agent.yaml",
                 "### `deployment`",
                 "#### `deployment.registry`",

@@ -217,6 +217,21 @@ async fn an_app_whose_container_crashes_is_not_well() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_is_not_well_is_taken_back_when_that_is_asked_for() {
+    let world = World::new("").await;
+    let first = world.succeed(&["deploy", "--json"]);
+    let first: serde_json::Value = serde_json::from_str(&first.stdout).unwrap();
+    world.sandbox.write("agent.py", "exit(1)\n");
+    world.fake.with(|fake| fake.ending = Ending::Crashing);
+    let outcome = world.run(&["deploy", "--rollback-on-failure"]);
+    assert_eq!(outcome.code, 3, "{outcome:#?}");
+    let status = world.succeed(&["status", "--json"]);
+    let status: serde_json::Value = serde_json::from_str(&status.stdout).unwrap();
+    assert_eq!(status["services"][0]["image"], first["deployments"][0]["image"], "{status:#}");
+    assert_eq!(status["services"][0]["state"], "ready");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn an_app_that_scaled_to_zero_is_well() {
     let world = World::new("").await;
     world.fake.with(|fake| fake.ending = Ending::AtZero);

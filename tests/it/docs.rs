@@ -92,7 +92,7 @@ fn docs_configs_of_the_readme_are_valid() {
 fn docs_flags_exist() {
     let reference = cli::reference();
     let known: BTreeSet<_> = flags(&reference).collect();
-    for name in ["README.md", "CHANGELOG.md", "docs/config.md"] {
+    for name in ["README.md", "CHANGELOG.md", "docs/config.md", "docs/deploying.md"] {
         let text = std::fs::read_to_string(root().join(name)).unwrap();
         let lines = text.lines().filter(|line| line.contains("dockless ") || line.contains("`--"));
         for line in lines.filter(|line| !line.contains("cargo ")) {
@@ -105,7 +105,9 @@ fn docs_flags_exist() {
 
 #[test]
 fn docs_links_lead_somewhere() {
-    for name in ["README.md", "ARCHITECTURE.md", "CHANGELOG.md", "docs/registries.md"] {
+    for name in
+        ["README.md", "ARCHITECTURE.md", "CHANGELOG.md", "docs/deploying.md", "docs/registries.md"]
+    {
         let text = std::fs::read_to_string(root().join(name)).unwrap();
         for target in text.split("](").skip(1).filter_map(|rest| rest.split(')').next()) {
             let is_local = !target.contains("://") && !target.starts_with('#');
