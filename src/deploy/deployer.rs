@@ -92,6 +92,9 @@ async fn reach(
         }
         rounds += 1;
         has_written = true;
+        for note in &steps.notes {
+            session.events.warn("plan", format!("{}: {note}", target.subject()), None);
+        }
         match target.apply(&steps, session).await {
             Ok(()) => {
                 let observed =

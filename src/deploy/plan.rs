@@ -207,6 +207,9 @@ impl fmt::Display for DeployPlan {
         for change in &self.changes {
             writeln!(formatter, "  {change}")?;
         }
+        for note in &self.notes {
+            writeln!(formatter, "  note: {note}")?;
+        }
         for step in &self.steps {
             writeln!(formatter, "  {}", step.title)?;
             for line in step.request.to_string().lines() {

@@ -10,7 +10,7 @@ pub(super) fn hint(repository: &Repository, detail: &str) -> String {
     let Some((service, parts)) = Service::of(host) else { return general(path, detail) };
     match (service, &parts[..]) {
         (Service::Amazon, [_, region]) => format!(
-            "create it: `aws ecr create-repository --repository-name {path} --region {region}`"
+            "create it: `aws ecr create-repository --repository-name {path} --region {region}`, or have pushes do it: `create_repository: true` in `dockless.yaml`"
         ),
         (Service::AmazonPublic, _) => {
             let name = if rest.is_empty() { path } else { rest };
@@ -75,15 +75,15 @@ mod tests {
         for (repository, expected) in [
             (
                 "123456789012.dkr.ecr.eu-central-1.amazonaws.com/a/b",
-                "create it: `aws ecr create-repository --repository-name a/b --region eu-central-1`",
+                "create it: `aws ecr create-repository --repository-name a/b --region eu-central-1`, or have pushes do it: `create_repository: true` in `dockless.yaml`",
             ),
             (
                 "123456789012.dkr.ecr.cn-north-1.amazonaws.com.cn/a",
-                "create it: `aws ecr create-repository --repository-name a --region cn-north-1`",
+                "create it: `aws ecr create-repository --repository-name a --region cn-north-1`, or have pushes do it: `create_repository: true` in `dockless.yaml`",
             ),
             (
                 "123456789012.dkr-ecr.eu-west-1.on.aws/a",
-                "create it: `aws ecr create-repository --repository-name a --region eu-west-1`",
+                "create it: `aws ecr create-repository --repository-name a --region eu-west-1`, or have pushes do it: `create_repository: true` in `dockless.yaml`",
             ),
             ("r.io/a", "check the name; the registry may want `a` to be created first"),
             (

@@ -259,7 +259,7 @@ async fn secrets_are_kept_by_aws_and_a_new_value_restarts_the_service() {
             "CreateService",
         ]
     );
-    let name = "dockless/agent/production/API_KEY";
+    let name = "dockless/agent/production/app-runner-agent/API_KEY";
     cloud.with(|aws| {
         let told = &aws.service.services[0].told;
         let configuration = &told["SourceConfiguration"]["ImageRepository"]["ImageConfiguration"];
@@ -270,7 +270,10 @@ async fn secrets_are_kept_by_aws_and_a_new_value_restarts_the_service() {
         assert!(!told.to_string().contains("canary"));
         let role = &aws.account.roles["dockless-eu-west-1-agent-instance"];
         let policy = role.inline.values().next().unwrap();
-        assert!(policy.contains("dockless/agent/production/API_KEY-??????"), "{policy}");
+        assert!(
+            policy.contains("dockless/agent/production/app-runner-agent/API_KEY-??????"),
+            "{policy}"
+        );
     });
     let again = deployed(&cloud, &*with_secret("canary-1"), "one").await.unwrap();
     assert_eq!((again.outcome, cloud.writes().len()), (Outcome::Unchanged, 7));

@@ -171,7 +171,7 @@ async fn secrets_are_kept_by_aws_and_a_new_value_makes_new_tasks() {
     let cloud = cloud().await;
     let with_secret = |value| target("ecs-express", &workload_with_secret(value), &[]).unwrap();
     deployed(&cloud, &*with_secret("canary-1"), "one").await.unwrap();
-    let name = "dockless/agent/production/API_KEY";
+    let name = "dockless/agent/production/ecs-express-agent/API_KEY";
     let written = cloud.with(|aws| aws.service.services["agent"].revisions[0].clone());
     assert_eq!(
         written["primaryContainer"]["secrets"],
@@ -215,9 +215,9 @@ async fn a_private_registry_is_pulled_from_with_a_secret() {
         assert_eq!(written["cpuArchitecture"], "ARM64");
         assert_eq!(
             written["primaryContainer"]["repositoryCredentials"],
-            json!({"credentialsParameter": secret_arn("dockless/agent/production/@pull")})
+            json!({"credentialsParameter": secret_arn("dockless/agent/production/ecs-express-agent/@pull")})
         );
-        let secret = &aws.account.secrets["dockless/agent/production/@pull"];
+        let secret = &aws.account.secrets["dockless/agent/production/ecs-express-agent/@pull"];
         assert_eq!(secret.versions[0].1, r#"{"password":"canary","username":"bob"}"#);
     });
     let again = deploy(&*target, &image, &around.session).await.unwrap();

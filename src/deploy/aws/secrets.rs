@@ -22,6 +22,8 @@ const PULL: &str = "@pull";
 #[derive(Debug, Clone)]
 pub(in crate::deploy) struct SecretStore<'a> {
     workload: &'a Workload,
+    /// Whose they are among the targets of the environment: `app-runner-agent`.
+    service: String,
     /// Whether the platform pulls with a secret of ours, too.
     has_pull: bool,
 }
@@ -54,9 +56,9 @@ pub(in crate::deploy) struct PlannedSecrets {
 }
 
 impl<'a> SecretStore<'a> {
-    /// The secrets of a workload.
-    pub(in crate::deploy) fn new(workload: &'a Workload) -> Self {
-        Self { workload, has_pull: false }
+    /// The secrets of a workload at the target of this kind that has this name.
+    pub(in crate::deploy) fn new(workload: &'a Workload, kind: &str, name: &str) -> Self {
+        Self { workload, service: format!("{kind}-{name}"), has_pull: false }
     }
 
     /// The same with what the platform pulls with.
@@ -254,13 +256,14 @@ impl<'a> SecretStore<'a> {
         given.chain(pull).collect()
     }
 
-    /// `dockless/PROJECT/ENVIRONMENT/NAME`.
+    /// `dockless/PROJECT/ENVIRONMENT/SERVICE/NAME`.
     fn secret_name(&self, name: &str) -> String {
         format!("{}{name}", self.prefix())
     }
 
     fn prefix(&self) -> String {
-        format!("dockless/{}/{}/", self.workload.project, self.workload.environment)
+        let Workload { project, environment, .. } = self.workload;
+        format!("dockless/{project}/{environment}/{}/", self.service)
     }
 
     /// The variable whose secret an ARN names, when it is one of this workload.
@@ -311,8 +314,7 @@ mod tests {
     use super::*;
     use crate::deploy::aws::testing;
 
-    const ARN: &str =
-        "arn:aws:secretsmanager:eu-west-1:123456789012:secret:dockless/agent/production/KEY-AbCdEf";
+    const ARN: &str = "arn:aws:secretsmanager:eu-west-1:123456789012:secret:dockless/agent/production/lambda-a/KEY-AbCdEf";
 
     fn workload() -> Workload {
         let given = SecretValue::Given(Secret::new("canary"));
@@ -343,7 +345,8 @@ mod tests {
         let mut plan = DeployPlan::default();
         let workload = workload();
         let observed = ObservedSecrets(observed.collect());
-        let planned = SecretStore::new(&workload).plan(&observed, &place(), &mut plan);
+        let planned =
+            SecretStore::new(&workload, "lambda", "a").plan(&observed, &place(), &mut plan);
         assert!(!format!("{plan:?}{}", plan.document()).contains("canary"));
         (plan.steps.iter().map(|step| step.request.operation).collect(), planned)
     }
@@ -368,7 +371,7 @@ mod tests {
     fn what_was_planned_is_what_is_found_afterwards() {
         let workload = workload();
         let mut plan = DeployPlan::default();
-        let store = SecretStore::new(&workload);
+        let store = SecretStore::new(&workload, "lambda", "a");
         let planned = store.plan(&ObservedSecrets::default(), &place(), &mut plan);
         let token = plan.steps[0].request.body.as_ref().unwrap()["ClientRequestToken"].clone();
         let secret = ObservedSecret { version: token.as_str().unwrap().into(), ..found(true) };
@@ -380,7 +383,7 @@ mod tests {
     #[test]
     fn only_secrets_of_ours_are_removed() {
         let workload = Workload { secrets: BTreeMap::new(), ..workload() };
-        let store = SecretStore::new(&workload);
+        let store = SecretStore::new(&workload, "lambda", "a");
         assert_eq!(store.variable(ARN), Some("KEY".to_owned()));
         assert_eq!(store.variable("arn:aws:secretsmanager:r:1:secret:shared-ABCDEF"), None);
         for (is_ours, expected) in [(true, vec!["DeleteSecret"]), (false, vec![])] {
@@ -396,15 +399,15 @@ mod tests {
     #[test]
     fn a_role_needs_to_read_exactly_these() {
         let workload = workload();
-        let statement = SecretStore::new(&workload).statement(&place()).unwrap();
+        let statement = SecretStore::new(&workload, "lambda", "a").statement(&place()).unwrap();
         assert_eq!(
             statement["Resource"],
             json!([
-                "arn:aws:secretsmanager:eu-west-1:123456789012:secret:dockless/agent/production/KEY-??????",
+                "arn:aws:secretsmanager:eu-west-1:123456789012:secret:dockless/agent/production/lambda-a/KEY-??????",
                 "arn:aws:secretsmanager:eu-west-1:123456789012:secret:shared-ABCDEF",
             ])
         );
         let without = testing::workload();
-        assert_eq!(SecretStore::new(&without).statement(&place()), None);
+        assert_eq!(SecretStore::new(&without, "lambda", "a").statement(&place()), None);
     }
 }

@@ -143,7 +143,7 @@ impl AppRunner {
 
     /// The secrets of the workload.
     pub(super) fn store(&self) -> SecretStore<'_> {
-        SecretStore::new(&self.workload)
+        SecretStore::new(&self.workload, "app-runner", &self.settings.name)
     }
 }
 

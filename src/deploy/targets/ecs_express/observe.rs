@@ -164,7 +164,7 @@ impl EcsExpress {
 
     /// The secrets of the workload, with what ECS pulls with.
     pub(super) fn store(&self) -> SecretStore<'_> {
-        SecretStore::new(&self.workload).with_pull()
+        SecretStore::new(&self.workload, "ecs-express", &self.settings.name).with_pull()
     }
 }
 

@@ -226,7 +226,11 @@ impl EcsExpress {
     fn store_for(&self, reference: &str) -> SecretStore<'_> {
         let host = reference.split('/').next().unwrap_or_default();
         let needs_pull = EcrHost::parse(host).is_none();
-        if needs_pull { self.store() } else { SecretStore::new(&self.workload) }
+        if needs_pull {
+            self.store()
+        } else {
+            SecretStore::new(&self.workload, "ecs-express", &self.settings.name)
+        }
     }
 
     fn subject_text(&self) -> String {
