@@ -144,6 +144,10 @@ pub enum Action {
     Load,
     /// Changes what runs somewhere.
     Deploy,
+    /// Brings back what ran there before.
+    RollBack,
+    /// Removes what runs there.
+    Remove,
 }
 
 impl Action {
@@ -160,6 +164,8 @@ impl Action {
             Self::Publish => "publishing",
             Self::Load => "loading",
             Self::Deploy => "deploying",
+            Self::RollBack => "rolling back",
+            Self::Remove => "removing",
         }
     }
 }

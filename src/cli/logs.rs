@@ -25,7 +25,7 @@ const DEFAULT_SINCE: &str = "1h";
 pub(super) struct Logs {
     #[command(flatten)]
     service: ServiceOptions,
-    /// How old lines may be: `10m`, `2h`, `3days`
+    /// How old lines may be: `90s`, `10m`, `2h`
     #[arg(
         long,
         value_name = "DURATION",

@@ -29,11 +29,9 @@ pub(super) fn tells_secret(line: &str) -> bool {
 pub(super) fn discreet(text: &str) -> String {
     let hide = |found: &regex::Captures<'_>| {
         let is_variable = found[1].contains('_') || !found[1].chars().any(char::is_lowercase);
-        if is_variable && &found[2] != "VALUE" {
-            format!("{}{HIDDEN}", &found[1])
-        } else {
-            found[0].to_owned()
-        }
+        // What stands for a value in a hint is none.
+        let is_value = &found[2] != "VALUE" && !found[2].starts_with("-…");
+        if is_variable && is_value { format!("{}{HIDDEN}", &found[1]) } else { found[0].to_owned() }
     };
     VALUE.replace_all(text, hide).into_owned()
 }

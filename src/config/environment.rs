@@ -307,6 +307,10 @@ fn pull(node: &Node, problems: &mut Problems) -> Option<PullSpec> {
             position,
         });
     }
+    if node.members().iter().any(|(key, _)| key.text == "password") {
+        // The shape has told of it; what it asks for is a name.
+        return None;
+    }
     let (kind, source) = only_member(node, "`pull`", problems)?;
     if matches!(kind, "username" | "password_env") {
         let other = if kind == "username" { "password_env" } else { "username" };

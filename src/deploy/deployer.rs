@@ -29,7 +29,8 @@ struct Reached {
 pub async fn deploy(target: &dyn Target, image: &Image, session: &Session) -> Result<Deployment> {
     let reference = target.check(image)?;
     let Reached { observed, has_written } =
-        reach(target, session, &|observed| target.plan(image, observed)).await?;
+        reach(target, session, Looks::UntilItIsDone, &|observed| target.plan(image, observed))
+            .await?;
     let service = observed.service.as_ref();
     let is_ours =
         |service: &Service| service.digest().is_some_and(|digest| image.has_digest(&digest));
@@ -63,7 +64,7 @@ pub async fn carry_out(
     session: &Session,
     plan: &(dyn Fn(&Observed) -> Result<DeployPlan> + Sync),
 ) -> Result<(Observed, bool)> {
-    let Reached { observed, has_written } = reach(target, session, plan).await?;
+    let Reached { observed, has_written } = reach(target, session, Looks::AtOnce, plan).await?;
     Ok((observed, has_written))
 }
 
@@ -75,17 +76,33 @@ pub fn drift(target: &dyn Target, image: &Image, observed: &Observed) -> Result<
     Ok(target.plan(image, observed)?.changes)
 }
 
+/// When what is there is looked at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Looks {
+    /// When nothing is going on there any more; and once more after the plan, whether anything is left of it.
+    UntilItIsDone,
+    /// First as it is: what is going on may be what has to be stopped.
+    AtOnce,
+}
+
 /// Plans and carries out until a plan was carried out in whole, or there is nothing to do.
 async fn reach(
     target: &dyn Target,
     session: &Session,
+    looks: Looks,
     plan: &(dyn Fn(&Observed) -> Result<DeployPlan> + Sync),
 ) -> Result<Reached> {
     let mut has_written = false;
+    let mut has_looked_again = looks == Looks::AtOnce;
     let mut pace = Pace::new();
     let mut rounds = 0;
     loop {
-        let observed = settled(session, &|| target.observe(session)).await?;
+        let observed = if looks == Looks::AtOnce && rounds == 0 {
+            target.observe(session).await
+        } else {
+            settled(session, &|| target.observe(session)).await
+        };
+        let observed = observed.map_err(|error| late_if(error, has_written))?;
         let steps = plan(&observed).map_err(|error| late_if(error, has_written))?;
         if steps.is_empty() {
             return Ok(Reached { observed, has_written });
@@ -99,12 +116,17 @@ async fn reach(
             Ok(()) => {
                 let observed =
                     settled(session, &|| target.observe(session)).await.map_err(Error::late)?;
-                return Ok(Reached { observed, has_written });
+                let is_ready =
+                    observed.service.as_ref().is_some_and(|service| service.state == State::Ready);
+                if has_looked_again || !is_ready {
+                    return Ok(Reached { observed, has_written });
+                }
+                has_looked_again = true;
             }
             Err(error) if rounds < MAX_ROUNDS && is_worth_another_look(&error) => {
                 session.events.detail(format!("looking again: {error}"));
                 match wait_of(&error) {
-                    Some(wait) => session.clock.sleep(wait).await,
+                    Some(wait) => session.clock.sleep(wait.min(session.wait_limit)).await,
                     None => pace.wait(session).await,
                 }
             }
@@ -165,14 +187,18 @@ impl crate::error::Classified for NotDeployed {
     }
 
     fn hints(&self) -> Vec<String> {
-        let logs = "`dockless logs` shows what it printed".to_owned();
+        let logs = "`dockless logs`, with the same `-e`, shows what it printed".to_owned();
         match self.outcome {
             Outcome::Unchanged | Outcome::Deployed => Vec::new(),
             Outcome::DeployedNotHealthy => {
-                vec![logs, "`dockless rollback` brings back what ran before".to_owned()]
+                vec![
+                    logs,
+                    "`dockless rollback`, with the same `-e`, brings back what ran before"
+                        .to_owned(),
+                ]
             }
             Outcome::RolledBackByPlatform => {
-                vec![logs, "what ran before is serving again: nothing has to be undone".to_owned()]
+                vec![logs]
             }
             Outcome::Failed => vec![logs],
         }

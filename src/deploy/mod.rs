@@ -34,7 +34,7 @@ pub use image::{Image, Manifest};
 pub use observed::{Observed, Ownership, Previous, Service, State, config_hash};
 pub use outcome::{Deployment, Outcome, Probe};
 pub use plan::{Change, DeployPlan, Given, GivenForm, Step};
-pub use probe::Prober;
+pub use probe::{NoAnswer, Prober};
 pub use session::{Journal, Session};
 pub use state::{Entry, ServiceState, StateError, StateFile};
 pub use target::{LogLine, LogQuery, Subject, Target, TargetInput, TargetKind};

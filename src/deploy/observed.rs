@@ -128,6 +128,9 @@ const KEYS: [&str; 5] = [
 /// What `managed-by` says of what we create.
 const MANAGER: &str = "dockless";
 
+/// Tools whose services are adopted when they say whose they are.
+const ADOPTED: [&str; 3] = ["holodeck", "jvbundler", "jvdeploy"];
+
 impl Ownership {
     /// What is written on everything that belongs to this workload, beside the service: roles, secrets.
     pub fn of(workload: &Workload) -> Self {
@@ -155,6 +158,16 @@ impl Ownership {
     /// [`DeployError::NotOurs`] when it says that it belongs to another project or environment.
     pub fn check(&self, workload: &Workload, subject: &Subject) -> Result<(), DeployError> {
         let is_ours = self.managed_by.as_deref() == Some(MANAGER);
+        let is_adopted = |name: &str| ADOPTED.iter().any(|tool| name.to_lowercase().contains(tool));
+        if let Some(other) = self.managed_by.as_deref().filter(|name| !is_ours && !is_adopted(name))
+        {
+            return Err(DeployError::NotOurs {
+                subject: subject.to_string(),
+                whose: format!("managed by `{other}`, as its tag `managed-by` says"),
+                hint: "give this one another `name` in its environment, or remove the tag"
+                    .to_owned(),
+            });
+        }
         let named = (self.project.as_deref(), self.environment.as_deref());
         let (project, environment) = (named.0.unwrap_or("?"), named.1.unwrap_or("?"));
         if !is_ours || (project == workload.project && environment == workload.environment) {

@@ -19,22 +19,35 @@ pub trait Prober: fmt::Debug + Send + Sync {
     /// The status of the answer; redirects are not followed.
     ///
     /// # Errors
-    /// Why there is none, for people.
-    async fn get(&self, url: &str) -> Result<u16, String>;
+    /// There is none.
+    async fn get(&self, url: &str) -> Result<u16, NoAnswer>;
+}
+
+/// Why a service did not answer, for people.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum NoAnswer {
+    /// It cannot be reached from here: a name, a proxy, a certificate.
+    Unreachable(String),
+    /// It was reached, and hung up or said nothing.
+    Broken(String),
 }
 
 /// Asks a service that the platform says is well.
 pub(super) async fn probe(target: &dyn Target, service: &Service, session: &Session) -> Probe {
     let Some(prober) = &session.prober else {
-        return Probe::NotProbed("nobody asked for it".to_owned());
+        return Probe::NotProbed("`--no-probe`".to_owned());
     };
     let Some(url) = &service.url else {
         return Probe::NotProbed("it has no URL".to_owned());
     };
     if !service.is_public {
-        return Probe::NotProbed("not everybody may call it from here".to_owned());
+        return Probe::NotProbed(
+            "only callers with credentials, or inside its network, may call it".to_owned(),
+        );
     }
     let url = format!("{}{}", url.trim_end_matches('/'), target.health_path());
+    session.events.note(format!("asking `{url}` whether it is well"));
+    let (limit, reach_limit) = (LIMIT.min(session.wait_limit), REACH_LIMIT.min(session.wait_limit));
     let began = session.clock.now();
     let mut pace = Pace::new();
     loop {
@@ -42,11 +55,20 @@ pub(super) async fn probe(target: &dyn Target, service: &Service, session: &Sess
         let waited = session.clock.now().duration_since(began);
         match answer {
             Ok(status) if (200..400).contains(&status) => return Probe::Healthy(status),
-            Ok(status) if waited >= LIMIT => {
+            Ok(status) if waited >= limit => {
                 return Probe::Unhealthy(format!("`GET {url}` is answered with {status}"));
             }
-            Err(reason) if waited >= REACH_LIMIT => {
-                return Probe::NotProbed(format!("`{url}` cannot be reached from here: {reason}"));
+            Err(NoAnswer::Broken(reason)) if waited >= limit => {
+                return Probe::Unhealthy(format!("`GET {url}` is not answered: {reason}"));
+            }
+            Err(NoAnswer::Unreachable(reason)) if waited >= reach_limit => {
+                let why = format!("`{url}` cannot be reached from here: {reason}");
+                session.events.warn(
+                    "not-probed",
+                    format!("{}: {why}", target.subject()),
+                    Some("the platform alone says that it is well".to_owned()),
+                );
+                return Probe::NotProbed(why);
             }
             Ok(_) | Err(_) => pace.wait(session).await,
         }

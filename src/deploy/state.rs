@@ -183,6 +183,11 @@ impl StateFile {
     fn change(&self, change: impl FnOnce(&mut Content, i64)) -> Result<(), StateError> {
         std::fs::create_dir_all(&self.folder).map_err(Self::io("write", &self.path()))?;
         let _lock = self.lock()?;
+        // It is of this machine: no commit should have it.
+        let ignore = self.folder.join(".gitignore");
+        if !ignore.exists() {
+            atomic_file::write(&ignore, b"*\n").map_err(Self::io("write", &ignore))?;
+        }
         let mut content = self.read()?;
         change(&mut content, self.clock.unix_seconds());
         let text = serde_json::to_vec_pretty(&content).expect("the state has text keys only");

@@ -5,7 +5,7 @@ use std::pin::Pin;
 use std::time::Duration;
 
 use super::{DeployError, DeployPlan, Observed, Session, State, Step};
-use crate::cloud::{Answer, CallError, ErrorClass};
+use crate::cloud::{Answer, CallError, ErrorClass, IAM};
 use crate::error::{Error, Result};
 
 /// How long a role that was created in this run may take until everybody knows it.
@@ -55,6 +55,10 @@ pub(super) async fn run(
         let answer = send(step, &known, session).await.map_err(attempted)?;
         if let Some(resource) = &step.creates {
             session.note_created(resource);
+        }
+        if step.request.service == &IAM {
+            // What a role may do is not known everywhere at once either.
+            session.note_created("role");
         }
         for given in &step.gives {
             let found = answer.as_ref().and_then(|answer| answer.body.pointer(given.pointer));

@@ -8,7 +8,9 @@ use reqwest::{Method, Request, Url};
 
 use super::{Context, NetworkRequest, client};
 use crate::cloud;
-use crate::deploy::{Deployment, Journal, Prober, ServiceState, Session, StateFile, Target};
+use crate::deploy::{
+    Deployment, Journal, NoAnswer, Prober, ServiceState, Session, StateFile, Target,
+};
 use crate::error::Result;
 use crate::event::Events;
 use crate::registry::Https;
@@ -139,10 +141,13 @@ struct HttpProber {
 
 #[async_trait]
 impl Prober for HttpProber {
-    async fn get(&self, url: &str) -> std::result::Result<u16, String> {
-        let url: Url = url.parse().map_err(|_| "it is no URL".to_owned())?;
+    async fn get(&self, url: &str) -> std::result::Result<u16, NoAnswer> {
+        let url: Url = url.parse().map_err(|_| NoAnswer::Unreachable("it is no URL".to_owned()))?;
         let answer =
             self.https.send(Request::new(Method::GET, url), "ask whether it is well").await;
-        answer.map(|answer| answer.status).map_err(|failure| failure.error.to_string())
+        answer.map(|answer| answer.status).map_err(|failure| {
+            let reason = failure.error.to_string();
+            if failure.was_sent { NoAnswer::Broken(reason) } else { NoAnswer::Unreachable(reason) }
+        })
     }
 }

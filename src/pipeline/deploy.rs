@@ -15,9 +15,11 @@ use super::clouds::{self, Clouds};
 use super::environment::{self, Chosen, Values};
 use super::{Context, Credentials, ProjectRequest, RecordFiles, project, runtime};
 use crate::deploy::{
-    self, Deployment, Image, NotDeployed, Observed, Outcome, Session, StateFile, Target,
+    self, DeployPlan, Deployment, Image, NotDeployed, Observed, Outcome, Session, State, StateFile,
+    Target,
 };
 use crate::error::{Attempting as _, Error, Result};
+use crate::oci::Digest;
 use crate::publish::ExistingTag;
 
 /// `dockless deploy`.
@@ -84,6 +86,15 @@ pub fn deploy(request: &DeployRequest, context: &Context) -> Result<DeployReport
     let clouds = if request.is_unprobed { clouds.without_probe() } else { clouds };
     runtime::run(context, request.project.network.timeout, async {
         let prepared = prepare(&chosen, &clouds, &state).await?;
+        // What the user has to change shows before anything is built and pushed: the image is guessed.
+        if source.is_none() && request.image == ImageChoice::Built {
+            let guessed = images::guessed(request, &project, context)?;
+            for Prepared { target, observed, .. } in &prepared {
+                plan(*target, &images::fitting(*target, &guessed)?, observed)?;
+            }
+        }
+        let has_pushed = request.image == ImageChoice::Built && !request.project.is_dry_run;
+        let late = |error: Error| if has_pushed { error.late() } else { error };
         let images = match &source {
             Some(source) => {
                 let publish = &project.config.publish;
@@ -93,10 +104,8 @@ pub fn deploy(request: &DeployRequest, context: &Context) -> Result<DeployReport
         };
         let mut fitting = Vec::new();
         for Prepared { target, session, observed } in prepared {
-            let image = images::fitting(target, &images)?;
-            let plan = target
-                .plan(&image, &observed)
-                .attempting(|| format!("deploy to {}", target.subject()))?;
+            let image = images::fitting(target, &images).map_err(late)?;
+            let plan = plan(target, &image, &observed).map_err(late)?;
             fitting.push((target, session, image, plan));
         }
         if request.project.is_dry_run {
@@ -116,7 +125,10 @@ pub fn deploy(request: &DeployRequest, context: &Context) -> Result<DeployReport
                 report.untouched.push(target.subject());
                 continue;
             }
-            let result = one(target, &image, &session, request).await;
+            let is_first = report.deployments.is_empty();
+            let result = one(target, &image, &session, request)
+                .await
+                .map_err(|error| if is_first { late(error) } else { error.late() });
             if let Ok(deployment) = &result {
                 let service = clouds::service_state(&state, &chosen.name, target);
                 clouds::remember(&service, deployment, context);
@@ -125,6 +137,11 @@ pub fn deploy(request: &DeployRequest, context: &Context) -> Result<DeployReport
         }
         Ok(report)
     })
+}
+
+/// What would have to be done at a target.
+fn plan(target: &dyn Target, image: &Image, observed: &Observed) -> Result<DeployPlan> {
+    target.plan(image, observed).attempting(|| format!("deploy to {}", target.subject()))
 }
 
 /// Asks every target what is there: who may not even look finds out before anything is built.
@@ -160,35 +177,75 @@ async fn one(
     session: &Session,
     request: &DeployRequest,
 ) -> Result<Deployment> {
-    let before = target.observe(session).await?.service.and_then(|service| service.image);
+    let before = target.observe(session).await?.service;
+    let before = before.filter(|service| service.state == State::Ready);
+    let before = before.and_then(|service| service.image);
     let task =
         session.events.task(crate::event::Action::Deploy, target.subject().to_string(), None);
     let deployment = deploy::deploy(target, image, session)
         .await
         .attempting(|| format!("deploy to {}", target.subject()))?;
     if deployment.outcome.is_good() {
-        task.finish(deployment.outcome.sentence());
+        if deployment.outcome == Outcome::Unchanged {
+            task.skip(deployment.outcome.sentence());
+        } else {
+            task.finish(deployment.image.clone());
+        }
         return Ok(deployment);
     }
     drop(task);
     let is_ours_to_undo = deployment.outcome == Outcome::DeployedNotHealthy;
     if request.has_rollback && is_ours_to_undo {
-        roll_back(target, before.as_deref(), session).await?;
+        // How the deployment ended matters more than why it could not be taken back.
+        if let Err(error) = roll_back(target, image, before.as_deref(), session).await {
+            let text = format!("{}: what ran before is not back: {error}", target.subject());
+            session.events.warn("no-rollback", text, error.hints().into_iter().next());
+        }
     }
     Ok(deployment)
 }
 
-async fn roll_back(target: &dyn Target, image: Option<&str>, session: &Session) -> Result<()> {
+/// Brings back what ran before, and says whether it is back.
+async fn roll_back(
+    target: &dyn Target,
+    bad: &Image,
+    before: Option<&str>,
+    session: &Session,
+) -> Result<()> {
     let subject = target.subject();
-    let Some(image) = image else {
-        let text = format!("{subject}: there is nothing to go back to");
-        session.events.warn("no-rollback", text, None);
+    let warn = |text: String| session.events.warn("no-rollback", text, None);
+    let digest = |image: &str| image.rsplit_once('@')?.1.parse::<Digest>().ok();
+    let Some(before) = before else {
+        warn(format!("{subject}: nothing ran well before, so there is nothing to go back to"));
         return Ok(());
     };
-    deploy::carry_out(target, session, &|observed| target.plan_rollback(Some(image), observed))
+    if digest(before).is_some_and(|digest| bad.has_digest(&digest)) {
+        warn(format!("{subject}: only settings changed; deploy the earlier ones to go back"));
+        return Ok(());
+    }
+    let plan = |observed: &Observed| {
+        let is_back = observed.service.as_ref().is_some_and(|service| {
+            service.image.as_deref() == Some(before) && service.state == State::Ready
+        });
+        if is_back {
+            Ok(DeployPlan::default())
+        } else {
+            target.plan_rollback(Some(before), observed)
+        }
+    };
+    let (observed, _) = deploy::carry_out(target, session, &plan)
         .await
-        .attempting(|| format!("bring `{image}` back to {subject}"))?;
-    session.events.note(format!("{subject}: `{image}` is back"));
+        .attempting(|| format!("bring `{before}` back to {subject}"))?;
+    let service = observed.service;
+    let is_back = service.as_ref().is_some_and(|service| {
+        service.state == State::Ready && service.image.as_deref().and_then(digest) == digest(before)
+    });
+    if is_back {
+        session.events.note(format!("{subject}: `{before}` is back"));
+    } else {
+        let state = service.map_or("gone", |service| service.state.name());
+        warn(format!("{subject}: `{before}` is not back, the service is {state}"));
+    }
     Ok(())
 }
 

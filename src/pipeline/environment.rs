@@ -207,10 +207,7 @@ impl Resolving<'_> {
             let value = match secret {
                 SecretSpec::Kept { reference, .. } => SecretValue::Kept(reference.clone()),
                 SecretSpec::Environment { name: variable, position } => {
-                    match self.variable(variable, position) {
-                        Some(value) => SecretValue::Given(value),
-                        None => continue,
-                    }
+                    self.variable(variable, position).map_or(SecretValue::Unset, SecretValue::Given)
                 }
             };
             secrets.insert(name.clone(), value);

@@ -39,6 +39,7 @@ pub fn logs(
         let session = clouds.looking();
         let since = i64::try_from(which.since.as_secs()).unwrap_or(i64::MAX);
         let since_ms = context.clock.unix_seconds().saturating_sub(since).saturating_mul(1000);
+        let began_ms = context.clock.unix_seconds().saturating_add(1).saturating_mul(1000);
         let has_several = chosen.targets.len() > 1;
         let mut queries: Vec<_> =
             chosen.targets.iter().map(|_| LogQuery { since_ms, cursor: None }).collect();
@@ -51,10 +52,13 @@ pub fn logs(
                     .await
                     .attempting(|| format!("read the log of {subject}"))?;
                 let name = has_several.then_some(subject.name.as_str());
-                for line in &lines {
+                // What is printed while this goes on is for those who follow.
+                let is_over = !which.has_follow && lines.iter().any(|line| line.at_ms > began_ms);
+                for line in lines.iter().filter(|line| which.has_follow || line.at_ms <= began_ms) {
                     show(name, line)?;
                 }
-                has_more |= !lines.is_empty() && cursor.is_some() && cursor != query.cursor;
+                has_more |=
+                    !is_over && !lines.is_empty() && cursor.is_some() && cursor != query.cursor;
                 query.cursor = cursor.or(query.cursor.take());
             }
             match (has_more, which.has_follow) {

@@ -101,8 +101,10 @@ async fn one(
 ) -> Result<Option<String>> {
     let session = clouds.session(target, environment, state);
     let subject = target.subject();
-    let task = context.events.task(Action::Deploy, subject.to_string(), None);
+    let action = if way == Way::Off { Action::Remove } else { Action::RollBack };
+    let task = context.events.task(action, subject.to_string(), None);
     let found = target.observe(&session).await?;
+    let had_any = found.service.is_some();
     let wanted = before(target, &found, environment, state);
     let plan = |observed: &Observed| way.plan(target, wanted.as_deref(), observed);
     let (observed, _) = deploy::carry_out(target, &session, &plan).await?;
@@ -112,7 +114,7 @@ async fn one(
             if let Err(error) = clouds::service_state(state, environment, target).forget() {
                 context.events.warn("no-history", error.to_string(), None);
             }
-            task.finish("removed");
+            task.finish(if had_any { "removed" } else { "nothing is there" });
             Ok(None)
         }
         (Way::Off, Some(service)) => Err(Error::new(NotDeployed {

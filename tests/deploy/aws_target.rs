@@ -47,7 +47,7 @@ struct Well;
 
 #[async_trait]
 impl Prober for Well {
-    async fn get(&self, _url: &str) -> Result<u16, String> {
+    async fn get(&self, _url: &str) -> Result<u16, dockless::deploy::NoAnswer> {
         Ok(200)
     }
 }

@@ -416,8 +416,9 @@ async fn what_is_missing_comes_with_the_command_that_makes_it() {
 async fn logs_are_the_lines_of_every_replica() {
     let world = World::new("").await;
     world.succeed(&["deploy"]);
-    let printed = "2999-01-01T10:00:00.5Z ready\n2999-01-01T10:00:01Z asked\n";
-    world.fake.with(|fake| fake.printed = printed.to_owned());
+    let now = jiff::Timestamp::now();
+    let printed = format!("{now} ready\n{now} asked\n");
+    world.fake.with(|fake| fake.printed = printed);
     let outcome = world.succeed(&["logs"]);
     let lines: Vec<_> = outcome.stdout.lines().collect();
     assert!(

@@ -52,7 +52,7 @@ struct Well;
 
 #[async_trait]
 impl Prober for Well {
-    async fn get(&self, _url: &str) -> Result<u16, String> {
+    async fn get(&self, _url: &str) -> Result<u16, dockless::deploy::NoAnswer> {
         Ok(200)
     }
 }
@@ -652,6 +652,12 @@ async fn what_is_somebody_elses_is_left_alone() {
         error.to_string(),
         "Lambda function `agent` in eu-west-1 is not tagged as one of dockless"
     );
+    let error = deploy(&*target, &image("two"), &world.session()).await.unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "Lambda function `agent` in eu-west-1 is managed by `terraform`, as its tag `managed-by` says"
+    );
+    spoil("managed-by", "jvbundler");
     world.aws.with(|aws| {
         let function = aws.functions.get_mut("agent").unwrap();
         function.latest["PackageType"] = "Zip".into();

@@ -30,7 +30,7 @@ impl Journal for Anything {
 
 #[async_trait]
 impl Prober for Anything {
-    async fn get(&self, _url: &str) -> Result<u16, String> {
+    async fn get(&self, _url: &str) -> Result<u16, dockless::deploy::NoAnswer> {
         Ok(200)
     }
 }

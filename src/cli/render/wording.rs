@@ -17,6 +17,8 @@ pub(super) fn ended(action: Action, outcome: Outcome) -> &'static str {
         (Outcome::Done, Action::Publish) => "published",
         (Outcome::Done, Action::Load) => "loaded",
         (Outcome::Done, Action::Deploy) => "deployed",
+        (Outcome::Done, Action::RollBack) => "rolled back",
+        (Outcome::Done, Action::Remove) => "removed",
     }
 }
 

@@ -243,7 +243,7 @@ impl<'a> SecretStore<'a> {
     fn wanted(&self) -> BTreeMap<String, Secret> {
         let given = self.workload.secrets.iter().filter_map(|(name, value)| match value {
             SecretValue::Given(secret) => Some((name.clone(), secret.clone())),
-            SecretValue::Kept(_) => None,
+            SecretValue::Unset | SecretValue::Kept(_) => None,
         });
         let pull = self.workload.pull.as_ref().filter(|_| self.has_pull);
         let pull = pull.and_then(|pull| match pull {
@@ -285,7 +285,7 @@ impl<'a> SecretStore<'a> {
         let secrets = self.workload.secrets.values();
         let kept = secrets.filter_map(|value| match value {
             SecretValue::Kept(reference) => Some(reference),
-            SecretValue::Given(_) => None,
+            SecretValue::Given(_) | SecretValue::Unset => None,
         });
         let pull = self.workload.pull.as_ref().filter(|_| self.has_pull);
         let kept = kept.chain(pull.and_then(|pull| match pull {

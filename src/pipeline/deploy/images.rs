@@ -1,10 +1,10 @@
 //! The image that is deployed: built and pushed now, named by the user, or the one another environment runs.
 
 use super::{DeployRequest, ImageChoice};
-use crate::config::PublishSettings;
-use crate::deploy::{DeployError, Image, Manifest, Target};
+use crate::config::{LayerCompression, PublishSettings};
+use crate::deploy::{DeployError, Image, Manifest, State, Target};
 use crate::error::{Attempting as _, Classified, ErrorKind, Result};
-use crate::oci::{Reference, Repository};
+use crate::oci::{Descriptor, MediaType, Reference, Repository};
 use crate::pipeline::clouds::Clouds;
 use crate::pipeline::destinations::Destinations;
 use crate::pipeline::environment::Chosen;
@@ -22,6 +22,8 @@ enum NoImage {
     NotDeployed { environment: String },
     #[error("the targets of environment `{environment}` run different images: {}", images.join(", "))]
     Different { environment: String, images: Vec<String> },
+    #[error("{subject} is not well: it is {state}")]
+    NotWell { subject: String, state: &'static str },
     #[error("{subject} runs `{image}`, which names no digest")]
     NoDigest { subject: String, image: String },
 }
@@ -35,6 +37,9 @@ impl Classified for NoImage {
         vec![match self {
             Self::NotDeployed { environment } => {
                 format!("deploy it first: `dockless deploy -e {environment}`")
+            }
+            Self::NotWell { .. } => {
+                "only what is well is promoted; name an image with `--image` otherwise".to_owned()
             }
             Self::Different { .. } => "name the one you mean with `--image`".to_owned(),
             Self::NoDigest { .. } => "name the image with `--image NAME@sha256:…`".to_owned(),
@@ -91,6 +96,42 @@ pub(super) async fn images(
     Ok(of_produced(&image, repositories))
 }
 
+/// The image as it will be, as far as targets judge it before it is built: its places, its platforms, and how its
+/// layers are compressed.
+pub(super) fn guessed(
+    request: &DeployRequest,
+    project: &Project,
+    context: &Context,
+) -> Result<Vec<Image>> {
+    let arguments = tags::parse(&request.project, true, context)?;
+    let mut destinations = Destinations::default();
+    push::add_repositories(&mut destinations, &project.config, &request.to, &arguments, context)?;
+    let config = &project.config;
+    let layer = match config.compression {
+        LayerCompression::Gzip => MediaType::OciLayerGzip,
+        LayerCompression::Zstd => MediaType::OciLayerZstd,
+    };
+    let manifests: Vec<_> = config
+        .platforms
+        .iter()
+        .map(|platform| Manifest {
+            platform: platform.clone(),
+            descriptor: Descriptor::of(MediaType::OciManifest, platform.to_string().as_bytes()),
+            layers: vec![layer.clone()],
+        })
+        .collect();
+    let descriptor = match &manifests[..] {
+        [only] => only.descriptor.clone(),
+        _ => Descriptor::of(MediaType::OciIndex, b"guessed"),
+    };
+    let places = destinations.references().map(|reference| Image {
+        repository: reference.repository.clone(),
+        descriptor: descriptor.clone(),
+        manifests: manifests.clone(),
+    });
+    Ok(places.collect())
+}
+
 fn of_produced(image: &ProducedImage, repositories: Vec<Repository>) -> Vec<Image> {
     let in_repository = |repository| Image {
         repository,
@@ -136,15 +177,27 @@ pub(super) async fn of_environment(
 ) -> Result<Vec<Image>> {
     let environment = source.name.clone();
     let (credentials, network) = (request.credentials.as_ref(), &request.project.network);
-    let mut images: Vec<String> = Vec::new();
+    let (mut images, mut digests): (Vec<String>, Vec<Option<String>>) = Default::default();
     for target in &source.targets {
         let session = clouds.looking();
         let observed = target
             .observe(&session)
             .await
             .attempting(|| format!("look at {}", target.subject()))?;
-        let Some(image) = observed.service.and_then(|service| service.image) else { continue };
-        if !images.contains(&image) {
+        let Some(service) = observed.service else { continue };
+        let Some(image) = service.image else { continue };
+        if service.state != State::Ready {
+            let state = service.state.name();
+            let subject = target.subject().to_string();
+            return Err(NoImage::NotWell { subject, state }.into());
+        }
+        // Targets are given an index or the manifest of one platform: what was deployed is the same.
+        let digest = service
+            .ownership
+            .image_digest
+            .or_else(|| image.rsplit_once("@sha256:").map(|(_, digest)| digest.to_owned()));
+        if !digests.contains(&digest) {
+            digests.push(digest);
             images.push(image);
         }
     }

@@ -94,7 +94,7 @@ impl EcsExpress {
         self.check_service(service)?;
         let mut plan = DeployPlan::default();
         let name = &self.settings.name;
-        if let (None, Some(deployment)) = (image, &details.running_deployment) {
+        if let Some(deployment) = &details.running_deployment {
             plan.change("deployment", Some("running"), Some("rolled back"));
             let body = json!({"serviceDeploymentArn": deployment, "stopType": "ROLLBACK"});
             let title = format!("take the running deployment of `{name}` back");
