@@ -73,6 +73,7 @@ mod tests {
             ("unknown key: did you mean `base`?", "unknown key: did you mean `base`?"),
             ("write `--label KEY=VALUE`", "write `--label KEY=VALUE`"),
             ("write `API_KEY: ${API_KEY}`", "write `API_KEY: ${API_KEY}`"),
+            ("write a default: `${A_TOKEN:-…}`", "write a default: `${A_TOKEN:-…}`"),
         ] {
             assert_eq!(discreet(text), expected);
         }

@@ -25,6 +25,11 @@ impl Anywhere {
         Self { authority, _registry: registry, proxy }
     }
 
+    /// The hosts that were called so far, each once per connection.
+    pub(crate) fn called(&self) -> Vec<String> {
+        self.proxy.seen()
+    }
+
     /// Has a command reach it. What is plain http, such as a fake on this machine, goes its own way.
     pub(crate) fn lead<'a>(&self, command: &'a mut Command) -> &'a mut Command {
         command

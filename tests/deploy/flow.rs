@@ -124,6 +124,27 @@ async fn what_nobody_gives_ends_it_before_anything_is_built() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_no_target_takes_is_not_pushed() {
+    let world = World::new(STAGING).await;
+    let outcome = world.run(&["deploy", "--to", "ghcr.io/acme/agent"]);
+    assert_eq!(outcome.code, 2, "{outcome:#?}");
+    assert!(outcome.stderr.contains("does not run `ghcr.io/acme/agent@"), "{outcome:#?}");
+    assert_eq!(world.registry.called(), [""; 0]);
+    // Somebody else's service ends it as early.
+    world.succeed(&["deploy"]);
+    world.cloud.with(|cloud| {
+        let service = cloud.service();
+        service.written["labels"]["dockless-project"] = "another".into();
+    });
+    let before = world.registry.called().len();
+    world.sandbox.write("agent.py", "print('two')\n");
+    let outcome = world.run(&["deploy"]);
+    assert_eq!(outcome.code, 2, "{outcome:#?}");
+    assert!(outcome.stderr.contains("is of the project `another`"), "{outcome:#?}");
+    assert_eq!(world.registry.called().len(), before);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn an_agent_of_holodeck_says_what_it_needs() {
     let world = World::new(STAGING).await;
     std::fs::remove_file(world.sandbox.work().join("dockless.yaml")).unwrap();
