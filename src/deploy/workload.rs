@@ -41,6 +41,8 @@ pub enum Variable {
 pub enum SecretValue {
     /// The caller has it; the platform is to keep it.
     Given(Secret),
+    /// The caller's, and not known here: by commands that send no values.
+    Unset,
     /// The platform has it already: an ARN, a resource name, a URL of a vault.
     Kept(String),
 }

@@ -106,7 +106,7 @@ pub(in crate::deploy) fn check_secrets(
 ) {
     let secrets = workload.secrets.iter().filter_map(|(name, value)| match value {
         SecretValue::Kept(reference) => Some((name.as_str(), reference)),
-        SecretValue::Given(_) => None,
+        SecretValue::Given(_) | SecretValue::Unset => None,
     });
     let pull = workload.pull.as_ref().and_then(|pull| match pull {
         Pull::Kept(reference) => Some(("pull", reference)),

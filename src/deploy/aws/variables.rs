@@ -103,7 +103,7 @@ pub(in crate::deploy) fn shown_settings(settings: &Value, workload: &Workload) -
         .secrets
         .iter()
         .map(|(name, value)| match value {
-            SecretValue::Given(_) => (name, HIDDEN),
+            SecretValue::Given(_) | SecretValue::Unset => (name, HIDDEN),
             SecretValue::Kept(reference) => (name, reference.as_str()),
         })
         .collect();

@@ -200,7 +200,7 @@ impl CloudRun {
     fn given(&self) -> impl Iterator<Item = (&String, &Secret)> {
         self.workload.secrets.iter().filter_map(|(name, value)| match value {
             SecretValue::Given(secret) => Some((name, secret)),
-            SecretValue::Kept(_) => None,
+            SecretValue::Unset | SecretValue::Kept(_) => None,
         })
     }
 

@@ -54,7 +54,7 @@ impl CloudRun {
         }
         for (name, value) in &self.workload.secrets {
             let (secret, version) = match value {
-                SecretValue::Given(_) => {
+                SecretValue::Given(_) | SecretValue::Unset => {
                     let version = versions.get(name).cloned().unwrap_or_default();
                     (self.secret_id(name), version)
                 }

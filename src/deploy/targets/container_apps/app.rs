@@ -96,6 +96,7 @@ impl Wanted<'_> {
         for (variable, secret) in &self.workload.secrets {
             let name = secret_name(variable);
             let entry = match secret {
+                SecretValue::Unset => continue,
                 SecretValue::Given(secret) => json!({"name": name, "value": secret.expose()}),
                 SecretValue::Kept(url) => {
                     let identity = self.settings.identity.as_deref().unwrap_or("system");
@@ -172,7 +173,7 @@ impl Wanted<'_> {
         let secrets = self.workload.secrets.iter();
         let secrets: Map<_, _> = secrets
             .map(|(name, secret)| match secret {
-                SecretValue::Given(_) => (name.clone(), Value::Null),
+                SecretValue::Given(_) | SecretValue::Unset => (name.clone(), Value::Null),
                 SecretValue::Kept(reference) => (name.clone(), reference.clone().into()),
             })
             .collect();

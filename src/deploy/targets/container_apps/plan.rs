@@ -217,7 +217,7 @@ impl Planner<'_> {
     ) -> bool {
         let given = self.workload.secrets.iter().filter_map(|(variable, secret)| match secret {
             SecretValue::Given(secret) => Some((secret_name(variable), secret)),
-            SecretValue::Kept(_) => None,
+            SecretValue::Unset | SecretValue::Kept(_) => None,
         });
         let mut is_new = false;
         for (name, secret) in given.chain(of_registry) {

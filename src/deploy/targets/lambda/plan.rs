@@ -246,7 +246,7 @@ impl Lambda {
         let secrets = self.workload.secrets.iter();
         let secrets = secrets.filter_map(|(name, value)| match value {
             SecretValue::Given(secret) => Some((name.clone(), Variable::Hidden(secret.clone()))),
-            SecretValue::Kept(_) => None,
+            SecretValue::Unset | SecretValue::Kept(_) => None,
         });
         self.workload.env.clone().into_iter().chain(secrets).collect()
     }

@@ -273,6 +273,7 @@ fn check_variables(input: &TargetInput<'_>, problems: &mut Problems) {
     for (name, secret) in secrets {
         match secret {
             SecretValue::Given(value) => taken += value.expose().len(),
+            SecretValue::Unset => {}
             SecretValue::Kept(_) => problems.report_with_hint(
                 input.position,
                 format!("the secret `{name}` is a reference, and Lambda resolves none"),
