@@ -1,6 +1,11 @@
 //! Deploying to App Runner.
 
-use dockless::deploy::{Deployment, LogQuery, Outcome, Probe, Target, carry_out, deploy};
+use std::collections::BTreeMap;
+
+use dockless::deploy::{
+    DeployPlan, Deployment, LogQuery, Outcome, Probe, SecretValue, Target, Workload, carry_out,
+    deploy,
+};
 use serde_json::json;
 
 use crate::aws_target::{
@@ -452,4 +457,103 @@ fn settings_that_app_runner_does_not_have_are_refused() {
     }
     let arn = "arn:aws-us-gov:iam::123456789012:role/service-role/x";
     assert!(target("app-runner", &workload(), &[("ecr_role_arn", arn)]).is_ok());
+}
+
+#[tokio::test]
+async fn a_secret_of_ours_that_the_config_names_by_its_arn_stays() {
+    let cloud = cloud().await;
+    let made = target("app-runner", &workload_with_secret("canary"), &[]).unwrap();
+    deployed(&cloud, &*made, "one").await.unwrap();
+    let name = "dockless/agent/production/app-runner-agent/API_KEY";
+    let kept = SecretValue::Kept(secret_arn(name));
+    let kept = Workload { secrets: [("API_KEY".to_owned(), kept)].into(), ..workload() };
+    let kept = target("app-runner", &kept, &[]).unwrap();
+    deployed(&cloud, &*kept, "one").await.unwrap();
+    cloud.with(|aws| assert!(!aws.account.secrets[name].is_removed));
+    assert_eq!(cloud.wrong(), [""; 0]);
+}
+
+#[tokio::test]
+async fn a_secret_that_is_taken_back_gets_the_value_that_is_wanted() {
+    let cloud = cloud().await;
+    let with = |value| target("app-runner", &workload_with_secret(value), &[]).unwrap();
+    for value in ["canary-1", "canary-2"] {
+        deployed(&cloud, &*with(value), "one").await.unwrap();
+    }
+    let (target, around) = (with("canary-2"), around(&cloud));
+    let plan = |observed: &_| target.plan_destroy(observed);
+    carry_out(&*target, &around.session, &plan).await.unwrap();
+    // The value that the secret was created with.
+    deployed(&cloud, &*with("canary-1"), "one").await.unwrap();
+    let values = cloud.with(|aws| {
+        let secret = &aws.account.secrets["dockless/agent/production/app-runner-agent/API_KEY"];
+        secret.versions.iter().map(|(_, value)| value.clone()).collect::<Vec<_>>()
+    });
+    assert_eq!(values, ["canary-1", "canary-2", "canary-1"]);
+    assert_eq!(cloud.wrong(), [""; 0]);
+}
+
+#[tokio::test]
+async fn what_a_removal_left_over_is_found_without_the_service_and_without_values() {
+    let cloud = cloud().await;
+    let whole = target("app-runner", &workload_with_secret("canary"), &[]).unwrap();
+    deployed(&cloud, &*whole, "one").await.unwrap();
+    let unset = BTreeMap::from([("API_KEY".to_owned(), SecretValue::Unset)]);
+    // Without a secret in the config, nothing needs the role of the container any more.
+    for secrets in [unset, BTreeMap::new()] {
+        let is_known = !secrets.is_empty();
+        let target = target("app-runner", &Workload { secrets, ..workload() }, &[]).unwrap();
+        let around = around(&cloud);
+        cloud.spoil("DetachRolePolicy", Fault::LoseAnswer);
+        let plan = |observed: &_| target.plan_destroy(observed);
+        carry_out(&*target, &around.session, &plan).await.unwrap();
+        cloud.with(|aws| {
+            assert!(aws.account.roles.is_empty(), "{:?}", aws.account.roles);
+            assert!(!is_known || aws.account.secrets.values().all(|secret| secret.is_removed));
+        });
+        deployed(&cloud, &*whole, "one").await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn members_of_a_wrong_type_are_replaced() {
+    let cloud = cloud().await;
+    deployed(&cloud, &*agent(), "one").await.unwrap();
+    let around = around(&cloud);
+    let mut observed = agent().observe(&around.session).await.unwrap();
+    let raw = &mut observed.service.as_mut().unwrap().raw;
+    raw["HealthCheckConfiguration"] = "x".into();
+    raw["SourceConfiguration"]["ImageRepository"] = "x".into();
+    let two = image(REPOSITORY, "two", "amd64");
+    let body = |plan: DeployPlan| plan.steps[0].request.body.clone().unwrap();
+    let sent = body(agent().plan(&two, &observed).unwrap());
+    assert_eq!(sent["HealthCheckConfiguration"], json!({"Protocol": "HTTP", "Path": "/health"}));
+    let sent = body(agent().plan_rollback(Some(&two.reference()), &observed).unwrap());
+    assert_eq!(
+        sent["SourceConfiguration"]["ImageRepository"],
+        json!({"ImageIdentifier": two.reference(), "ImageRepositoryType": "ECR"})
+    );
+}
+
+#[tokio::test]
+async fn a_list_whose_pages_never_end_is_an_error() {
+    let cloud = cloud().await;
+    deployed(&cloud, &*agent(), "one").await.unwrap();
+    let around = around(&cloud);
+    let query = LogQuery { since_ms: START * 1000, cursor: None };
+    let id = cloud.with(|aws| {
+        aws.account.repeats_pages = true;
+        aws.service.services[0].told["ServiceArn"].as_str().unwrap().to_owned()
+    });
+    let path = id.split_once(":service/").unwrap().1;
+    let line = (format!("/aws/apprunner/{path}/application"), START * 1000 + 1, "hello".to_owned());
+    cloud.with(|aws| aws.account.lines.push(line));
+    let error = agent().logs(&query, &around.session).await.unwrap_err();
+    assert_eq!(error.to_string(), "logs:FilterLogEvents: the list does not end after 2 pages");
+    for _ in 0..2 {
+        let page = json!({"ServiceSummaryList": [], "NextToken": "same"});
+        cloud.spoil("ListServices", Fault::Refuse(Response::json(200, &page)));
+    }
+    let error = agent().observe(&around.session).await.unwrap_err();
+    assert_eq!(error.to_string(), "apprunner:ListServices: the list does not end after 2 pages");
 }

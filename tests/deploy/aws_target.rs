@@ -54,12 +54,17 @@ impl Prober for Well {
 
 /// A session with the account that is at a URL.
 pub(crate) fn surroundings(url: &str) -> Surroundings {
+    surroundings_at(url, START)
+}
+
+/// The same, where the clock says this, in seconds since 1970.
+pub(crate) fn surroundings_at(url: &str, now: i64) -> Surroundings {
     let environment = Environment::of([
         ("AWS_ENDPOINT_URL", url),
         ("AWS_ACCESS_KEY_ID", "AKID"),
         ("AWS_SECRET_ACCESS_KEY", "canary-key"),
     ]);
-    let clock = Arc::new(ManualClock::at(START));
+    let clock = Arc::new(ManualClock::at(now));
     let (events, receiver) = Events::channel();
     let settings = Settings::default();
     let options =

@@ -1,12 +1,14 @@
 //! Deploying to ECS Express Mode.
 
 use dockless::deploy::{
-    Deployment, LogQuery, Outcome, Pull, Target, Variable, Workload, carry_out, deploy,
+    Deployment, LogQuery, Outcome, Pull, SecretValue, Target, Variable, Workload, carry_out, deploy,
 };
 use dockless::registry::Secret;
 use serde_json::json;
 
-use crate::aws_target::{image, surroundings, target, workload, workload_with_secret};
+use crate::aws_target::{
+    image, surroundings, surroundings_at, target, workload, workload_with_secret,
+};
 use crate::fake::{Fault, Response, Running};
 use crate::fakes::aws::{Aws, START, role_arn, secret_arn};
 use crate::fakes::ecs_express::EcsExpress;
@@ -259,7 +261,8 @@ async fn a_deployment_that_goes_on_is_taken_back() {
     let two = image(REPOSITORY, "two", "amd64");
     let observed = target.observe(&around.session).await.unwrap();
     cloud.with(|aws| aws.service.looks = 100);
-    let update = target.plan(&two, &observed).unwrap();
+    let mut update = target.plan(&two, &observed).unwrap();
+    update.steps.truncate(1);
     target.apply(&update, &around.session).await.unwrap();
     let observed = target.observe(&around.session).await.unwrap();
     let plan = target.plan_rollback(None, &observed).unwrap();
@@ -345,4 +348,58 @@ fn settings_that_ecs_does_not_have_are_refused() {
     let arm = target("ecs-express", &workload(), &[("architecture", "arm64")]).unwrap();
     let error = arm.check(&image(REPOSITORY, "one", "amd64")).unwrap_err();
     assert!(error.to_string().ends_with("`architecture` is arm64, and the image has none for it"));
+}
+
+#[tokio::test]
+async fn a_secret_of_ours_that_the_config_names_by_its_arn_stays() {
+    let cloud = cloud().await;
+    let made = target("ecs-express", &workload_with_secret("canary"), &[]).unwrap();
+    deployed(&cloud, &*made, "one").await.unwrap();
+    let name = "dockless/agent/production/ecs-express-agent/API_KEY";
+    let kept = SecretValue::Kept(secret_arn(name));
+    let kept = Workload { secrets: [("API_KEY".to_owned(), kept)].into(), ..workload() };
+    let kept = target("ecs-express", &kept, &[]).unwrap();
+    deployed(&cloud, &*kept, "one").await.unwrap();
+    cloud.with(|aws| assert!(!aws.account.secrets[name].is_removed));
+    assert_eq!(cloud.wrong(), [""; 0]);
+}
+
+#[tokio::test]
+async fn a_clock_that_is_ahead_hides_no_deployment_that_is_seen_late() {
+    let cloud = cloud().await;
+    cloud.with(|aws| (aws.service.lag, aws.service.endings) = (3, vec!["ROLLBACK_FAILED"]));
+    let ahead = surroundings_at(&cloud.url(), START + 200);
+    let one = image(REPOSITORY, "one", "amd64");
+    let deployment = deploy(&*agent(), &one, &ahead.session).await.unwrap();
+    assert_ne!(deployment.outcome, Outcome::Deployed);
+    cloud.with(|aws| assert_eq!(aws.service.services["agent"].serving, None));
+}
+
+#[tokio::test]
+async fn the_tags_of_a_service_tell_what_runs_and_not_what_was_taken_back() {
+    let cloud = cloud().await;
+    deployed(&cloud, &*agent(), "one").await.unwrap();
+    let tags = || cloud.with(|aws| aws.service.services["agent"].tags.clone());
+    let before = tags();
+    cloud.with(|aws| aws.service.endings = vec!["ROLLBACK_SUCCESSFUL"]);
+    let deployment = deployed(&cloud, &*agent(), "two").await.unwrap();
+    assert_eq!((deployment.outcome, tags()), (Outcome::RolledBackByPlatform, before));
+}
+
+#[tokio::test]
+async fn what_a_removal_left_over_is_found_without_the_service_and_without_values() {
+    let cloud = cloud().await;
+    let whole = target("ecs-express", &workload_with_secret("canary"), &[]).unwrap();
+    deployed(&cloud, &*whole, "one").await.unwrap();
+    let unset = [("API_KEY".to_owned(), SecretValue::Unset)].into();
+    let unset = Workload { secrets: unset, ..workload() };
+    let target = target("ecs-express", &unset, &[]).unwrap();
+    cloud.spoil("DetachRolePolicy", Fault::LoseAnswer);
+    let around = surroundings(&cloud.url());
+    let plan = |observed: &_| target.plan_destroy(observed);
+    carry_out(&*target, &around.session, &plan).await.unwrap();
+    cloud.with(|aws| {
+        assert!(aws.account.roles.is_empty(), "{:?}", aws.account.roles);
+        assert!(aws.account.secrets.values().all(|secret| secret.is_removed));
+    });
 }

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
+use super::{members, read_pages};
 use crate::cloud::{CallError, LOGS, Request};
 use crate::deploy::{LogLine, LogQuery, Session};
 
@@ -29,22 +30,16 @@ pub(in crate::deploy) async fn read_logs(
     let last = query.cursor.as_deref().and_then(|text| serde_json::from_str(text).ok());
     let mut cursor: Cursor = last.unwrap_or_default();
     let since_ms = query.since_ms.max(cursor.at_ms).max(0);
-    let mut events = Vec::new();
-    let mut token = None;
-    loop {
+    let ask = |token: Option<&str>| {
         let mut body = json!({"logGroupName": group, "startTime": since_ms});
-        if let Some(token) = token.take() {
-            body["nextToken"] = token;
+        if let Some(token) = token {
+            body["nextToken"] = token.into();
         }
-        let request = Request::call(&LOGS, region, "FilterLogEvents", body).that_reads();
-        let Some(answer) = session.find(&request).await? else { break };
-        let page = answer.body.get("events").and_then(Value::as_array).cloned();
-        events.extend(page.unwrap_or_default().iter().map(Event::read));
-        match answer.body.get("nextToken") {
-            Some(next) if next.is_string() => token = Some(next.clone()),
-            _ => break,
-        }
-    }
+        Request::call(&LOGS, region, "FilterLogEvents", body).that_reads()
+    };
+    let pages = read_pages(session, "/nextToken", ask).await?;
+    let mut events: Vec<_> =
+        pages.iter().flat_map(|page| members(&page["events"])).map(Event::read).collect();
     events.retain(|event| !cursor.seen.contains(&event.id));
     events.sort_by_key(|event| event.line.at_ms);
     if let Some(last) = events.last().map(|event| event.line.at_ms) {

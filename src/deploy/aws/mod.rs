@@ -6,10 +6,12 @@
 //! - `secrets.rs`: secrets of Secrets Manager that belong to a workload
 //! - `settings.rs`: settings that they share
 //! - `variables.rs`: how variables differ, without showing what is hidden
+//! - `pages.rs`: lists that come in pages
 //! - `logs.rs`: lines of CloudWatch Logs
 
 mod ecr;
 mod logs;
+mod pages;
 mod place;
 mod roles;
 mod secrets;
@@ -21,12 +23,18 @@ mod variables;
 
 pub(super) use ecr::EcrHost;
 pub(super) use logs::read_logs;
+pub(super) use pages::read_pages;
 pub(super) use place::Place;
 pub(super) use roles::{ObservedRole, RoleSpec, role_name};
 pub(super) use secrets::{ObservedSecrets, PlannedSecrets, SecretStore};
 pub(super) use settings::{check_secrets, read_number, read_region, read_role, read_size};
 pub(super) use tags::{capital_tags, find_tag, small_tags};
 pub(super) use variables::{hide_variables, plan_references, plan_variables, shown_settings};
+
+/// An object as it is, for adding to it; an empty one where there is none.
+pub(super) fn object(value: &serde_json::Value) -> serde_json::Value {
+    if value.is_object() { value.clone() } else { serde_json::json!({}) }
+}
 
 /// The items of a list; an empty one of XML is an empty text.
 fn members(list: &serde_json::Value) -> impl Iterator<Item = &serde_json::Value> {

@@ -70,6 +70,11 @@ impl RoleSpec {
         setting.is_none() && there.is_none_or(|arn| arn == place.role_arn(&self.name))
     }
 
+    /// Whether a service that can do without a role needs this one: it has it, or must be allowed something.
+    pub(in crate::deploy) fn is_needed(&self, there: Option<&str>) -> bool {
+        there.is_some() || !self.statements.is_empty()
+    }
+
     /// Asks what there is of it.
     ///
     /// # Errors
@@ -121,8 +126,9 @@ impl RoleSpec {
         let has = |arn: &String| observed.is_some_and(|role| role.attached.contains(arn));
         let lacking: Vec<_> = wanted.filter(|arn| !has(arn)).collect();
         let is_trusted = observed.is_none_or(|role| role.principals.contains(self.principal));
-        if !is_trusted || (!workload.creates_roles && (observed.is_none() || !lacking.is_empty())) {
-            return Err(self.missing(observed, &lacking));
+        let may_write = may_write(observed, workload);
+        if !is_trusted || (!may_write && (observed.is_none() || !lacking.is_empty())) {
+            return Err(self.missing(observed, &lacking, workload));
         }
         if observed.is_none() {
             plan.change(self.purpose, None::<String>, Some(self.name.as_str()));
@@ -179,8 +185,7 @@ impl RoleSpec {
         let document = policy(&self.statements);
         let name = format!("{POLICY_PREFIX}{}", &Digest::of(document.as_bytes()).hex()[..16]);
         let has = |name: &String| observed.is_some_and(|role| role.inline.contains(name));
-        let may_write =
-            workload.creates_roles && observed.is_none_or(|role| role.is_ours(workload));
+        let may_write = may_write(observed, workload);
         if !self.statements.is_empty() && !has(&name) {
             if may_write {
                 let title = format!("let the role `{}` do what the service needs", self.name);
@@ -241,7 +246,12 @@ impl RoleSpec {
         })])
     }
 
-    fn missing(&self, observed: Option<&ObservedRole>, lacking: &[String]) -> DeployError {
+    fn missing(
+        &self,
+        observed: Option<&ObservedRole>,
+        lacking: &[String],
+        workload: &Workload,
+    ) -> DeployError {
         let Self { name, purpose, principal, setting, .. } = self;
         let trust = self.trust_policy();
         let attach = |arn: &String| {
@@ -275,6 +285,13 @@ impl RoleSpec {
                     hints,
                 };
             }
+            Some(role) if !role.is_ours(workload) => {
+                hints.push(format!(
+                    "the role is not tagged as one of this project and environment, and is left as it is: \
+                     name another in `{setting}`, or attach it:"
+                ));
+                format!("a policy of the {purpose} `{name}`")
+            }
             Some(_) => {
                 hints.push("set `create_roles: true` in the environment, or attach it:".to_owned());
                 format!("a policy of the {purpose} `{name}`")
@@ -290,6 +307,11 @@ impl ObservedRole {
     fn is_ours(&self, workload: &Workload) -> bool {
         Ownership::read(|key| self.tags.get(key).map(String::as_str)) == Ownership::of(workload)
     }
+}
+
+/// Whether a role may be made, or changed: one that is there only when it is ours.
+fn may_write(observed: Option<&ObservedRole>, workload: &Workload) -> bool {
+    workload.creates_roles && observed.is_none_or(|role| role.is_ours(workload))
 }
 
 /// A policy of these statements, as text.
@@ -434,6 +456,31 @@ mod tests {
             "the trust of the access role `dockless-eu-west-1-agent-access` in build.apprunner.amazonaws.com"
         );
         assert!(hints[0].starts_with("aws iam update-assume-role-policy"), "{hints:?}");
+    }
+
+    #[test]
+    fn nothing_is_attached_to_a_role_of_somebody_else() {
+        let workload = workload_that_creates();
+        let others = ObservedRole {
+            attached: BTreeSet::new(),
+            tags: [("dockless-environment".to_owned(), "staging".to_owned())].into(),
+            ..whole(&workload)
+        };
+        let mut plan = DeployPlan::default();
+        let error = spec().plan(Some(&others), &place(), &workload, &mut plan).unwrap_err();
+        assert_eq!(plan, DeployPlan::default());
+        assert_eq!(
+            error,
+            DeployError::Missing {
+                what: "a policy of the access role `dockless-eu-west-1-agent-access`".into(),
+                hints: vec![
+                    "the role is not tagged as one of this project and environment, and is left as it is: \
+                     name another in `ecr_role_arn`, or attach it:".into(),
+                    "aws iam attach-role-policy --role-name dockless-eu-west-1-agent-access --policy-arn \
+                     arn:aws:iam::aws:policy/service-role/AWSAppRunnerServicePolicyForECRAccess".into(),
+                ],
+            }
+        );
     }
 
     #[test]

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use super::{Place, capital_tags, find_tag};
+use super::{Place, capital_tags, find_tag, members};
 use crate::cloud::{CallError, Request, SECRETS_MANAGER};
 use crate::deploy::{
     DeployPlan, Given, Ownership, Pull, SecretValue, Session, Step, Subject, Workload,
@@ -77,7 +77,7 @@ impl<'a> SecretStore<'a> {
         referred: impl IntoIterator<Item = &str>,
     ) -> Result<ObservedSecrets, CallError> {
         let wanted = self.wanted();
-        let mut names: BTreeSet<String> = wanted.keys().cloned().collect();
+        let mut names: BTreeSet<String> = self.names().collect();
         names.extend(referred.into_iter().filter_map(|arn| self.variable(arn)));
         let mut found = BTreeMap::new();
         for name in names {
@@ -105,11 +105,12 @@ impl<'a> SecretStore<'a> {
             _ => None,
         };
         let text = |pointer| value.as_ref().and_then(|value| value.text(pointer));
+        let version = text("/VersionId").or_else(|| current_version(&described.body));
         let tags = described.body.get("Tags").unwrap_or(&Value::Null);
         let ownership = Ownership::read(|key| find_tag(tags, key));
         Ok(Some(ObservedSecret {
             arn: described.text("/ARN").unwrap_or_default().to_owned(),
-            version: text("/VersionId").unwrap_or_default().to_owned(),
+            version: version.unwrap_or_default().to_owned(),
             is_current: text("/SecretString")
                 .is_some_and(|there| wanted.is_some_and(|wanted| there == wanted.expose())),
             is_removed,
@@ -126,9 +127,14 @@ impl<'a> SecretStore<'a> {
     ) -> PlannedSecrets {
         let mut planned = PlannedSecrets::default();
         let mut versions = Vec::new();
-        for (name, value) in self.wanted() {
+        let wanted = self.wanted();
+        for name in self.names() {
             let found = observed.0.get(&name);
-            let version = self.plan_one(&name, value, found, place, plan);
+            let version = match (wanted.get(&name), found) {
+                (Some(value), _) => self.plan_one(&name, value.clone(), found, place, plan),
+                (None, Some(secret)) if !secret.is_removed => secret.version.clone(),
+                (None, _) => continue,
+            };
             let mark = || Given::mark(&given_name(&name));
             let arn = found.map_or_else(mark, |secret| secret.arn.clone());
             versions.push(format!("{name}={version}"));
@@ -207,8 +213,8 @@ impl<'a> SecretStore<'a> {
         place: &Place,
         plan: &mut DeployPlan,
     ) {
-        let wanted = self.wanted();
-        self.remove(observed, |name| !wanted.contains_key(name), place, plan);
+        let wanted: BTreeSet<_> = self.names().collect();
+        self.remove(observed, |name| !wanted.contains(name), place, plan);
     }
 
     /// Removes all secrets of ours.
@@ -228,8 +234,12 @@ impl<'a> SecretStore<'a> {
         place: &Place,
         plan: &mut DeployPlan,
     ) {
+        // What the config names by its ARN is there for others, too, whoever made it.
+        let kept: BTreeSet<_> = self.kept().chain(self.kept_pull()).map(resource_of).collect();
+        let is_kept = |secret: &ObservedSecret| kept.contains(&resource_of(&secret.arn));
         let unwanted = observed.0.iter().filter(|(name, _)| is_unwanted(name));
-        for (name, secret) in unwanted.filter(|(_, secret)| secret.is_ours && !secret.is_removed) {
+        let removable = |secret: &ObservedSecret| secret.is_ours && !secret.is_removed;
+        for (name, secret) in unwanted.filter(|(_, secret)| removable(secret) && !is_kept(secret)) {
             let id = self.secret_name(name);
             plan.change(format!("secret `{id}`"), Some("(hidden)"), None::<String>);
             let body = json!({"SecretId": secret.arn, "RecoveryWindowInDays": RECOVERY_DAYS});
@@ -237,6 +247,15 @@ impl<'a> SecretStore<'a> {
             let step = Step::new(format!("delete the secret `{id}`"), request);
             plan.steps.push(step.or_done_by(&["ResourceNotFoundException"]));
         }
+    }
+
+    /// The names of all secrets that are ours to keep, whether their values are known here or not.
+    fn names(&self) -> impl Iterator<Item = String> {
+        let unset = self.workload.secrets.iter();
+        let unset = unset.filter(|(_, value)| **value == SecretValue::Unset);
+        let names: BTreeSet<_> =
+            self.wanted().into_keys().chain(unset.map(|(name, _)| name.clone())).collect();
+        names.into_iter()
     }
 
     /// The values that the caller has, by the name of the variable.
@@ -254,6 +273,22 @@ impl<'a> SecretStore<'a> {
             Pull::Kept(_) => None,
         });
         given.chain(pull).collect()
+    }
+
+    /// The ARNs of secrets that the config names for variables.
+    fn kept(&self) -> impl Iterator<Item = &str> {
+        self.workload.secrets.values().filter_map(|value| match value {
+            SecretValue::Kept(arn) => Some(arn.as_str()),
+            SecretValue::Given(_) | SecretValue::Unset => None,
+        })
+    }
+
+    /// The ARN of the secret that the config names to pull with.
+    fn kept_pull(&self) -> Option<&str> {
+        match self.workload.pull.as_ref()? {
+            Pull::Kept(arn) => Some(arn),
+            Pull::Password { .. } => None,
+        }
     }
 
     /// `dockless/PROJECT/ENVIRONMENT/SERVICE/NAME`.
@@ -279,21 +314,11 @@ impl<'a> SecretStore<'a> {
 
     /// What a role must be allowed so that a service can read all of its secrets; nothing without secrets.
     pub(in crate::deploy) fn statement(&self, place: &Place) -> Option<Value> {
-        let ours = self.wanted().into_keys().map(|name| {
+        let ours = self.names().map(|name| {
             place.arn("secretsmanager", &format!("secret:{}-??????", self.secret_name(&name)))
         });
-        let secrets = self.workload.secrets.values();
-        let kept = secrets.filter_map(|value| match value {
-            SecretValue::Kept(reference) => Some(reference),
-            SecretValue::Given(_) | SecretValue::Unset => None,
-        });
-        let pull = self.workload.pull.as_ref().filter(|_| self.has_pull);
-        let kept = kept.chain(pull.and_then(|pull| match pull {
-            Pull::Kept(reference) => Some(reference),
-            Pull::Password { .. } => None,
-        }));
-        // `arn:…:secret:NAME:KEY:STAGE:VERSION`: what stands after the name is no part of the resource.
-        let kept = kept.map(|arn| arn.split(':').take(7).collect::<Vec<_>>().join(":"));
+        let pull = self.kept_pull().filter(|_| self.has_pull);
+        let kept = self.kept().chain(pull).map(resource_of);
         let resources: BTreeSet<_> = ours.chain(kept).collect();
         (!resources.is_empty()).then(|| {
             json!({
@@ -303,6 +328,18 @@ impl<'a> SecretStore<'a> {
             })
         })
     }
+}
+
+/// The ARN of a secret without what may stand behind it: `arn:…:secret:NAME:KEY:STAGE:VERSION`.
+fn resource_of(arn: &str) -> String {
+    arn.split(':').take(7).collect::<Vec<_>>().join(":")
+}
+
+/// The version whose value everybody reads; `DescribeSecret` tells it of a secret that was removed, too.
+fn current_version(described: &Value) -> Option<&str> {
+    let versions = described.get("VersionIdsToStages")?.as_object()?;
+    let is_current = |stages: &Value| members(stages).any(|stage| stage == "AWSCURRENT");
+    versions.iter().find_map(|(id, stages)| is_current(stages).then_some(id.as_str()))
 }
 
 fn given_name(name: &str) -> String {
@@ -394,6 +431,45 @@ mod tests {
             let operations: Vec<_> = plan.steps.iter().map(|step| step.request.operation).collect();
             assert_eq!(operations, expected);
         }
+    }
+
+    #[test]
+    fn a_secret_that_the_config_names_by_its_arn_is_never_removed() {
+        let kept = SecretValue::Kept(format!("{ARN}:key::"));
+        let workload = Workload { secrets: [("OTHER".to_owned(), kept)].into(), ..workload() };
+        let store = SecretStore::new(&workload, "lambda", "a");
+        let observed = ObservedSecrets([("KEY".to_owned(), found(false))].into());
+        let mut plan = DeployPlan::default();
+        store.plan_tidying(&observed, &place(), &mut plan);
+        store.plan_removal(&observed, &place(), &mut plan);
+        assert_eq!(plan, DeployPlan::default());
+    }
+
+    #[test]
+    fn a_secret_without_a_value_here_is_left_as_it_is_and_known_all_the_same() {
+        let unset = [("KEY".to_owned(), SecretValue::Unset)].into();
+        let unset = Workload { secrets: unset, ..testing::workload() };
+        let (store, whole) = (SecretStore::new(&unset, "lambda", "a"), workload());
+        let observed = ObservedSecrets([("KEY".to_owned(), found(true))].into());
+        let mut plan = DeployPlan::default();
+        let planned = store.plan(&observed, &place(), &mut plan);
+        store.plan_tidying(&observed, &place(), &mut plan);
+        assert_eq!(plan, DeployPlan::default());
+        let with_value = SecretStore::new(&whole, "lambda", "a");
+        let with_value = with_value.plan(&observed, &place(), &mut DeployPlan::default());
+        assert_eq!(planned.references["KEY"], ARN);
+        assert_eq!(planned.revision, with_value.revision);
+        assert!(store.statement(&place()).is_some());
+        store.plan_removal(&observed, &place(), &mut plan);
+        assert_eq!(plan.steps[0].request.operation, "DeleteSecret");
+    }
+
+    #[test]
+    fn the_current_version_is_told_of_a_removed_secret_too() {
+        let described = json!({"VersionIdsToStages": {"1": ["AWSPREVIOUS"], "2": ["AWSCURRENT"]}});
+        assert_eq!(current_version(&described), Some("2"));
+        assert_eq!(current_version(&json!({"VersionIdsToStages": {"1": []}})), None);
+        assert_eq!(current_version(&json!({})), None);
     }
 
     #[test]

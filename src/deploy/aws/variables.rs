@@ -12,7 +12,7 @@ use crate::registry::Secret;
 const HIDDEN: &str = "(hidden)";
 
 /// Notes how the variables that are there differ from those that should be; says whether they do. Values
-/// of what is hidden, or is there and no longer wanted, are compared and never shown.
+/// that are there are compared and never shown: nobody knows whether they were secret.
 pub(in crate::deploy) fn plan_variables(
     there: &BTreeMap<String, String>,
     wanted: &BTreeMap<String, Variable>,
@@ -25,13 +25,9 @@ pub(in crate::deploy) fn plan_variables(
             continue;
         }
         is_different = true;
-        let shown = |text: &str| match value {
-            Variable::Plain(_) => text.to_owned(),
-            Variable::Hidden(_) => HIDDEN.to_owned(),
-        };
         plan.changes.push(crate::deploy::Change {
             what: format!("env.{name}"),
-            before: before.map(|before| shown(before)),
+            before: before.map(|_| HIDDEN.to_owned()),
             after: Some(value.shown().to_owned()),
         });
     }
@@ -120,7 +116,7 @@ mod tests {
     use crate::registry::Secret;
 
     #[test]
-    fn shows_what_differs_and_hides_what_is_hidden() {
+    fn shows_what_differs_and_hides_what_may_be_secret() {
         let there = [("A", "1"), ("B", "old"), ("C", "canary-1"), ("D", "canary-2"), ("F", "same")];
         let there = there.map(|(name, value)| (name.to_owned(), value.to_owned())).into();
         let hidden = |text: &str| Variable::Hidden(Secret::new(text));
@@ -141,7 +137,7 @@ mod tests {
         assert_eq!(
             changes.collect::<Vec<_>>(),
             [
-                ("env.B", Some("old"), Some("new")),
+                ("env.B", Some("(hidden)"), Some("new")),
                 ("env.C", Some("(hidden)"), Some("(hidden)")),
                 ("env.E", None, Some("added")),
                 ("env.D", Some("(hidden)"), None),

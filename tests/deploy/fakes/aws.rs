@@ -42,6 +42,8 @@ pub(crate) struct Account {
     pub(crate) role_lag: u32,
     /// Lines of logs: group, milliseconds since 1970, text.
     pub(crate) lines: Vec<(String, i64, String)>,
+    /// Whether a list of lines never ends, each page naming the same one as the next.
+    pub(crate) repeats_pages: bool,
     count: i64,
 }
 
@@ -91,12 +93,14 @@ impl<S: AwsService> Fake for Aws<S> {
         let (name, model) = self.model(call).unwrap();
         let input = model.input(call);
         let (operation, input) = (input.operation.as_str(), &input.members);
-        match name {
+        let mut response = match name {
             "sts" | "iam" => self.account.answer_xml(operation, input),
             "secretsmanager" => self.account.answer_secret(operation, input),
             "logs" => self.account.answer_logs(input),
             _ => self.service.answer(&mut self.account, operation, input),
-        }
+        };
+        response.headers.push(("date".to_owned(), self.account.date()));
+        response
     }
 
     fn validate_answer(&self, call: &Call, response: &Response) -> Vec<String> {
@@ -113,6 +117,12 @@ impl Account {
     pub(crate) fn now(&mut self) -> f64 {
         self.count += 1;
         (START + self.count) as f64
+    }
+
+    /// Now, as it stands in headers.
+    fn date(&self) -> String {
+        let now = jiff::Timestamp::from_second(START + self.count).unwrap();
+        now.strftime("%a, %d %b %Y %H:%M:%S GMT").to_string()
     }
 
     /// A number that was never given before, as a UUID.
@@ -229,6 +239,7 @@ impl Account {
         match operation {
             "DescribeSecret" => {
                 answer["Tags"] = secret.tags.clone();
+                answer["VersionIdsToStages"] = secret.stages();
                 if secret.is_removed {
                     answer["DeletedDate"] = START.into();
                 }
@@ -241,7 +252,14 @@ impl Account {
             "PutSecretValue" => {
                 let version = (text("ClientRequestToken"), text("SecretString"));
                 answer["VersionId"] = version.0.clone().into();
-                secret.versions.push(version);
+                match secret.versions.iter().find(|(id, _)| *id == version.0) {
+                    None => secret.versions.push(version),
+                    Some(there) if *there == version => {}
+                    Some(_) => {
+                        let message = "You can't modify an existing version of a secret.";
+                        return Response::aws_error(400, "ResourceExistsException", message);
+                    }
+                }
             }
             "RestoreSecret" => secret.is_removed = false,
             "DeleteSecret" => secret.is_removed = true,
@@ -264,6 +282,9 @@ impl Account {
                 json!({"eventId": id.to_string(), "timestamp": at, "message": format!("{text}\n")})
             })
             .collect();
+        if self.repeats_pages {
+            return Response::json(200, &json!({"events": fitting, "nextToken": "same"}));
+        }
         // Two to a page.
         let from: usize = input["nextToken"].as_str().map_or(0, |token| token.parse().unwrap());
         let mut answer = json!({"events": fitting[from..fitting.len().min(from + 2)]});
@@ -271,6 +292,15 @@ impl Account {
             answer["nextToken"] = (from + 2).to_string().into();
         }
         Response::json(200, &answer)
+    }
+}
+
+impl Secret {
+    /// Which version is read, and which was before.
+    fn stages(&self) -> Value {
+        let ids = self.versions.iter().rev().map(|(id, _)| id.clone());
+        let stages = ["AWSCURRENT", "AWSPREVIOUS"].map(|stage| json!([stage]));
+        ids.zip(stages).collect()
     }
 }
 

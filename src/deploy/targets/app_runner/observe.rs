@@ -4,9 +4,12 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::AppRunner;
+use super::plan::instance_role_of;
 use super::settings::Scaling;
-use crate::cloud::{APP_RUNNER, CallError, Request};
-use crate::deploy::aws::{ObservedRole, ObservedSecrets, Place, RoleSpec, SecretStore, find_tag};
+use crate::cloud::{APP_RUNNER, CallError, ErrorClass, Request};
+use crate::deploy::aws::{
+    ObservedRole, ObservedSecrets, Place, RoleSpec, SecretStore, find_tag, read_pages,
+};
 use crate::deploy::{Observed, Ownership, Service, Session, State};
 
 /// What planning knows beside the service itself.
@@ -74,7 +77,13 @@ impl AppRunner {
         let access = self.access_role(&raw, &place);
         let instance = self.instance_role(&raw, &place, &store);
         details.access_role = observe_role(access.as_ref(), session, &place).await?;
-        details.instance_role = observe_role(instance.as_ref(), session, &place).await?;
+        let observed = observe_role(instance.as_ref(), session, &place).await;
+        let is_needed = instance.is_some_and(|role| role.is_needed(instance_role_of(&raw)));
+        details.instance_role = match observed {
+            // One that nothing needs is looked for only because it may be left over.
+            Err(error) if !is_needed && error.class == ErrorClass::Denied => None,
+            observed => observed?,
+        };
         let service = raw.is_object().then(|| service(raw, &details.tags, &operations));
         let details = serde_json::to_value(details).expect("texts and numbers are JSON");
         Ok(Observed { service, details, ..Observed::default() })
@@ -121,20 +130,19 @@ impl AppRunner {
         &self,
         session: &Session,
         operation: &'static str,
-        mut body: Value,
+        body: Value,
         member: &str,
     ) -> Result<Vec<Value>, CallError> {
-        let mut items = Vec::new();
-        loop {
-            let Some(answer) = session.find(&self.ask(operation, body.clone())).await? else {
-                return Ok(items);
-            };
-            items.extend(answer.body[member].as_array().cloned().unwrap_or_default());
-            match answer.text("/NextToken").filter(|token| !token.is_empty()) {
-                Some(token) => body["NextToken"] = token.into(),
-                None => return Ok(items),
+        let ask = |token: Option<&str>| {
+            let mut body = body.clone();
+            if let Some(token) = token {
+                body["NextToken"] = token.into();
             }
-        }
+            self.ask(operation, body)
+        };
+        let pages = read_pages(session, "/NextToken", ask).await?;
+        let items = pages.iter().filter_map(|page| page[member].as_array());
+        Ok(items.flatten().cloned().collect())
     }
 
     fn ask(&self, operation: &'static str, body: Value) -> Request {

@@ -8,7 +8,7 @@ use super::observe::{Details, ObservedScaling};
 use super::{AppRunner, PUBLIC_ECR};
 use crate::cloud::{APP_RUNNER, Request};
 use crate::deploy::aws::{
-    Place, PlannedSecrets, RoleSpec, SecretStore, capital_tags, find_tag, hide_variables,
+    Place, PlannedSecrets, RoleSpec, SecretStore, capital_tags, find_tag, hide_variables, object,
     plan_references, plan_variables, role_name, shown_settings,
 };
 use crate::deploy::{
@@ -105,10 +105,12 @@ impl AppRunner {
         if !plan.change("image", service.image.as_deref(), Some(image)) {
             return Ok(plan);
         }
-        let mut source = service.raw["SourceConfiguration"].clone();
+        let mut source = object(&service.raw["SourceConfiguration"]);
+        let mut repository = object(&source["ImageRepository"]);
+        repository["ImageIdentifier"] = image.into();
+        repository["ImageRepositoryType"] = repository_type(image).into();
         source["AutoDeploymentsEnabled"] = false.into();
-        source["ImageRepository"]["ImageIdentifier"] = image.into();
-        source["ImageRepository"]["ImageRepositoryType"] = repository_type(image).into();
+        source["ImageRepository"] = repository;
         let arn = &service.raw["ServiceArn"];
         let body = json!({"ServiceArn": arn, "SourceConfiguration": source});
         let title = format!("update the service `{}` to the image of before", self.settings.name);
@@ -174,19 +176,16 @@ impl AppRunner {
         role.is_ours(self.settings.access_role.as_deref(), there, place).then_some(role)
     }
 
-    /// The role of the container, where secrets need one and it is nobody else's business.
+    /// The role of the container, unless it is somebody else's business.
     pub(super) fn instance_role(
         &self,
         raw: &Value,
         place: &Place,
         store: &SecretStore<'_>,
     ) -> Option<RoleSpec> {
-        let there = raw.pointer("/InstanceConfiguration/InstanceRoleArn");
-        let there = there.and_then(Value::as_str);
         let role = self.instance_role_spec(place, store);
-        let is_needed = there.is_some() || !role.statements.is_empty();
-        (is_needed && role.is_ours(self.settings.instance_role.as_deref(), there, place))
-            .then_some(role)
+        let there = instance_role_of(raw);
+        role.is_ours(self.settings.instance_role.as_deref(), there, place).then_some(role)
     }
 
     fn instance_role_spec(&self, place: &Place, store: &SecretStore<'_>) -> RoleSpec {
@@ -261,12 +260,11 @@ impl AppRunner {
             let there = details.access_role.as_ref();
             access_role = Some(role.plan(there, place, &self.workload, plan)?);
         }
-        let mut instance_role = self
-            .settings
-            .instance_role
-            .clone()
-            .or_else(|| text("/InstanceConfiguration/InstanceRoleArn"));
+        let there = instance_role_of(raw);
+        let mut instance_role =
+            self.settings.instance_role.clone().or_else(|| there.map(str::to_owned));
         let ours = self.instance_role(raw, place, &store);
+        let ours = ours.filter(|role| role.is_needed(there));
         if let Some(role) = &ours {
             let there = details.instance_role.as_ref();
             instance_role = Some(role.plan(there, place, &self.workload, plan)?);
@@ -424,7 +422,7 @@ impl AppRunner {
         let settings = &self.settings;
         let env = self.workload.env.iter();
         let env: BTreeMap<_, _> = env.map(|(name, value)| (name, value.shown())).collect();
-        let mut health = raw["HealthCheckConfiguration"].clone();
+        let mut health = object(&raw["HealthCheckConfiguration"]);
         health["Protocol"] = "HTTP".into();
         health["Path"] = settings.health_path.clone().into();
         let mut instance = json!({
@@ -491,6 +489,11 @@ impl Details {
     fn of(observed: &Observed) -> Self {
         serde_json::from_value(observed.details.clone()).unwrap_or_default()
     }
+}
+
+/// The ARN of the role that the container has.
+pub(super) fn instance_role_of(raw: &Value) -> Option<&str> {
+    raw.pointer("/InstanceConfiguration/InstanceRoleArn")?.as_str()
 }
 
 fn repository_type(reference: &str) -> &'static str {

@@ -11,7 +11,8 @@ use crate::deploy::{Change, DeployPlan};
 /// What stands for a value that nobody is shown.
 const HIDDEN: &str = "(hidden)";
 
-/// Notes every setting that is different; of variables that may not be shown only that they are.
+/// Notes every setting that is different; of variables that may not be shown only that they are. Values of
+/// variables that are there are never shown: nobody knows whether they were secret.
 pub(super) fn compare(
     plan: &mut DeployPlan,
     there: Option<&Value>,
@@ -27,11 +28,12 @@ pub(super) fn compare(
         if before == after {
             continue;
         }
-        let is_shown = setting.strip_prefix("env.").is_none_or(is_shown);
-        let shown = |value: Option<&String>| {
+        let variable = setting.strip_prefix("env.");
+        let shown = |value: Option<&String>, is_shown: bool| {
             value.map(|value| if is_shown { value.clone() } else { HIDDEN.to_owned() })
         };
-        note(plan, setting, shown(before), shown(after));
+        let before = shown(before, variable.is_none());
+        note(plan, setting, before, shown(after, variable.is_none_or(is_shown)));
     }
 }
 
@@ -118,5 +120,24 @@ fn text(value: &Value) -> String {
         Value::Null => String::new(),
         Value::String(text) => text.clone(),
         other => other.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn the_value_of_a_variable_that_is_there_is_not_shown() {
+        let app = |value: &str| {
+            let container = json!({"name": "agent", "env": [{"name": "KEY", "value": value}]});
+            json!({"properties": {"template": {"containers": [container]}}})
+        };
+        let mut plan = DeployPlan::default();
+        compare(&mut plan, Some(&app("canary")), &app("test"), "agent", &|_| true);
+        let changes: Vec<_> = plan.changes.iter().map(ToString::to_string).collect();
+        assert_eq!(changes, ["env.KEY: (hidden) → test"]);
     }
 }

@@ -33,6 +33,8 @@ struct Found {
     /// The newest first.
     deployments: Vec<Value>,
     revisions: Vec<Value>,
+    /// Now, by the clock of ECS: ours may be minutes away from it.
+    now: Option<f64>,
 }
 
 impl EcsExpress {
@@ -91,11 +93,12 @@ impl EcsExpress {
             entry["serviceArn"].as_str().map_or_else(|| place.arn("ecs", &path), str::to_owned);
         let body = json!({"serviceArn": arn, "include": ["TAGS"]});
         let express = self.ask(session, "DescribeExpressGatewayService", body).await?;
+        let now = express.as_ref().and_then(answered_at);
         let service = express.map(|answer| answer.body["service"].clone()).unwrap_or_default();
         if service.pointer("/status/statusCode").is_some_and(|status| status == "INACTIVE") {
             return Ok(Found::default());
         }
-        let mut found = Found { entry, service, ..Found::default() };
+        let mut found = Found { entry, service, now, ..Found::default() };
         if found.service.is_object() {
             found.deployments = self.deployments(session, &found.service).await?;
             found.revisions = self.revisions(session, &found.wanted_revisions()).await?;
@@ -221,7 +224,7 @@ impl Found {
             None => format!("https://{url}"),
         });
         #[expect(clippy::cast_precision_loss, reason = "seconds since 1970 fit")]
-        let now = session.clock.unix_seconds() as f64;
+        let now = self.now.unwrap_or_else(|| session.clock.unix_seconds() as f64);
         let facts = Facts {
             service: &self.service,
             deployment: self.deployments.first(),
@@ -247,6 +250,13 @@ impl Found {
             raw: json!({"service": self.service, "active": active}),
         }
     }
+}
+
+/// When a service answered, by its own clock, in seconds since 1970.
+#[expect(clippy::cast_precision_loss, reason = "seconds since 1970 fit")]
+fn answered_at(answer: &Answer) -> Option<f64> {
+    let date = jiff::fmt::rfc2822::parse(answer.headers.get("date")?).ok()?;
+    Some(date.timestamp().as_second() as f64)
 }
 
 /// The image of a revision, by digest.

@@ -9,7 +9,7 @@ use super::observe::Details;
 use super::settings::Settings;
 use crate::cloud::{ECS, Request};
 use crate::deploy::aws::{
-    EcrHost, Place, PlannedSecrets, RoleSpec, SecretStore, find_tag, hide_variables,
+    EcrHost, Place, PlannedSecrets, RoleSpec, SecretStore, find_tag, hide_variables, object,
     plan_references, plan_variables, role_name, shown_settings, small_tags,
 };
 use crate::deploy::{
@@ -65,20 +65,11 @@ impl EcsExpress {
             let arn = &raw["service"]["serviceArn"];
             // Containers read secrets when they start: a new value needs new ones.
             if is_different || must_write || wanted.secrets.revision != old_secrets {
-                plan.steps.push(self.update(&wanted, arn, active));
+                plan.steps.push(self.update(&wanted, arn, active).settling());
             }
             self.plan_tags(arn, &wanted.tags, &details.tags, &mut plan);
         }
-        let mut tidying = DeployPlan::default();
-        self.store_for(&wanted.image).plan_tidying(&details.secrets, &place, &mut tidying);
-        if !tidying.is_empty() {
-            // What serves until the update is done may still need them.
-            if let Some(last) = plan.steps.last_mut() {
-                last.settles = true;
-            }
-            plan.changes.extend(tidying.changes);
-            plan.steps.extend(tidying.steps);
-        }
+        self.store_for(&wanted.image).plan_tidying(&details.secrets, &place, &mut plan);
         Ok(plan)
     }
 
@@ -125,9 +116,11 @@ impl EcsExpress {
         let mut body: Value =
             kept.map(|member| (member.to_owned(), active[member].clone())).collect();
         body["serviceArn"] = arn.clone();
-        body["primaryContainer"]["image"] = image.into();
+        let mut container = object(&active["primaryContainer"]);
+        container["image"] = image.into();
+        body["primaryContainer"] = container;
         let title = format!("update the service `{name}` to the image of before");
-        let mut step = self.step(title, "UpdateExpressGatewayService", body);
+        let mut step = self.step(title, "UpdateExpressGatewayService", body).settling();
         step.request = hide_variables(step.request, VARIABLES, &self.workload.env);
         plan.steps.push(step);
         let digest = image.rsplit_once('@').and_then(|(_, digest)| digest.parse::<Digest>().ok());
@@ -433,7 +426,7 @@ impl EcsExpress {
         body
     }
 
-    /// Writes the tags that differ.
+    /// Writes the tags that differ. They come last: they tell what was deployed, not what was tried.
     fn plan_tags(
         &self,
         arn: &Value,
