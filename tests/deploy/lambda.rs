@@ -435,6 +435,28 @@ async fn what_goes_on_there_is_waited_for() {
 }
 
 #[tokio::test]
+async fn a_permission_that_is_refused_during_an_update_is_added_after_it() {
+    let world = World::new().await;
+    let busy = Response::aws_error(
+        409,
+        "ResourceConflictException",
+        "The operation cannot be performed at this time. An update is in progress for resource: \
+         arn:aws:lambda:eu-west-1:123456789012:function:agent",
+    );
+    for _ in 0..2 {
+        let add = "POST /2015-03-31/functions/agent/policy";
+        world.aws.spoil(add, Fault::Refuse(busy.clone()));
+    }
+    let deployed = world.deploy(&*target(ROLE), &image("one")).await;
+    assert_eq!(ended(&deployed), (Outcome::Deployed, Some("1"), None));
+    let allowed = world.aws.with(|aws| {
+        let statements = aws.functions["agent"].policies["live"].iter();
+        statements.map(|statement| statement["Sid"].clone()).collect::<Vec<_>>()
+    });
+    assert_eq!(allowed, ["dockless-url", "dockless-url-invoke"]);
+}
+
+#[tokio::test]
 async fn a_role_is_made_when_asked_and_waited_for() {
     let world = World::new().await;
     world.aws.with(|aws| aws.unknown_role_tries = 3);
