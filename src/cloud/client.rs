@@ -92,8 +92,9 @@ impl Client {
         let reply = self.https.send(outgoing, &request.title()).await;
         let reply = reply.map_err(|fault| Failure::of_connection(request, fault))?;
         if (200..300).contains(&reply.status) {
+            let answer = wire::read(request, &reply).map_err(Failure::last)?;
             self.https.confirm_progress();
-            return Ok(wire::read(request, &reply));
+            return Ok(answer);
         }
         Err(self.refused(request, &reply))
     }

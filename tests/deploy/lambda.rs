@@ -7,8 +7,8 @@ use async_trait::async_trait;
 use dockless::cloud::{Client, ClientOptions};
 use dockless::config::{ParsedFile, Problems, schema};
 use dockless::deploy::{
-    Deployment, Image, Journal, LogQuery, Manifest, Outcome, Prober, SecretValue, Session, Target,
-    TargetInput, Variable, Workload, carry_out, deploy, targets,
+    DeployPlan, Deployment, Image, Journal, LogQuery, Manifest, Outcome, Prober, Pull, SecretValue,
+    Session, State, Target, TargetInput, Variable, Workload, carry_out, deploy, targets,
 };
 use dockless::event::Events;
 use dockless::oci::{Descriptor, Digest, MediaType, Platform};
@@ -128,7 +128,11 @@ fn target(settings: &str) -> Box<dyn Target> {
 }
 
 pub(crate) fn target_for(settings: &str, workload: &Workload) -> Box<dyn Target> {
-    let text = format!("target: lambda\nregion: {REGION}\n{settings}");
+    target_in(REGION, settings, workload)
+}
+
+fn target_in(region: &str, settings: &str, workload: &Workload) -> Box<dyn Target> {
+    let text = format!("target: lambda\nregion: {region}\n{settings}");
     let mut problems = Problems::new();
     let file = ParsedFile::parse(&text, &"dockless.yaml".into(), &mut problems).unwrap();
     let kind = targets::find("lambda").unwrap();
@@ -308,15 +312,15 @@ async fn a_dry_run_shows_every_request_and_no_secret() {
     let digest = digest("one");
     let steps = steps.join("\n").replace(&digest, "DIGEST").replace(&digest[7..], "HEX");
     insta::assert_snapshot!(steps, @r#"
-    create the role `dockless-agent-production-agent-lambda`
+    create the role `dockless-eu-west-1-agent-production-agent-lambda`
       CreateRole: POST /
-      {"AssumeRolePolicyDocument":"{\"Statement\":[{\"Action\":\"sts:AssumeRole\",\"Effect\":\"Allow\",\"Principal\":{\"Service\":\"lambda.amazonaws.com\"}}],\"Version\":\"2012-10-17\"}","Description":"The execution role of `agent`, deployed by dockless","RoleName":"dockless-agent-production-agent-lambda","Tags":[{"Key":"managed-by","Value":"dockless"},{"Key":"dockless-project","Value":"agent"},{"Key":"dockless-environment","Value":"production"}]}
-    attach `arn:aws:iam::aws:policy/service-role/AWSLambdaBasicExecutionRole` to the role `dockless-agent-production-agent-lambda`
+      {"AssumeRolePolicyDocument":"{\"Statement\":[{\"Action\":\"sts:AssumeRole\",\"Effect\":\"Allow\",\"Principal\":{\"Service\":\"lambda.amazonaws.com\"}}],\"Version\":\"2012-10-17\"}","Description":"The execution role of `agent`, deployed by dockless","RoleName":"dockless-eu-west-1-agent-production-agent-lambda","Tags":[{"Key":"managed-by","Value":"dockless"},{"Key":"dockless-project","Value":"agent"},{"Key":"dockless-environment","Value":"production"}]}
+    attach `arn:aws:iam::aws:policy/service-role/AWSLambdaBasicExecutionRole` to the role `dockless-eu-west-1-agent-production-agent-lambda`
       AttachRolePolicy: POST /
-      {"PolicyArn":"arn:aws:iam::aws:policy/service-role/AWSLambdaBasicExecutionRole","RoleName":"dockless-agent-production-agent-lambda"}
+      {"PolicyArn":"arn:aws:iam::aws:policy/service-role/AWSLambdaBasicExecutionRole","RoleName":"dockless-eu-west-1-agent-production-agent-lambda"}
     create the function `agent`
       CreateFunction: POST /2015-03-31/functions
-      {"Architectures":["x86_64"],"Code":{"ImageUri":"123456789012.dkr.ecr.eu-west-1.amazonaws.com/acme/agent@DIGEST"},"Environment":{"Variables":{"API_KEY":"(hidden)","LOG_LEVEL":"info"}},"EphemeralStorage":{"Size":512},"FunctionName":"agent","MemorySize":1024,"PackageType":"Image","Role":"arn:aws:iam::123456789012:role/dockless-agent-production-agent-lambda","Tags":{"dockless-config-hash":"8981d610718a0c2b","dockless-environment":"production","dockless-image-digest":"HEX","dockless-project":"agent","managed-by":"dockless"},"Timeout":300}
+      {"Architectures":["x86_64"],"Code":{"ImageUri":"123456789012.dkr.ecr.eu-west-1.amazonaws.com/acme/agent@DIGEST"},"Environment":{"Variables":{"API_KEY":"(hidden)","LOG_LEVEL":"info"}},"EphemeralStorage":{"Size":512},"FunctionName":"agent","MemorySize":1024,"PackageType":"Image","Role":"arn:aws:iam::123456789012:role/dockless-eu-west-1-agent-production-agent-lambda","Tags":{"dockless-config-hash":"8981d610718a0c2b","dockless-environment":"production","dockless-image-digest":"HEX","dockless-project":"agent","managed-by":"dockless"},"Timeout":300}
     publish it as a version
       PublishVersion: POST /2015-03-31/functions/agent/versions
       {"CodeSha256":"«code»","Description":"DIGEST"}
@@ -435,6 +439,50 @@ async fn what_goes_on_there_is_waited_for() {
 }
 
 #[tokio::test]
+async fn what_serves_is_known_during_an_update() {
+    let world = World::new().await;
+    let target = target(ROLE);
+    for content in ["one", "two"] {
+        world.deploy(&*target, &image(content)).await;
+    }
+    world.aws.with(|aws| {
+        let function = aws.functions.get_mut("agent").unwrap();
+        function.latest["LastUpdateStatus"] = "InProgress".into();
+    });
+    let observed = target.observe(&world.session()).await.unwrap();
+    let service = observed.service.as_ref().unwrap();
+    let previous = service.previous.as_ref().and_then(|previous| previous.revision.as_deref());
+    assert_eq!(
+        (&service.state, service.revision.as_deref(), service.url.is_some(), previous),
+        (&State::Updating("the update is in progress".into()), Some("2"), true, Some("1"))
+    );
+    assert_eq!(target.plan(&image("two"), &observed).unwrap(), DeployPlan::default());
+    assert_eq!(target.plan_rollback(None, &observed).unwrap().steps.len(), 1);
+}
+
+#[tokio::test]
+async fn a_permission_that_is_refused_during_an_update_is_added_after_it() {
+    let world = World::new().await;
+    let busy = Response::aws_error(
+        409,
+        "ResourceConflictException",
+        "The operation cannot be performed at this time. An update is in progress for resource: \
+         arn:aws:lambda:eu-west-1:123456789012:function:agent",
+    );
+    for _ in 0..2 {
+        let add = "POST /2015-03-31/functions/agent/policy";
+        world.aws.spoil(add, Fault::Refuse(busy.clone()));
+    }
+    let deployed = world.deploy(&*target(ROLE), &image("one")).await;
+    assert_eq!(ended(&deployed), (Outcome::Deployed, Some("1"), None));
+    let allowed = world.aws.with(|aws| {
+        let statements = aws.functions["agent"].policies["live"].iter();
+        statements.map(|statement| statement["Sid"].clone()).collect::<Vec<_>>()
+    });
+    assert_eq!(allowed, ["dockless-url", "dockless-url-invoke"]);
+}
+
+#[tokio::test]
 async fn a_role_is_made_when_asked_and_waited_for() {
     let world = World::new().await;
     world.aws.with(|aws| aws.unknown_role_tries = 3);
@@ -445,7 +493,7 @@ async fn a_role_is_made_when_asked_and_waited_for() {
     let mut expected = vec!["CreateRole", "AttachRolePolicy"];
     expected.extend(FIRST);
     assert_eq!(world.writes(), expected);
-    let name = "dockless-agent-production-agent-lambda";
+    let name = "dockless-eu-west-1-agent-production-agent-lambda";
     assert_eq!(*world.intents.0.lock().unwrap(), [&*format!("role {name}"), "function agent"]);
     world.aws.with(|aws| {
         let attached: Vec<_> = aws.roles[name].attached.iter().cloned().collect();
@@ -461,7 +509,7 @@ async fn a_role_that_is_missing_is_explained() {
     let world = World::new().await;
     let target = target("");
     let error = deploy(&*target, &image("one"), &world.session()).await.unwrap_err();
-    let name = "dockless-agent-production-agent-lambda";
+    let name = "dockless-eu-west-1-agent-production-agent-lambda";
     assert_eq!(
         error.to_string(),
         format!("the execution role `{name}`, which lambda.amazonaws.com assumes, is missing")
@@ -506,7 +554,67 @@ async fn the_alias_goes_back_to_the_version_before_at_once() {
     assert_eq!(world.writes(), ["TagResource"]);
     let forward = world.deploy(&*target, &image("three")).await;
     assert_eq!(ended(&forward), (Outcome::Deployed, Some("3"), None));
-    assert_eq!(world.writes(), ["PublishVersion", "UpdateAlias", "TagResource"]);
+    assert_eq!(world.writes(), ["UpdateAlias", "PublishVersion", "UpdateAlias", "TagResource"]);
+}
+
+#[tokio::test]
+async fn what_serves_is_well_whatever_became_of_a_version_that_does_not() {
+    let world = World::new().await;
+    let target = target(ROLE);
+    for content in ["one", "two", "three"] {
+        world.deploy(&*target, &image(content)).await;
+    }
+    world.aws.with(|aws| {
+        let function = aws.functions.get_mut("agent").unwrap();
+        function.aliases.get_mut("live").unwrap().version = "2".into();
+        let (version, _) = function.versions.last_mut().unwrap();
+        for configuration in [version, &mut function.latest] {
+            configuration["State"] = "Inactive".into();
+            configuration["StateReasonCode"] = "ImageDeleted".into();
+        }
+    });
+    let same = world.deploy(&*target, &image("two")).await;
+    assert_eq!(ended(&same), (Outcome::Deployed, Some("2"), None));
+    let back = |observed: &_| target.plan_rollback(None, observed);
+    let (observed, _) = carry_out(&*target, &world.session(), &back).await.unwrap();
+    let service = observed.service.unwrap();
+    assert_eq!((service.state, service.revision.as_deref()), (State::Ready, Some("1")));
+}
+
+#[tokio::test]
+async fn a_version_that_came_to_nothing_is_left_behind_by_whoever_goes_back() {
+    let state = async |world: &World, target: &dyn Target| {
+        let service = target.observe(&world.session()).await.unwrap().service.unwrap();
+        (service.state.name(), service.revision.unwrap())
+    };
+    let reason = "version 3: Lambda cannot run it: InvalidImage: no";
+    for is_deployed in [true, false] {
+        let world = World::new().await;
+        let target = target(ROLE);
+        for content in ["one", "two"] {
+            world.deploy(&*target, &image(content)).await;
+        }
+        world.aws.with(|aws| aws.bad_version = Some(("InvalidImage", "no")));
+        let failed = world.deploy(&*target, &image("three")).await;
+        assert_eq!(ended(&failed), (Outcome::Failed, Some("2"), Some(reason)));
+        assert_eq!(state(&world, &*target).await, ("failed", "2".to_owned()));
+        world.writes();
+        if is_deployed {
+            let same = world.deploy(&*target, &image("two")).await;
+            assert_eq!(ended(&same), (Outcome::Deployed, Some("2"), None));
+            let again = world.deploy(&*target, &image("two")).await;
+            assert_eq!(again.outcome, Outcome::Unchanged);
+        } else {
+            let back = |observed: &_| target.plan_rollback(None, observed);
+            carry_out(&*target, &world.session(), &back).await.unwrap();
+            assert_eq!(state(&world, &*target).await, ("ready", "1".to_owned()));
+        }
+        assert_eq!(world.writes(), ["UpdateAlias"]);
+        // Who wants that version all the same is told again that it came to nothing, and it serves nobody.
+        let failed = world.deploy(&*target, &image("three")).await;
+        assert_eq!((failed.outcome, failed.reason.as_deref()), (Outcome::Failed, Some(reason)));
+        assert_eq!(world.writes(), ["UpdateAlias", "PublishVersion"]);
+    }
 }
 
 #[tokio::test]
@@ -531,6 +639,57 @@ async fn what_is_ours_is_removed_and_nothing_else() {
     });
     let (_, has_written) = carry_out(&*target, &session, &destroy).await.unwrap();
     assert!(!has_written);
+}
+
+#[tokio::test]
+async fn a_role_of_ours_goes_with_the_function_whatever_role_that_has() {
+    let workload = Workload { creates_roles: true, ..workload() };
+    for (settings, answer) in [("", Some(Fault::LoseAnswer)), (ROLE, None)] {
+        let world = World::new().await;
+        world.deploy(&*target_for("", &workload), &image("one")).await;
+        let target = target_for(settings, &workload);
+        world.deploy(&*target, &image("one")).await;
+        world.writes();
+        if let Some(answer) = answer {
+            world.aws.spoil("DetachRolePolicy", answer);
+        }
+        let destroy = |observed: &_| target.plan_destroy(observed);
+        carry_out(&*target, &world.session(), &destroy).await.unwrap();
+        let left = world.aws.with(|aws| aws.roles.keys().cloned().collect::<Vec<_>>());
+        assert_eq!(left, ["agent"], "{settings}");
+    }
+}
+
+#[tokio::test]
+async fn who_brings_a_role_need_not_look_at_others() {
+    let world = World::new().await;
+    let denied = || {
+        let text = "<ErrorResponse><Error><Code>AccessDenied</Code><Message>User: arn:u is not \
+                    authorized to perform: iam:GetRole</Message></Error></ErrorResponse>";
+        Fault::Refuse(Response { status: 403, headers: Vec::new(), body: text.into() })
+    };
+    world.aws.spoil("GetRole", denied());
+    assert!(target(ROLE).observe(&world.session()).await.is_ok());
+    world.aws.spoil("GetRole", denied());
+    assert!(target("").observe(&world.session()).await.is_err());
+}
+
+#[tokio::test]
+async fn a_role_is_of_one_region_and_stays_when_the_function_of_another_goes() {
+    let world = World::new().await;
+    let workload = Workload { creates_roles: true, ..workload() };
+    world.deploy(&*target_for("", &workload), &image("one")).await;
+    world.aws.with(|aws| aws.functions.clear());
+    world.writes();
+    let moved = target_in("us-east-1", "", &workload);
+    let destroy = |observed: &_| moved.plan_destroy(observed);
+    let (_, has_written) = carry_out(&*moved, &world.session(), &destroy).await.unwrap();
+    assert!(!has_written);
+    assert_eq!(world.writes(), [""; 0]);
+    world.aws.with(|aws| {
+        let name = "dockless-eu-west-1-agent-production-agent-lambda";
+        assert!(aws.roles.contains_key(name), "{:?}", aws.roles);
+    });
 }
 
 #[tokio::test]
@@ -628,6 +787,41 @@ async fn a_function_that_jvbundler_made_is_adopted() {
 }
 
 #[tokio::test]
+async fn a_public_url_beside_ours_is_closed_where_nothing_should_be_public() {
+    for (entry, outcome, auth) in [
+        ("url: public\n", Outcome::Unchanged, "NONE"),
+        ("url: iam\n", Outcome::Deployed, "AWS_IAM"),
+        ("url: none\n", Outcome::Deployed, "AWS_IAM"),
+        ("api_gateway: true\n", Outcome::Deployed, "AWS_IAM"),
+    ] {
+        let world = World::new().await;
+        let target = target(&format!("{ROLE}{entry}"));
+        world.deploy(&*target, &image("one")).await;
+        world.writes();
+        world.aws.with(|aws| {
+            let url = json!({
+                "FunctionUrl": format!("https://{}.lambda-url.{REGION}.on.aws/", "o".repeat(40)),
+                "FunctionArn": format!("arn:aws:lambda:{REGION}:{ACCOUNT}:function:agent"),
+                "AuthType": "NONE", "InvokeMode": "BUFFERED",
+                "CreationTime": "2026-11-21T20:00:00.000+0000",
+                "LastModifiedTime": "2026-11-21T20:00:00.000+0000",
+            });
+            aws.functions.get_mut("agent").unwrap().urls.insert(String::new(), url);
+        });
+        let observed = target.observe(&world.session()).await.unwrap();
+        let plan = target.plan(&image("one"), &observed).unwrap();
+        let changes: Vec<_> = plan.changes.iter().map(ToString::to_string).collect();
+        let closed = ["url of `$LATEST`: NONE → AWS_IAM"];
+        assert_eq!(changes, closed[..usize::from(auth != "NONE")], "{entry}");
+        let deployed = world.deploy(&*target, &image("one")).await;
+        assert_eq!(deployed.outcome, outcome, "{entry}");
+        world.aws.with(|aws| assert_eq!(aws.functions["agent"].urls[""]["AuthType"], auth));
+        let again = world.deploy(&*target, &image("one")).await;
+        assert_eq!(again.outcome, Outcome::Unchanged, "{entry}");
+    }
+}
+
+#[tokio::test]
 async fn what_is_somebody_elses_is_left_alone() {
     let world = World::new().await;
     let target = target(ROLE);
@@ -713,6 +907,42 @@ async fn the_log_of_a_function_that_never_ran_is_empty() {
     let event = json!({"eventId": "1", "timestamp": 5, "message": "hello\n"});
     world.aws.with(|aws| aws.logs.insert("/aws/lambda/agent".into(), vec![event]));
     assert_eq!(texts().await, [(5, "hello".to_owned())]);
+}
+
+#[tokio::test]
+async fn a_page_without_its_list_is_not_an_empty_one() {
+    let world = World::new().await;
+    let target = target(ROLE);
+    world.deploy(&*target, &image("one")).await;
+    let page = Fault::Refuse(Response::json(200, &json!({})));
+    world.aws.spoil("GET /2015-03-31/functions/agent/versions", page);
+    let error = target.observe(&world.session()).await.unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "GET /2015-03-31/functions/agent/versions: the answer has no list `Versions`"
+    );
+}
+
+#[tokio::test]
+async fn pages_that_lead_back_or_never_end_are_not_followed() {
+    let world = World::new().await;
+    let target = target(ROLE);
+    world.deploy(&*target, &image("one")).await;
+    let versions = "GET /2015-03-31/functions/agent/versions";
+    let page = |next: usize| {
+        let body = json!({"Versions": [], "NextMarker": next.to_string()});
+        Fault::Refuse(Response::json(200, &body))
+    };
+    for (pages, expected) in [
+        (vec![1, 2, 1], "the pages lead back to one before"),
+        ((0..1000).collect(), "there are more than 1000 pages"),
+    ] {
+        for next in pages {
+            world.aws.spoil(versions, page(next));
+        }
+        let error = target.observe(&world.session()).await.unwrap_err();
+        assert_eq!(error.to_string(), format!("{versions}: {expected}"));
+    }
 }
 
 #[test]
@@ -838,6 +1068,14 @@ fn settings_are_checked_before_any_call() {
     ] {
         assert_eq!(problems(settings, &workload()), expected, "{settings}");
     }
+    let pulling = Workload { pull: Some(Pull::Kept("arn".into())), ..workload() };
+    assert_eq!(
+        problems("region: eu-west-1", &pulling),
+        [
+            "f:1:1: Lambda pulls from ECR as itself, not with `pull`; remove `pull`, or write `target: \
+             ecs-express`, which takes images of any registry"
+        ]
+    );
     let mut odd = workload();
     odd.env.insert("AWS_REGION".into(), Variable::Plain("x".repeat(5000)));
     odd.env.insert("_A".into(), Variable::Plain(String::new()));

@@ -1,5 +1,7 @@
 //! Asks what there is of a function.
 
+use std::collections::BTreeSet;
+
 use serde_json::Value;
 
 use super::Lambda;
@@ -7,23 +9,21 @@ use super::entry::{API_STATEMENT, Reach};
 use super::found::{Found, image_of};
 use super::settings::Entry;
 use super::state;
-use crate::cloud::{CallError, Method, Request};
-use crate::deploy::aws::Place;
+use crate::cloud::{CallError, ErrorClass, Method, Request};
+use crate::deploy::aws::{ObservedRole, Place};
 use crate::deploy::{Observed, Ownership, Previous, Service, Session, State};
 use crate::error::Result;
+
+/// No list has more pages.
+const MAX_PAGES: usize = 1000;
 
 impl Lambda {
     pub(super) async fn look(&self, session: &Session) -> Result<Observed> {
         let place = Place::of_caller(session, &self.settings.region).await?;
         let latest = find(session, &self.requests().latest()).await?;
-        let mut state = state::of_latest(&latest["Configuration"]);
         let mut found = Found { account: place.account, latest, ..Found::default() };
-        if !state.is_updating() {
-            self.look_around(&mut found, session).await?;
-        }
-        if let (State::Ready, Some(newest)) = (&state, found.versions.last()) {
-            state = state::of_version(newest);
-        }
+        self.look_around(&mut found, session).await?;
+        let state = state::of_function(&found);
         let previous = self.previous(&found, session).await?;
         let secrets = found.take_secrets();
         let service = (!found.latest.is_null()).then(|| service(&found, state, previous));
@@ -34,16 +34,12 @@ impl Lambda {
     async fn look_around(&self, found: &mut Found, session: &Session) -> Result<(), CallError> {
         if !found.latest.is_null() {
             self.look_at_versions(found, session).await?;
+            if !matches!(self.settings.entry, Entry::Url { is_public: true, .. }) {
+                let request = self.requests().latest_url("GetFunctionUrlConfig", Method::Get);
+                found.latest_url = find(session, &request).await?;
+            }
         }
-        let role = self.role();
-        let has_role = found.latest["Configuration"]["Role"]
-            .as_str()
-            .map_or(self.settings.role_arn.is_none(), |arn| {
-                arn.ends_with(&format!("/{}", role.name))
-            });
-        if has_role {
-            found.role = role.observe(session, &self.settings.region).await?;
-        }
+        found.role = self.find_role(found, session).await?;
         if self.settings.entry == Entry::Api || found.statement(API_STATEMENT).is_some() {
             found.api = self.find_api(session).await?;
         }
@@ -83,6 +79,27 @@ impl Lambda {
             .unwrap_or_default();
         found.statements = policy["Statement"].as_array().cloned().unwrap_or_default();
         Ok(())
+    }
+
+    /// The role of our making: also where the function has another one now, since it goes with the function.
+    async fn find_role(
+        &self,
+        found: &Found,
+        session: &Session,
+    ) -> Result<Option<ObservedRole>, CallError> {
+        let role = self.role();
+        let there = found.latest["Configuration"]["Role"].as_str();
+        let place = found.place(&self.settings.region);
+        match role.observe(session, &self.settings.region).await {
+            // Who brings a role need not be allowed to look at others.
+            Err(error)
+                if error.class == ErrorClass::Denied
+                    && !role.is_ours(self.settings.role_arn.as_deref(), there, &place) =>
+            {
+                Ok(None)
+            }
+            result => result,
+        }
     }
 
     /// The API of this function, by its tags and its name: names alone are not unique.
@@ -138,7 +155,8 @@ async fn find(session: &Session, request: &Request) -> Result<Value, CallError> 
     Ok(session.find(request).await?.map(|answer| answer.body).unwrap_or_default())
 }
 
-/// All items of a list: `names` are those of the cursor in the query and in the answer.
+/// All items of a list: `names` are those of the cursor in the query and in the answer. What is not there
+/// has none.
 async fn pages(
     session: &Session,
     request: Request,
@@ -146,17 +164,29 @@ async fn pages(
     names: [&str; 2],
 ) -> Result<Vec<Value>, CallError> {
     let mut items = Vec::new();
+    let mut seen = BTreeSet::new();
     let mut next = request.clone();
-    loop {
-        let mut page = find(session, &next).await?;
-        if let Some(Value::Array(found)) = page.get_mut(list).map(Value::take) {
-            items.extend(found);
-        }
+    while seen.len() < MAX_PAGES {
+        let Some(mut page) = session.find(&next).await?.map(|answer| answer.body) else {
+            return Ok(items);
+        };
+        let Some(Value::Array(found)) = page.get_mut(list).map(Value::take) else {
+            return Err(wrong_page(&request, format!("the answer has no list `{list}`")));
+        };
+        items.extend(found);
         match page[names[1]].as_str() {
             Some(cursor) if !cursor.is_empty() => {
                 next = request.clone().with_query(names[0], cursor);
+                if !seen.insert(cursor.to_owned()) {
+                    return Err(wrong_page(&request, "the pages lead back to one before".into()));
+                }
             }
             _ => return Ok(items),
         }
     }
+    Err(wrong_page(&request, format!("there are more than {MAX_PAGES} pages")))
+}
+
+fn wrong_page(request: &Request, message: String) -> CallError {
+    CallError { message, ..CallError::new(request.service, request.title(), ErrorClass::Other) }
 }

@@ -7,6 +7,12 @@ use crate::cloud::{API_GATEWAY, LAMBDA, LOGS, Method, Request};
 /// The alias that serves.
 pub(super) const ALIAS: &str = "live";
 
+/// What the alias says of itself when what is newer than its version does not count: after a rollback, since
+/// nothing else tells what was left behind from what has just come to nothing.
+pub(super) const BACK: &str = "dockless: what is newer is left behind";
+/// What it says when that counts again.
+pub(super) const FORTH: &str = "dockless: what is newer counts";
+
 /// Makes requests about one function.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Requests<'a> {
@@ -101,8 +107,13 @@ impl Requests<'_> {
 
     /// Looks at the URL of the alias, or does something to it.
     pub(super) fn url(self, operation: &'static str, method: Method) -> Request {
+        self.latest_url(operation, method).with_query("Qualifier", ALIAS)
+    }
+
+    /// The same with the URL of `$LATEST`.
+    pub(super) fn latest_url(self, operation: &'static str, method: Method) -> Request {
         let path = format!("/2021-10-31/functions/{}/url", self.name);
-        self.lambda(operation, method, &path).with_query("Qualifier", ALIAS)
+        self.lambda(operation, method, &path)
     }
 
     pub(super) fn tag(self, arn: &str, body: Value) -> Request {
