@@ -203,6 +203,18 @@ async fn an_app_is_created_then_left_alone_then_updated() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_was_hidden_stays_hidden_when_it_becomes_plain() {
+    let world = World::new("    env: {GREETING: \"${GREETING}\"}\n").await;
+    world.succeed(&["deploy"]);
+    world.configure("    env: {GREETING: hello}\n");
+    for arguments in [["deploy", "--dry-run"].as_slice(), &["status"]] {
+        let outcome = world.succeed(arguments);
+        let line = outcome.stdout.lines().find(|line| line.contains("env.GREETING"));
+        assert!(line.is_some_and(|line| line.contains("(hidden)") && line.contains("hello")));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn an_app_whose_container_crashes_is_not_well() {
     let world = World::new("").await;
     world.succeed(&["deploy"]);
