@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 
 use reqwest::Url;
 
+use super::azure::AzureCloud;
 use super::request::{Authority, Location, Request};
 use super::service::{
     CONTAINER_APPS_LOGS, Cloud, ECR, ECR_PUBLIC, IAM, LOGS, RESOURCE_MANAGER, STS, Service,
@@ -192,16 +193,12 @@ fn aws_host(service: &Service, region: &str, is_fips: bool) -> Result<String, No
     Ok(format!("{name}.{region}.{}", partition.suffix))
 }
 
-/// The host of the Resource Manager in the cloud that the environment names, or that its logins are of.
+/// The host of the Resource Manager in the cloud that the environment means.
 fn resource_manager(environment: &Environment) -> &'static str {
-    let cloud = environment.get("AZURE_CLOUD").or_else(|| environment.get("AZURE_ENVIRONMENT"));
-    let logins = environment.get("AZURE_AUTHORITY_HOST").unwrap_or_default();
-    match cloud.map(str::to_ascii_lowercase).as_deref() {
-        Some("azureusgovernment" | "azureusgovernmentcloud") => "management.usgovcloudapi.net",
-        Some("azurechinacloud" | "azurechina") => "management.chinacloudapi.cn",
-        None if logins.contains("login.microsoftonline.us") => "management.usgovcloudapi.net",
-        None if logins.contains("login.chinacloudapi.cn") => "management.chinacloudapi.cn",
-        _ => "management.azure.com",
+    match AzureCloud::of(environment) {
+        AzureCloud::Public => "management.azure.com",
+        AzureCloud::Government => "management.usgovcloudapi.net",
+        AzureCloud::China => "management.chinacloudapi.cn",
     }
 }
 
@@ -329,6 +326,11 @@ mod tests {
                 "management.usgovcloudapi.net",
             ),
             ("AZURE_AUTHORITY_HOST", "https://login.microsoftonline.com", "management.azure.com"),
+            (
+                "AZURE_AUTHORITY_HOST",
+                "https://login.partner.microsoftonline.cn/",
+                "management.chinacloudapi.cn",
+            ),
         ] {
             let url = place(&request(&RESOURCE_MANAGER, ""), [(variable, value)]);
             assert_eq!(url, format!("https://{host}/a/b%2Fc"));

@@ -8,7 +8,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::{Value, json};
 
 use crate::anywhere::Anywhere;
-use crate::fake::{Fault, Running};
+use crate::fake::{Fault, Response, Running};
 use crate::fakes::container_apps::{ContainerApps, Ending, GROUP, error};
 use crate::support::cli::{Outcome, Sandbox};
 
@@ -119,7 +119,13 @@ impl World {
     }
 
     fn spoil_put(&self, fault: Fault) {
-        self.fake.spoil(&format!("PUT {GROUP}/providers/Microsoft.App/containerApps/agent"), fault);
+        self.spoil("PUT", "", fault);
+    }
+
+    /// Spoils the next request of this method for what is below the app.
+    fn spoil(&self, method: &str, below: &str, fault: Fault) {
+        let app = format!("{GROUP}/providers/Microsoft.App/containerApps/agent");
+        self.fake.spoil(&format!("{method} {app}{below}"), fault);
     }
 }
 
@@ -200,6 +206,18 @@ async fn an_app_is_created_then_left_alone_then_updated() {
     assert_eq!(world.writes().len(), 2);
     world.succeed(&["deploy"]);
     assert_eq!((world.writes().len(), world.revisions()), (3, 3));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_hidden_stays_hidden_when_it_becomes_plain() {
+    let world = World::new("    env: {GREETING: \"${GREETING}\"}\n").await;
+    world.succeed(&["deploy"]);
+    world.configure("    env: {GREETING: hello}\n");
+    for arguments in [["deploy", "--dry-run"].as_slice(), &["status"]] {
+        let outcome = world.succeed(arguments);
+        let line = outcome.stdout.lines().find(|line| line.contains("env.GREETING"));
+        assert!(line.is_some_and(|line| line.contains("(hidden)") && line.contains("hello")));
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -307,6 +325,30 @@ async fn secrets_are_kept_and_a_new_value_makes_a_new_revision() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_is_no_app_is_not_taken_for_one() {
+    let world = World::new("").await;
+    world.succeed(&["deploy"]);
+    let json = |value: Value| Response::json(200, &value);
+    let app = |properties: Value| json(json!({"name": "agent", "properties": properties}));
+    for (below, answer, missing) in [
+        ("", json(json!("<html>proxy</html>")), "/name"),
+        ("", json(json!([])), "/name"),
+        ("", json(json!({"properties": {}})), "/name"),
+        ("", app(json!({"configuration": "secret"})), "/properties/configuration"),
+        ("", app(json!({"template": {"containers": ["a"]}})), "/properties/template/containers"),
+        ("/revisions", json(json!("<html>proxy</html>")), "/value"),
+        ("/revisions", json(json!([])), "/value"),
+        ("/revisions", json(json!({"value": ["agent--1"]})), "/name"),
+    ] {
+        world.spoil("GET", below, Fault::Refuse(answer));
+        let outcome = world.run(&["status"]);
+        assert_eq!(outcome.code, 3, "{outcome:#?}");
+        assert!(outcome.stderr.contains(&format!("has no `{missing}`")), "{outcome:#?}");
+    }
+    assert_eq!(world.writes(), ["PUT agent"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_lost_answer_is_looked_up_and_not_repeated() {
     let world = World::new("").await;
     world.spoil_put(Fault::LoseAnswer);
@@ -343,6 +385,63 @@ async fn a_rollback_brings_the_whole_revision_before_back() {
         names.collect::<std::collections::BTreeSet<_>>()
     });
     assert_eq!(suffixes.len(), 3);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_rollback_never_goes_to_a_revision_that_was_never_ready() {
+    let world = World::new("").await;
+    world.succeed(&["deploy"]);
+    let first = world.image();
+    world.sandbox.write("agent.py", "exit(2)\n");
+    world.fake.with(|fake| fake.ending = Ending::Crashing);
+    assert_eq!(world.run(&["deploy"]).code, 3);
+    world.sandbox.write("agent.py", "exit(3)\n");
+    world.fake.with(|fake| fake.ending = Ending::Crashing);
+    assert_eq!(world.run(&["deploy"]).code, 3);
+    world.succeed(&["rollback"]);
+    assert_eq!(world.image(), first);
+    world.sandbox.write("agent.py", "exit(4)\n");
+    world.fake.with(|fake| fake.ending = Ending::Unprovisioned("no such image".to_owned()));
+    assert_eq!(world.run(&["deploy"]).code, 3);
+    world.sandbox.write("agent.py", "print('five')\n");
+    world.succeed(&["deploy"]);
+    world.succeed(&["rollback"]);
+    assert_eq!(world.image(), first);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_failed_is_deployed_again_when_it_is_asked_for_again() {
+    let world = World::new("").await;
+    let failed = Ending::Unprovisioned("unable to pull image".to_owned());
+    world.fake.with(|fake| fake.ending = failed);
+    let outcome = world.run(&["deploy"]);
+    assert_eq!(outcome.code, 3, "{outcome:#?}");
+    assert!(outcome.stderr.contains("unable to pull image"), "{outcome:#?}");
+    world.succeed(&["deploy"]);
+    world.succeed(&["deploy"]);
+    assert_eq!((world.writes().len(), world.revisions()), (2, 2));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_may_not_read_secrets_can_look_and_destroy_but_not_deploy() {
+    let world = World::new("    secrets: {OPENAI_API_KEY: {env: OPENAI_API_KEY}}\n").await;
+    world.succeed(&["deploy"]);
+    let deny = || {
+        let message = "The client 'bob' does not have authorization to perform action \
+                       'Microsoft.App/containerApps/listSecrets/action' over scope '/x'.";
+        let denied = error(403, "AuthorizationFailed", message);
+        world.spoil("POST", "/listSecrets", Fault::Refuse(denied));
+    };
+    deny();
+    let outcome = world.succeed(&["status"]);
+    assert!(outcome.stdout.contains("its secrets may not be read"), "{outcome:#?}");
+    deny();
+    let outcome = world.run(&["deploy"]);
+    assert_eq!(outcome.code, 2, "{outcome:#?}");
+    assert_eq!(world.writes(), ["PUT agent"]);
+    deny();
+    world.succeed(&["destroy", "--yes"]);
+    assert!(world.fake.with(|fake| fake.app.is_none()));
 }
 
 #[tokio::test(flavor = "multi_thread")]

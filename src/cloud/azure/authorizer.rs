@@ -100,8 +100,9 @@ mod tests {
             (Environment::of([named]), "log in: `az login`"),
             (
                 Environment::of([named, ("GITHUB_ACTIONS", "true")]),
-                "give the job `permissions: {id-token: write}` and set `AZURE_CLIENT_ID` and \
-                 `AZURE_TENANT_ID` of an identity with a federated credential for this repository",
+                "give the job `permissions: {id-token: write}`, and add the step `azure/login` before \
+                 this one, or set `AZURE_CLIENT_ID` and `AZURE_TENANT_ID` of an identity with a \
+                 federated credential for this repository",
             ),
         ] {
             let error =

@@ -3,6 +3,7 @@
 //! - `sources.rs`: where tokens come from, one source after the other, and why each has none
 //! - `authorizer.rs`: keeps a token and proves with it who we are; `claims.rs`: who that is
 //! - `refusal.rs`: what the Resource Manager's errors mean, and what to do
+//! - `national.rs`: which of Azure's clouds is meant
 //! - `keychain.rs`: credentials for `*.azurecr.io` out of the same sources
 
 #[cfg(feature = "azure")]
@@ -11,6 +12,7 @@ mod authorizer;
 mod claims;
 #[cfg(feature = "azure")]
 mod keychain;
+mod national;
 mod refusal;
 mod registry_host;
 #[cfg(feature = "azure")]
@@ -20,5 +22,6 @@ mod sources;
 pub(super) use authorizer::authorizer;
 #[cfg(feature = "azure")]
 pub(super) use keychain::AzureRegistries;
+pub(super) use national::AzureCloud;
 pub(super) use refusal::classify;
 pub use registry_host::is_azure_registry;

@@ -16,6 +16,7 @@ use azure_identity::{
 };
 use serde_json::Value;
 
+use super::national::{AzureCloud, logins};
 use crate::registry::Secret;
 use crate::sys::Environment;
 
@@ -82,10 +83,10 @@ impl Sources {
 
     /// The scope of the Resource Manager in the cloud that the environment names.
     pub(super) fn management_scope(&self) -> &'static str {
-        match self.cloud() {
-            CloudConfiguration::AzureGovernment => "https://management.usgovcloudapi.net/.default",
-            CloudConfiguration::AzureChina => "https://management.chinacloudapi.cn/.default",
-            _ => "https://management.azure.com/.default",
+        match AzureCloud::of(&self.environment) {
+            AzureCloud::Public => "https://management.azure.com/.default",
+            AzureCloud::Government => "https://management.usgovcloudapi.net/.default",
+            AzureCloud::China => "https://management.chinacloudapi.cn/.default",
         }
     }
 
@@ -123,13 +124,24 @@ impl Sources {
     /// What to do when no source has a token.
     pub(super) fn cure(&self) -> String {
         if self.environment.is_on("GITHUB_ACTIONS") {
-            return "give the job `permissions: {id-token: write}` and set `AZURE_CLIENT_ID` and \
-                    `AZURE_TENANT_ID` of an identity with a federated credential for this repository"
+            return "give the job `permissions: {id-token: write}`, and add the step `azure/login` before \
+                    this one, or set `AZURE_CLIENT_ID` and `AZURE_TENANT_ID` of an identity with a \
+                    federated credential for this repository"
                 .to_owned();
         }
         if self.environment.is_on("TF_BUILD") {
             return "run it in a step `AzureCLI@2` with a service connection, and pass \
                     `SYSTEM_ACCESSTOKEN: $(System.AccessToken)` to it"
+                .to_owned();
+        }
+        if self.environment.is_on("GITLAB_CI") {
+            return "give the job an `id_tokens` entry, write the token to the file that \
+                    `AZURE_FEDERATED_TOKEN_FILE` names, and set `AZURE_CLIENT_ID` and `AZURE_TENANT_ID`"
+                .to_owned();
+        }
+        if self.environment.is_on("CI") {
+            return "give the job `AZURE_TENANT_ID`, `AZURE_CLIENT_ID` and `AZURE_CLIENT_SECRET`, or \
+                    `AZURE_FEDERATED_TOKEN_FILE` in place of the last"
                 .to_owned();
         }
         "log in: `az login`".to_owned()
@@ -160,6 +172,13 @@ impl Sources {
             !matches!(source, Source::ManagedIdentity | Source::Cli | Source::DeveloperCli);
         credential.get_token(&[scope], None).await.map_err(|error| {
             let reason = first_line(&error.to_string());
+            let reason = match source {
+                Source::Cli if is_no_program(&reason) => "`az` is not on the PATH".to_owned(),
+                Source::DeveloperCli if is_no_program(&reason) => {
+                    "`azd` is not on the PATH".to_owned()
+                }
+                _ => reason,
+            };
             if is_set_up { Nothing::Broken(reason) } else { Nothing::Absent(reason) }
         })
     }
@@ -248,21 +267,14 @@ impl Sources {
         ClientOptions { cloud: Some(Arc::new(self.cloud())), ..ClientOptions::default() }
     }
 
-    /// The cloud: the one that is named, or the one whose logins are.
     fn cloud(&self) -> CloudConfiguration {
-        let named = self.environment.get("AZURE_CLOUD");
-        let named = named.or_else(|| self.environment.get("AZURE_ENVIRONMENT"));
-        let logins = self.environment.get("AZURE_AUTHORITY_HOST").unwrap_or_default();
-        let host = logins.trim_start_matches("https://").trim_end_matches('/');
-        match (named.map(str::to_ascii_lowercase).as_deref(), host) {
-            (Some("azureusgovernment" | "azureusgovernmentcloud"), _)
-            | (None, "login.microsoftonline.us") => CloudConfiguration::AzureGovernment,
-            (Some("azurechinacloud" | "azurechina"), _)
-            | (None, "login.chinacloudapi.cn" | "login.partner.microsoftonline.cn") => {
-                CloudConfiguration::AzureChina
+        match (AzureCloud::of(&self.environment), logins(&self.environment)) {
+            (AzureCloud::Government, _) => CloudConfiguration::AzureGovernment,
+            (AzureCloud::China, _) => CloudConfiguration::AzureChina,
+            (AzureCloud::Public, "" | "login.microsoftonline.com") => {
+                CloudConfiguration::AzurePublic
             }
-            (_, "" | "login.microsoftonline.com") => CloudConfiguration::AzurePublic,
-            (_, host) => {
+            (AzureCloud::Public, host) => {
                 let mut custom = CustomConfiguration::default();
                 custom.authority_host = format!("https://{host}");
                 custom.into()
@@ -340,6 +352,11 @@ fn first_line(text: &str) -> String {
     lines.next().unwrap_or("it does not say why").to_owned()
 }
 
+/// Whether the vendor says that a program is not there.
+fn is_no_program(reason: &str) -> bool {
+    ["not found on PATH", "wasn't found on PATH"].iter().any(|text| reason.contains(text))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -397,6 +414,22 @@ mod tests {
     }
 
     #[test]
+    fn where_nobody_sits_nobody_is_told_to_log_in() {
+        for (variable, expected) in [
+            ("GITHUB_ACTIONS", "`azure/login`"),
+            ("TF_BUILD", "`AzureCLI@2`"),
+            ("GITLAB_CI", "`id_tokens`"),
+            ("CI", "`AZURE_CLIENT_SECRET`"),
+            ("HOME", "`az login`"),
+        ] {
+            let cure = Sources::new(&Environment::of([(variable, "true")])).cure();
+            assert!(cure.contains(expected), "{cure}");
+            assert_eq!(cure.contains("az login"), variable == "HOME", "{cure}");
+        }
+        assert!(is_no_program("Azure CLI not found on PATH"));
+    }
+
+    #[test]
     fn the_cloud_is_named_or_follows_from_its_logins() {
         for (variables, scope) in [
             ([("A", "")], "https://management.azure.com/.default"),
@@ -408,6 +441,10 @@ mod tests {
             (
                 [("AZURE_AUTHORITY_HOST", "https://login.microsoftonline.us/")],
                 "https://management.usgovcloudapi.net/.default",
+            ),
+            (
+                [("AZURE_AUTHORITY_HOST", "https://login.partner.microsoftonline.cn/")],
+                "https://management.chinacloudapi.cn/.default",
             ),
         ] {
             let sources = Sources::new(&Environment::of(variables));

@@ -45,6 +45,8 @@ pub(crate) enum Ending {
     Crashing,
     /// There never is a revision: the operation says why.
     Refused(String),
+    /// The revision is there and failed: the operation says why, and it does.
+    Unprovisioned(String),
 }
 
 /// An app.
@@ -124,7 +126,7 @@ impl ContainerApps {
         }
         app.left = self.looks;
         let error = match &self.ending {
-            Ending::Refused(message) => {
+            Ending::Refused(message) | Ending::Unprovisioned(message) => {
                 Some(json!({"code": "ContainerAppOperationError", "message": message}))
             }
             _ => None,
@@ -288,11 +290,11 @@ impl App {
             return;
         }
         let Some(next) = self.next.take() else { return };
-        self.has_failed = matches!(next.ending, Ending::Refused(_));
-        if self.has_failed {
+        self.has_failed = matches!(next.ending, Ending::Refused(_) | Ending::Unprovisioned(_));
+        if matches!(next.ending, Ending::Refused(_)) {
             return;
         }
-        if next.ending != Ending::Crashing {
+        if !self.has_failed && next.ending != Ending::Crashing {
             self.ready = Some(next.name.clone());
             self.revisions.iter_mut().for_each(|revision| revision.is_active = false);
         }
@@ -353,15 +355,23 @@ impl Revision {
     fn document(&self, place: usize) -> Value {
         let (running, health, replicas) = match self.ending {
             Ending::AtZero => ("ScaledToZero", "None", 0),
+            // Of a revision that was switched off, nothing tells whether it ever was well.
+            _ if !self.is_active => ("Stopped", "None", 0),
             Ending::Crashing => ("Processing", "Unhealthy", 1),
+            Ending::Unprovisioned(_) => ("Failed", "None", 0),
             _ => ("Running", "Healthy", 1),
+        };
+        let (provisioning, error) = match &self.ending {
+            Ending::Unprovisioned(message) => ("Failed", Some(message)),
+            _ => ("Provisioned", None),
         };
         json!({
             "name": self.name,
             "properties": {
                 "createdTime": format!("2026-11-21T10:{:02}:{:02}+00:00", place / 60, place % 60),
                 "active": self.is_active,
-                "provisioningState": "Provisioned",
+                "provisioningState": provisioning,
+                "provisioningError": error,
                 "runningState": running,
                 "healthState": health,
                 "replicas": replicas,

@@ -8,6 +8,10 @@ use serde_json::{Map, Value, json};
 use super::settings::{Settings, is_system, pull_secret_name, secret_name, shown_hundredths};
 use crate::deploy::{Pull, SecretValue, Variable, Workload};
 
+/// The tag that names the revision that was ready before the newest: of one that was switched off, the
+/// platform does not tell whether it ever was.
+pub(super) const PREVIOUS_KEY: &str = "dockless-previous-revision";
+
 /// What an app is made of.
 pub(super) struct Wanted<'a> {
     pub(super) settings: &'a Settings,
@@ -226,7 +230,9 @@ pub(super) fn sendable(raw: &Value) -> Value {
             app["properties"][member] = properties[member].clone();
         }
     }
-    remove(&mut app["properties"]["configuration"]["ingress"], "fqdn");
+    if let Some(ingress) = app.pointer_mut("/properties/configuration/ingress") {
+        remove(ingress, "fqdn");
+    }
     for kind in ["containers", "initContainers"] {
         for container in app["properties"]["template"][kind].as_array_mut().into_iter().flatten() {
             remove(&mut container["resources"], "ephemeralStorage");
@@ -234,6 +240,16 @@ pub(super) fn sendable(raw: &Value) -> Value {
     }
     drop_nulls(&mut app);
     app
+}
+
+/// Whether two templates run the same, whatever their revisions are called.
+pub(super) fn is_same_template(one: &Value, other: &Value) -> bool {
+    let bare = |template: &Value| {
+        let mut app = sendable(&json!({"properties": {"template": template}}));
+        remove(&mut app["properties"]["template"], "revisionSuffix");
+        app
+    };
+    bare(one) == bare(other)
 }
 
 /// The container that is ours: the one of that name, or the only one.

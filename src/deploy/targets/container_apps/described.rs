@@ -11,8 +11,11 @@ use crate::deploy::{Change, DeployPlan};
 /// What stands for a value that nobody is shown.
 const HIDDEN: &str = "(hidden)";
 
-/// Notes every setting that is different; of variables that may not be shown only that they are. Values of
-/// variables that are there are never shown: nobody knows whether they were secret.
+/// How the names of variables begin among settings.
+const VARIABLE: &str = "env.";
+
+/// Notes every setting that is different; of variables that may not be shown only that they are. What a
+/// variable was is never shown: nobody knows whether it was a secret.
 pub(super) fn compare(
     plan: &mut DeployPlan,
     there: Option<&Value>,
@@ -28,7 +31,7 @@ pub(super) fn compare(
         if before == after {
             continue;
         }
-        let variable = setting.strip_prefix("env.");
+        let variable = setting.strip_prefix(VARIABLE);
         let shown = |value: Option<&String>, is_shown: bool| {
             value.map(|value| if is_shown { value.clone() } else { HIDDEN.to_owned() })
         };
@@ -98,7 +101,7 @@ fn settings(app: &Value, name: &str) -> BTreeMap<String, String> {
             Some(secret) => format!("secret `{secret}`"),
             None => text(&variable["value"]),
         };
-        set(format!("env.{}", text(&variable["name"])), value);
+        set(format!("{VARIABLE}{}", text(&variable["name"])), value);
     }
     for probe in container["probes"].as_array().into_iter().flatten() {
         let value = format!(

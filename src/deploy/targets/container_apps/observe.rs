@@ -4,16 +4,31 @@ use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 
-use super::app::container;
+use super::app::{PREVIOUS_KEY, container, is_same_template};
 use super::requests;
 use super::settings::Settings;
 use crate::cloud::{CallError, ErrorClass, Request};
-use crate::deploy::{Observed, Ownership, Previous, Service, Session, State};
+use crate::deploy::{DeployError, Observed, Ownership, Previous, Service, Session, State};
 use crate::error::Result;
 use crate::registry::Secret;
 
 /// No list is read further than so many pages.
 const MAX_PAGES: usize = 20;
+/// What of an app or a revision must be an object where it is there.
+const OBJECTS: [&str; 5] = [
+    "/properties",
+    "/properties/configuration",
+    "/properties/configuration/ingress",
+    "/properties/template",
+    "/properties/template/scale",
+];
+/// What of them must be a list of objects where it is there.
+const LISTS: [&str; 4] = [
+    "/properties/configuration/secrets",
+    "/properties/configuration/registries",
+    "/properties/template/containers",
+    "/properties/template/initContainers",
+];
 
 /// Asks what is there; `operation` is the one that we began, where there is one.
 pub(super) async fn observe(
@@ -50,12 +65,21 @@ pub(super) async fn observe(
     if seen.revision.is_some_and(|revision| revision["properties"]["active"] == false) {
         observed.details["is_inactive"] = true.into();
     }
-    let previous = previous(&revisions, seen.revision, settings);
+    let previous = previous(&seen, &revisions, settings);
     if let Some((_, template)) = &previous {
         observed.details["previous_template"] = (*template).clone();
     }
-    if raw["properties"]["configuration"]["secrets"].as_array().is_some_and(|all| !all.is_empty()) {
-        observed.secrets = secrets(settings, session).await?;
+    let kept = raw["properties"]["configuration"]["secrets"].as_array();
+    if kept.into_iter().flatten().any(|secret| secret["keyVaultUrl"].is_null()) {
+        match secrets(settings, session).await {
+            Ok(secrets) => observed.secrets = secrets,
+            // Who only looks, or deletes, needs no secrets.
+            Err(error) if error.class == ErrorClass::Denied => {
+                observed.details["secrets_denied"] =
+                    json!({"reason": error.to_string(), "hint": error.hints.join("; ")});
+            }
+            Err(error) => return Err(error.into()),
+        }
     }
     let properties = &raw["properties"];
     let ingress = &properties["configuration"]["ingress"];
@@ -226,7 +250,11 @@ impl Seen<'_> {
 /// What a new app needs to be known of: its environment, or the names of those that there are.
 async fn surroundings(settings: &Settings, session: &Session) -> Result<Value> {
     match session.call(&requests::environment(settings)).await {
-        Ok(answer) => Ok(json!({"environment": {"location": answer.body["location"]}})),
+        Ok(answer) => {
+            let request = requests::environment(settings);
+            let location = answer.text("/location").ok_or_else(|| untold(&request, "/location"))?;
+            Ok(json!({"environment": {"location": location}}))
+        }
         Err(CallError { class: ErrorClass::NotFound, code, .. }) if code == "ResourceNotFound" => {
             let others = list(requests::environments(settings), session).await?;
             let others = others.unwrap_or_default();
@@ -245,9 +273,33 @@ async fn running(url: &str, session: &Session) -> Result<Value> {
 
 /// The app and its revisions; nothing when it is not there, or goes away while it is asked for.
 async fn app(settings: &Settings, session: &Session) -> Result<Option<(Value, Vec<Value>)>> {
-    let Some(answer) = session.find(&requests::get(settings)).await? else { return Ok(None) };
-    let revisions = list(requests::revisions(settings), session).await?;
-    Ok(revisions.map(|revisions| (answer.body, revisions)))
+    let request = requests::get(settings);
+    let Some(answer) = session.find(&request).await? else { return Ok(None) };
+    check(&answer.body, &request)?;
+    let request = requests::revisions(settings);
+    let Some(revisions) = list(request.clone(), session).await? else { return Ok(None) };
+    revisions.iter().try_for_each(|revision| check(revision, &request))?;
+    Ok(Some((answer.body, revisions)))
+}
+
+/// Checks that an answer is an app or a revision, in all that is changed before it is sent back: a proxy's
+/// page is none.
+fn check(answer: &Value, request: &Request) -> Result<(), DeployError> {
+    if !answer["name"].is_string() {
+        return Err(untold(request, "/name"));
+    }
+    let is_absent_or = |pointer: &str, is_good: fn(&Value) -> bool| {
+        answer.pointer(pointer).is_none_or(|value| value.is_null() || is_good(value))
+    };
+    let is_list =
+        |value: &Value| value.as_array().is_some_and(|all| all.iter().all(Value::is_object));
+    let objects = OBJECTS.iter().find(|pointer| !is_absent_or(pointer, Value::is_object));
+    let lists = LISTS.iter().find(|pointer| !is_absent_or(pointer, is_list));
+    objects.or(lists).map_or(Ok(()), |pointer| Err(untold(request, pointer)))
+}
+
+fn untold(request: &Request, pointer: &'static str) -> DeployError {
+    DeployError::Untold { title: request.title(), pointer }
 }
 
 /// All entries of a list; nothing when its owner is not there.
@@ -258,16 +310,18 @@ async fn list(request: Request, session: &Session) -> Result<Option<Vec<Value>>>
         let Some(request) = next.take() else { break };
         let Some(answer) = session.find(&request).await? else { return Ok(None) };
         let mut body = answer.body;
-        if let Some(page) = body["value"].as_array_mut() {
-            entries.append(page);
-        }
+        let page = body.get_mut("value").and_then(Value::as_array_mut);
+        entries.append(page.ok_or_else(|| untold(&request, "/value"))?);
         let link = body["nextLink"].as_str().filter(|link| !link.is_empty());
         next = link.map(|link| requests::given(request.operation, link));
     }
     Ok(Some(entries))
 }
 
-async fn secrets(settings: &Settings, session: &Session) -> Result<BTreeMap<String, Secret>> {
+async fn secrets(
+    settings: &Settings,
+    session: &Session,
+) -> Result<BTreeMap<String, Secret>, CallError> {
     let answer = session.find(&requests::list_secrets(settings)).await?.unwrap_or_default();
     let entries = answer.body["value"].as_array().into_iter().flatten();
     let pairs = entries.filter_map(|entry| {
@@ -282,27 +336,47 @@ fn newest<'a>(app: &Value, revisions: &'a [Value]) -> Option<&'a Value> {
     revisions.iter().find(|revision| revision["name"] == name)
 }
 
-/// The revision before the newest that ran another image or other settings.
+/// The revision to go back to, which was ready once: the one that still serves where the newest does not;
+/// else the one that served before, if it had another image or other settings.
 fn previous<'a>(
+    seen: &Seen<'_>,
     revisions: &'a [Value],
-    newest: Option<&Value>,
     settings: &Settings,
 ) -> Option<(Previous, &'a Value)> {
-    let created = |revision: &Value| {
-        let text = revision["properties"]["createdTime"].as_str().unwrap_or_default();
-        text.parse::<jiff::Timestamp>().ok()
+    let newest = seen.revision?;
+    let named = |name: &str| revisions.iter().find(|revision| revision["name"] == name);
+    let template = |revision: &'a Value| &revision["properties"]["template"];
+    let is_other = |revision: &&'a Value| {
+        !is_same_template(template(revision), &newest["properties"]["template"])
     };
-    let newest = newest?;
-    let earlier = revisions.iter().filter(|revision| {
-        revision["name"] != newest["name"]
-            && revision["properties"]["provisioningState"] != "Failed"
-            && created(revision) <= created(newest)
-    });
-    let revision = earlier.max_by_key(|revision| created(revision))?;
-    let template = &revision["properties"]["template"];
-    let image = image_of(template, settings)?;
-    let revision = revision["name"].as_str().map(str::to_owned);
-    Some((Previous { revision, image }, template))
+    let ready = seen.app["properties"]["latestReadyRevisionName"].as_str()?;
+    let revision = if newest["name"] != ready {
+        named(ready)?
+    } else if let Some(name) = seen.app["tags"][PREVIOUS_KEY].as_str() {
+        named(name).filter(is_other)?
+    } else {
+        let created = |revision: &Value| {
+            let text = revision["properties"]["createdTime"].as_str().unwrap_or_default();
+            text.parse::<jiff::Timestamp>().ok()
+        };
+        let earlier = revisions.iter().filter(|revision| {
+            created(revision) <= created(newest) && !has_failed(revision) && is_other(revision)
+        });
+        earlier.max_by_key(|revision| created(revision))?
+    };
+    let image = image_of(template(revision), settings)?;
+    let name = revision["name"].as_str().map(str::to_owned);
+    Some((Previous { revision: name, image }, template(revision)))
+}
+
+/// Whether anything shows that a revision never was well.
+fn has_failed(revision: &Value) -> bool {
+    let properties = &revision["properties"];
+    let is =
+        |member: &str, states: &[&str]| states.iter().any(|state| properties[member] == **state);
+    is("provisioningState", &["Failed"])
+        || is("runningState", &["Failed", "ActivationFailed", "Degraded"])
+        || is("healthState", &["Unhealthy"])
 }
 
 fn image_of(template: &Value, settings: &Settings) -> Option<String> {

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::app::{Wanted, container, sendable};
+use super::app::{PREVIOUS_KEY, Wanted, container, is_same_template, sendable};
 use super::described::{compare, note_secret};
 use super::requests;
 use super::settings::{Settings, pull_secret_name, secret_name};
@@ -51,6 +51,7 @@ impl Planner<'_> {
             return Ok(plan);
         };
         service.ownership.check(self.workload, self.subject)?;
+        self.check_secrets(observed)?;
         let there = sendable(&service.raw);
         self.check_environment(&there)?;
         let mut app = wanted.app(Some(&there), "");
@@ -64,6 +65,11 @@ impl Planner<'_> {
         }
         let has_other = plan.changes.iter().any(|change| is_of_revision(&change.what));
         if has_other || has_new_secret {
+            let is_same =
+                is_same_template(&there["properties"]["template"], &app["properties"]["template"]);
+            if !(is_same && serves_newest(&service.raw)) {
+                set_previous(&mut app, &service.raw);
+            }
             set_suffix(&mut app, &reference, &settings, latest(&service.raw));
         } else {
             // The same template in other words would be another revision of the same name.
@@ -93,6 +99,7 @@ impl Planner<'_> {
         };
         let service = observed.service.as_ref().ok_or_else(|| nothing("it is not deployed"))?;
         service.ownership.check(self.workload, self.subject)?;
+        self.check_secrets(observed)?;
         let there = sendable(&service.raw);
         let mut app = there.clone();
         let template = &observed.details["previous_template"];
@@ -126,6 +133,9 @@ impl Planner<'_> {
         let mut plan = DeployPlan::default();
         compare(&mut plan, Some(&there), &app, &self.settings.name, &|_| false);
         if plan.changes.iter().any(|change| is_of_revision(&change.what)) {
+            if serves_newest(&service.raw) {
+                set_previous(&mut app, &service.raw);
+            }
             set_suffix(&mut app, &target, "rollback", latest(&service.raw));
             let title = format!("bring the container app `{}` back", self.settings.name);
             plan.steps.push(Step::new(title, self.request(&app, observed)));
@@ -205,6 +215,17 @@ impl Planner<'_> {
             subject: self.subject.to_string(),
             reason: format!("it is in the environment `{name}`, and cannot move to another"),
             hint: format!("write `environment_name: {name}`, or give this one another `name`"),
+        })
+    }
+
+    /// Every update sends the secrets back: without their values nobody can tell what it would change.
+    fn check_secrets(self, observed: &Observed) -> Result<(), DeployError> {
+        let denied = &observed.details["secrets_denied"];
+        let Some(reason) = denied["reason"].as_str() else { return Ok(()) };
+        Err(DeployError::Impossible {
+            subject: self.subject.to_string(),
+            reason: format!("its secrets may not be read: {reason}"),
+            hint: denied["hint"].as_str().unwrap_or_default().to_owned(),
         })
     }
 
@@ -316,6 +337,22 @@ fn is_of_revision(setting: &str) -> bool {
 /// The name of the newest revision.
 fn latest(raw: &Value) -> &str {
     raw["properties"]["latestRevisionName"].as_str().unwrap_or_default()
+}
+
+/// The name of the revision that serves.
+fn ready(raw: &Value) -> &str {
+    raw["properties"]["latestReadyRevisionName"].as_str().unwrap_or_default()
+}
+
+fn serves_newest(raw: &Value) -> bool {
+    latest(raw) == ready(raw)
+}
+
+/// Notes which revision serves before the one that will be made.
+fn set_previous(app: &mut Value, raw: &Value) {
+    if !ready(raw).is_empty() {
+        app["tags"][PREVIOUS_KEY] = ready(raw).into();
+    }
 }
 
 /// Names the revision that will be made. No two of an app may ever have the same name, and asking twice for

@@ -268,7 +268,7 @@ fn check_workload(workload: &Workload, check: &mut dyn FnMut(&str, bool, String,
             check(
                 "target",
                 url.starts_with("https://") && url.contains("/secrets/"),
-                format!("`{url}` is no secret in Key Vault"),
+                format!("`{url}`, for `{variable}`, is no secret in Key Vault"),
                 "write `{key_vault: https://VAULT.vault.azure.net/secrets/NAME}`",
             );
         }
@@ -436,7 +436,10 @@ mod tests {
     }
 
     #[test]
-    fn two_variables_cannot_be_one_secret() {
+    fn every_variable_has_a_secret_of_its_own() {
+        let kept = BTreeMap::from([("KEY".into(), SecretValue::Kept("foo".into()))]);
+        let (_, problems) = parse("", &Workload { secrets: kept, ..workload() });
+        assert_eq!(problems, ["`foo`, for `KEY`, is no secret in Key Vault"]);
         let given = || SecretValue::Given(Secret::new("s"));
         let secrets = BTreeMap::from([("A_KEY".into(), given()), ("a_key".into(), given())]);
         let (_, problems) = parse("", &Workload { secrets, ..workload() });
