@@ -236,6 +236,25 @@ async fn conflicts_throttling_and_failed_operations_are_told_apart() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn an_operation_that_comes_to_nothing_later_is_a_failure() {
+    let world = World::new("    env: {LOG_LEVEL: info}\n").await;
+    world.succeed(&["deploy"]);
+    let image = world.image();
+    world.configure("    env: {LOG_LEVEL: debug}\n");
+    world.fake.with(|fake| fake.comes_to_nothing = Some("the region is being drained".to_owned()));
+    let outcome = world.run(&["deploy"]);
+    assert_eq!(outcome.code, 3, "{outcome:#?}");
+    assert!(
+        outcome.stderr.contains("FAILED_PRECONDITION: the region is being drained"),
+        "{outcome:#?}"
+    );
+    assert_eq!(world.image(), image);
+    world.succeed(&["deploy"]);
+    let env = world.written().pointer("/template/containers/0/env").cloned();
+    assert_eq!(env, Some(json!([{"name": "LOG_LEVEL", "value": "debug"}])));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_rollback_moves_traffic_and_the_next_deployment_moves_it_again() {
     let world = World::new("").await;
     world.succeed(&["deploy"]);
@@ -284,7 +303,8 @@ async fn values_of_secrets_are_kept_by_secret_manager_and_only_written_when_they
          secrets: {API_KEY: {env: API_KEY}, OTHER: {secret_manager: \"shared:3\"}}\n",
     )
     .await;
-    let shared = Secret { versions: vec![String::new(); 3], ..Secret::default() };
+    let policy = accessors(&["runner"]);
+    let shared = Secret { versions: vec![String::new(); 3], policy, ..Secret::default() };
     world
         .fake
         .with(|fake| fake.secrets.insert("projects/acme-staging/secrets/shared".into(), shared));
@@ -307,10 +327,8 @@ async fn values_of_secrets_are_kept_by_secret_manager_and_only_written_when_they
                 "managed-by": "dockless", "dockless-project": "agent", "dockless-environment": "staging",
             }),
             versions: vec!["Y2FuYXJ5LTE=".into()],
-            policy: json!({"bindings": [{
-                "role": "roles/secretmanager.secretAccessor",
-                "members": ["serviceAccount:runner@acme-staging.iam.gserviceaccount.com"],
-            }]}),
+            policy: accessors(&["runner"]),
+            policy_changes: 1,
         }
     );
     assert_eq!(
@@ -336,6 +354,167 @@ async fn values_of_secrets_are_kept_by_secret_manager_and_only_written_when_they
         .fake
         .with(|fake| (fake.services.len(), fake.secrets.keys().cloned().collect::<Vec<_>>()));
     assert_eq!(left, (0, vec!["projects/acme-staging/secrets/shared".to_owned()]));
+}
+
+/// A policy by which these accounts of the project read a secret.
+fn accessors(accounts: &[&str]) -> Value {
+    let member =
+        |account: &&str| format!("serviceAccount:{account}@acme-staging.iam.gserviceaccount.com");
+    let members: Vec<_> = accounts.iter().map(member).collect();
+    json!({"bindings": [{"role": "roles/secretmanager.secretAccessor", "members": members}]})
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn another_account_is_let_in_and_what_else_a_policy_says_stays() {
+    let lines = |account: &str, creates_roles: bool| {
+        format!(
+            "    create_roles: {creates_roles}\n    service_account: {account}@acme-staging.iam.gserviceaccount.com\n    \
+             secrets: {{API_KEY: {{env: API_KEY}}}}\n"
+        )
+    };
+    let world = World::new(&lines("one", true)).await;
+    let deploy = || Outcome::of(world.command(&["deploy"]).env("API_KEY", "canary"));
+    assert_eq!(deploy().code, 0);
+    let admins = json!({
+        "role": "roles/secretmanager.admin",
+        "members": ["user:bob@acme.io"],
+        "condition": {"expression": "true"},
+    });
+    world.fake.with(|fake| {
+        let secret = fake.secrets.get_mut(SECRET).unwrap();
+        secret.policy["version"] = 3.into();
+        secret.policy["bindings"].as_array_mut().unwrap().push(admins.clone());
+    });
+    world.configure(&lines("two", true));
+    // Somebody else changes the policy between our look and our write.
+    let before = world.fake.writes().len();
+    let changed = error(409, "ABORTED", "There were concurrent policy changes.");
+    world.fake.spoil(&format!("POST /v1/{SECRET}:setIamPolicy"), Fault::Refuse(changed));
+    let outcome = deploy();
+    assert_eq!((outcome.code, world.fake.wrong()), (0, Vec::new()), "{outcome:#?}");
+    let grant = format!("POST /v1/{SECRET}:setIamPolicy");
+    assert_eq!(
+        world.writes_since(before),
+        [grant.clone(), grant.clone(), format!("PATCH {SERVICE}")]
+    );
+    let etag = |call: &crate::fake::Call| call.json().pointer("/policy/etag").cloned();
+    let grants = world.fake.calls().into_iter().filter(|call| call.operation() == grant);
+    assert_eq!(
+        grants.map(|call| etag(&call)).collect::<Vec<_>>(),
+        [None, Some("BwYB".into()), Some("BwYB".into())]
+    );
+    let mut expected = accessors(&["one", "two"]);
+    expected["version"] = 3.into();
+    expected["bindings"].as_array_mut().unwrap().push(admins);
+    assert_eq!(world.fake.with(|fake| fake.secrets[SECRET].policy.clone()), expected);
+
+    world.configure(&lines("three", false));
+    let outcome = deploy();
+    assert_eq!(outcome.code, 3, "{outcome:#?}");
+    let text = "--member=serviceAccount:three@acme-staging.iam.gserviceaccount.com";
+    assert!(outcome.stderr.contains(text), "{outcome:#?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_removal_takes_secrets_that_the_config_no_longer_names() {
+    let world = World::new("    secrets: {API_KEY: {env: API_KEY}, OTHER: {env: API_KEY}}\n").await;
+    let outcome = Outcome::of(world.command(&["deploy"]).env("API_KEY", "canary"));
+    assert_eq!(outcome.code, 0, "{outcome:#?}");
+    world.fake.with(|fake| {
+        fake.page = 1;
+        // Of another service, and of nobody who says so.
+        let labels = fake.secrets[SECRET].labels.clone();
+        for (id, labels) in
+            [("agent-two-europe-west1-KEY", labels), ("agent-europe-west1-MINE", json!({}))]
+        {
+            let secret = Secret { labels, ..Secret::default() };
+            fake.secrets.insert(format!("projects/acme-staging/secrets/{id}"), secret);
+        }
+    });
+    world.configure("");
+    world.succeed(&["deploy"]);
+    world.succeed(&["destroy", "--yes"]);
+    let left = world.fake.with(|fake| fake.secrets.keys().cloned().collect::<Vec<_>>());
+    assert_eq!(
+        left,
+        ["agent-europe-west1-MINE", "agent-two-europe-west1-KEY"]
+            .map(|id| format!("projects/acme-staging/secrets/{id}"))
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_revision_that_serves_is_found_on_a_later_page() {
+    let world = World::new("").await;
+    world.succeed(&["deploy"]);
+    let first = world.image();
+    world.sandbox.write("agent.py", "print('two')\n");
+    world.succeed(&["deploy"]);
+    world.succeed(&["rollback"]);
+    world.fake.with(|fake| {
+        fake.page = 1;
+        fake.service().revisions.reverse();
+    });
+    let status = world.succeed(&["status"]);
+    assert!(status.stdout.contains(&first), "{status:#?}");
+    // One that is not listed at all has no image, rather than that of the template.
+    let second = world.image();
+    world.fake.with(|fake| {
+        fake.service().revisions.retain(|it| it["name"].as_str().unwrap().ends_with("00002-abc"))
+    });
+    let status = world.run(&["status"]);
+    assert!(!status.stdout.contains(&second), "{status:#?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_sidecar_stays_as_it_is() {
+    let world = World::new("    env: {GREETING: \"${GREETING}\"}\n").await;
+    let deploy = || Outcome::of(world.command(&["deploy"]).env("GREETING", "canary"));
+    assert_eq!(deploy().code, 0);
+    let sidecar = json!({"name": "proxy", "image": "docker.io/envoyproxy/envoy:v1"});
+    world.fake.with(|fake| {
+        let containers = fake.service().written["template"]["containers"].as_array_mut().unwrap();
+        containers.insert(0, sidecar.clone());
+        for revision in &mut fake.service().revisions {
+            revision["containers"].as_array_mut().unwrap().insert(0, sidecar.clone());
+        }
+    });
+    let before = world.fake.writes().len();
+    assert_eq!(deploy().code, 0);
+    assert_eq!(world.writes_since(before), [""; 0], "nothing of ours differs");
+    let old = world.written()["template"]["containers"][1].clone();
+    world.sandbox.write("agent.py", "print('two')\n");
+    let outcome = deploy();
+    assert_eq!((outcome.code, world.fake.wrong()), (0, Vec::new()), "{outcome:#?}");
+    let mut containers = world.written()["template"]["containers"].clone();
+    assert_ne!(containers[1]["image"].take(), old["image"]);
+    let mut expected = json!([sidecar, old]);
+    expected[1]["image"] = Value::Null;
+    assert_eq!(containers, expected);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_answer_that_is_no_service_is_no_service() {
+    let world = World::new("").await;
+    world.succeed(&["deploy"]);
+    let strange = Response::json(200, &json!({"status": "please log in"}));
+    world.fake.spoil(&format!("GET {SERVICE}"), Fault::Refuse(strange));
+    let outcome = Outcome::of(&mut world.command(&["status"]));
+    assert_eq!(outcome.code, 3, "{outcome:#?}");
+    let text = format!("the answer to GET {SERVICE} has no `/name`");
+    assert!(outcome.stderr.contains(&text), "{outcome:#?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn pages_of_logs_that_go_round_in_circles_end() {
+    let world = World::new("").await;
+    world.succeed(&["deploy"]);
+    let page = Response::json(200, &json!({"nextPageToken": "same"}));
+    for _ in 0..3 {
+        world.fake.spoil("POST /v2/entries:list", Fault::Refuse(page.clone()));
+    }
+    world.succeed(&["logs"]);
+    let asked = world.fake.calls().into_iter().filter(|call| call.path == "/v2/entries:list");
+    assert_eq!(asked.count(), 2);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -4,9 +4,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use tokio::sync::OnceCell;
+use tokio::sync::Mutex;
 
-use super::sources::{Source, Sources};
+use super::sources::{Nowhere, Source, Sources};
 use crate::oci::Repository;
 use crate::registry::{Credential, Keychain, Lookup, Secret};
 use crate::sys::Environment;
@@ -19,15 +19,26 @@ const LIFE: Duration = Duration::from_mins(3);
 #[derive(Debug)]
 pub(in super::super) struct GoogleRegistries {
     sources: Sources,
-    /// Asked for once, when the first host of Google's needs it.
-    found: OnceCell<Result<Source, String>>,
+    /// The source that had credentials, as long as it has more of them.
+    kept: Mutex<Option<Arc<Source>>>,
 }
 
 impl GoogleRegistries {
     /// Asks nobody yet.
     pub(in super::super) fn new(environment: &Environment, commands: &Arc<dyn Commands>) -> Self {
         let sources = Sources::new(environment, Arc::clone(commands));
-        Self { sources, found: OnceCell::new() }
+        Self { sources, kept: Mutex::default() }
+    }
+
+    /// The source that has credentials. One whose token is used up some day is not kept, nor is a failure.
+    async fn source(&self) -> Result<Arc<Source>, Nowhere> {
+        let mut kept = self.kept.lock().await;
+        if let Some(source) = kept.as_ref() {
+            return Ok(Arc::clone(source));
+        }
+        let source = Arc::new(self.sources.find().await?);
+        *kept = (!source.is_used_up()).then(|| Arc::clone(&source));
+        Ok(source)
     }
 }
 
@@ -45,10 +56,9 @@ impl Keychain for GoogleRegistries {
         if !is_googles(repository.registry()) {
             return Lookup::Nothing("it is no registry of Google's".to_owned());
         }
-        let finding = async { self.sources.find().await.map_err(|nowhere| nowhere.message) };
-        let source = match self.found.get_or_init(|| finding).await {
+        let source = match self.source().await {
             Ok(source) => source,
-            Err(reason) => return Lookup::Nothing(reason.clone()),
+            Err(nowhere) => return Lookup::Nothing(nowhere.message),
         };
         let password = |username: &str, password: Secret| Credential::Password {
             username: username.to_owned(),
@@ -101,6 +111,31 @@ mod tests {
             let repository = format!("{host}/p/r/image").parse().unwrap();
             assert_eq!(keychain.find(&repository).await, *expected, "{host}");
         }
+    }
+
+    #[tokio::test]
+    async fn a_token_of_the_command_and_a_failure_are_not_kept() {
+        let folder = tempfile::tempdir().unwrap();
+        let home = folder.path().to_str().unwrap();
+        let environment = Environment::of([("HOME", home), ("NO_GCE_CHECK", "true")]);
+        let repository = "gcr.io/p/image".parse().unwrap();
+        let asked = [("gcloud auth print-access-token", 0, "canary-1")];
+        let commands = Arc::new(FakeCommands::of(asked));
+        let shared: Arc<dyn Commands> = Arc::<FakeCommands>::clone(&commands);
+        let keychain = GoogleRegistries::new(&environment, &shared);
+        for _ in 0..2 {
+            assert!(matches!(keychain.find(&repository).await, Lookup::Lent(..)));
+            assert!(keychain.kept.lock().await.is_none());
+        }
+
+        let path = folder.path().join("credentials.json");
+        let named = [("GOOGLE_APPLICATION_CREDENTIALS", path.to_str().unwrap())];
+        let keychain = GoogleRegistries::new(&Environment::of(named), &shared);
+        assert!(matches!(keychain.find(&repository).await, Lookup::Nothing(_)));
+        let user = r#"{"type": "authorized_user", "client_id": "a", "client_secret": "b", "refresh_token": "c"}"#;
+        std::fs::write(&path, user).unwrap();
+        assert!(keychain.source().await.is_ok(), "it is there now");
+        assert!(keychain.kept.lock().await.is_some());
     }
 
     #[tokio::test]

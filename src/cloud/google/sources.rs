@@ -25,6 +25,8 @@ const METADATA_VARIABLE: &str = "GCE_METADATA_HOST";
 /// Where the metadata server is on Google's machines; elsewhere nobody answers, and nobody should wait for that.
 const METADATA_ADDRESS: &str = "169.254.169.254:80";
 const METADATA_LIMIT: Duration = Duration::from_secs(1);
+/// Why it has nothing there.
+const NOT_REACHED: &str = "not reached (not on Google Cloud)";
 /// How long fetching a token may take.
 const TOKEN_LIMIT: Duration = Duration::from_secs(30);
 
@@ -142,13 +144,7 @@ impl Sources {
         let connecting = tokio::net::TcpStream::connect(&address);
         match tokio::time::timeout(METADATA_LIMIT, connecting).await {
             Ok(Ok(_)) => {}
-            Ok(Err(error)) => return Err(format!("it cannot be reached: {error}")),
-            Err(_) => {
-                return Err(format!(
-                    "no answer within {} s: this is no machine of Google's",
-                    METADATA_LIMIT.as_secs()
-                ));
-            }
+            Ok(Err(_)) | Err(_) => return Err(NOT_REACHED.to_owned()),
         }
         let builder = mds::Builder::default().with_scopes([SCOPE]);
         let builder = match named {
@@ -191,6 +187,8 @@ impl Sources {
             "add the step `google-github-actions/auth` with `workload_identity_provider`, and `permissions: {id-token: write}` to the job"
         } else if self.environment.is_on("GITLAB_CI") {
             "give the job an `id_tokens` entry, write the token to a file, and let `gcloud iam workload-identity-pools create-cred-config … --credential-source-file=FILE` make the file that `GOOGLE_APPLICATION_CREDENTIALS` names"
+        } else if self.environment.is_on("CI") {
+            "let the job write a file of credentials for workload identity federation, and name it in `GOOGLE_APPLICATION_CREDENTIALS`; on a machine of your own, log in: `gcloud auth application-default login`"
         } else {
             "log in: `gcloud auth application-default login`"
         };
@@ -211,6 +209,11 @@ impl Source {
     /// Whether another credential may be had when this one is refused.
     pub(super) fn can_renew(&self) -> bool {
         !matches!(self.proof, Proof::Token(_))
+    }
+
+    /// Whether its token may be used up some day, and only another look gives a new one.
+    pub(super) fn is_used_up(&self) -> bool {
+        matches!(self.proof, Proof::FreshToken(_))
     }
 
     /// The headers that prove who we are.
@@ -327,6 +330,17 @@ mod tests {
             "`/not/there` (`GOOGLE_APPLICATION_CREDENTIALS`): it is not there"
         );
         assert!(nowhere.hints[0].contains("google-github-actions/auth"), "{nowhere:?}");
+    }
+
+    #[tokio::test]
+    async fn a_metadata_server_that_is_not_there_is_told_in_a_few_words() {
+        let nobody = FakeCommands::of([("gcloud auth print-access-token", 1, "")]);
+        // Nobody listens on the first port.
+        let found = sources([("GCE_METADATA_HOST", "127.0.0.1:1"), ("CI", "true")], nobody);
+        let nowhere = found.find().await.unwrap_err();
+        let text = "; metadata server: not reached (not on Google Cloud); ";
+        assert!(nowhere.message.contains(text), "{nowhere:?}");
+        assert!(nowhere.hints[0].starts_with("let the job write a file"), "{nowhere:?}");
     }
 
     #[tokio::test]

@@ -2,7 +2,7 @@
 //!
 //! - `settings.rs`: what the config says; `service.rs`: the service that it asks for
 //! - `observe.rs`: what is there; `comparison.rs`: how the two differ; `plan.rs`: what to send
-//! - `secrets.rs`: values that Secret Manager keeps; `operations.rs`: operations that end badly
+//! - `secrets.rs`: values that Secret Manager keeps; `operations.rs`: what becomes of what was begun
 //! - `logs.rs`: what Cloud Logging has of it
 //!
 //! A service has revisions, each with its image and settings, and says which of them is served. Traffic goes
@@ -28,6 +28,7 @@ use crate::deploy::{
     TargetInput, TargetKind, Workload, steps,
 };
 use crate::error::Result;
+use operations::{Operations, Progress};
 use settings::Settings;
 
 /// The kind.
@@ -63,6 +64,30 @@ impl CloudRun {
     fn path(&self) -> String {
         format!("/v2/{}/services/{}", self.parent(), self.settings.name)
     }
+
+    /// What is there, and what became of the operation that was begun last.
+    async fn observe_operation(
+        &self,
+        operations: &Operations,
+        session: &Session,
+    ) -> Result<Observed> {
+        let progress = operations.progress(session).await?;
+        let mut observed = self.observe(session).await?;
+        match progress {
+            Progress::Failed(failure) if !operations::is_told(&failure, &observed) => {
+                Err(failure.into())
+            }
+            Progress::Running(name) => {
+                if let Some(service) = &mut observed.service
+                    && !service.state.is_updating()
+                {
+                    service.state = State::Updating(format!("the operation `{name}` goes on"));
+                }
+                Ok(observed)
+            }
+            Progress::Done | Progress::Failed(_) => Ok(observed),
+        }
+    }
 }
 
 #[async_trait]
@@ -97,17 +122,20 @@ impl Target for CloudRun {
     }
 
     async fn apply(&self, plan: &DeployPlan, session: &Session) -> Result<()> {
-        let session = operations::watched(session);
+        let operations = Operations::default();
+        let session = operations.watch(session);
         let (needed, last) = plan::without_last_steps(plan);
-        let observe: steps::Observing<'_> = &|| self.observe(&session);
+        let observe: steps::Observing<'_> =
+            &|| Box::pin(self.observe_operation(&operations, &session));
         steps::run(&needed, &session, observe).await?;
+        let mut observed = steps::settled(&session, observe).await?;
         for step in &last {
-            let observed = steps::settled(&session, observe).await?;
             // Traffic to the latest revision would go to an older one, as long as the newest is not ready.
             if observed.service.is_none_or(|service| service.state != State::Ready) {
                 break;
             }
             self.carry_out_last(step, &session).await?;
+            observed = steps::settled(&session, observe).await?;
         }
         Ok(())
     }

@@ -30,8 +30,14 @@ pub(crate) struct CloudRun {
     pub(crate) failure: Option<(String, String)>,
     /// Whether an organisation forbids services that everybody may call.
     pub(crate) is_public_forbidden: bool,
-    /// Whether the account that runs services may read secrets.
+    /// Whether the project's default account may read secrets; any other one may read what their policies say.
     pub(crate) are_secrets_readable: bool,
+    /// How many revisions or secrets one page has at most.
+    pub(crate) page: usize,
+    /// Why the next write to a service comes to nothing, although it was answered well.
+    pub(crate) comes_to_nothing: Option<String>,
+    /// What was begun last.
+    operation: Option<Operation>,
     /// Counts everything that is made.
     count: u64,
 }
@@ -56,6 +62,15 @@ pub(crate) struct Service {
     problem: Option<(String, String)>,
 }
 
+/// What was begun.
+#[derive(Debug, Clone)]
+enum Operation {
+    /// A change of this service.
+    Of(String),
+    /// Something that came to nothing, and why.
+    Failed(String),
+}
+
 /// A secret.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub(crate) struct Secret {
@@ -64,6 +79,23 @@ pub(crate) struct Secret {
     pub(crate) versions: Vec<String>,
     /// Who may read it.
     pub(crate) policy: Value,
+    /// Counts what was done to the policy.
+    pub(crate) policy_changes: u8,
+}
+
+impl Secret {
+    /// The policy's, which nobody may change who has seen another one.
+    fn etag(&self) -> String {
+        format!("BwY{}", char::from(b'A' + self.policy_changes))
+    }
+
+    fn is_read_by(&self, account: &str) -> bool {
+        let member = format!("serviceAccount:{account}");
+        self.policy["bindings"].as_array().into_iter().flatten().any(|binding| {
+            binding["role"] == "roles/secretmanager.secretAccessor"
+                && binding["members"].as_array().unwrap().iter().any(|it| *it == member)
+        })
+    }
 }
 
 impl CloudRun {
@@ -80,6 +112,9 @@ impl CloudRun {
             failure: None,
             is_public_forbidden: false,
             are_secrets_readable: true,
+            page: 100,
+            comes_to_nothing: None,
+            operation: None,
             count: 0,
         }
     }
@@ -121,10 +156,13 @@ impl CloudRun {
         if let Some(refused) = self.refuse(&body) {
             return refused;
         }
+        if let Some(reason) = self.comes_to_nothing.take() {
+            return self.begin(parent.trim_end_matches("/services"), Operation::Failed(reason));
+        }
         let written = body.as_object().cloned().unwrap_or_default();
         self.services.insert(name.clone(), Service { written, ..Service::default() });
         self.change(&name, true);
-        operation(&name)
+        self.begin(parent.trim_end_matches("/services"), Operation::Of(name))
     }
 
     fn patch(&mut self, name: &str, call: &Call) -> Response {
@@ -136,6 +174,10 @@ impl CloudRun {
         }
         if let Some(refused) = self.refuse(&body) {
             return refused;
+        }
+        let parent = name.split("/services/").next().unwrap();
+        if let Some(reason) = self.comes_to_nothing.take() {
+            return self.begin(parent, Operation::Failed(reason));
         }
         let mask: BTreeSet<_> = call.query("updateMask").unwrap_or("template").split(',').collect();
         let service = self.services.get_mut(name).unwrap();
@@ -149,7 +191,38 @@ impl CloudRun {
         let is_new = before.as_ref() != service.written.get("template")
             || call.query("forceNewRevision") == Some("true");
         self.change(name, is_new);
-        operation(name)
+        self.begin(parent, Operation::Of(name.to_owned()))
+    }
+
+    fn begin(&mut self, parent: &str, operation: Operation) -> Response {
+        self.operation = Some(operation);
+        Response::json(200, &json!({"name": format!("{parent}/operations/7"), "done": false}))
+    }
+
+    fn get_operation(&mut self, name: &str) -> Response {
+        let Some(operation) = self.operation.clone() else { return not_found(name) };
+        let failed = |message: &str| {
+            Response::json(
+                200,
+                &json!({"name": name, "done": true, "error": {"code": 9, "message": message}}),
+            )
+        };
+        match operation {
+            Operation::Failed(reason) => failed(&reason),
+            Operation::Of(service) => {
+                let Some(there) = self.services.get(&service) else {
+                    return Response::json(200, &json!({"name": name, "done": true}));
+                };
+                if there.left > 0 {
+                    return Response::json(200, &json!({"name": name, "done": false}));
+                }
+                self.settle(&service);
+                match &self.services[&service].problem {
+                    Some((_, text)) => failed(text),
+                    None => Response::json(200, &json!({"name": name, "done": true})),
+                }
+            }
+        }
     }
 
     /// What the service refuses whatever is there.
@@ -248,16 +321,20 @@ impl CloudRun {
         let newest = self.services[name].revisions.last().unwrap();
         let short = newest["name"].as_str().unwrap().rsplit_once('/').unwrap().1.to_owned();
         let project = name.split("/locations/").next().unwrap();
-        let env = newest.pointer("/containers/0/env").and_then(Value::as_array).cloned();
-        for reference in
-            env.iter().flatten().filter_map(|one| one.pointer("/valueSource/secretKeyRef"))
-        {
+        let account = self.services[name].written["template"]["serviceAccount"].as_str();
+        let is_readable = |secret: &str| match account {
+            Some(account) => self.secrets.get(secret).is_some_and(|it| it.is_read_by(account)),
+            None => self.are_secrets_readable,
+        };
+        let containers = newest["containers"].as_array().unwrap();
+        let variables = containers.iter().filter_map(|one| one["env"].as_array()).flatten();
+        for reference in variables.filter_map(|one| one.pointer("/valueSource/secretKeyRef")) {
             let secret = format!("{project}/secrets/{}", reference["secret"].as_str().unwrap());
             let version = reference["version"].as_str().unwrap();
             let versions = self.secrets.get(&secret).map_or(0, |it| it.versions.len());
             let is_there =
                 version == "latest" || version.parse::<usize>().is_ok_and(|it| it <= versions);
-            if versions == 0 || !is_there || !self.are_secrets_readable {
+            if versions == 0 || !is_there || !is_readable(&secret) {
                 let text = format!(
                     "Revision '{short}' is not ready and cannot serve traffic. Permission denied on secret: {secret}/versions/{version} for Revision service account. The service account used must be granted the 'Secret Manager Secret Accessor' role (roles/secretmanager.secretAccessor) at the secret, project or higher level."
                 );
@@ -295,7 +372,7 @@ impl CloudRun {
         }
         if let Some(name) = name.strip_suffix("/revisions") {
             let Some(service) = self.services.get(name) else { return not_found(name) };
-            return Response::json(200, &json!({"revisions": service.revisions}));
+            return self.page(call, "revisions", &service.revisions);
         }
         match call.method.as_str() {
             "GET" => self.get(name),
@@ -304,7 +381,8 @@ impl CloudRun {
                 let looks = self.looks;
                 let Some(service) = self.services.get_mut(name) else { return not_found(name) };
                 (service.is_deleted, service.left) = (true, looks);
-                operation(name)
+                let parent = name.split("/services/").next().unwrap();
+                self.begin(parent, Operation::Of(name.to_owned()))
             }
         }
     }
@@ -320,13 +398,26 @@ impl CloudRun {
         let body = call.json();
         let Some(secret) = self.secrets.get_mut(name) else { return not_found(name) };
         match (call.method.as_str(), verb) {
+            ("GET", "getIamPolicy") => {
+                let mut policy = json!({"etag": secret.etag()});
+                policy
+                    .as_object_mut()
+                    .unwrap()
+                    .extend(secret.policy.as_object().cloned().unwrap_or_default());
+                Response::json(200, &policy)
+            }
             ("POST", "addVersion") => {
                 secret.versions.push(body["payload"]["data"].as_str().unwrap().to_owned());
                 let name = format!("{name}/versions/{}", secret.versions.len());
                 Response::json(200, &json!({"name": name, "state": "ENABLED"}))
             }
             ("POST", _) => {
-                secret.policy = body["policy"].clone();
+                let mut policy = body["policy"].clone();
+                let etag = policy.as_object_mut().unwrap().remove("etag");
+                if etag.is_some_and(|etag| etag != secret.etag()) {
+                    return error(409, "ABORTED", "There were concurrent policy changes.");
+                }
+                (secret.policy, secret.policy_changes) = (policy, secret.policy_changes + 1);
                 Response::json(200, &secret.policy)
             }
             ("DELETE", _) => {
@@ -335,6 +426,35 @@ impl CloudRun {
             }
             _ => Response::json(200, &json!({"name": name, "labels": secret.labels})),
         }
+    }
+
+    /// Those whose labels a filter names: `labels.KEY=VALUE AND …`.
+    fn list_secrets(&self, parent: &str, call: &Call) -> Response {
+        let filter = call.query("filter").unwrap_or_default();
+        let is_wanted = |secret: &Secret| {
+            filter.split(" AND ").filter(|it| !it.is_empty()).all(|condition| {
+                let (key, value) = condition.split_once('=').unwrap();
+                secret.labels[key.strip_prefix("labels.").unwrap()] == value
+            })
+        };
+        let secrets =
+            self.secrets.iter().filter(|(name, it)| name.starts_with(parent) && is_wanted(it));
+        let secrets: Vec<_> =
+            secrets.map(|(name, it)| json!({"name": name, "labels": it.labels})).collect();
+        self.page(call, "secrets", &secrets)
+    }
+
+    /// One page of a list; its token is where the next one begins.
+    fn page(&self, call: &Call, name: &str, items: &[Value]) -> Response {
+        let from = call.query("pageToken").map_or(0, |token| token.parse().unwrap());
+        let size =
+            call.query("pageSize").map_or(self.page, |it| self.page.min(it.parse().unwrap()));
+        let to = items.len().min(from + size);
+        let mut answer = json!({name: items[from..to]});
+        if to < items.len() {
+            answer["nextPageToken"] = to.to_string().into();
+        }
+        Response::json(200, &answer)
     }
 
     fn create_secret(&mut self, parent: &str, call: &Call) -> Response {
@@ -461,11 +581,10 @@ impl Fake for CloudRun {
                     names.iter().map(|name| self.services[name].document(name, false)).collect();
                 Response::json(200, &json!({"services": services}))
             }
+            ("GET", Some((_, "secrets"))) => self.list_secrets(&name, call),
             ("POST", Some((_, "secrets"))) => self.create_secret(&name, call),
             (_, Some(_)) if name.contains("/secrets/") => self.on_secret(call, &name),
-            (_, Some(_)) if name.contains("/operations/") => {
-                Response::json(200, &json!({"name": name, "done": true}))
-            }
+            (_, Some(_)) if name.contains("/operations/") => self.get_operation(&name),
             _ => self.on_service(call, &name),
         }
     }
@@ -485,11 +604,6 @@ fn without_zeros(value: &mut Value) {
         Value::Array(items) => items.iter_mut().for_each(without_zeros),
         _ => {}
     }
-}
-
-fn operation(service: &str) -> Response {
-    let parent = service.split("/services/").next().unwrap();
-    Response::json(200, &json!({"name": format!("{parent}/operations/7"), "done": false}))
 }
 
 fn not_found(name: &str) -> Response {

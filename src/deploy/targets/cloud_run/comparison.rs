@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
-use super::service::Wanted;
+use super::service::{Wanted, main_container};
 use super::settings::mebibytes;
 use crate::deploy::{Change, DeployPlan};
 
@@ -48,7 +48,7 @@ pub(super) fn compare(
 
 /// The settings of a service by name, whatever form the API gives them.
 fn settings_of(service: &Value, project: &str) -> BTreeMap<String, String> {
-    let container = "/template/containers/0";
+    let container = format!("/template/containers/{}", main_container(&service["template"]));
     let at = |pointer: &str| service.pointer(pointer);
     let in_container = |pointer: &str| at(&format!("{container}{pointer}"));
     // What is 0 or false is left out of answers.

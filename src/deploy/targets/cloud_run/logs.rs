@@ -10,6 +10,8 @@ use crate::error::Result;
 
 /// The most entries that one answer has.
 const PAGE: u32 = 1000;
+/// How many pages without any entry are looked through at most.
+const MAX_EMPTY_PAGES: usize = 100;
 
 impl CloudRun {
     /// The entries that a query asks for, and where they end.
@@ -20,24 +22,27 @@ impl CloudRun {
     ) -> Result<(Vec<LogLine>, Option<String>)> {
         let request = self.log_request(query);
         let mut page = request.clone();
-        loop {
+        let mut last_token = String::new();
+        for _ in 0..MAX_EMPTY_PAGES {
             let answer = session.call(&page).await?.body;
             let entries = answer["entries"].as_array().map(Vec::as_slice).unwrap_or_default();
             // A page may be empty before the last one: the search goes on.
             let token = answer["nextPageToken"].as_str().filter(|token| !token.is_empty());
             match (entries.last(), token) {
-                (None, Some(token)) => {
+                (None, Some(token)) if token != last_token => {
+                    token.clone_into(&mut last_token);
                     page = request.clone();
                     if let Some(body) = &mut page.body {
                         body["pageToken"] = token.into();
                     }
                 }
-                (None, None) => return Ok((Vec::new(), query.cursor.clone())),
+                (None, _) => break,
                 (Some(last), _) => {
                     return Ok((entries.iter().map(line).collect(), Some(cursor(last))));
                 }
             }
         }
+        Ok((Vec::new(), query.cursor.clone()))
     }
 
     fn log_request(&self, query: &LogQuery) -> Request {

@@ -1,18 +1,22 @@
 //! What is there: the service, its revisions, who may call it, and its secrets.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::CloudRun;
 use super::secrets::Kept;
-use crate::cloud::{CLOUD_RUN, ErrorClass, Method, Request};
-use crate::deploy::{Observed, Ownership, Previous, Service, Session, State};
+use super::service::main_container;
+use crate::cloud::{CLOUD_RUN, CallError, ErrorClass, Method, Request};
+use crate::deploy::{DeployError, Observed, Ownership, Previous, Service, Session, State};
 use crate::error::Result;
 
 /// The key of the image's digest: too long for a label, so it is an annotation.
 pub(super) const DIGEST_KEY: &str = "dockless-image-digest";
+
+/// How many pages of a list are read at most.
+const MAX_PAGES: usize = 100;
 
 /// What planning needs to know beside the service.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -53,11 +57,14 @@ impl CloudRun {
         let mut details = Details::default();
         let mut service = None;
         if let Some(raw) = raw {
+            if !raw["name"].is_string() {
+                let title = request.title();
+                return Err(DeployError::Untold { title, pointer: "/name" }.into());
+            }
             if !is_reconciling(&raw) {
-                let path = format!("{}/revisions", self.path());
-                let request = get("ListRevisions", path).with_query("pageSize", "100");
-                let answer = session.call(&request).await?;
-                details.revisions = revisions(&answer.body["revisions"]);
+                let request = get("ListRevisions", format!("{}/revisions", self.path()));
+                let request = request.with_query("pageSize", "100");
+                details.revisions = revisions(&all_pages(&request, "revisions", session).await?);
                 details.lets_everybody_in = raw["invokerIamDisabled"] == Value::Bool(true)
                     || self.is_open_by_policy(session).await?;
             }
@@ -88,6 +95,29 @@ impl CloudRun {
     }
 }
 
+/// What stands in all pages of a list; the pages end where a token comes twice.
+pub(super) async fn all_pages(
+    request: &Request,
+    name: &str,
+    session: &Session,
+) -> Result<Vec<Value>, CallError> {
+    let mut items = Vec::new();
+    let mut tokens = BTreeSet::new();
+    let mut page = request.clone();
+    while tokens.len() < MAX_PAGES {
+        let mut answer = session.call(&page).await?.body;
+        if let Some(more) = answer.get_mut(name).and_then(Value::as_array_mut) {
+            items.append(more);
+        }
+        let token = answer["nextPageToken"].as_str().unwrap_or_default();
+        if token.is_empty() || !tokens.insert(token.to_owned()) {
+            break;
+        }
+        page = request.clone().with_query("pageToken", token);
+    }
+    Ok(items)
+}
+
 /// Details as they were observed.
 pub(super) fn details(observed: &Observed) -> Details {
     Details::deserialize(&observed.details).unwrap_or_default()
@@ -103,9 +133,14 @@ fn is_reconciling(service: &Value) -> bool {
 fn read(raw: Value, details: &Details) -> Service {
     let text = |pointer: &str| raw.pointer(pointer).and_then(Value::as_str).map(str::to_owned);
     let serving = serving(&raw, details);
-    let image = serving
-        .map(|revision| revision.image.clone())
-        .or_else(|| text("/template/containers/0/image"));
+    let template = &raw["template"];
+    let newest = template["containers"][main_container(template)]["image"].as_str();
+    // What serves is not what is in the template, where it is no longer known.
+    let is_newest = is_reconciling(&raw) || serving_name(&raw).is_none();
+    let image = match serving {
+        Some(revision) => Some(revision.image.clone()),
+        None => newest.filter(|_| is_newest).map(str::to_owned),
+    };
     let has_url = raw["defaultUriDisabled"] != Value::Bool(true);
     Service {
         image,
@@ -158,14 +193,19 @@ fn reason(condition: &Value) -> Option<String> {
 
 /// The revision that is served most.
 fn serving<'a>(raw: &Value, details: &'a Details) -> Option<&'a Revision> {
+    let name = serving_name(raw)?;
+    details.revisions.iter().find(|revision| revision.name == name)
+}
+
+/// The short name of the revision that is served most.
+fn serving_name(raw: &Value) -> Option<&str> {
     let targets = raw["trafficStatuses"].as_array();
     let most = targets.into_iter().flatten().max_by_key(|target| target["percent"].as_i64());
     let most = most.filter(|target| target["percent"].as_i64() > Some(0))?;
-    let name = match last_part(&most["revision"]) {
+    Some(match last_part(&most["revision"]) {
         "" => last_part(&raw["latestReadyRevision"]),
         name => name,
-    };
-    details.revisions.iter().find(|revision| revision.name == name)
+    })
 }
 
 /// The newest revision with another image, before the one that is served, that could be served again.
@@ -178,8 +218,8 @@ fn previous(serving: Option<&Revision>, details: &Details) -> Option<Previous> {
 }
 
 /// The revisions of an answer, the newest first.
-fn revisions(list: &Value) -> Vec<Revision> {
-    let mut list: Vec<_> = list.as_array().into_iter().flatten().collect();
+fn revisions(list: &[Value]) -> Vec<Revision> {
+    let mut list: Vec<_> = list.iter().collect();
     // Times of one API, all in UTC: their order is that of their texts, as long as names break ties.
     list.sort_by_key(|revision| (revision["createTime"].as_str(), revision["name"].as_str()));
     list.into_iter().rev().map(revision).collect()
@@ -198,14 +238,17 @@ fn revision(raw: &Value) -> Revision {
     }
     Revision {
         name: last_part(&raw["name"]).to_owned(),
-        image: raw["containers"][0]["image"].as_str().unwrap_or_default().to_owned(),
+        image: raw["containers"][main_container(raw)]["image"]
+            .as_str()
+            .unwrap_or_default()
+            .to_owned(),
         is_ready,
         reason,
     }
 }
 
 /// The short name in a long one.
-fn last_part(name: &Value) -> &str {
+pub(super) fn last_part(name: &Value) -> &str {
     let name = name.as_str().unwrap_or_default();
     name.rsplit_once('/').map_or(name, |(_, last)| last)
 }

@@ -7,7 +7,7 @@ use serde_json::{Map, Value, json};
 use super::CloudRun;
 use super::comparison::compare;
 use super::observe::{DIGEST_KEY, details};
-use super::service::{Wanted, check_image, overlay};
+use super::service::{Wanted, check_image, main_container, overlay};
 use crate::cloud::{CLOUD_RUN, CallError, ErrorClass, Method, Request};
 use crate::deploy::{
     DeployError, DeployPlan, Image, Observed, Ownership, Service, Session, State, Step, Target as _,
@@ -37,7 +37,7 @@ impl CloudRun {
         let details = details(observed);
         let ownership = Ownership::ours(&self.workload, &self.settings_hash(), image);
         let mut plan = DeployPlan::default();
-        let versions = self.plan_secrets(&details, &ownership, &mut plan)?;
+        let versions = self.plan_secrets(there, &details, &ownership, &mut plan)?;
         let wanted = self.wanted(&image.reference(), &versions);
         match there {
             None => self.plan_creation(&wanted, &ownership, &mut plan),
@@ -329,13 +329,14 @@ fn mark(body: &mut Value, ownership: &Ownership) {
 
 /// The request with the values of hidden variables.
 fn with_secrets(mut request: Request, wanted: &Wanted) -> Request {
-    let env = request.body.as_ref().and_then(|body| body.pointer("/template/containers/0/env"));
-    let names = env.and_then(Value::as_array).into_iter().flatten();
+    let template = request.body.as_ref().map_or(&Value::Null, |body| &body["template"]);
+    let env = format!("/containers/{}/env", main_container(template));
+    let names = template.pointer(&env).and_then(Value::as_array).into_iter().flatten();
     let names: Vec<_> =
         names.map(|variable| variable["name"].as_str().unwrap_or_default().to_owned()).collect();
     for (place, name) in names.iter().enumerate() {
         if let Some(secret) = wanted.hidden.get(name) {
-            let pointer = format!("/template/containers/0/env/{place}/value");
+            let pointer = format!("/template{env}/{place}/value");
             request = request.with_secret(&pointer, secret.clone());
         }
     }

@@ -8,7 +8,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::CloudRun;
-use super::observe::{Details, details};
+use super::observe::{Details, all_pages, details, last_part};
+use super::service::main_container;
 use super::settings::Settings;
 use crate::cloud::{ErrorClass, Method, Request, SECRET_MANAGER};
 use crate::deploy::{
@@ -30,6 +31,9 @@ pub(super) struct Kept {
     pub(super) version: Option<String>,
     /// Whether that has the value that is wanted.
     pub(super) is_current: bool,
+    /// Who may read it, and its etag; nothing where that is not needed, or may not be seen.
+    #[serde(default)]
+    pub(super) policy: Option<Value>,
 }
 
 impl CloudRun {
@@ -42,7 +46,8 @@ impl CloudRun {
         format!("{}-{}-", self.settings.name, self.settings.region)
     }
 
-    /// Looks at the secrets that the workload gives, and at those that the service has.
+    /// Looks at the secrets that the workload gives, at those that the service has, and for those that were
+    /// made for it once.
     pub(super) async fn look_at_secrets(
         &self,
         service: Option<&Service>,
@@ -51,19 +56,49 @@ impl CloudRun {
         let prefix = self.secret_prefix();
         let mut variables: BTreeSet<String> = self.given().map(|(name, _)| name.clone()).collect();
         if let Some(service) = service {
-            let env = service.raw.pointer("/template/containers/0/env");
-            let secrets = env.and_then(Value::as_array).into_iter().flatten();
+            let template = &service.raw["template"];
+            let env = &template["containers"][main_container(template)]["env"];
+            let secrets = env.as_array().into_iter().flatten();
             let names =
                 secrets.filter_map(|one| one.pointer("/valueSource/secretKeyRef/secret")?.as_str());
             variables.extend(names.filter_map(|name| Some(name.strip_prefix(&prefix)?.to_owned())));
         }
         let mut kept = BTreeMap::new();
+        if service.is_none_or(|service| !service.state.is_updating()) {
+            kept = self.find_secrets(session).await?;
+        }
         for variable in variables {
             if let Some(secret) = self.look_at_secret(&variable, session).await? {
                 kept.insert(self.secret_id(&variable), secret);
             }
         }
         Ok(kept)
+    }
+
+    /// The secrets that bear our labels; none, where they may not be listed.
+    async fn find_secrets(&self, session: &Session) -> Result<BTreeMap<String, Kept>> {
+        let labels = Ownership::of(&self.workload);
+        let conditions: Vec<_> =
+            labels.tags().iter().map(|(key, value)| format!("labels.{key}={value}")).collect();
+        let request = self
+            .secret_request("ListSecrets", Method::Get, "")
+            .with_query("filter", conditions.join(" AND "));
+        let secrets = match all_pages(&request, "secrets", session).await {
+            Ok(secrets) => secrets,
+            Err(error) if error.class == ErrorClass::Denied => Vec::new(),
+            Err(error) => return Err(error.into()),
+        };
+        let prefix = self.secret_prefix();
+        let found = secrets.iter().filter_map(|secret| {
+            let id = last_part(&secret["name"]);
+            // A service whose name begins like this one's has another dash there.
+            let is_for_it =
+                id.strip_prefix(&prefix).is_some_and(|variable| !variable.contains('-'));
+            let ownership = Ownership::read(|key| secret["labels"][key].as_str());
+            let is_ours = ownership == labels;
+            (is_for_it && is_ours).then(|| (id.to_owned(), Kept { is_ours, ..Kept::default() }))
+        });
+        Ok(found.collect())
     }
 
     async fn look_at_secret(&self, variable: &str, session: &Session) -> Result<Option<Kept>> {
@@ -73,8 +108,9 @@ impl CloudRun {
         let ownership = Ownership::read(|key| answer.body["labels"][key].as_str());
         let is_ours = ownership.check_removal(&self.workload, &self.secret_subject(&id)).is_ok();
         let value = self.given().find(|(name, _)| *name == variable).map(|(_, value)| value);
-        let without_value = Some(Kept { is_ours, ..Kept::default() });
-        let Some(value) = value.filter(|_| is_ours) else { return Ok(without_value) };
+        let mut kept = Kept { is_ours, ..Kept::default() };
+        let Some(value) = value.filter(|_| is_ours) else { return Ok(Some(kept)) };
+        kept.policy = self.look_at_policy(&id, session).await?;
         let path = format!("/{id}/versions/latest:access");
         let request = self.secret_request("AccessSecretVersion", Method::Get, &path);
         let version = match session.call(&request).await {
@@ -83,23 +119,45 @@ impl CloudRun {
             Err(error)
                 if error.class == ErrorClass::NotFound || error.code == "FAILED_PRECONDITION" =>
             {
-                return Ok(without_value);
+                return Ok(Some(kept));
             }
             Err(error) => return Err(error.into()),
         };
         let data = version.pointer("/payload/data").and_then(Value::as_str).unwrap_or_default();
-        let is_current = data == BASE64.encode(value.expose());
+        kept.is_current = data == BASE64.encode(value.expose());
         let name = version["name"].as_str().and_then(|name| name.rsplit_once('/'));
-        Ok(Some(Kept { is_ours, version: name.map(|(_, version)| version.to_owned()), is_current }))
+        kept.version = name.map(|(_, version)| version.to_owned());
+        Ok(Some(kept))
+    }
+
+    /// Who may read a secret, where somebody may have to be let in.
+    async fn look_at_policy(&self, id: &str, session: &Session) -> Result<Option<Value>> {
+        if self.reader().is_none() {
+            return Ok(None);
+        }
+        // What stands in a policy under conditions is shown, and kept, from this version on.
+        let request = self
+            .secret_request("GetIamPolicy", Method::Get, &format!("/{id}:getIamPolicy"))
+            .with_query("options.requestedPolicyVersion", "3");
+        match session.call(&request).await {
+            Ok(answer) => Ok(Some(answer.body)),
+            Err(error) if error.class == ErrorClass::Denied => Ok(None),
+            Err(error) => Err(error.into()),
+        }
     }
 
     /// Plans what keeps the given values; the version of each by variable, or the mark of one that is new.
     pub(super) fn plan_secrets(
         &self,
+        there: Option<&Service>,
         details: &Details,
         ownership: &Ownership,
         plan: &mut DeployPlan,
     ) -> Result<BTreeMap<String, String>, DeployError> {
+        let account = self.settings.service_account.as_deref();
+        let is_other_account = account.is_some_and(|account| {
+            there.is_some_and(|service| service.raw["template"]["serviceAccount"] != account)
+        });
         let mut versions = BTreeMap::new();
         for (variable, value) in self.given() {
             let id = self.secret_id(variable);
@@ -112,18 +170,17 @@ impl CloudRun {
             if let Some(version) =
                 kept.filter(|kept| kept.is_current).and_then(|kept| kept.version.clone())
             {
+                if self.plan_reading(&id, kept, is_other_account, plan) {
+                    plan.change(format!("secrets.{variable}.reader"), None::<String>, account);
+                }
                 versions.insert(variable.clone(), version);
                 continue;
             }
             if kept.is_none() {
                 plan.steps.push(self.creation(&id, ownership));
             }
-            if kept.is_none_or(|kept| kept.version.is_none()) {
-                match self.grant(&id) {
-                    Some(step) => plan.steps.push(step),
-                    None => plan.notes.push(self.permission_note(&id)),
-                }
-            }
+            let is_new = kept.is_none_or(|kept| kept.version.is_none());
+            self.plan_reading(&id, kept, is_new || is_other_account, plan);
             let name = format!("version of {id}");
             versions.insert(variable.clone(), Given::mark(&name));
             plan.steps.push(self.addition(variable, &id, value).giving_last_part(name, "/name"));
@@ -161,16 +218,46 @@ impl CloudRun {
             .or_done_by(&["ALREADY_EXISTS"])
     }
 
-    /// Lets the service read a new secret, where roles may be given and it is known who runs.
-    fn grant(&self, id: &str) -> Option<Step> {
-        let account = self.settings.service_account.as_ref();
-        let account = account.filter(|_| self.workload.creates_roles)?;
-        let member = format!("serviceAccount:{account}");
-        let binding = json!({"role": ACCESSOR, "members": [member]});
-        let request = self
-            .secret_request("SetIamPolicy", Method::Post, &format!("/{id}:setIamPolicy"))
-            .with_body(json!({"policy": {"bindings": [binding]}}));
-        Some(Step::new(format!("let `{account}` read the secret `{id}`"), request))
+    /// Who has to be let in, where roles may be given and it is known who runs.
+    fn reader(&self) -> Option<&str> {
+        self.settings.service_account.as_deref().filter(|_| self.workload.creates_roles)
+    }
+
+    /// Plans what lets the service read a secret, or notes who must do it when that is worth telling; whether
+    /// there is something to do.
+    fn plan_reading(
+        &self,
+        id: &str,
+        kept: Option<&Kept>,
+        is_worth_telling: bool,
+        plan: &mut DeployPlan,
+    ) -> bool {
+        // What is created by this plan has no policy yet.
+        let policy = match kept {
+            None => Some(json!({})),
+            Some(kept) => kept.policy.clone(),
+        };
+        match (self.reader(), policy) {
+            (Some(account), Some(policy)) => {
+                let granted = with_reader(&policy, account);
+                let is_missing = granted != policy;
+                if is_missing {
+                    let path = format!("/{id}:setIamPolicy");
+                    let request = self
+                        .secret_request("SetIamPolicy", Method::Post, &path)
+                        .with_body(json!({"policy": granted}));
+                    let title = format!("let `{account}` read the secret `{id}`");
+                    plan.steps.push(Step::new(title, request));
+                }
+                is_missing
+            }
+            _ => {
+                if is_worth_telling {
+                    plan.notes.push(self.permission_note(id));
+                }
+                false
+            }
+        }
     }
 
     /// What somebody must do who may give roles.
@@ -218,4 +305,21 @@ impl CloudRun {
             ),
         }
     }
+}
+
+/// A policy in which this account may read; its other bindings and its etag stay.
+fn with_reader(policy: &Value, account: &str) -> Value {
+    let member = Value::from(format!("serviceAccount:{account}"));
+    let mut policy = policy.clone();
+    let mut bindings = policy["bindings"].as_array().cloned().unwrap_or_default();
+    let ours = bindings
+        .iter_mut()
+        .find(|binding| binding["role"] == ACCESSOR && binding.get("condition").is_none());
+    match ours.and_then(|binding| binding.get_mut("members")).and_then(Value::as_array_mut) {
+        Some(members) if members.contains(&member) => return policy,
+        Some(members) => members.push(member),
+        None => bindings.push(json!({"role": ACCESSOR, "members": [member]})),
+    }
+    policy["bindings"] = bindings.into();
+    policy
 }

@@ -137,14 +137,23 @@ fn parts(repository: &Repository) -> usize {
     repository.path().split('/').count()
 }
 
+/// The place of the container that is ours among those of a template: the one that requests go to.
+pub(super) fn main_container(template: &Value) -> usize {
+    let containers = template["containers"].as_array().into_iter().flatten();
+    let has_ports =
+        |container: &Value| container["ports"].as_array().is_some_and(|it| !it.is_empty());
+    containers.into_iter().position(has_ports).unwrap_or(0)
+}
+
 /// What is there with what should be laid over it, so that what somebody else set stays: members are laid over
-/// members, and lists replaced, but for the first container.
+/// members, and lists replaced, but for our container among its sidecars.
 pub(super) fn overlay(there: &Value, wanted: &Value) -> Value {
     let mut template = there.clone();
     if !template.is_object() {
         template = Value::Object(Map::new());
     }
-    lay(&mut template, wanted);
+    let ours = main_container(there);
+    lay(&mut template, wanted, ours);
     // The name of a revision is used up; a new one is made.
     if let Some(members) = template.as_object_mut() {
         members.remove("revision");
@@ -152,7 +161,7 @@ pub(super) fn overlay(there: &Value, wanted: &Value) -> Value {
     template
 }
 
-fn lay(there: &mut Value, wanted: &Value) {
+fn lay(there: &mut Value, wanted: &Value, ours: usize) {
     let (Value::Object(members), Value::Object(wanted)) = (&mut *there, wanted) else {
         *there = wanted.clone();
         return;
@@ -161,11 +170,11 @@ fn lay(there: &mut Value, wanted: &Value) {
         let place = members.entry(name.clone()).or_insert(Value::Null);
         match (name.as_str(), &mut *place, value.as_array()) {
             ("containers", Value::Array(containers), Some(wanted)) if !containers.is_empty() => {
-                lay(&mut containers[0], &wanted[0]);
+                lay(&mut containers[ours], &wanted[0], ours);
             }
             // A probe asks in one way only.
             ("startupProbe", place, _) => *place = value.clone(),
-            _ => lay(place, value),
+            _ => lay(place, value, ours),
         }
     }
 }

@@ -89,6 +89,8 @@ const MEMORY_FOR_PROCESSORS: [(i64, i64); 3] = [(8, 4096), (6, 4096), (4, 2048)]
 const MEMORY_MIB: std::ops::RangeInclusive<i64> = 128..=32768;
 /// What Cloud Run itself sets.
 const RESERVED: [&str; 4] = ["PORT", "K_SERVICE", "K_REVISION", "K_CONFIGURATION"];
+/// How the names of variables begin that it does not take.
+const RESERVED_START: &str = "X_GOOGLE_";
 
 /// The settings of a service.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -181,7 +183,9 @@ impl Settings {
                 "`max_instances` is 100 when absent",
             );
         }
-        if !self.health_path.starts_with('/') {
+        let is_path = self.health_path.starts_with('/')
+            && self.health_path.bytes().all(|byte| byte.is_ascii_graphic());
+        if !is_path {
             report(
                 "health_check_path",
                 format!("`{}` is no path", self.health_path.escape_debug()),
@@ -249,6 +253,15 @@ fn check_workload(workload: &Workload, report: Report<'_>) {
                 "leave it out; the container finds its port in `PORT`, which `port` sets",
             );
         }
+        if name.starts_with(RESERVED_START) {
+            report(
+                "",
+                format!(
+                    "the variable `{name}` begins with `{RESERVED_START}`, which Cloud Run keeps for itself"
+                ),
+                "give it another name",
+            );
+        }
     }
     for (name, value) in &workload.secrets {
         if workload.env.contains_key(name) {
@@ -279,13 +292,18 @@ pub(super) fn kept_secret(reference: &str) -> Option<(String, String)> {
         let is_word = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
         (1..=255).contains(&text.len()) && text.bytes().all(is_word)
     };
+    // An id or a number; old ids begin with a domain: `acme.com:agents`.
+    let is_project = |text: &str| {
+        let is_word = |byte: u8| byte.is_ascii_alphanumeric() || b"-.:".contains(&byte);
+        text.starts_with(|first: char| first.is_ascii_alphanumeric()) && text.bytes().all(is_word)
+    };
     let (path, version) = match reference.split_once("/versions/") {
         Some((path, version)) => (path, version),
         None => reference.rsplit_once(':').unwrap_or((reference, "latest")),
     };
     let is_path = match path.split('/').collect::<Vec<_>>()[..] {
         [name] => is_id(name),
-        ["projects", project, "secrets", name] => !project.is_empty() && is_id(name),
+        ["projects", project, "secrets", name] => is_project(project) && is_id(name),
         _ => false,
     };
     (is_path && is_id(version)).then(|| (path.to_owned(), version.to_owned()))
@@ -302,10 +320,13 @@ fn ingress(setting: Option<&str>) -> &'static str {
 
 /// How much memory that is, in MiB; nothing when it is written in other units.
 pub(super) fn mebibytes(text: &str) -> Option<i64> {
-    if let Some(number) = text.strip_suffix("Mi") {
-        return number.parse().ok();
-    }
-    text.strip_suffix("Gi")?.parse::<i64>().ok()?.checked_mul(1024)
+    let (number, factor) = match text.strip_suffix("Mi") {
+        Some(number) => (number, 1),
+        None => (text.strip_suffix("Gi")?, 1024),
+    };
+    // A sign would be read, too.
+    let is_number = number.bytes().all(|byte| byte.is_ascii_digit());
+    number.parse::<i64>().ok().filter(|_| is_number)?.checked_mul(factor)
 }
 
 /// Small letters, digits and dashes, from a letter on, and no dash at the end.

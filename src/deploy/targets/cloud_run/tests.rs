@@ -155,6 +155,11 @@ fn settings_are_checked_before_anything_is_asked() {
             "`health` is no path; a path starts with `/`: `/health`",
         ),
         (
+            &[("health_check_path", "/is it")],
+            "`/is it` is no path; a path starts with `/`: `/health`",
+        ),
+        (&[("memory", "+128Mi")], "`+128Mi` is no memory of an instance; from `128Mi` to `32Gi`"),
+        (
             &[("service_account", "runner")],
             "`runner` is no address of a service account; write `NAME@PROJECT.iam.gserviceaccount.com`: `gcloud iam service-accounts list` shows all",
         ),
@@ -183,6 +188,12 @@ fn a_workload_that_cloud_run_cannot_run_is_told_so() {
         ]
     );
     assert_eq!(
+        of(&|workload| drop(workload.env.insert("X_GOOGLE_A".into(), plain("1")))),
+        [
+            "the variable `X_GOOGLE_A` begins with `X_GOOGLE_`, which Cloud Run keeps for itself; give it another name"
+        ]
+    );
+    assert_eq!(
         of(&|workload| drop(
             workload.secrets.insert("KEY".into(), kept("arn:aws:secretsmanager:x"))
         )),
@@ -206,6 +217,8 @@ fn a_kept_secret_has_a_name_and_a_version() {
         ("projects/p/secrets/key", Some(("projects/p/secrets/key", "latest"))),
         ("projects/p/secrets/key/versions/7", Some(("projects/p/secrets/key", "7"))),
         ("projects/p/secrets/", None),
+        ("projects/../secrets/key", None),
+        ("projects/acme.com:p/secrets/key", Some(("projects/acme.com:p/secrets/key", "latest"))),
         ("https://v.vault.azure.net/secrets/x", None),
         ("", None),
     ] {
