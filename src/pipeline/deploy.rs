@@ -177,9 +177,11 @@ async fn one(
     session: &Session,
     request: &DeployRequest,
 ) -> Result<Deployment> {
-    let before = target.observe(session).await?.service;
-    let before = before.filter(|service| service.state == State::Ready);
-    let before = before.and_then(|service| service.image);
+    // What came to nothing is nothing to go back to: then it is what serves in its place.
+    let before = target.observe(session).await?.service.and_then(|service| match service.state {
+        State::Ready => service.image,
+        _ => service.previous.map(|previous| previous.image),
+    });
     let task =
         session.events.task(crate::event::Action::Deploy, target.subject().to_string(), None);
     let deployment = deploy::deploy(target, image, session)
