@@ -12,7 +12,7 @@ pub struct Answer {
     /// The headers, by name in small letters.
     pub headers: BTreeMap<String, String>,
     /// The body: JSON as it is; of XML what stands in `…Response` and `…Result`, each element a member
-    /// (`/Role/Arn`) and lists as lists; anything else as one text; null when it is empty.
+    /// (`/Role/Arn`) and lists as lists; plain text as one text; null when it is empty.
     pub body: Value,
 }
 

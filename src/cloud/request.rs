@@ -216,7 +216,7 @@ impl Request {
             Wire::AwsJson { .. } | Wire::AwsQuery { .. } => {
                 format!("{}:{}", self.service.name, self.operation)
             }
-            Wire::Rest => format!("{} {}", self.method.name(), self.path_and_query()),
+            Wire::Rest | Wire::Text => format!("{} {}", self.method.name(), self.path_and_query()),
         }
     }
 

@@ -40,6 +40,8 @@ pub enum Wire {
     },
     /// Method, path and query say what is done; the body is JSON.
     Rest,
+    /// Like `Rest`, and what is answered is plain text.
+    Text,
     /// `POST /` with a form (`Action=…`), answered in XML.
     AwsQuery {
         /// The API's version: `2011-06-15`.
@@ -129,5 +131,5 @@ services! {
     /// Everything that Azure manages.
     RESOURCE_MANAGER = Azure "management" "Azure Resource Manager", Wire::Rest, "DOCKLESS_AZURE_RESOURCE_MANAGER_URL";
     /// What containers of Container Apps print; its hosts are told by the Resource Manager.
-    CONTAINER_APPS_LOGS = Azure "azurecontainerapps" "Container Apps logs", Wire::Rest, "DOCKLESS_AZURE_CONTAINER_APPS_LOGS_URL";
+    CONTAINER_APPS_LOGS = Azure "azurecontainerapps" "Container Apps logs", Wire::Text, "DOCKLESS_AZURE_CONTAINER_APPS_LOGS_URL";
 }

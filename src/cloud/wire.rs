@@ -29,7 +29,7 @@ pub(super) fn write(request: &Request) -> (HeaderMap, Vec<u8>) {
             let form = form(request.operation, version, body.as_ref());
             ("application/x-www-form-urlencoded; charset=utf-8".to_owned(), Some(form.into_bytes()))
         }
-        Wire::Rest => {
+        Wire::Rest | Wire::Text => {
             headers.insert(ACCEPT, HeaderValue::from_static("application/json, */*;q=0.5"));
             ("application/json".to_owned(), json(body.as_ref()))
         }
@@ -42,32 +42,31 @@ pub(super) fn write(request: &Request) -> (HeaderMap, Vec<u8>) {
     (headers, body.unwrap_or_default())
 }
 
-/// An answer in one form: JSON as it is, XML as JSON from where the operation's result begins, anything
-/// else as one text.
-pub(super) fn read(request: &Request, reply: &Reply) -> Answer {
+/// An answer in one form: JSON as it is, XML as JSON from where the operation's result begins, plain text as
+/// one text. Nothing when somebody else has answered: a proxy, or the login page of a network.
+pub(super) fn read(request: &Request, reply: &Reply) -> Option<Answer> {
     let header = |(name, value): (&HeaderName, &HeaderValue)| {
         (name.to_string(), String::from_utf8_lossy(value.as_bytes()).into_owned())
     };
-    let body = if reply.body.is_empty() {
-        Value::Null
-    } else if matches!(request.service.wire, Wire::AwsQuery { .. }) {
-        result_of(request.operation, xml::read(&String::from_utf8_lossy(&reply.body)))
-    } else {
-        let text = || String::from_utf8_lossy(&reply.body).into_owned().into();
-        serde_json::from_slice(&reply.body).unwrap_or_else(|_| text())
+    let text = String::from_utf8_lossy(&reply.body);
+    let body = match request.service.wire {
+        _ if reply.body.is_empty() => Some(Value::Null),
+        Wire::AwsQuery { .. } => {
+            xml::read(&text).and_then(|document| result_of(request.operation, document))
+        }
+        Wire::AwsJson { .. } | Wire::Rest => serde_json::from_slice(&reply.body).ok(),
+        Wire::Text => Some(text.into()),
     };
-    Answer { status: reply.status, headers: reply.headers.iter().map(header).collect(), body }
+    let headers = reply.headers.iter().map(header).collect();
+    Some(Answer { status: reply.status, headers, body: body? })
 }
 
-/// What stands within `OperationResponse` and, where there is one, `OperationResult`.
-fn result_of(operation: &str, document: Option<Value>) -> Value {
-    let mut value = document.unwrap_or_default();
-    for name in [format!("{operation}Response"), format!("{operation}Result")] {
-        if let Some(inner) = value.get_mut(&name) {
-            value = inner.take();
-        }
-    }
-    value
+/// What stands within `OperationResponse` and, where there is one, `OperationResult`; nothing when it is
+/// another document.
+fn result_of(operation: &str, mut document: Value) -> Option<Value> {
+    let mut response = document.get_mut(format!("{operation}Response"))?.take();
+    let result = response.get_mut(format!("{operation}Result")).map(Value::take);
+    Some(result.unwrap_or(response))
 }
 
 /// A form in AWS's Query protocol: members joined by dots, items of lists as `member.1`.
@@ -122,12 +121,16 @@ mod tests {
         for (document, expected) in [
             (
                 json!({"GetXResponse": {"GetXResult": {"Arn": "a"}, "ResponseMetadata": {}}}),
-                json!({"Arn": "a"}),
+                Some(json!({"Arn": "a"})),
             ),
-            (json!({"GetXResponse": {"ResponseMetadata": {}}}), json!({"ResponseMetadata": {}})),
-            (json!(null), json!(null)),
+            (
+                json!({"GetXResponse": {"ResponseMetadata": {}}}),
+                Some(json!({"ResponseMetadata": {}})),
+            ),
+            (json!({"GetXResponse": ""}), Some(json!(""))),
+            (json!({"html": "log in"}), None),
         ] {
-            assert_eq!(result_of("GetX", Some(document)), expected);
+            assert_eq!(result_of("GetX", document), expected);
         }
     }
 }

@@ -165,6 +165,31 @@ async fn reads_are_tried_again_and_writes_only_when_nothing_was_done() {
 }
 
 #[tokio::test]
+async fn the_login_page_of_a_network_is_no_answer() {
+    let role = || Request::call(&IAM, "eu-west-1", "GetRole", json!({"RoleName": "a"}));
+    let function = || Request::rest(&LAMBDA, "eu-west-1", "GetFunction", Method::Get, "/functions");
+    for (operation, request) in
+        [("DescribeRepositories", describe()), ("GetRole", role()), ("GET /functions", function())]
+    {
+        let aws = Running::start(Aws).await;
+        let (client, ..) = client(&aws.url());
+        let headers = vec![("content-type".to_owned(), "text/html".to_owned())];
+        let body = "<html>log in</html>".into();
+        aws.spoil(operation, Fault::Refuse(Response { status: 200, headers, body }));
+        let error = client.call(&request).await.unwrap_err();
+        let title = request.service.title;
+        assert_eq!(
+            (error.class, error.message),
+            (
+                ErrorClass::Other,
+                format!("this is no answer of {title}: a proxy or a login page stands before it")
+            )
+        );
+        assert_eq!(aws.calls().len(), 1);
+    }
+}
+
+#[tokio::test]
 async fn a_service_that_wants_to_be_left_alone_is() {
     let aws = Running::start(Aws).await;
     let (client, clock, _) = client(&aws.url());

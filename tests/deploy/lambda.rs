@@ -731,6 +731,20 @@ async fn the_log_of_a_function_that_never_ran_is_empty() {
     assert_eq!(texts().await, [(5, "hello".to_owned())]);
 }
 
+#[tokio::test]
+async fn a_page_without_its_list_is_not_an_empty_one() {
+    let world = World::new().await;
+    let target = target(ROLE);
+    world.deploy(&*target, &image("one")).await;
+    let page = Fault::Refuse(Response::json(200, &json!({})));
+    world.aws.spoil("GET /2015-03-31/functions/agent/versions", page);
+    let error = target.observe(&world.session()).await.unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "GET /2015-03-31/functions/agent/versions: the answer has no list `Versions`"
+    );
+}
+
 #[test]
 fn images_that_do_not_fit_are_refused_before_any_call() {
     let at = |host: &str| {

@@ -7,7 +7,7 @@ use super::entry::{API_STATEMENT, Reach};
 use super::found::{Found, image_of};
 use super::settings::Entry;
 use super::state;
-use crate::cloud::{CallError, Method, Request};
+use crate::cloud::{CallError, ErrorClass, Method, Request};
 use crate::deploy::aws::Place;
 use crate::deploy::{Observed, Ownership, Previous, Service, Session, State};
 use crate::error::Result;
@@ -138,7 +138,8 @@ async fn find(session: &Session, request: &Request) -> Result<Value, CallError> 
     Ok(session.find(request).await?.map(|answer| answer.body).unwrap_or_default())
 }
 
-/// All items of a list: `names` are those of the cursor in the query and in the answer.
+/// All items of a list: `names` are those of the cursor in the query and in the answer. What is not there
+/// has none.
 async fn pages(
     session: &Session,
     request: Request,
@@ -148,10 +149,13 @@ async fn pages(
     let mut items = Vec::new();
     let mut next = request.clone();
     loop {
-        let mut page = find(session, &next).await?;
-        if let Some(Value::Array(found)) = page.get_mut(list).map(Value::take) {
-            items.extend(found);
-        }
+        let Some(mut page) = session.find(&next).await?.map(|answer| answer.body) else {
+            return Ok(items);
+        };
+        let Some(Value::Array(found)) = page.get_mut(list).map(Value::take) else {
+            return Err(wrong_page(&request, format!("the answer has no list `{list}`")));
+        };
+        items.extend(found);
         match page[names[1]].as_str() {
             Some(cursor) if !cursor.is_empty() => {
                 next = request.clone().with_query(names[0], cursor);
@@ -159,4 +163,8 @@ async fn pages(
             _ => return Ok(items),
         }
     }
+}
+
+fn wrong_page(request: &Request, message: String) -> CallError {
+    CallError { message, ..CallError::new(request.service, request.title(), ErrorClass::Other) }
 }
