@@ -128,7 +128,11 @@ fn target(settings: &str) -> Box<dyn Target> {
 }
 
 pub(crate) fn target_for(settings: &str, workload: &Workload) -> Box<dyn Target> {
-    let text = format!("target: lambda\nregion: {REGION}\n{settings}");
+    target_in(REGION, settings, workload)
+}
+
+fn target_in(region: &str, settings: &str, workload: &Workload) -> Box<dyn Target> {
+    let text = format!("target: lambda\nregion: {region}\n{settings}");
     let mut problems = Problems::new();
     let file = ParsedFile::parse(&text, &"dockless.yaml".into(), &mut problems).unwrap();
     let kind = targets::find("lambda").unwrap();
@@ -308,15 +312,15 @@ async fn a_dry_run_shows_every_request_and_no_secret() {
     let digest = digest("one");
     let steps = steps.join("\n").replace(&digest, "DIGEST").replace(&digest[7..], "HEX");
     insta::assert_snapshot!(steps, @r#"
-    create the role `dockless-agent-production-agent-lambda`
+    create the role `dockless-eu-west-1-agent-production-agent-lambda`
       CreateRole: POST /
-      {"AssumeRolePolicyDocument":"{\"Statement\":[{\"Action\":\"sts:AssumeRole\",\"Effect\":\"Allow\",\"Principal\":{\"Service\":\"lambda.amazonaws.com\"}}],\"Version\":\"2012-10-17\"}","Description":"The execution role of `agent`, deployed by dockless","RoleName":"dockless-agent-production-agent-lambda","Tags":[{"Key":"managed-by","Value":"dockless"},{"Key":"dockless-project","Value":"agent"},{"Key":"dockless-environment","Value":"production"}]}
-    attach `arn:aws:iam::aws:policy/service-role/AWSLambdaBasicExecutionRole` to the role `dockless-agent-production-agent-lambda`
+      {"AssumeRolePolicyDocument":"{\"Statement\":[{\"Action\":\"sts:AssumeRole\",\"Effect\":\"Allow\",\"Principal\":{\"Service\":\"lambda.amazonaws.com\"}}],\"Version\":\"2012-10-17\"}","Description":"The execution role of `agent`, deployed by dockless","RoleName":"dockless-eu-west-1-agent-production-agent-lambda","Tags":[{"Key":"managed-by","Value":"dockless"},{"Key":"dockless-project","Value":"agent"},{"Key":"dockless-environment","Value":"production"}]}
+    attach `arn:aws:iam::aws:policy/service-role/AWSLambdaBasicExecutionRole` to the role `dockless-eu-west-1-agent-production-agent-lambda`
       AttachRolePolicy: POST /
-      {"PolicyArn":"arn:aws:iam::aws:policy/service-role/AWSLambdaBasicExecutionRole","RoleName":"dockless-agent-production-agent-lambda"}
+      {"PolicyArn":"arn:aws:iam::aws:policy/service-role/AWSLambdaBasicExecutionRole","RoleName":"dockless-eu-west-1-agent-production-agent-lambda"}
     create the function `agent`
       CreateFunction: POST /2015-03-31/functions
-      {"Architectures":["x86_64"],"Code":{"ImageUri":"123456789012.dkr.ecr.eu-west-1.amazonaws.com/acme/agent@DIGEST"},"Environment":{"Variables":{"API_KEY":"(hidden)","LOG_LEVEL":"info"}},"EphemeralStorage":{"Size":512},"FunctionName":"agent","MemorySize":1024,"PackageType":"Image","Role":"arn:aws:iam::123456789012:role/dockless-agent-production-agent-lambda","Tags":{"dockless-config-hash":"8981d610718a0c2b","dockless-environment":"production","dockless-image-digest":"HEX","dockless-project":"agent","managed-by":"dockless"},"Timeout":300}
+      {"Architectures":["x86_64"],"Code":{"ImageUri":"123456789012.dkr.ecr.eu-west-1.amazonaws.com/acme/agent@DIGEST"},"Environment":{"Variables":{"API_KEY":"(hidden)","LOG_LEVEL":"info"}},"EphemeralStorage":{"Size":512},"FunctionName":"agent","MemorySize":1024,"PackageType":"Image","Role":"arn:aws:iam::123456789012:role/dockless-eu-west-1-agent-production-agent-lambda","Tags":{"dockless-config-hash":"8981d610718a0c2b","dockless-environment":"production","dockless-image-digest":"HEX","dockless-project":"agent","managed-by":"dockless"},"Timeout":300}
     publish it as a version
       PublishVersion: POST /2015-03-31/functions/agent/versions
       {"CodeSha256":"«code»","Description":"DIGEST"}
@@ -467,7 +471,7 @@ async fn a_role_is_made_when_asked_and_waited_for() {
     let mut expected = vec!["CreateRole", "AttachRolePolicy"];
     expected.extend(FIRST);
     assert_eq!(world.writes(), expected);
-    let name = "dockless-agent-production-agent-lambda";
+    let name = "dockless-eu-west-1-agent-production-agent-lambda";
     assert_eq!(*world.intents.0.lock().unwrap(), [&*format!("role {name}"), "function agent"]);
     world.aws.with(|aws| {
         let attached: Vec<_> = aws.roles[name].attached.iter().cloned().collect();
@@ -483,7 +487,7 @@ async fn a_role_that_is_missing_is_explained() {
     let world = World::new().await;
     let target = target("");
     let error = deploy(&*target, &image("one"), &world.session()).await.unwrap_err();
-    let name = "dockless-agent-production-agent-lambda";
+    let name = "dockless-eu-west-1-agent-production-agent-lambda";
     assert_eq!(
         error.to_string(),
         format!("the execution role `{name}`, which lambda.amazonaws.com assumes, is missing")
@@ -553,6 +557,24 @@ async fn what_is_ours_is_removed_and_nothing_else() {
     });
     let (_, has_written) = carry_out(&*target, &session, &destroy).await.unwrap();
     assert!(!has_written);
+}
+
+#[tokio::test]
+async fn a_role_is_of_one_region_and_stays_when_the_function_of_another_goes() {
+    let world = World::new().await;
+    let workload = Workload { creates_roles: true, ..workload() };
+    world.deploy(&*target_for("", &workload), &image("one")).await;
+    world.aws.with(|aws| aws.functions.clear());
+    world.writes();
+    let moved = target_in("us-east-1", "", &workload);
+    let destroy = |observed: &_| moved.plan_destroy(observed);
+    let (_, has_written) = carry_out(&*moved, &world.session(), &destroy).await.unwrap();
+    assert!(!has_written);
+    assert_eq!(world.writes(), [""; 0]);
+    world.aws.with(|aws| {
+        let name = "dockless-eu-west-1-agent-production-agent-lambda";
+        assert!(aws.roles.contains_key(name), "{:?}", aws.roles);
+    });
 }
 
 #[tokio::test]

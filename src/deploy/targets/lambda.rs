@@ -65,8 +65,10 @@ impl Lambda {
     /// The role that is made when none is named.
     fn role(&self) -> RoleSpec {
         let Workload { project, environment, .. } = &self.workload;
+        let Settings { region, name, .. } = &self.settings;
         RoleSpec {
-            name: role_name(&[project, environment, &self.settings.name, "lambda"]),
+            // Roles are the account's, and functions of one name may be in several regions.
+            name: role_name(&[region, project, environment, name, "lambda"]),
             purpose: "execution role",
             principal: "lambda.amazonaws.com",
             policies: &["service-role/AWSLambdaBasicExecutionRole"],
