@@ -672,6 +672,41 @@ async fn a_function_that_jvbundler_made_is_adopted() {
 }
 
 #[tokio::test]
+async fn a_public_url_beside_ours_is_closed_where_nothing_should_be_public() {
+    for (entry, outcome, auth) in [
+        ("url: public\n", Outcome::Unchanged, "NONE"),
+        ("url: iam\n", Outcome::Deployed, "AWS_IAM"),
+        ("url: none\n", Outcome::Deployed, "AWS_IAM"),
+        ("api_gateway: true\n", Outcome::Deployed, "AWS_IAM"),
+    ] {
+        let world = World::new().await;
+        let target = target(&format!("{ROLE}{entry}"));
+        world.deploy(&*target, &image("one")).await;
+        world.writes();
+        world.aws.with(|aws| {
+            let url = json!({
+                "FunctionUrl": format!("https://{}.lambda-url.{REGION}.on.aws/", "o".repeat(40)),
+                "FunctionArn": format!("arn:aws:lambda:{REGION}:{ACCOUNT}:function:agent"),
+                "AuthType": "NONE", "InvokeMode": "BUFFERED",
+                "CreationTime": "2026-11-21T20:00:00.000+0000",
+                "LastModifiedTime": "2026-11-21T20:00:00.000+0000",
+            });
+            aws.functions.get_mut("agent").unwrap().urls.insert(String::new(), url);
+        });
+        let observed = target.observe(&world.session()).await.unwrap();
+        let plan = target.plan(&image("one"), &observed).unwrap();
+        let changes: Vec<_> = plan.changes.iter().map(ToString::to_string).collect();
+        let closed = ["url of `$LATEST`: NONE → AWS_IAM"];
+        assert_eq!(changes, closed[..usize::from(auth != "NONE")], "{entry}");
+        let deployed = world.deploy(&*target, &image("one")).await;
+        assert_eq!(deployed.outcome, outcome, "{entry}");
+        world.aws.with(|aws| assert_eq!(aws.functions["agent"].urls[""]["AuthType"], auth));
+        let again = world.deploy(&*target, &image("one")).await;
+        assert_eq!(again.outcome, Outcome::Unchanged, "{entry}");
+    }
+}
+
+#[tokio::test]
 async fn what_is_somebody_elses_is_left_alone() {
     let world = World::new().await;
     let target = target(ROLE);

@@ -41,6 +41,7 @@ impl<'a> Reach<'a> {
 impl Lambda {
     pub(super) fn plan_entry(&self, found: &Found, plan: &mut DeployPlan) {
         self.plan_url(found, plan);
+        self.plan_latest_url(found, plan);
         let source = self.plan_api(found, plan);
         let mut wanted: Vec<(&str, Value)> = Vec::new();
         if matches!(self.settings.entry, Entry::Url { is_public: true, .. }) {
@@ -98,6 +99,20 @@ impl Lambda {
             ("give it a function URL", requests.url("CreateFunctionUrlConfig", Method::Post))
         };
         plan.steps.push(Step::new(title, request.with_body(body)));
+    }
+
+    /// Closes a public URL beside ours, which an adopted function may have: it keeps its name, and takes
+    /// callers that AWS knows.
+    fn plan_latest_url(&self, found: &Found, plan: &mut DeployPlan) {
+        let is_public = matches!(self.settings.entry, Entry::Url { is_public: true, .. });
+        if is_public || found.latest_url["AuthType"] != Entry::auth_type(true) {
+            return;
+        }
+        let [before, after] = [true, false].map(Entry::auth_type);
+        plan.change("url of `$LATEST`", Some(before), Some(after));
+        let request = self.requests().latest_url("UpdateFunctionUrlConfig", Method::Put);
+        let request = request.with_body(json!({"AuthType": after}));
+        plan.steps.push(Step::new("close the public URL of `$LATEST`", request));
     }
 
     /// The ARN of what calls through the API, when there should be one.

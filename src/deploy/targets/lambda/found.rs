@@ -26,6 +26,8 @@ pub(super) struct Found {
     pub(super) versions: Vec<Value>,
     /// The URL of the alias.
     pub(super) url: Value,
+    /// The URL of `$LATEST`, as others make it; looked at where nothing should be public but by us.
+    pub(super) latest_url: Value,
     /// What the policy of the alias allows.
     pub(super) statements: Vec<Value>,
     /// The API in front, if it is ours.

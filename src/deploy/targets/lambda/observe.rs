@@ -34,6 +34,10 @@ impl Lambda {
     async fn look_around(&self, found: &mut Found, session: &Session) -> Result<(), CallError> {
         if !found.latest.is_null() {
             self.look_at_versions(found, session).await?;
+            if !matches!(self.settings.entry, Entry::Url { is_public: true, .. }) {
+                let request = self.requests().latest_url("GetFunctionUrlConfig", Method::Get);
+                found.latest_url = find(session, &request).await?;
+            }
         }
         let role = self.role();
         let has_role = found.latest["Configuration"]["Role"]

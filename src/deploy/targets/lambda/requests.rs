@@ -101,8 +101,13 @@ impl Requests<'_> {
 
     /// Looks at the URL of the alias, or does something to it.
     pub(super) fn url(self, operation: &'static str, method: Method) -> Request {
+        self.latest_url(operation, method).with_query("Qualifier", ALIAS)
+    }
+
+    /// The same with the URL of `$LATEST`.
+    pub(super) fn latest_url(self, operation: &'static str, method: Method) -> Request {
         let path = format!("/2021-10-31/functions/{}/url", self.name);
-        self.lambda(operation, method, &path).with_query("Qualifier", ALIAS)
+        self.lambda(operation, method, &path)
     }
 
     pub(super) fn tag(self, arn: &str, body: Value) -> Request {

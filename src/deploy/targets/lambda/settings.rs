@@ -48,7 +48,8 @@ pub(super) static SHAPE: Shape = Shape {
             "url",
             Kind::Choice(&["public", "iam", "none"]),
             "The function URL: `public` for everybody, `iam` for callers that AWS knows and allows, or \
-             `none`. `public` when absent, and `none` with `api_gateway`.",
+             `none`. `public` when absent, and `none` with `api_gateway`. Where it is not `public`, a public \
+             URL that the function has beside the alias is closed.",
         ),
         Field::optional(
             "invoke_mode",

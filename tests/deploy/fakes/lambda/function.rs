@@ -260,7 +260,7 @@ impl Function {
     }
 
     pub(super) fn update_url(&mut self, members: &Value) -> Result<Value, Refusal> {
-        let qualifier = members["Qualifier"].as_str().unwrap();
+        let qualifier = members["Qualifier"].as_str().unwrap_or("");
         let url = self.urls.get_mut(qualifier).ok_or_else(|| not_found("url"))?;
         take(url, members, &["AuthType", "InvokeMode"]);
         Ok(url.clone())
