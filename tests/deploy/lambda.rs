@@ -7,8 +7,8 @@ use async_trait::async_trait;
 use dockless::cloud::{Client, ClientOptions};
 use dockless::config::{ParsedFile, Problems, schema};
 use dockless::deploy::{
-    Deployment, Image, Journal, LogQuery, Manifest, Outcome, Prober, SecretValue, Session, Target,
-    TargetInput, Variable, Workload, carry_out, deploy, targets,
+    Deployment, Image, Journal, LogQuery, Manifest, Outcome, Prober, Pull, SecretValue, Session,
+    Target, TargetInput, Variable, Workload, carry_out, deploy, targets,
 };
 use dockless::event::Events;
 use dockless::oci::{Descriptor, Digest, MediaType, Platform};
@@ -925,6 +925,14 @@ fn settings_are_checked_before_any_call() {
     ] {
         assert_eq!(problems(settings, &workload()), expected, "{settings}");
     }
+    let pulling = Workload { pull: Some(Pull::Kept("arn".into())), ..workload() };
+    assert_eq!(
+        problems("region: eu-west-1", &pulling),
+        [
+            "f:1:1: Lambda pulls from ECR as itself, not with `pull`; remove `pull`, or write `target: \
+             ecs-express`, which takes images of any registry"
+        ]
+    );
     let mut odd = workload();
     odd.env.insert("AWS_REGION".into(), Variable::Plain("x".repeat(5000)));
     odd.env.insert("_A".into(), Variable::Plain(String::new()));

@@ -188,6 +188,12 @@ impl Entry {
 pub(super) fn read(input: &TargetInput<'_>, problems: &mut Problems) -> Option<Settings> {
     let node = input.settings;
     check_variables(input, problems);
+    if input.workload.pull.is_some() {
+        let message = "Lambda pulls from ECR as itself, not with `pull`";
+        let hint =
+            "remove `pull`, or write `target: ecs-express`, which takes images of any registry";
+        problems.report_with_hint(input.position, message, hint);
+    }
     Some(Settings {
         region: read_region(node, problems)?,
         name: name(input, problems)?,
