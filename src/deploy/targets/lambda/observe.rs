@@ -1,5 +1,7 @@
 //! Asks what there is of a function.
 
+use std::collections::BTreeSet;
+
 use serde_json::Value;
 
 use super::Lambda;
@@ -11,6 +13,9 @@ use crate::cloud::{CallError, ErrorClass, Method, Request};
 use crate::deploy::aws::Place;
 use crate::deploy::{Observed, Ownership, Previous, Service, Session, State};
 use crate::error::Result;
+
+/// No list has more pages.
+const MAX_PAGES: usize = 1000;
 
 impl Lambda {
     pub(super) async fn look(&self, session: &Session) -> Result<Observed> {
@@ -151,8 +156,9 @@ async fn pages(
     names: [&str; 2],
 ) -> Result<Vec<Value>, CallError> {
     let mut items = Vec::new();
+    let mut seen = BTreeSet::new();
     let mut next = request.clone();
-    loop {
+    while seen.len() < MAX_PAGES {
         let Some(mut page) = session.find(&next).await?.map(|answer| answer.body) else {
             return Ok(items);
         };
@@ -163,10 +169,14 @@ async fn pages(
         match page[names[1]].as_str() {
             Some(cursor) if !cursor.is_empty() => {
                 next = request.clone().with_query(names[0], cursor);
+                if !seen.insert(cursor.to_owned()) {
+                    return Err(wrong_page(&request, "the pages lead back to one before".into()));
+                }
             }
             _ => return Ok(items),
         }
     }
+    Err(wrong_page(&request, format!("there are more than {MAX_PAGES} pages")))
 }
 
 fn wrong_page(request: &Request, message: String) -> CallError {
