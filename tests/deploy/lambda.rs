@@ -7,8 +7,8 @@ use async_trait::async_trait;
 use dockless::cloud::{Client, ClientOptions};
 use dockless::config::{ParsedFile, Problems, schema};
 use dockless::deploy::{
-    Deployment, Image, Journal, LogQuery, Manifest, Outcome, Prober, Pull, SecretValue, Session,
-    Target, TargetInput, Variable, Workload, carry_out, deploy, targets,
+    DeployPlan, Deployment, Image, Journal, LogQuery, Manifest, Outcome, Prober, Pull, SecretValue,
+    Session, State, Target, TargetInput, Variable, Workload, carry_out, deploy, targets,
 };
 use dockless::event::Events;
 use dockless::oci::{Descriptor, Digest, MediaType, Platform};
@@ -436,6 +436,28 @@ async fn what_goes_on_there_is_waited_for() {
     }
     let deployed = world.deploy(&*target, &image("two")).await;
     assert_eq!(ended(&deployed), (Outcome::Deployed, Some("2"), None));
+}
+
+#[tokio::test]
+async fn what_serves_is_known_during_an_update() {
+    let world = World::new().await;
+    let target = target(ROLE);
+    for content in ["one", "two"] {
+        world.deploy(&*target, &image(content)).await;
+    }
+    world.aws.with(|aws| {
+        let function = aws.functions.get_mut("agent").unwrap();
+        function.latest["LastUpdateStatus"] = "InProgress".into();
+    });
+    let observed = target.observe(&world.session()).await.unwrap();
+    let service = observed.service.as_ref().unwrap();
+    let previous = service.previous.as_ref().and_then(|previous| previous.revision.as_deref());
+    assert_eq!(
+        (&service.state, service.revision.as_deref(), service.url.is_some(), previous),
+        (&State::Updating("the update is in progress".into()), Some("2"), true, Some("1"))
+    );
+    assert_eq!(target.plan(&image("two"), &observed).unwrap(), DeployPlan::default());
+    assert_eq!(target.plan_rollback(None, &observed).unwrap().steps.len(), 1);
 }
 
 #[tokio::test]

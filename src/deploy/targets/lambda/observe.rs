@@ -23,9 +23,7 @@ impl Lambda {
         let latest = find(session, &self.requests().latest()).await?;
         let mut state = state::of_latest(&latest["Configuration"]);
         let mut found = Found { account: place.account, latest, ..Found::default() };
-        if !state.is_updating() {
-            self.look_around(&mut found, session).await?;
-        }
+        self.look_around(&mut found, session).await?;
         if let (State::Ready, Some(newest)) = (&state, found.versions.last()) {
             state = state::of_version(newest);
         }
