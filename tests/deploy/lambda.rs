@@ -582,6 +582,39 @@ async fn what_is_ours_is_removed_and_nothing_else() {
 }
 
 #[tokio::test]
+async fn a_role_of_ours_goes_with_the_function_whatever_role_that_has() {
+    let workload = Workload { creates_roles: true, ..workload() };
+    for (settings, answer) in [("", Some(Fault::LoseAnswer)), (ROLE, None)] {
+        let world = World::new().await;
+        world.deploy(&*target_for("", &workload), &image("one")).await;
+        let target = target_for(settings, &workload);
+        world.deploy(&*target, &image("one")).await;
+        world.writes();
+        if let Some(answer) = answer {
+            world.aws.spoil("DetachRolePolicy", answer);
+        }
+        let destroy = |observed: &_| target.plan_destroy(observed);
+        carry_out(&*target, &world.session(), &destroy).await.unwrap();
+        let left = world.aws.with(|aws| aws.roles.keys().cloned().collect::<Vec<_>>());
+        assert_eq!(left, ["agent"], "{settings}");
+    }
+}
+
+#[tokio::test]
+async fn who_brings_a_role_need_not_look_at_others() {
+    let world = World::new().await;
+    let denied = || {
+        let text = "<ErrorResponse><Error><Code>AccessDenied</Code><Message>User: arn:u is not \
+                    authorized to perform: iam:GetRole</Message></Error></ErrorResponse>";
+        Fault::Refuse(Response { status: 403, headers: Vec::new(), body: text.into() })
+    };
+    world.aws.spoil("GetRole", denied());
+    assert!(target(ROLE).observe(&world.session()).await.is_ok());
+    world.aws.spoil("GetRole", denied());
+    assert!(target("").observe(&world.session()).await.is_err());
+}
+
+#[tokio::test]
 async fn a_role_is_of_one_region_and_stays_when_the_function_of_another_goes() {
     let world = World::new().await;
     let workload = Workload { creates_roles: true, ..workload() };

@@ -10,7 +10,7 @@ use super::found::{Found, image_of};
 use super::settings::Entry;
 use super::state;
 use crate::cloud::{CallError, ErrorClass, Method, Request};
-use crate::deploy::aws::Place;
+use crate::deploy::aws::{ObservedRole, Place};
 use crate::deploy::{Observed, Ownership, Previous, Service, Session, State};
 use crate::error::Result;
 
@@ -42,15 +42,7 @@ impl Lambda {
                 found.latest_url = find(session, &request).await?;
             }
         }
-        let role = self.role();
-        let has_role = found.latest["Configuration"]["Role"]
-            .as_str()
-            .map_or(self.settings.role_arn.is_none(), |arn| {
-                arn.ends_with(&format!("/{}", role.name))
-            });
-        if has_role {
-            found.role = role.observe(session, &self.settings.region).await?;
-        }
+        found.role = self.find_role(found, session).await?;
         if self.settings.entry == Entry::Api || found.statement(API_STATEMENT).is_some() {
             found.api = self.find_api(session).await?;
         }
@@ -90,6 +82,27 @@ impl Lambda {
             .unwrap_or_default();
         found.statements = policy["Statement"].as_array().cloned().unwrap_or_default();
         Ok(())
+    }
+
+    /// The role of our making: also where the function has another one now, since it goes with the function.
+    async fn find_role(
+        &self,
+        found: &Found,
+        session: &Session,
+    ) -> Result<Option<ObservedRole>, CallError> {
+        let role = self.role();
+        let there = found.latest["Configuration"]["Role"].as_str();
+        let place = found.place(&self.settings.region);
+        match role.observe(session, &self.settings.region).await {
+            // Who brings a role need not be allowed to look at others.
+            Err(error)
+                if error.class == ErrorClass::Denied
+                    && !role.is_ours(self.settings.role_arn.as_deref(), there, &place) =>
+            {
+                Ok(None)
+            }
+            result => result,
+        }
     }
 
     /// The API of this function, by its tags and its name: names alone are not unique.
