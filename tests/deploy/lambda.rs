@@ -554,7 +554,67 @@ async fn the_alias_goes_back_to_the_version_before_at_once() {
     assert_eq!(world.writes(), ["TagResource"]);
     let forward = world.deploy(&*target, &image("three")).await;
     assert_eq!(ended(&forward), (Outcome::Deployed, Some("3"), None));
-    assert_eq!(world.writes(), ["PublishVersion", "UpdateAlias", "TagResource"]);
+    assert_eq!(world.writes(), ["UpdateAlias", "PublishVersion", "UpdateAlias", "TagResource"]);
+}
+
+#[tokio::test]
+async fn what_serves_is_well_whatever_became_of_a_version_that_does_not() {
+    let world = World::new().await;
+    let target = target(ROLE);
+    for content in ["one", "two", "three"] {
+        world.deploy(&*target, &image(content)).await;
+    }
+    world.aws.with(|aws| {
+        let function = aws.functions.get_mut("agent").unwrap();
+        function.aliases.get_mut("live").unwrap().version = "2".into();
+        let (version, _) = function.versions.last_mut().unwrap();
+        for configuration in [version, &mut function.latest] {
+            configuration["State"] = "Inactive".into();
+            configuration["StateReasonCode"] = "ImageDeleted".into();
+        }
+    });
+    let same = world.deploy(&*target, &image("two")).await;
+    assert_eq!(ended(&same), (Outcome::Deployed, Some("2"), None));
+    let back = |observed: &_| target.plan_rollback(None, observed);
+    let (observed, _) = carry_out(&*target, &world.session(), &back).await.unwrap();
+    let service = observed.service.unwrap();
+    assert_eq!((service.state, service.revision.as_deref()), (State::Ready, Some("1")));
+}
+
+#[tokio::test]
+async fn a_version_that_came_to_nothing_is_left_behind_by_whoever_goes_back() {
+    let state = async |world: &World, target: &dyn Target| {
+        let service = target.observe(&world.session()).await.unwrap().service.unwrap();
+        (service.state.name(), service.revision.unwrap())
+    };
+    let reason = "version 3: Lambda cannot run it: InvalidImage: no";
+    for is_deployed in [true, false] {
+        let world = World::new().await;
+        let target = target(ROLE);
+        for content in ["one", "two"] {
+            world.deploy(&*target, &image(content)).await;
+        }
+        world.aws.with(|aws| aws.bad_version = Some(("InvalidImage", "no")));
+        let failed = world.deploy(&*target, &image("three")).await;
+        assert_eq!(ended(&failed), (Outcome::Failed, Some("2"), Some(reason)));
+        assert_eq!(state(&world, &*target).await, ("failed", "2".to_owned()));
+        world.writes();
+        if is_deployed {
+            let same = world.deploy(&*target, &image("two")).await;
+            assert_eq!(ended(&same), (Outcome::Deployed, Some("2"), None));
+            let again = world.deploy(&*target, &image("two")).await;
+            assert_eq!(again.outcome, Outcome::Unchanged);
+        } else {
+            let back = |observed: &_| target.plan_rollback(None, observed);
+            carry_out(&*target, &world.session(), &back).await.unwrap();
+            assert_eq!(state(&world, &*target).await, ("ready", "1".to_owned()));
+        }
+        assert_eq!(world.writes(), ["UpdateAlias"]);
+        // Who wants that version all the same is told again that it came to nothing, and it serves nobody.
+        let failed = world.deploy(&*target, &image("three")).await;
+        assert_eq!((failed.outcome, failed.reason.as_deref()), (Outcome::Failed, Some(reason)));
+        assert_eq!(world.writes(), ["UpdateAlias", "PublishVersion"]);
+    }
 }
 
 #[tokio::test]

@@ -5,6 +5,8 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use super::observe::number;
+use super::requests::BACK;
 use super::settings::Architecture;
 use crate::deploy::Observed;
 use crate::deploy::aws::{ObservedRole, Place};
@@ -76,6 +78,17 @@ impl Found {
     /// The account in a region.
     pub(super) fn place(&self, region: &str) -> Place {
         Place { region: region.to_owned(), account: self.account.clone() }
+    }
+
+    /// The newest published version, if it is newer than the one that serves.
+    pub(super) fn newer(&self) -> Option<&Value> {
+        let live = number(&self.live["Configuration"]);
+        self.versions.last().filter(|newest| number(newest) > live)
+    }
+
+    /// Whether the alias says that what is newer than its version does not count.
+    pub(super) fn is_back(&self) -> bool {
+        self.alias["Description"] == BACK
     }
 
     /// A statement of the policy by its id.

@@ -21,12 +21,9 @@ impl Lambda {
     pub(super) async fn look(&self, session: &Session) -> Result<Observed> {
         let place = Place::of_caller(session, &self.settings.region).await?;
         let latest = find(session, &self.requests().latest()).await?;
-        let mut state = state::of_latest(&latest["Configuration"]);
         let mut found = Found { account: place.account, latest, ..Found::default() };
         self.look_around(&mut found, session).await?;
-        if let (State::Ready, Some(newest)) = (&state, found.versions.last()) {
-            state = state::of_version(newest);
-        }
+        let state = state::of_function(&found);
         let previous = self.previous(&found, session).await?;
         let secrets = found.take_secrets();
         let service = (!found.latest.is_null()).then(|| service(&found, state, previous));

@@ -6,7 +6,7 @@ use serde_json::{Map, Value, json};
 
 use super::Lambda;
 use super::found::{Configured, Found, digest_of, image_of};
-use super::requests::ALIAS;
+use super::requests::{ALIAS, BACK, FORTH};
 use super::settings::Architecture;
 use super::state;
 use crate::cloud::Request;
@@ -100,8 +100,20 @@ impl Lambda {
         let serves = has_image && has_settings && serves_alone(&found.alias, plan);
         let latest = &found.latest["Configuration"];
         let is_failed = matches!(state::of_latest(latest), State::Failed(_));
-        if serves && !is_failed {
+        if serves {
+            if state::has_failed(found) {
+                self.leave_behind(found, plan);
+            }
             return;
+        }
+        let mut alias = found.alias.clone();
+        if found.is_back() {
+            let version = alias["FunctionVersion"].as_str().unwrap_or_default();
+            let mut step = self.alias_step(version, &alias, Some(FORTH));
+            "let what is newer than the version that serves count again"
+                .clone_into(&mut step.title);
+            alias["RevisionId"] = Given::mark("alias").into();
+            plan.steps.push(step.giving("alias", "/RevisionId"));
         }
         let mut revision = latest["RevisionId"].clone();
         let mut code = latest["CodeSha256"].as_str().unwrap_or_default().to_owned();
@@ -128,7 +140,16 @@ impl Lambda {
             let title = format!("change the settings of the function `{}`", self.settings.name);
             plan.steps.push(Step::new(title, request).settling());
         }
-        self.plan_version(wanted, code, &found.alias, plan);
+        self.plan_version(wanted, code, &alias, plan);
+    }
+
+    /// Stays with the version that serves, whatever came to nothing after it.
+    pub(super) fn leave_behind(&self, found: &Found, plan: &mut DeployPlan) {
+        plan.change("what is newer", Some("came to nothing"), Some("left behind"));
+        let version = found.alias["FunctionVersion"].as_str().unwrap_or_default();
+        let mut step = self.alias_step(version, &found.alias, Some(BACK));
+        step.title = format!("stay with version {version}");
+        plan.steps.push(step);
     }
 
     /// Publishes what the function is by then, and lets it serve.
@@ -146,11 +167,11 @@ impl Lambda {
         let request = self.requests().publish(body);
         let step = Step::new("publish it as a version", request);
         plan.steps.push(step.giving("version", "/Version").settling());
-        plan.steps.push(self.alias_step(&Given::mark("version"), alias));
+        plan.steps.push(self.alias_step(&Given::mark("version"), alias, None));
     }
 
-    /// Lets a version serve, alone.
-    pub(super) fn alias_step(&self, version: &str, alias: &Value) -> Step {
+    /// Lets a version serve, alone; the alias says this of what is newer.
+    pub(super) fn alias_step(&self, version: &str, alias: &Value, newer: Option<&str>) -> Step {
         if alias.is_null() {
             let body = json!({"Name": ALIAS, "FunctionVersion": version});
             let title = format!("let the alias `{ALIAS}` lead to it");
@@ -161,6 +182,7 @@ impl Lambda {
             "RoutingConfig": {"AdditionalVersionWeights": {}},
         });
         set(&mut body, "RevisionId", alias["RevisionId"].clone());
+        set(&mut body, "Description", newer.into());
         let what = if version == Given::mark("version") { "it" } else { version };
         let title = format!("move the alias `{ALIAS}` to {what}");
         Step::new(title, self.requests().update_alias(body))

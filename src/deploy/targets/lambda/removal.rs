@@ -5,6 +5,8 @@ use serde_json::Value;
 use super::Lambda;
 use super::found::{Found, digest_of};
 use super::observe::number;
+use super::requests::BACK;
+use super::state;
 use crate::deploy::{DeployError, DeployPlan, Observed, Service, Step, Target};
 use crate::error::Result;
 use crate::oci::Digest;
@@ -28,10 +30,13 @@ impl Lambda {
         let mut plan = DeployPlan::default();
         let there = found.alias["FunctionVersion"].as_str();
         if !plan.change("version", there, Some(version.as_str())) {
+            if state::has_failed(&found) {
+                self.leave_behind(&found, &mut plan);
+            }
             return Ok(plan);
         }
         plan.change("image", service.image.clone(), Some(image));
-        plan.steps.push(self.alias_step(&version, &found.alias));
+        plan.steps.push(self.alias_step(&version, &found.alias, Some(BACK)));
         Ok(plan)
     }
 

@@ -7,6 +7,12 @@ use crate::cloud::{API_GATEWAY, LAMBDA, LOGS, Method, Request};
 /// The alias that serves.
 pub(super) const ALIAS: &str = "live";
 
+/// What the alias says of itself when what is newer than its version does not count: after a rollback, since
+/// nothing else tells what was left behind from what has just come to nothing.
+pub(super) const BACK: &str = "dockless: what is newer is left behind";
+/// What it says when that counts again.
+pub(super) const FORTH: &str = "dockless: what is newer counts";
+
 /// Makes requests about one function.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Requests<'a> {

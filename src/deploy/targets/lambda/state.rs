@@ -2,7 +2,30 @@
 
 use serde_json::Value;
 
+use super::found::Found;
 use crate::deploy::State;
+
+/// The state of a function: that of the version that serves, unless something newer is being made, or came
+/// to nothing and was not left behind.
+pub(super) fn of_function(found: &Found) -> State {
+    match of_newer(found) {
+        newer if newer.is_updating() || found.live.is_null() || has_failed(found) => newer,
+        _ => of_version(&found.live["Configuration"]),
+    }
+}
+
+/// Whether something newer than what serves came to nothing, and was not left behind.
+pub(super) fn has_failed(found: &Found) -> bool {
+    matches!(of_newer(found), State::Failed(_)) && !found.is_back()
+}
+
+/// The state of what is newer than the version that serves: `$LATEST`, or else the newest version.
+fn of_newer(found: &Found) -> State {
+    match (of_latest(&found.latest["Configuration"]), found.newer()) {
+        (State::Ready, Some(newest)) => of_version(newest),
+        (latest, _) => latest,
+    }
+}
 
 /// The state of `$LATEST`, by its configuration.
 pub(super) fn of_latest(configuration: &Value) -> State {
@@ -16,7 +39,7 @@ pub(super) fn of_latest(configuration: &Value) -> State {
 }
 
 /// The state of a published version, by its configuration.
-pub(super) fn of_version(configuration: &Value) -> State {
+fn of_version(configuration: &Value) -> State {
     let named = |reason: String| {
         let version = configuration["Version"].as_str().unwrap_or("?");
         format!("version {version}: {reason}")

@@ -33,6 +33,7 @@ pub(crate) struct Function {
 pub(crate) struct Alias {
     pub(crate) version: String,
     pub(crate) weights: Map<String, Value>,
+    description: Value,
     pub(super) revision: Value,
 }
 
@@ -175,10 +176,11 @@ impl Function {
             let message = "CodeSHA256 is different from current CodeSHA256 in $LATEST.";
             return Err((400, "InvalidParameterValueException", message.to_owned()));
         }
-        let changing = ["Version", "Description", "FunctionArn", "RevisionId"];
+        let own = ["Version", "Description", "FunctionArn", "RevisionId"];
+        let states = ["State", "StateReason", "StateReasonCode"];
         let content = |configuration: &Value| {
             let mut content = configuration.clone();
-            for name in changing {
+            for name in own.into_iter().chain(states) {
                 content.as_object_mut().unwrap().remove(name);
             }
             content
@@ -194,6 +196,11 @@ impl Function {
         let name = version["FunctionName"].as_str().unwrap();
         version["FunctionArn"] = format!("{}:{number}", arn(name)).into();
         take(&mut version, members, &["Description"]);
+        if let Some((code, reason)) = ending.bad {
+            version["State"] = "Failed".into();
+            version["StateReasonCode"] = code.into();
+            version["StateReason"] = reason.into();
+        }
         self.version_reads = ending.reads;
         self.versions.push((version.clone(), self.image.clone()));
         Ok(version)
@@ -219,7 +226,8 @@ impl Function {
         }
         let version = members["FunctionVersion"].as_str().unwrap().to_owned();
         self.version(Some(&version))?;
-        let created = Alias { version, weights: Map::new(), revision };
+        let description = members["Description"].clone();
+        let created = Alias { version, weights: Map::new(), description, revision };
         let document = created.document(name, alias);
         self.aliases.insert(alias.to_owned(), created);
         Ok(document)
@@ -237,7 +245,9 @@ impl Function {
         let there = self.aliases.get_mut(alias).ok_or_else(|| not_found(alias))?;
         check_revision(members, &there.revision)?;
         let weights = members["RoutingConfig"]["AdditionalVersionWeights"].as_object();
-        *there = Alias { version, weights: weights.cloned().unwrap_or_default(), revision };
+        let weights = weights.cloned().unwrap_or_default();
+        let description = members.get("Description").unwrap_or(&there.description).clone();
+        *there = Alias { version, weights, description, revision };
         Ok(there.document(name, alias))
     }
 
@@ -377,6 +387,9 @@ impl Alias {
             "FunctionVersion": self.version,
             "RevisionId": self.revision,
         });
+        if !self.description.is_null() {
+            document["Description"] = self.description.clone();
+        }
         if !self.weights.is_empty() {
             document["RoutingConfig"] = json!({"AdditionalVersionWeights": self.weights});
         }

@@ -38,6 +38,8 @@ pub(crate) struct Aws {
     pub(crate) unknown_role_tries: u32,
     /// How the next creation or update ends, when it ends badly: code and reason.
     pub(crate) bad_ending: Option<(&'static str, &'static str)>,
+    /// How the next version that is published ends, when it ends badly.
+    pub(crate) bad_version: Option<(&'static str, &'static str)>,
     /// Digests of images that are indexes.
     pub(crate) indexes: BTreeSet<String>,
     /// The operations that changed something, in order.
@@ -76,6 +78,7 @@ impl Aws {
             reads: 0,
             unknown_role_tries: 0,
             bad_ending: None,
+            bad_version: None,
             indexes: BTreeSet::new(),
             writes: Vec::new(),
             revisions: 0,
@@ -155,7 +158,10 @@ impl Aws {
                 let ending = Ending { bad: self.bad_ending.take(), ..ending };
                 reply(200, function.update_configuration(members, revision, ending)?)
             }
-            "PublishVersion" => reply(201, function.publish(members, ending)?),
+            "PublishVersion" => {
+                let ending = Ending { bad: self.bad_version.take(), ..ending };
+                reply(201, function.publish(members, ending)?)
+            }
             "CreateAlias" => reply(201, function.create_alias(&name, members, revision)?),
             "UpdateAlias" => reply(200, function.update_alias(&name, members, revision)?),
             "CreateFunctionUrlConfig" => reply(201, function.create_url(&name, members)?),
