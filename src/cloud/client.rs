@@ -92,7 +92,8 @@ impl Client {
         let reply = self.https.send(outgoing, &request.title()).await;
         let reply = reply.map_err(|fault| Failure::of_connection(request, fault))?;
         if (200..300).contains(&reply.status) {
-            let answer = wire::read(request, &reply).map_err(Failure::last)?;
+            let answer = wire::read(request, &reply);
+            let answer = answer.ok_or_else(|| Failure::of_another(request, reply.status))?;
             self.https.confirm_progress();
             return Ok(answer);
         }
@@ -267,6 +268,21 @@ impl Failure {
     /// One that another try would not change.
     fn last(error: CallError) -> Self {
         Self { error, retry: Retry::Never }
+    }
+
+    /// Somebody else has answered.
+    fn of_another(request: &Request, status: u16) -> Self {
+        let title = request.service.title;
+        Self::last(CallError {
+            message: format!(
+                "this is no answer of {title}: a proxy or a login page stands before it"
+            ),
+            status: Some(status),
+            hints: vec![
+                "look at what `HTTPS_PROXY` names, or log in to the network with a browser".into(),
+            ],
+            ..CallError::new(request.service, request.title(), ErrorClass::Other)
+        })
     }
 
     /// There is no answer: what only reads may be sent again, what writes only where it never arrived.

@@ -43,11 +43,8 @@ pub(super) fn write(request: &Request) -> (HeaderMap, Vec<u8>) {
 }
 
 /// An answer in one form: JSON as it is, XML as JSON from where the operation's result begins, plain text as
-/// one text.
-///
-/// # Errors
-/// Somebody else has answered: a proxy, or the login page of a network.
-pub(super) fn read(request: &Request, reply: &Reply) -> Result<Answer, CallError> {
+/// one text. Nothing when somebody else has answered: a proxy, or the login page of a network.
+pub(super) fn read(request: &Request, reply: &Reply) -> Option<Answer> {
     let header = |(name, value): (&HeaderName, &HeaderValue)| {
         (name.to_string(), String::from_utf8_lossy(value.as_bytes()).into_owned())
     };
@@ -60,20 +57,8 @@ pub(super) fn read(request: &Request, reply: &Reply) -> Result<Answer, CallError
         Wire::AwsJson { .. } | Wire::Rest => serde_json::from_slice(&reply.body).ok(),
         Wire::Text => Some(text.into()),
     };
-    let body = body.ok_or_else(|| not_of_the_service(request, reply.status))?;
-    Ok(Answer { status: reply.status, headers: reply.headers.iter().map(header).collect(), body })
-}
-
-fn not_of_the_service(request: &Request, status: u16) -> CallError {
-    let title = request.service.title;
-    CallError {
-        message: format!("this is no answer of {title}: a proxy or a login page stands before it"),
-        status: Some(status),
-        hints: vec![
-            "look at what `HTTPS_PROXY` names, or log in to the network with a browser".into(),
-        ],
-        ..CallError::new(request.service, request.title(), ErrorClass::Other)
-    }
+    let headers = reply.headers.iter().map(header).collect();
+    Some(Answer { status: reply.status, headers, body: body? })
 }
 
 /// What stands within `OperationResponse` and, where there is one, `OperationResult`; nothing when it is

@@ -459,7 +459,7 @@ async fn the_revision_that_serves_is_found_on_a_later_page() {
     // One that is not listed at all has no image, rather than that of the template.
     let second = world.image();
     world.fake.with(|fake| {
-        fake.service().revisions.retain(|it| it["name"].as_str().unwrap().ends_with("00002-abc"))
+        fake.service().revisions.retain(|it| it["name"].as_str().unwrap().ends_with("00002-abc"));
     });
     let status = world.run(&["status"]);
     assert!(!status.stdout.contains(&second), "{status:#?}");
