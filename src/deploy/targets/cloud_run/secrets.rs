@@ -237,27 +237,22 @@ impl CloudRun {
             None => Some(json!({})),
             Some(kept) => kept.policy.clone(),
         };
-        match (self.reader(), policy) {
-            (Some(account), Some(policy)) => {
-                let granted = with_reader(&policy, account);
-                let is_missing = granted != policy;
-                if is_missing {
-                    let path = format!("/{id}:setIamPolicy");
-                    let request = self
-                        .secret_request("SetIamPolicy", Method::Post, &path)
-                        .with_body(json!({"policy": granted}));
-                    let title = format!("let `{account}` read the secret `{id}`");
-                    plan.steps.push(Step::new(title, request));
-                }
-                is_missing
+        let (Some(account), Some(policy)) = (self.reader(), policy) else {
+            if is_worth_telling {
+                plan.notes.push(self.permission_note(id));
             }
-            _ => {
-                if is_worth_telling {
-                    plan.notes.push(self.permission_note(id));
-                }
-                false
-            }
+            return false;
+        };
+        let granted = with_reader(&policy, account);
+        let is_missing = granted != policy;
+        if is_missing {
+            let request = self
+                .secret_request("SetIamPolicy", Method::Post, &format!("/{id}:setIamPolicy"))
+                .with_body(json!({"policy": granted}));
+            let title = format!("let `{account}` read the secret `{id}`");
+            plan.steps.push(Step::new(title, request));
         }
+        is_missing
     }
 
     /// What somebody must do who may give roles.

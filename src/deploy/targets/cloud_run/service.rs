@@ -139,10 +139,10 @@ fn parts(repository: &Repository) -> usize {
 
 /// The place of the container that is ours among those of a template: the one that requests go to.
 pub(super) fn main_container(template: &Value) -> usize {
-    let containers = template["containers"].as_array().into_iter().flatten();
+    let mut containers = template["containers"].as_array().into_iter().flatten();
     let has_ports =
         |container: &Value| container["ports"].as_array().is_some_and(|it| !it.is_empty());
-    containers.into_iter().position(has_ports).unwrap_or(0)
+    containers.position(has_ports).unwrap_or(0)
 }
 
 /// What is there with what should be laid over it, so that what somebody else set stays: members are laid over
