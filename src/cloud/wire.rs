@@ -7,7 +7,7 @@ use super::answer::Answer;
 use super::endpoint::encode;
 use super::request::Request;
 use super::service::Wire;
-use super::{CallError, ErrorClass, xml};
+use super::xml;
 use crate::registry::Reply;
 
 /// The headers and the body of a request, secrets and all.
