@@ -299,7 +299,11 @@ pub(super) fn kept_secret(reference: &str) -> Option<(String, String)> {
     };
     let (path, version) = match reference.split_once("/versions/") {
         Some((path, version)) => (path, version),
-        None => reference.rsplit_once(':').unwrap_or((reference, "latest")),
+        // A `:` before the last `/` belongs to the project.
+        None => reference
+            .rsplit_once(':')
+            .filter(|(_, version)| !version.contains('/'))
+            .unwrap_or((reference, "latest")),
     };
     let is_path = match path.split('/').collect::<Vec<_>>()[..] {
         [name] => is_id(name),
