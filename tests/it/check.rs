@@ -213,6 +213,7 @@ fn json_parts_the_user_from_where_the_password_is_from() {
                 "source": format!("{variable}_USERNAME"),
                 "error": null,
             }],
+            "targets": [],
             "exit_code": 0,
         })
     );
