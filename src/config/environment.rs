@@ -168,6 +168,11 @@ static PULL: Shape = Shape {
     ],
 };
 
+/// The keys that stand beside a target's own in an environment.
+pub fn environment_keys() -> impl Iterator<Item = &'static str> {
+    ENVIRONMENT.fields.iter().map(|field| field.name)
+}
+
 /// Reads `environments:`.
 pub(super) fn read(node: &Node, problems: &mut Problems) -> Vec<EnvironmentSpec> {
     let members = node.members().iter().filter(|(key, _)| !key.text.starts_with("x-"));

@@ -30,7 +30,7 @@ use std::path::PathBuf;
 pub use base::{BUILTIN_BASE_NAMES, Base, InvalidBase};
 pub use compression::LayerCompression;
 pub use docs::{KindDocs, json_schema, reference_markdown};
-pub use environment::{EnvironmentSpec, PullSpec, SecretSpec, TargetSpec};
+pub use environment::{EnvironmentSpec, PullSpec, SecretSpec, TargetSpec, environment_keys};
 pub use format::{ConfigFormat, Import, ParseContext, ProjectFile, ProjectFiles};
 pub use health::{Health, HealthCheck};
 pub use load::{Loaded, load};

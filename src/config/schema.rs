@@ -181,6 +181,17 @@ impl Shape {
 
 /// Reports everything in `node` that does not fit the shape; `x-` keys are free.
 pub fn check(node: &Node, shape: &Shape, problems: &mut Problems) {
+    check_beside(node, shape, [], problems);
+}
+
+/// As [`check`], where other keys stand beside those of the shape, which may have been meant.
+pub fn check_beside(
+    node: &Node,
+    shape: &Shape,
+    others: impl IntoIterator<Item = &'static str>,
+    problems: &mut Problems,
+) {
+    let known: Vec<_> = names(shape).into_iter().chain(others).collect();
     let Value::Mapping(members) = &node.value else {
         problems
             .report(&node.position, format!("{} is a mapping, not {}", shape.name, node.kind()));
@@ -196,7 +207,7 @@ pub fn check(node: &Node, shape: &Shape, problems: &mut Problems) {
             None => problems.report_with_hint(
                 &key.position,
                 format!("unknown key `{}` in {}", key.text.escape_debug(), shape.name),
-                hint_for_key(&key.text, &names(shape)),
+                hint_for_key(&key.text, &known),
             ),
         }
     }

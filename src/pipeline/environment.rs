@@ -6,7 +6,7 @@ use super::Context;
 use super::project::Project;
 use crate::config::schema::{self, hint_for};
 use crate::config::{
-    Config, EnvironmentSpec, Position, Problems, PullSpec, SecretSpec, TargetSpec,
+    Config, EnvironmentSpec, Position, Problems, PullSpec, SecretSpec, TargetSpec, environment_keys,
 };
 use crate::deploy::targets::{self, TARGETS};
 use crate::deploy::{Pull, SecretValue, Target, TargetInput, Variable, Workload};
@@ -114,16 +114,29 @@ pub(super) fn choose(
     let config = &project.config;
     let spec = find(config, name)?;
     let mut problems = Problems::new();
-    let mut resolving =
-        Resolving { context, values, problems: &mut problems, unset: BTreeSet::new() };
-    let workload = resolving.workload(config, spec);
-    let unset = resolving.unset;
-    let read = |spec: &TargetSpec| read_target(spec, &workload, &mut problems);
-    let targets: Vec<_> = spec.targets.iter().filter_map(read).collect();
+    let chosen = read(spec, config, values, &mut problems, context);
+    // What is wrong with the others shows now, and not when it is their turn.
+    for other in config.environments.iter().filter(|other| other.name != spec.name) {
+        read(other, config, Values::Optional, &mut problems, context);
+    }
     if let Err(error) = problems.into_result() {
         return Err(project.locate(error.into()));
     }
-    Ok(Chosen { name: spec.name.clone(), targets, unset })
+    Ok(chosen)
+}
+
+fn read(
+    spec: &EnvironmentSpec,
+    config: &Config,
+    values: Values,
+    problems: &mut Problems,
+    context: &Context,
+) -> Chosen {
+    let mut resolving = Resolving { context, values, problems, unset: BTreeSet::new() };
+    let workload = resolving.workload(config, spec);
+    let unset = resolving.unset;
+    let targets = spec.targets.iter().filter_map(|spec| read_target(spec, &workload, problems));
+    Chosen { name: spec.name.clone(), targets: targets.collect(), unset }
 }
 
 fn read_target(
@@ -140,7 +153,7 @@ fn read_target(
         );
         return None;
     };
-    schema::check(&spec.settings, kind.shape, problems);
+    schema::check_beside(&spec.settings, kind.shape, environment_keys(), problems);
     let input = TargetInput { settings: &spec.settings, position: &spec.kind_position, workload };
     (kind.parse)(&input, problems)
 }

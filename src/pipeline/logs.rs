@@ -43,6 +43,7 @@ pub fn logs(
         let has_several = chosen.targets.len() > 1;
         let mut queries: Vec<_> =
             chosen.targets.iter().map(|_| LogQuery { since_ms, cursor: None }).collect();
+        let mut has_lines = false;
         loop {
             let mut has_more = false;
             for (target, query) in chosen.targets.iter().zip(&mut queries) {
@@ -55,6 +56,7 @@ pub fn logs(
                 // What is printed while this goes on is for those who follow.
                 let is_over = !which.has_follow && lines.iter().any(|line| line.at_ms > began_ms);
                 for line in lines.iter().filter(|line| which.has_follow || line.at_ms <= began_ms) {
+                    has_lines = true;
                     show(name, line)?;
                 }
                 has_more |=
@@ -64,7 +66,16 @@ pub fn logs(
             match (has_more, which.has_follow) {
                 (true, _) => {}
                 (false, true) => context.clock.sleep(FOLLOW_WAIT).await,
-                (false, false) => return Ok(()),
+                (false, false) => {
+                    if !has_lines {
+                        let minutes = which.since.as_secs().div_ceil(60);
+                        let text = format!(
+                            "nothing was printed in the last {minutes} min; `--since` looks farther back"
+                        );
+                        context.events.note(text);
+                    }
+                    return Ok(());
+                }
             }
         }
     })

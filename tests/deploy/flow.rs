@@ -102,6 +102,20 @@ async fn an_environment_is_chosen_by_name() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_is_wrong_with_another_environment_shows_now() {
+    let world = World::new(&format!(
+        "{STAGING}  production: {{target: cloud-run, project_id: acme-prod, region: europe-west1, create_role: true}}\n"
+    ))
+    .await;
+    let outcome = world.run(&["deploy", "-e", "staging"]);
+    assert_eq!(outcome.code, 2, "{outcome:#?}");
+    let lines = errors(&outcome);
+    assert_eq!(lines.last(), Some(&"    hint: did you mean `create_roles`?"), "{lines:#?}");
+    assert!(lines[0].contains("unknown key `create_role` in "), "{lines:#?}");
+    assert_eq!(world.cloud.calls().len(), 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn what_nobody_gives_ends_it_before_anything_is_built() {
     let world = World::new(
         "  staging:\n    target: cloud-run\n    project_id: acme-staging\n    region: europe-west1\n    \

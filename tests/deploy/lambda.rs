@@ -254,7 +254,7 @@ async fn settings_alone_change_without_the_image() {
         [
             ("memory", Some("1024 MB"), Some("2048 MB")),
             ("concurrency", None, Some("5")),
-            ("url", Some("NONE, BUFFERED"), Some("AWS_IAM, BUFFERED")),
+            ("url", Some("public, BUFFERED"), Some("iam, BUFFERED")),
             ("permission `dockless-url`", Some("allowed"), None),
             ("permission `dockless-url-invoke`", Some("allowed"), None),
         ]

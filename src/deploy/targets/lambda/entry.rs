@@ -76,7 +76,11 @@ impl Lambda {
     }
 
     fn plan_url(&self, found: &Found, plan: &mut DeployPlan) {
-        let shown = |auth: &str, mode: &str| format!("{auth}, {mode}");
+        // In the words of the config: `NONE` is who has to prove nothing, and `none` there no URL at all.
+        let shown = |auth: &str, mode: &str| {
+            let who = if auth == Entry::auth_type(true) { "public" } else { "iam" };
+            format!("{who}, {mode}")
+        };
         let there = found.url["AuthType"].as_str().map(|auth| {
             shown(auth, found.url["InvokeMode"].as_str().unwrap_or(Entry::invoke_mode(false)))
         });
