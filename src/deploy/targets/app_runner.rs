@@ -3,12 +3,13 @@
 //! - `settings.rs`: what the config says
 //! - `observe.rs`: what is there, and how it is: the service's own status says `RUNNING` after an update
 //!   that was rolled back, so the last operation is asked, too
-//! - `plan.rs`: what has to be done
+//! - `plan.rs`: what has to be done; `removal.rs`: back to the image of before, and away
 //!
 //! App Runner has no revisions: going back is an update with the image of before.
 
 mod observe;
 mod plan;
+mod removal;
 mod settings;
 
 use async_trait::async_trait;

@@ -18,9 +18,9 @@ use crate::deploy::{
 use crate::oci::Digest;
 
 /// The tag that changes whenever the value of a secret does.
-const SECRETS_TAG: &str = "dockless-secrets";
+pub(super) const SECRETS_TAG: &str = "dockless-secrets";
 /// Where variables stand in what is sent, and in what is there.
-const VARIABLES: &str =
+pub(super) const VARIABLES: &str =
     "/SourceConfiguration/ImageRepository/ImageConfiguration/RuntimeEnvironmentVariables";
 /// Where references to secrets stand.
 const SECRETS: &str =
@@ -86,81 +86,6 @@ impl AppRunner {
         Ok(plan)
     }
 
-    /// What brings an image back: nothing else changes.
-    pub(super) fn plan_return(
-        &self,
-        image: Option<&str>,
-        observed: &Observed,
-    ) -> Result<DeployPlan, DeployError> {
-        let details = Details::of(observed);
-        let service = observed.service.as_ref();
-        let service = service.ok_or_else(|| self.nothing("there is no such service"))?;
-        self.check_service(service)?;
-        let image = image.ok_or_else(|| DeployError::Nothing {
-            subject: self.subject().to_string(),
-            reason: "App Runner does not say which image was there before".to_owned(),
-            hint: "deploy the earlier image by its digest".to_owned(),
-        })?;
-        let mut plan = DeployPlan::default();
-        if !plan.change("image", service.image.as_deref(), Some(image)) {
-            return Ok(plan);
-        }
-        let mut source = object(&service.raw["SourceConfiguration"]);
-        let mut repository = object(&source["ImageRepository"]);
-        repository["ImageIdentifier"] = image.into();
-        repository["ImageRepositoryType"] = repository_type(image).into();
-        source["AutoDeploymentsEnabled"] = false.into();
-        source["ImageRepository"] = repository;
-        let arn = &service.raw["ServiceArn"];
-        let body = json!({"ServiceArn": arn, "SourceConfiguration": source});
-        let title = format!("update the service `{}` to the image of before", self.settings.name);
-        let mut step = self.step(title, "UpdateService", body).settling();
-        step.request = hide_variables(step.request, VARIABLES, &self.workload.env);
-        plan.steps.push(step);
-        let digest = image.rsplit_once('@').and_then(|(_, digest)| digest.parse::<Digest>().ok());
-        let ownership = Ownership {
-            image_digest: digest.map(|digest| digest.hex()),
-            ..service.ownership.clone()
-        };
-        let mut tags = owned(&ownership);
-        let secrets = find_tag(&details.tags, SECRETS_TAG);
-        tags.extend(secrets.map(|revision| (SECRETS_TAG.to_owned(), revision.to_owned())));
-        self.plan_tags(arn, &tags, &details.tags, &mut plan);
-        Ok(plan)
-    }
-
-    /// What removes the service, and all that was created for it.
-    pub(super) fn plan_removal(&self, observed: &Observed) -> Result<DeployPlan, DeployError> {
-        let details = Details::of(observed);
-        let place = self.place(&details);
-        let mut plan = DeployPlan::default();
-        let service = observed.service.as_ref();
-        if let Some(service) = service {
-            service.ownership.check_removal(&self.workload, &self.subject())?;
-            plan.change("service", Some(self.settings.name.as_str()), None::<String>);
-            let title = format!("delete the service `{}`", self.settings.name);
-            let body = json!({"ServiceArn": service.raw["ServiceArn"]});
-            let step = self.step(title, "DeleteService", body);
-            plan.steps.push(step.or_done_by(&["ResourceNotFoundException"]).settling());
-        }
-        for scaling in &details.our_scaling {
-            plan.steps.push(self.scaling_removal(scaling));
-        }
-        let raw = service.map_or(&Value::Null, |service| &service.raw);
-        let store = self.store();
-        let roles = [
-            (self.access_role(raw, &place), &details.access_role),
-            (self.instance_role(raw, &place, &store), &details.instance_role),
-        ];
-        for (role, observed) in roles {
-            if let Some(role) = role {
-                role.plan_removal(observed.as_ref(), &place, &self.workload, &mut plan);
-            }
-        }
-        store.plan_removal(&details.secrets, &place, &mut plan);
-        Ok(plan)
-    }
-
     /// The role that App Runner pulls with, unless it is somebody else's business.
     pub(super) fn access_role(&self, raw: &Value, place: &Place) -> Option<RoleSpec> {
         let there = raw.pointer("/SourceConfiguration/AuthenticationConfiguration/AccessRoleArn");
@@ -209,12 +134,12 @@ impl AppRunner {
         format!("{}-{digest}", &name[..MAX_SCALING_NAME - 9])
     }
 
-    fn place(&self, details: &Details) -> Place {
+    pub(super) fn place(&self, details: &Details) -> Place {
         Place { region: self.settings.region.clone(), account: details.account.clone() }
     }
 
     /// Whether the service may be changed at all.
-    fn check_service(&self, service: &Service) -> Result<(), DeployError> {
+    pub(super) fn check_service(&self, service: &Service) -> Result<(), DeployError> {
         service.ownership.check(&self.workload, &self.subject())?;
         let impossible = |reason: &str, hint: &str| DeployError::Impossible {
             subject: self.subject().to_string(),
@@ -318,7 +243,7 @@ impl AppRunner {
         Given::mark(SCALING)
     }
 
-    fn scaling_removal(&self, scaling: &ObservedScaling) -> Step {
+    pub(super) fn scaling_removal(&self, scaling: &ObservedScaling) -> Step {
         let arn = &scaling.auto_scaling_configuration_arn;
         let title = format!("delete the auto scaling configuration `{arn}`");
         let body = json!({"AutoScalingConfigurationArn": arn});
@@ -457,7 +382,7 @@ impl AppRunner {
     }
 
     /// Writes the tags that differ. They come last: while it is being updated, a service takes none.
-    fn plan_tags(
+    pub(super) fn plan_tags(
         &self,
         arn: &Value,
         wanted: &BTreeMap<String, String>,
@@ -479,14 +404,14 @@ impl AppRunner {
         }
     }
 
-    fn step(&self, title: String, operation: &'static str, body: Value) -> Step {
+    pub(super) fn step(&self, title: String, operation: &'static str, body: Value) -> Step {
         Step::new(title, Request::call(&APP_RUNNER, &self.settings.region, operation, body))
     }
 }
 
 impl Details {
     /// What was observed beside the service.
-    fn of(observed: &Observed) -> Self {
+    pub(super) fn of(observed: &Observed) -> Self {
         serde_json::from_value(observed.details.clone()).unwrap_or_default()
     }
 }
@@ -496,7 +421,7 @@ pub(super) fn instance_role_of(raw: &Value) -> Option<&str> {
     raw.pointer("/InstanceConfiguration/InstanceRoleArn")?.as_str()
 }
 
-fn repository_type(reference: &str) -> &'static str {
+pub(super) fn repository_type(reference: &str) -> &'static str {
     let is_public = reference.split('/').next() == Some(PUBLIC_ECR);
     if is_public { "ECR_PUBLIC" } else { "ECR" }
 }
@@ -507,7 +432,7 @@ fn texts(object: Option<&Value>) -> BTreeMap<String, String> {
     members.filter_map(|(name, value)| Some((name.clone(), value.as_str()?.to_owned()))).collect()
 }
 
-fn owned(ownership: &Ownership) -> BTreeMap<String, String> {
+pub(super) fn owned(ownership: &Ownership) -> BTreeMap<String, String> {
     let tags = ownership.tags().into_iter();
     tags.map(|(key, value)| (key.to_owned(), value.to_owned())).collect()
 }
