@@ -85,7 +85,7 @@ pub(super) fn not_built_in(service: &'static Service, title: String) -> CallErro
     CallError {
         message: format!("this binary was built without {cloud} (feature `{feature}`)"),
         hints: vec![format!(
-            "take a released binary, or build one that has it: `cargo install --path . --locked --features {feature}`"
+            "build one that has it: `cargo install --path . --locked --features {feature}`; binaries that are released have all of them"
         )],
         ..CallError::new(service, title, ErrorClass::NotBuiltIn)
     }
