@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde_json::{Value, json};
 
 use crate::config::schema::{Field, Kind, Shape};
-use crate::config::{Node, Problems};
+use crate::config::{Node, Problems, Unit};
 use crate::deploy::TargetInput;
 use crate::deploy::aws::{
     REGION_DOC, check_secrets, read_number, read_region, read_role, read_size,
@@ -35,7 +35,7 @@ pub(super) static SHAPE: Shape = Shape {
         ),
         Field::optional(
             "memory",
-            Kind::Integer(512, 122_880),
+            Kind::Measure(Unit::Megabytes, 512, 122_880),
             "Memory in MB: 2048 when absent. As Fargate has it: with 1 vCPU 2048 to 8192 in steps of 1024, \
              with 2 vCPU 4096 to 16384, with 4 vCPU 8192 to 30720.",
         ),
