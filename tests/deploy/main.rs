@@ -11,6 +11,8 @@
 mod anywhere;
 mod app_runner;
 mod aws_client;
+mod aws_refusals;
+mod aws_runs;
 mod aws_target;
 mod cloud_run;
 mod container_apps;

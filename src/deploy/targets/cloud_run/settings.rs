@@ -1,7 +1,7 @@
 //! The settings of a service, checked before anything is asked.
 
 use crate::config::schema::{Field, Kind, Shape};
-use crate::config::{Node, Problems};
+use crate::config::{Node, Problems, Unit};
 use crate::deploy::{SecretValue, TargetInput, Workload};
 
 /// What an environment with this target may have.
@@ -29,7 +29,7 @@ pub(super) static SHAPE: Shape = Shape {
         ),
         Field::optional(
             "timeout",
-            Kind::Integer(1, 3600),
+            Kind::Measure(Unit::Seconds, 1, 3600),
             "Seconds that a request may take: 300 when absent.",
         ),
         Field::optional(

@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use crate::config::schema::{Field, Kind, Shape};
-use crate::config::{Node, Problems};
+use crate::config::{Node, Problems, Unit};
 use crate::deploy::aws::{read_number, read_region, read_role};
 use crate::deploy::{SecretValue, TargetInput, Workload};
 
@@ -12,25 +12,30 @@ pub(super) static SHAPE: Shape = Shape {
     name: "the target `lambda`",
     fields: &[
         Field::required("target", Kind::Choice(&["lambda"]), "`lambda`."),
-        Field::required(
+        Field::optional(
             "region",
             Kind::Text,
-            "The region, which is that of the repository in ECR: `eu-west-1`.",
+            "The region, which is that of the repository in ECR: `eu-west-1`. When absent, that of \
+             `AWS_REGION`, `AWS_DEFAULT_REGION` or the profile.",
         ),
         Field::optional(
             "name",
             Kind::Text,
             "The function's name: 1 to 64 letters, digits, `-` or `_`. The service's name when absent.",
         ),
-        Field::optional("memory", Kind::Integer(128, 10_240), "Memory in MB: 1024 when absent."),
+        Field::optional(
+            "memory",
+            Kind::Measure(Unit::Megabytes, 128, 10_240),
+            "Memory in MB: 1024 when absent.",
+        ),
         Field::optional(
             "timeout",
-            Kind::Integer(1, 900),
+            Kind::Measure(Unit::Seconds, 1, 900),
             "Seconds for one request: 300 when absent. Behind an API no request takes longer than 30.",
         ),
         Field::optional(
             "ephemeral_storage",
-            Kind::Integer(512, 10_240),
+            Kind::Measure(Unit::Megabytes, 512, 10_240),
             "Space in `/tmp`, in MB: 512 when absent. Nothing else can be written to.",
         ),
         Field::optional(
@@ -195,7 +200,7 @@ pub(super) fn read(input: &TargetInput<'_>, problems: &mut Problems) -> Option<S
         problems.report_with_hint(input.position, message, hint);
     }
     Some(Settings {
-        region: read_region(node, problems)?,
+        region: read_region(input, problems)?,
         name: name(input, problems)?,
         memory: read_number(node, "memory", 1024),
         timeout: read_number(node, "timeout", 300),
