@@ -14,7 +14,7 @@ use dockless::registry::Settings;
 use dockless::sys::{Environment, SystemClock};
 use serde_json::json;
 
-use crate::lambda::{target_for, workload};
+use super::{target_for, workload};
 use crate::peers::Moto;
 
 const REGION: &str = "eu-west-1";
