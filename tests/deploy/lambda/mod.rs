@@ -145,8 +145,8 @@ fn target_in(region: &str, settings: &str, workload: &Workload) -> Box<dyn Targe
     let file = ParsedFile::parse(&text, &"dockless.yaml".into(), &mut problems).unwrap();
     let kind = targets::find("lambda").unwrap();
     schema::check(&file.root, kind.shape, &mut problems);
-    let position = &file.root.position;
-    let input = TargetInput { settings: &file.root, position, workload };
+    let (position, environment) = (&file.root.position, &Environment::default());
+    let input = TargetInput { settings: &file.root, position, workload, environment };
     let target = (kind.parse)(&input, &mut problems);
     assert!(problems.is_empty(), "{problems:?}");
     target.unwrap()
