@@ -21,13 +21,15 @@ mod tags;
 pub(super) mod testing;
 mod variables;
 
-pub(super) use ecr::EcrHost;
+pub(super) use ecr::{EcrHost, ecr_host};
 pub(super) use logs::read_logs;
 pub(super) use pages::read_pages;
 pub(super) use place::Place;
 pub(super) use roles::{ObservedRole, RoleSpec, role_name};
 pub(super) use secrets::{ObservedSecrets, PlannedSecrets, SecretStore};
-pub(super) use settings::{REGION_DOC, check_secrets, read_number, read_region, read_role, read_size};
+pub(super) use settings::{
+    REGION_DOC, check_secrets, read_number, read_region, read_role, read_size,
+};
 pub(super) use tags::{capital_tags, find_tag, small_tags};
 pub(super) use variables::{hide_variables, plan_references, plan_variables, shown_settings};
 
