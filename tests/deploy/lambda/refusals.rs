@@ -69,13 +69,13 @@ fn images_that_do_not_fit_are_refused_before_any_call() {
 
 #[test]
 fn settings_are_checked_before_any_call() {
-    let problems = |settings: &str, workload: &Workload| {
+    let problems_in = |environment: &Environment, settings: &str, workload: &Workload| {
         let text = format!("target: lambda\n{settings}");
         let mut problems = Problems::new();
         let file = ParsedFile::parse(&text, &"f".into(), &mut problems).unwrap();
         let kind = targets::find("lambda").unwrap();
         schema::check(&file.root, kind.shape, &mut problems);
-        let (position, environment) = (&file.root.position, &Environment::default());
+        let position = &file.root.position;
         let input = TargetInput { settings: &file.root, position, workload, environment };
         (kind.parse)(&input, &mut problems);
         let shown = |problem: dockless::config::Problem| {
@@ -83,6 +83,9 @@ fn settings_are_checked_before_any_call() {
             format!("{}: {}{hint}", problem.position, problem.message)
         };
         problems.list().into_iter().map(shown).collect::<Vec<_>>()
+    };
+    let problems = |settings: &str, workload: &Workload| {
+        problems_in(&Environment::default(), settings, workload)
     };
     for (settings, expected) in [
         ("region: eu-west-1\nmemory: 10240\nurl: none", vec![]),
@@ -102,7 +105,7 @@ fn settings_are_checked_before_any_call() {
         (
             "region: eu-south-2",
             vec![
-                "f:2:9: this region has no function URLs; write `api_gateway: true`, or `url: none` when \
+                "f:2:9: the region eu-south-2 has no function URLs; write `api_gateway: true`, or `url: none` when \
                  nobody calls it from outside",
             ],
         ),
@@ -131,6 +134,13 @@ fn settings_are_checked_before_any_call() {
     ] {
         assert_eq!(problems(settings, &workload()), expected, "{settings}");
     }
+    assert_eq!(
+        problems_in(&Environment::of([("AWS_REGION", "eu-south-2")]), "", &workload()),
+        [
+            "f:1:1: the region eu-south-2 has no function URLs; write `api_gateway: true`, or `url: none` when \
+             nobody calls it from outside"
+        ]
+    );
     let pulling = Workload { pull: Some(Pull::Kept("arn".into())), ..workload() };
     assert_eq!(
         problems("region: eu-west-1", &pulling),
