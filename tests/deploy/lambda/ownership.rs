@@ -3,7 +3,12 @@
 use dockless::deploy::{LogQuery, Outcome, Workload, carry_out, deploy};
 use serde_json::json;
 
-use super::{ROLE, World, ended, image, target, target_for, workload};
+use super::{ROLE, World, denied_by_iam, ended, image, target, target_for, workload};
+use crate::fake::{Fault, Response};
+use crate::fakes::lambda::Log;
+
+/// The log that Lambda makes for the function.
+const LOG: &str = "/aws/lambda/agent";
 
 #[tokio::test]
 async fn a_function_that_jvbundler_made_is_adopted() {
@@ -92,14 +97,21 @@ async fn what_is_ours_is_removed_and_nothing_else() {
     let target = target_for("api_gateway: true\n", &workload);
     world.deploy(&*target, &image("one")).await;
     world.writes();
-    world.aws.with(|aws| aws.logs.insert("/aws/lambda/agent".into(), Vec::new()));
+    world.aws.with(|aws| aws.logs.insert(LOG.into(), Log::default()));
     let destroy = |observed: &_| target.plan_destroy(observed);
     let session = world.session();
     let (observed, _) = carry_out(&*target, &session, &destroy).await.unwrap();
     assert_eq!(observed.service, None);
     assert_eq!(
         world.writes(),
-        ["DeleteApi", "DeleteFunction", "DeleteLogGroup", "DetachRolePolicy", "DeleteRole"]
+        [
+            "DeleteApi",
+            "TagResource",
+            "DeleteFunction",
+            "DeleteLogGroup",
+            "DetachRolePolicy",
+            "DeleteRole",
+        ]
     );
     world.aws.with(|aws| {
         assert!(aws.functions.is_empty() && aws.apis.is_empty() && aws.logs.is_empty());
@@ -107,6 +119,54 @@ async fn what_is_ours_is_removed_and_nothing_else() {
     });
     let (_, has_written) = carry_out(&*target, &session, &destroy).await.unwrap();
     assert!(!has_written);
+}
+
+#[tokio::test]
+async fn a_removal_that_was_broken_off_is_gone_on_with() {
+    let workload = Workload { creates_roles: true, ..workload() };
+    let delete = "DELETE /2015-03-31/functions/agent";
+    for (broken, left) in [
+        (delete, &["TagResource", "DeleteFunction", "DeleteLogGroup"][..]),
+        ("DeleteLogGroup", &["DeleteLogGroup"]),
+        ("DetachRolePolicy", &[]),
+    ] {
+        let world = World::new().await;
+        world.deploy(&*target_for("api_gateway: true\n", &workload), &image("one")).await;
+        world.aws.with(|aws| aws.logs.insert(LOG.into(), Log::default()));
+        // Neither API nor role are what the config says by now.
+        let target = target_for(ROLE, &workload);
+        let denied = match broken {
+            "DetachRolePolicy" => denied_by_iam(),
+            _ => Fault::Refuse(Response::aws_error(403, "AccessDeniedException", "not now")),
+        };
+        world.aws.spoil(broken, denied);
+        let destroy = |observed: &_| target.plan_destroy(observed);
+        assert!(carry_out(&*target, &world.session(), &destroy).await.is_err(), "{broken}");
+        world.writes();
+        carry_out(&*target, &world.session(), &destroy).await.unwrap();
+        assert_eq!(world.writes(), [left, &["DetachRolePolicy", "DeleteRole"]].concat());
+        world.aws.with(|aws| {
+            assert!(aws.functions.is_empty() && aws.apis.is_empty() && aws.logs.is_empty());
+            assert_eq!(aws.roles.keys().collect::<Vec<_>>(), ["agent"]);
+        });
+    }
+}
+
+#[tokio::test]
+async fn a_log_that_nobody_says_is_ours_stays() {
+    let world = World::new().await;
+    world.aws.with(|aws| aws.logs.insert(LOG.into(), Log::default()));
+    let target = target(ROLE);
+    let destroy = |observed: &_| target.plan_destroy(observed);
+    let (_, has_written) = carry_out(&*target, &world.session(), &destroy).await.unwrap();
+    assert!(!has_written);
+    // Who may see neither logs nor APIs is not kept from deploying.
+    let denied = Response::aws_error(403, "AccessDeniedException", "not you");
+    for operation in ["ListTagsForResource", "GET /v2/apis"] {
+        world.aws.spoil(operation, Fault::Refuse(denied.clone()));
+    }
+    let deployed = world.deploy(&*target, &image("one")).await;
+    assert_eq!(deployed.outcome, Outcome::Deployed);
 }
 
 #[tokio::test]
@@ -120,6 +180,7 @@ async fn the_log_of_a_function_that_never_ran_is_empty() {
     };
     assert_eq!(texts().await, []);
     let event = json!({"eventId": "1", "timestamp": 5, "message": "hello\n"});
-    world.aws.with(|aws| aws.logs.insert("/aws/lambda/agent".into(), vec![event]));
+    let log = Log { events: vec![event], ..Log::default() };
+    world.aws.with(|aws| aws.logs.insert(LOG.into(), log));
     assert_eq!(texts().await, [(5, "hello".to_owned())]);
 }

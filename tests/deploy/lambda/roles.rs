@@ -2,8 +2,10 @@
 
 use dockless::deploy::{Outcome, Workload, carry_out, deploy};
 
-use super::{FIRST, ROLE, World, ended, image, target, target_for, target_in, workload};
-use crate::fake::{Fault, Response};
+use super::{
+    FIRST, ROLE, World, denied_by_iam, ended, image, target, target_for, target_in, workload,
+};
+use crate::fake::Fault;
 
 #[tokio::test]
 async fn a_role_is_made_when_asked_and_waited_for() {
@@ -62,14 +64,9 @@ async fn a_role_of_ours_goes_with_the_function_whatever_role_that_has() {
 #[tokio::test]
 async fn who_brings_a_role_need_not_look_at_others() {
     let world = World::new().await;
-    let denied = || {
-        let text = "<ErrorResponse><Error><Code>AccessDenied</Code><Message>User: arn:u is not \
-                    authorized to perform: iam:GetRole</Message></Error></ErrorResponse>";
-        Fault::Refuse(Response { status: 403, headers: Vec::new(), body: text.into() })
-    };
-    world.aws.spoil("GetRole", denied());
+    world.aws.spoil("GetRole", denied_by_iam());
     assert!(target(ROLE).observe(&world.session()).await.is_ok());
-    world.aws.spoil("GetRole", denied());
+    world.aws.spoil("GetRole", denied_by_iam());
     assert!(target("").observe(&world.session()).await.is_err());
 }
 
