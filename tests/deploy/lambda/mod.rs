@@ -1,6 +1,7 @@
 //! Deploying to Lambda, against a fake that is held to the vendor's model.
 
 mod changes;
+mod command;
 mod entry;
 mod on_moto;
 mod ownership;
