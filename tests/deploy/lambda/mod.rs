@@ -5,6 +5,7 @@ mod command;
 mod entry;
 mod on_moto;
 mod ownership;
+mod parallel;
 mod refusals;
 mod roles;
 mod trouble;
