@@ -57,6 +57,14 @@ pub enum DeployError {
         /// What to do.
         hint: String,
     },
+    /// Somebody else deploys at the same time.
+    #[error("{subject}: another deployment {what} meanwhile")]
+    Overtaken {
+        /// What is there.
+        subject: String,
+        /// What it did.
+        what: &'static str,
+    },
     /// An answer lacks what the next step needs.
     #[error("the answer to {title} has no `{pointer}`")]
     Untold {
@@ -83,7 +91,9 @@ impl Classified for DeployError {
             | Self::Impossible { .. }
             | Self::Missing { .. }
             | Self::Nothing { .. } => ErrorKind::Usage,
-            Self::Untold { .. } | Self::StillUpdating { .. } => ErrorKind::Failed,
+            Self::Overtaken { .. } | Self::Untold { .. } | Self::StillUpdating { .. } => {
+                ErrorKind::Failed
+            }
         }
     }
 
@@ -94,6 +104,11 @@ impl Classified for DeployError {
             | Self::Impossible { hint, .. }
             | Self::Nothing { hint, .. } => vec![hint.clone()],
             Self::Missing { hints, .. } => hints.clone(),
+            Self::Overtaken { .. } => vec![
+                "let one deployment to an environment run at a time; deploy again where this image is the one \
+                 that should run"
+                    .into(),
+            ],
             Self::Untold { .. } | Self::StillUpdating { .. } => Vec::new(),
         }
     }

@@ -22,7 +22,6 @@ mod fake;
 mod fakes;
 mod flow;
 mod lambda;
-mod lambda_on_moto;
 mod model;
 mod peers;
 #[path = "../it/support/mod.rs"]

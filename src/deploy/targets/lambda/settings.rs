@@ -199,8 +199,10 @@ pub(super) fn read(input: &TargetInput<'_>, problems: &mut Problems) -> Option<S
             "remove `pull`, or write `target: ecs-express`, which takes images of any registry";
         problems.report_with_hint(input.position, message, hint);
     }
+    let region = read_region(input, problems)?;
     Some(Settings {
-        region: read_region(input, problems)?,
+        entry: entry(input, &region, problems),
+        region,
         name: name(input, problems)?,
         memory: read_number(node, "memory", 1024),
         timeout: read_number(node, "timeout", 300),
@@ -211,7 +213,6 @@ pub(super) fn read(input: &TargetInput<'_>, problems: &mut Problems) -> Option<S
             None => None,
         },
         role_arn: read_role(node, "role_arn", problems),
-        entry: entry(node, problems),
         concurrency: node.get("concurrency").and_then(Node::as_integer),
     })
 }
@@ -230,7 +231,8 @@ fn name(input: &TargetInput<'_>, problems: &mut Problems) -> Option<String> {
     Some(text.to_owned())
 }
 
-fn entry(node: &Node, problems: &mut Problems) -> Entry {
+fn entry(input: &TargetInput<'_>, region: &str, problems: &mut Problems) -> Entry {
+    let node = input.settings;
     let has_api = node.get("api_gateway").and_then(Node::as_bool).unwrap_or(false);
     let url = node.get("url");
     let word = url.and_then(Node::as_text);
@@ -249,12 +251,11 @@ fn entry(node: &Node, problems: &mut Problems) -> Entry {
     if word == Some("none") {
         return Entry::None;
     }
-    if let Some(region) = node.get("region")
-        && region.as_text().is_some_and(|text| WITHOUT_URLS.contains(&text))
-    {
-        let message = "this region has no function URLs";
+    if WITHOUT_URLS.contains(&region) {
+        let position = node.get("region").map_or(input.position, |node| &node.position);
+        let message = format!("the region {region} has no function URLs");
         let hint = "write `api_gateway: true`, or `url: none` when nobody calls it from outside";
-        problems.report_with_hint(&region.position, message, hint);
+        problems.report_with_hint(position, message, hint);
     }
     Entry::Url {
         is_public: word != Some("iam"),
