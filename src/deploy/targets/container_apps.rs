@@ -3,24 +3,32 @@
 //! One `PUT` is the whole of a deployment: it makes one revision, and the revision before serves until the
 //! new one is ready.
 //!
-//! - `settings.rs`: what the config says; `app.rs`: the app that follows from it, upon the one that is there
-//! - `plan.rs`: what to send, `described.rs`: what that changes; `requests.rs`: how it is sent
-//! - `observe.rs`: how the app is, `logs.rs`: what it prints
+//! - `shape.rs`, `settings.rs`: what the config says, with its `amounts.rs` and `names.rs`
+//! - `app.rs`: the app that follows from it, upon the one that is there
+//! - `plan.rs`: what to send, `rollback.rs`: the way back; `described.rs`: what they change
+//! - `requests.rs`: how it is sent
+//! - `observe.rs`: what is there, `state.rs`: how it is, `logs.rs`: what it prints
 
+mod amounts;
 mod app;
 mod described;
 mod logs;
+mod names;
 mod observe;
 mod plan;
 mod requests;
+mod rollback;
 mod settings;
+mod shape;
+mod state;
 
 use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
 
 use self::plan::Planner;
-use self::settings::{SHAPE, Settings};
+use self::settings::Settings;
+use self::shape::SHAPE;
 use crate::cloud::{Answer, Api, CallError, Cloud, Method, Request};
 use crate::config::Problems;
 use crate::deploy::{

@@ -5,7 +5,9 @@
 
 use serde_json::{Map, Value, json};
 
-use super::settings::{Settings, is_system, pull_secret_name, secret_name, shown_hundredths};
+use super::amounts::shown_hundredths;
+use super::names::{is_system, pull_secret_name, secret_name};
+use super::settings::Settings;
 use crate::deploy::{Pull, SecretValue, Variable, Workload};
 
 /// The tag that names the revision that was ready before the newest: of one that was switched off, the
@@ -257,6 +259,11 @@ pub(super) fn container<'a>(template: &'a Value, name: &str) -> Option<&'a Value
     let containers = template["containers"].as_array()?;
     let named = containers.iter().find(|container| container["name"] == name);
     named.or_else(|| containers.first().filter(|_| containers.len() == 1))
+}
+
+/// The image of the container that is ours.
+pub(super) fn image_of(template: &Value, settings: &Settings) -> Option<String> {
+    Some(container(template, &settings.name)?["image"].as_str()?.to_owned())
 }
 
 /// Sets members of the entry of a list that has the same `key`, or adds one.

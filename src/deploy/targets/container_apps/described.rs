@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
+use super::amounts::{gibibytes, shown_hundredths};
 use super::app::container;
-use super::settings::{gibibytes, shown_hundredths};
 use crate::deploy::{Change, DeployPlan};
 
 /// What stands for a value that nobody is shown.

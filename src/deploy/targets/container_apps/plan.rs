@@ -4,8 +4,9 @@ use serde_json::{Value, json};
 
 use super::app::{PREVIOUS_KEY, Wanted, container, is_same_template, sendable};
 use super::described::{compare, note_secret};
+use super::names::{pull_secret_name, secret_name};
 use super::requests;
-use super::settings::{Settings, pull_secret_name, secret_name};
+use super::settings::Settings;
 use crate::config::schema::nearest;
 use crate::deploy::{
     DeployError, DeployPlan, Image, Observed, Ownership, Pull, SecretValue, Service, State, Step,
@@ -86,65 +87,6 @@ impl Planner<'_> {
         Ok(plan)
     }
 
-    /// What brings back the revision before, or an image.
-    pub(super) fn roll_back(
-        self,
-        image: Option<&str>,
-        observed: &Observed,
-    ) -> Result<DeployPlan, DeployError> {
-        let nothing = |reason: &str| DeployError::Nothing {
-            subject: self.subject.to_string(),
-            reason: reason.to_owned(),
-            hint: "name the image to go back to, by its digest".to_owned(),
-        };
-        let service = observed.service.as_ref().ok_or_else(|| nothing("it is not deployed"))?;
-        service.ownership.check(self.workload, self.subject)?;
-        self.check_secrets(observed)?;
-        let there = sendable(&service.raw);
-        let mut app = there.clone();
-        let template = &observed.details["previous_template"];
-        let target = match (image, &service.previous) {
-            (image, Some(previous))
-                if template.is_object() && image.is_none_or(|image| image == previous.image) =>
-            {
-                // The whole revision comes back, with its variables and its size.
-                let kept = sendable(&json!({"properties": {"template": template}}));
-                app["properties"]["template"] = kept["properties"]["template"].clone();
-                previous.image.clone()
-            }
-            (Some(image), _) => image.to_owned(),
-            (None, _) => return Err(nothing("there is no revision before this one")),
-        };
-        let name = self.container_name(&app);
-        let containers = app["properties"]["template"]["containers"].as_array_mut();
-        for container in containers.into_iter().flatten().filter(|other| other["name"] == name) {
-            container["image"] = target.clone().into();
-        }
-        if let Some(tags) = app["tags"].as_object_mut() {
-            // Which settings these are is not known; which image, only where it is named by its digest.
-            tags.remove("dockless-config-hash");
-            tags.remove("dockless-image-digest");
-        } else {
-            app["tags"] = json!({});
-        }
-        if let Some((_, digest)) = target.rsplit_once("@sha256:") {
-            app["tags"]["dockless-image-digest"] = digest.into();
-        }
-        let mut plan = DeployPlan::default();
-        compare(&mut plan, Some(&there), &app, &self.settings.name, &|_| false);
-        if plan.changes.iter().any(|change| is_of_revision(&change.what)) {
-            if serves_newest(&service.raw) {
-                set_previous(&mut app, &service.raw);
-            }
-            set_suffix(&mut app, &target, "rollback", latest(&service.raw));
-            let title = format!("bring the container app `{}` back", self.settings.name);
-            plan.steps.push(Step::new(title, self.request(&app, observed)));
-        } else {
-            plan = DeployPlan::default();
-        }
-        Ok(plan)
-    }
-
     /// What removes the app; its environment and its resource group stay.
     pub(super) fn destroy(self, observed: &Observed) -> Result<DeployPlan, DeployError> {
         let mut plan = DeployPlan::default();
@@ -219,7 +161,7 @@ impl Planner<'_> {
     }
 
     /// Every update sends the secrets back: without their values nobody can tell what it would change.
-    fn check_secrets(self, observed: &Observed) -> Result<(), DeployError> {
+    pub(super) fn check_secrets(self, observed: &Observed) -> Result<(), DeployError> {
         let denied = &observed.details["secrets_denied"];
         let Some(reason) = denied["reason"].as_str() else { return Ok(()) };
         Err(DeployError::Impossible {
@@ -266,14 +208,14 @@ impl Planner<'_> {
         Some(Step::new(title, requests::start(self.settings)))
     }
 
-    fn container_name(self, app: &Value) -> String {
+    pub(super) fn container_name(self, app: &Value) -> String {
         let container = container(&app["properties"]["template"], &self.settings.name);
         let name = container.and_then(|container| container["name"].as_str());
         name.unwrap_or(&self.settings.name).to_owned()
     }
 
     /// The request that makes an app what it should be: everything that is not in the config is hidden.
-    fn request(self, app: &Value, observed: &Observed) -> crate::cloud::Request {
+    pub(super) fn request(self, app: &Value, observed: &Observed) -> crate::cloud::Request {
         let mut body = app.clone();
         let mut hidden: Vec<(String, Secret)> = Vec::new();
         let secrets = body.pointer_mut("/properties/configuration/secrets");
@@ -328,14 +270,14 @@ fn registry_secret<'a>(wanted: &Wanted<'a>) -> Option<(String, &'a Secret)> {
 }
 
 /// Whether a setting belongs to revisions: the platform makes another one when it changes.
-fn is_of_revision(setting: &str) -> bool {
+pub(super) fn is_of_revision(setting: &str) -> bool {
     let of_app = ["tags.", "identity.", "registries.", "secrets."];
     !of_app.iter().any(|prefix| setting.starts_with(prefix))
         && !["revisions_mode", "ingress_external", "port"].contains(&setting)
 }
 
 /// The name of the newest revision.
-fn latest(raw: &Value) -> &str {
+pub(super) fn latest(raw: &Value) -> &str {
     raw["properties"]["latestRevisionName"].as_str().unwrap_or_default()
 }
 
@@ -344,12 +286,12 @@ fn ready(raw: &Value) -> &str {
     raw["properties"]["latestReadyRevisionName"].as_str().unwrap_or_default()
 }
 
-fn serves_newest(raw: &Value) -> bool {
+pub(super) fn serves_newest(raw: &Value) -> bool {
     latest(raw) == ready(raw)
 }
 
 /// Notes which revision serves before the one that will be made.
-fn set_previous(app: &mut Value, raw: &Value) {
+pub(super) fn set_previous(app: &mut Value, raw: &Value) {
     if !ready(raw).is_empty() {
         app["tags"][PREVIOUS_KEY] = ready(raw).into();
     }
@@ -358,7 +300,7 @@ fn set_previous(app: &mut Value, raw: &Value) {
 /// Names the revision that will be made. No two of an app may ever have the same name, and asking twice for
 /// the same, because an answer was lost, must not make two: so the name is made of what runs and of the
 /// revision before it.
-fn set_suffix(app: &mut Value, image: &str, settings: &str, before: &str) {
+pub(super) fn set_suffix(app: &mut Value, image: &str, settings: &str, before: &str) {
     let digest = image.rsplit_once("@sha256:").map_or("", |(_, digest)| digest);
     let hash = config_hash(&json!([image, settings, before]));
     let suffix = format!("d{}-{}", digest.get(..8).unwrap_or_default(), &hash[..8]);
