@@ -1,5 +1,6 @@
 //! Deploying to Azure Container Apps: the binary against a fake that is held to the vendor's model.
 
+mod leftovers;
 mod login;
 mod rollback;
 mod secrets;

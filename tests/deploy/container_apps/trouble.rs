@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::world::World;
 use crate::fake::{Fault, Response};
-use crate::fakes::container_apps::{Ending, error};
+use crate::fakes::container_apps::{Ending, error, taken};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_app_whose_container_crashes_is_not_well() {
@@ -106,4 +106,38 @@ async fn what_is_missing_comes_with_the_command_that_makes_it() {
     assert_eq!(outcome.code, 2, "{outcome:#?}");
     let near = "did you mean `environment_name: productoin`?";
     assert!(outcome.stderr.contains(near), "{outcome:#?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_name_that_a_former_revision_had_is_replaced_by_another() {
+    let world = World::new("").await;
+    // The platform says so at once, or in the operation that it began.
+    let refusal = error(400, "ContainerAppInvalidRevisionSuffix", &taken("d0"));
+    world.spoil_put(Fault::Refuse(refusal));
+    world.fake.with(|fake| fake.ending = Ending::Taken);
+    world.succeed(&["deploy"]);
+    assert_eq!((world.writes().len(), world.revisions()), (3, 1));
+    let suffixes: std::collections::BTreeSet<_> = world
+        .fake
+        .calls()
+        .iter()
+        .filter(|call| call.method == "PUT")
+        .map(|call| call.json()["properties"]["template"]["revisionSuffix"].to_string())
+        .collect();
+    assert_eq!(suffixes.len(), 3, "{suffixes:?}");
+    world.succeed(&["deploy"]);
+    assert_eq!(world.writes().len(), 3);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_is_overtaken_gives_way() {
+    let world = World::new("").await;
+    let rival = format!("acme.azurecr.io/agents/agent@sha256:{}", "ab".repeat(32));
+    world.fake.with(|fake| fake.rival = Some(rival.clone()));
+    let outcome = world.run(&["deploy"]);
+    assert_eq!(outcome.code, 3, "{outcome:#?}");
+    let reason = format!("another deployment came after this one: it runs `{rival}` now");
+    assert!(outcome.stderr.contains(&reason), "{outcome:#?}");
+    assert!(outcome.stderr.contains("let one job at a time deploy"), "{outcome:#?}");
+    assert_eq!((world.writes().len(), world.image()), (1, rival));
 }

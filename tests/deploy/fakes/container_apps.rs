@@ -34,6 +34,8 @@ pub(crate) struct ContainerApps {
     pub(crate) looks: u32,
     /// How the next revision ends.
     pub(crate) ending: Ending,
+    /// The image that somebody else deploys as soon as the next revision is there.
+    pub(crate) rival: Option<String>,
     /// What the container prints.
     pub(crate) printed: String,
     operations: Vec<Operation>,
@@ -55,6 +57,7 @@ impl ContainerApps {
             app: None,
             looks: 1,
             ending: Ending::Well,
+            rival: None,
             printed: String::new(),
             operations: Vec::new(),
         }
@@ -91,6 +94,11 @@ impl ContainerApps {
         app.left = self.looks;
         let error = match &self.ending {
             Ending::Refused(message) | Ending::Unprovisioned(message) => {
+                Some(json!({"code": "ContainerAppOperationError", "message": message}))
+            }
+            Ending::Taken => {
+                let suffix = &app.written["properties"]["template"]["revisionSuffix"];
+                let message = taken(suffix.as_str().unwrap());
                 Some(json!({"code": "ContainerAppOperationError", "message": message}))
             }
             _ => None,
@@ -139,6 +147,16 @@ impl ContainerApps {
         match (call.method.as_str(), below) {
             ("GET", []) => {
                 app.look();
+                if app.is_settled()
+                    && let Some(image) = self.rival.take()
+                {
+                    let mut body = app.written.clone();
+                    let template = &mut body["properties"]["template"];
+                    template["containers"][0]["image"] = image.into();
+                    template["revisionSuffix"] = "rival".into();
+                    app.change(name, body, &Ending::Well).unwrap();
+                    app.left = self.looks;
+                }
                 let document = app.document(name);
                 if app.is_leaving && app.left == 0 {
                     self.app = None;
@@ -188,6 +206,10 @@ impl Fake for ContainerApps {
             let is_right = call.header("authorization") == Some("Bearer canary-log-token");
             return Vec::from_iter((!is_right).then(|| "the token is another".to_owned()));
         }
+        if call.path.ends_with("/resourcegroups") {
+            // Another provider's, whose model is not here.
+            return Vec::new();
+        }
         self.model.validate(call)
     }
 
@@ -195,6 +217,9 @@ impl Fake for ContainerApps {
         if call.path == "/logstream" {
             let headers = vec![("content-type".to_owned(), "text/plain".to_owned())];
             return Response { status: 200, headers, body: self.printed.clone().into() };
+        }
+        if call.path.ends_with("/resourcegroups") {
+            return Response::json(200, &json!({"value": [{"name": "agent"}, {"name": "web"}]}));
         }
         let (_, path) = call.path.split_once("/providers/Microsoft.App/").unwrap();
         let parts: Vec<_> = path.split('/').collect();
@@ -216,6 +241,15 @@ impl Fake for ContainerApps {
             _ => error(404, "InvalidResourceType", "no"),
         }
     }
+}
+
+/// That a revision had that name before.
+pub(crate) fn taken(suffix: &str) -> String {
+    format!(
+        "Failed to provision revision for container app 'agent'. Error details: The following field(s) are \
+         either invalid or missing. Field 'template.revisionsuffix' is invalid with details: 'Invalid value: \
+         \"{suffix}\": revision with suffix {suffix} already exists.'."
+    )
 }
 
 /// An error as the Resource Manager writes it.

@@ -6,6 +6,7 @@
 use serde_json::{Map, Value, json};
 
 use super::amounts::shown_hundredths;
+use super::leftovers::{self, kind_of};
 use super::names::{is_system, pull_secret_name, secret_name};
 use super::settings::Settings;
 use crate::deploy::{Pull, SecretValue, Variable, Workload};
@@ -22,6 +23,8 @@ pub(super) struct Wanted<'a> {
     pub(super) image: &'a str,
     /// The registry that has it.
     pub(super) registry: &'a str,
+    /// What revisions need that may serve again.
+    pub(super) in_use: &'a Value,
 }
 
 impl Wanted<'_> {
@@ -38,7 +41,7 @@ impl Wanted<'_> {
                 },
             })
         });
-        self.set_identity(&mut app);
+        leftovers::drop_logins(&mut app, self.registry, self.in_use);
         let properties = &mut app["properties"];
         if let Some(profile) = &self.settings.workload_profile {
             properties["workloadProfileName"] = profile.clone().into();
@@ -55,6 +58,8 @@ impl Wanted<'_> {
         template["scale"]["minReplicas"] = self.settings.min_replicas.into();
         template["scale"]["maxReplicas"] = self.settings.max_replicas.into();
         self.set_container(template);
+        leftovers::drop_identities(&mut app, &self.identities());
+        self.set_identity(&mut app);
         app
     }
 
@@ -85,13 +90,10 @@ impl Wanted<'_> {
                 users.push(identity.to_owned());
             }
         }
-        let kind = match (is_own, users.is_empty()) {
-            (false, true) => return,
-            (true, true) => "SystemAssigned",
-            (false, false) => "UserAssigned",
-            (true, false) => "SystemAssigned,UserAssigned",
-        };
-        app["identity"] = json!({"type": kind});
+        if !is_own && users.is_empty() {
+            return;
+        }
+        app["identity"] = json!({"type": kind_of(is_own, !users.is_empty())});
         if !users.is_empty() {
             let users: Map<_, _> = users.into_iter().map(|user| (user, json!({}))).collect();
             app["identity"]["userAssignedIdentities"] = users.into();

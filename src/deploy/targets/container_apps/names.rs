@@ -10,6 +10,16 @@ pub(super) fn pull_secret_name(registry: &str) -> String {
     format!("pull-{}", dashed(registry)).trim_end_matches('-').to_owned()
 }
 
+/// Whether a secret is called as only we call them.
+pub(super) fn is_own_secret(name: &str) -> bool {
+    ["env-", "pull-"].iter().any(|prefix| name.starts_with(prefix))
+}
+
+/// Whether the platform says that a revision of that name was there once; its own list does not tell.
+pub(super) fn is_taken(message: &str) -> bool {
+    message.contains("revision with suffix") && message.contains("already exists")
+}
+
 fn dashed(text: &str) -> String {
     let dashed = |letter: char| if letter.is_ascii_alphanumeric() { letter } else { '-' };
     text.to_ascii_lowercase().chars().map(dashed).collect()

@@ -5,6 +5,8 @@ use std::collections::BTreeMap;
 use serde_json::{Value, json};
 
 use super::app::{PREVIOUS_KEY, image_of, is_same_template};
+use super::begun::Begun;
+use super::leftovers::needs;
 use super::requests;
 use super::settings::Settings;
 use super::state::Seen;
@@ -31,23 +33,22 @@ const LISTS: [&str; 4] = [
     "/properties/template/initContainers",
 ];
 
-/// Asks what is there; `operation` is the one that we began, where there is one.
+/// Asks what is there; some of it tells how what we have `begun` came out.
 pub(super) async fn observe(
     settings: &Settings,
-    operation: Option<&str>,
+    begun: &Begun,
     session: &Session,
 ) -> Result<Observed> {
     let Some((raw, revisions)) = app(settings, session).await? else {
-        return Ok(Observed {
-            details: surroundings(settings, session).await?,
-            ..Observed::default()
-        });
+        let mut details = surroundings(settings, session).await?;
+        details["names"] = json!(begun.taken);
+        return Ok(Observed { details, ..Observed::default() });
     };
     let seen = Seen {
         app: &raw,
         revision: newest(&raw, &revisions),
         replicas: Vec::new(),
-        operation: match operation {
+        operation: match begun.operation.as_deref() {
             Some(url) => running(url, session).await?,
             None => Value::Null,
         },
@@ -70,11 +71,26 @@ pub(super) async fn observe(
     if let Some((_, template)) = &previous {
         observed.details["previous_template"] = (*template).clone();
     }
+    let is_active = |revision: &&Value| revision["properties"]["active"] != false;
+    let active = revisions.iter().filter(is_active);
+    let active = active.map(|revision| &revision["properties"]["template"]);
+    observed.details["in_use"] =
+        needs(active.chain(previous.iter().map(|(_, template)| *template)));
+    let names = revisions.iter().filter_map(|revision| revision["name"].as_str()?.split_once("--"));
+    let names: Vec<_> =
+        names.map(|(_, suffix)| suffix).chain(begun.taken.iter().map(String::as_str)).collect();
+    observed.details["names"] = names.into();
+    observed.details["is_name_taken"] = seen.is_name_taken().into();
+    let suffix = raw["properties"]["template"]["revisionSuffix"].as_str();
+    let is_overtaken = begun.suffix.as_deref().is_some_and(|ours| suffix != Some(ours));
+    observed.details["is_overtaken"] = is_overtaken.into();
     let kept = raw["properties"]["configuration"]["secrets"].as_array();
-    if kept.into_iter().flatten().any(|secret| secret["keyVaultUrl"].is_null()) {
+    if !session.is_removal
+        && kept.into_iter().flatten().any(|secret| secret["keyVaultUrl"].is_null())
+    {
         match secrets(settings, session).await {
             Ok(secrets) => observed.secrets = secrets,
-            // Who only looks, or deletes, needs no secrets.
+            // Who only looks needs no secrets.
             Err(error) if error.class == ErrorClass::Denied => {
                 observed.details["secrets_denied"] =
                     json!({"reason": error.to_string(), "hint": error.hints.join("; ")});
@@ -102,7 +118,8 @@ pub(super) async fn observe(
     Ok(observed)
 }
 
-/// What a new app needs to be known of: its environment, or the names of those that there are.
+/// What a new app needs to be known of: its environment, or the names of those that there are, or those of
+/// the resource groups where its own is missing.
 async fn surroundings(settings: &Settings, session: &Session) -> Result<Value> {
     match session.call(&requests::environment(settings)).await {
         Ok(answer) => {
@@ -115,6 +132,13 @@ async fn surroundings(settings: &Settings, session: &Session) -> Result<Value> {
             let others = others.unwrap_or_default();
             let names: Vec<_> = others.iter().map(|other| other["name"].clone()).collect();
             Ok(json!({"environments": names}))
+        }
+        Err(CallError { code, .. }) if code == "ResourceGroupNotFound" => {
+            // Who deploys to one group may not be allowed to see others.
+            let groups = list(requests::groups(settings), session).await;
+            let groups = groups.ok().flatten().unwrap_or_default();
+            let names: Vec<_> = groups.iter().map(|group| group["name"].clone()).collect();
+            Ok(json!({"groups": names}))
         }
         Err(error) => Err(error.into()),
     }

@@ -54,11 +54,12 @@ impl Planner<'_> {
         }
         let mut plan = DeployPlan::default();
         compare(&mut plan, Some(&there), &app, &self.settings.name, &|_| false);
-        if plan.changes.iter().any(|change| is_of_revision(&change.what)) {
+        let has_other = plan.changes.iter().any(|change| is_of_revision(&change.what));
+        if has_other || observed.details["has_revision"] == false {
             if serves_newest(&service.raw) {
                 set_previous(&mut app, &service.raw);
             }
-            set_suffix(&mut app, &target, "rollback", latest(&service.raw));
+            set_suffix(&mut app, &[&target, "rollback", latest(&service.raw)], observed);
             let title = format!("bring the container app `{}` back", self.settings.name);
             plan.steps.push(Step::new(title, self.request(&app, observed)));
         } else {

@@ -2,7 +2,9 @@
 
 use serde_json::Value;
 
+use super::advice::advice;
 use super::app::image_of;
+use super::names::is_taken;
 use super::settings::Settings;
 use crate::deploy::State;
 
@@ -131,12 +133,18 @@ impl Seen<'_> {
             .unwrap_or_else(|| {
                 format!("the revision `{name}` failed, and the platform does not say why")
             });
+        let advice = advice(&reason).map(|advice| format!("\n{advice}")).unwrap_or_default();
         match self.app["properties"]["latestReadyRevisionName"].as_str() {
             Some(ready) if ready != name && !ready.is_empty() => {
-                format!("{reason} (`{ready}` still serves)")
+                format!("{reason} (`{ready}` still serves){advice}")
             }
-            _ => reason,
+            _ => format!("{reason}{advice}"),
         }
+    }
+
+    /// Whether the operation failed because a revision of that name was there once.
+    pub(super) fn is_name_taken(&self) -> bool {
+        is_taken(&self.operation["error"].to_string())
     }
 
     /// Whether what the app should be never became a revision, so that the same must be asked for again.

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde_json::{Value, json};
 
 use super::revision::{Ending, Revision};
-use super::{GROUP, PROVIDER, error};
+use super::{GROUP, PROVIDER, error, taken};
 use crate::fake::Response;
 
 /// An app.
@@ -17,6 +17,8 @@ pub(crate) struct App {
     pub(crate) secrets: BTreeMap<String, String>,
     /// The oldest first.
     pub(crate) revisions: Vec<Revision>,
+    /// Whether it keeps the secrets that any revision refers to, also one that was switched off.
+    pub(crate) is_strict: bool,
     pub(super) ready: Option<String>,
     /// How many looks are left.
     pub(super) left: u32,
@@ -62,7 +64,8 @@ impl App {
                 .flat_map(|one| one["env"].as_array().cloned().unwrap_or_default());
             env.filter_map(|entry| entry["secretRef"].as_str().map(str::to_owned)).collect()
         };
-        let used = self.revisions.iter().flat_map(|revision| named(&revision.template));
+        let users = self.revisions.iter().filter(|revision| revision.is_active || self.is_strict);
+        let used = users.flat_map(|revision| named(&revision.template));
         for name in named(template).into_iter().chain(used) {
             if !secrets.contains_key(&name) {
                 let message = format!("The secret '{name}' is used and cannot be left out.");
@@ -76,11 +79,7 @@ impl App {
         if let Some(same) = same
             && same.template != *template
         {
-            let message = format!(
-                "Field 'template.revisionsuffix' is invalid with details: 'Invalid value: \"{suffix}\": \
-                 revision with suffix {suffix} already exists.'"
-            );
-            return Err(error(400, "ContainerAppInvalidRevisionSuffix", &message));
+            return Err(error(400, "ContainerAppInvalidRevisionSuffix", &taken(&suffix)));
         }
         if same.is_none() {
             self.next = Some(Revision {
@@ -95,6 +94,11 @@ impl App {
         Ok(())
     }
 
+    /// Whether nothing is going on.
+    pub(super) fn is_settled(&self) -> bool {
+        self.left == 0 && self.next.is_none() && !self.is_leaving
+    }
+
     /// Time goes on.
     pub(super) fn look(&mut self) {
         if self.left > 0 {
@@ -102,8 +106,9 @@ impl App {
             return;
         }
         let Some(next) = self.next.take() else { return };
-        self.has_failed = matches!(next.ending, Ending::Refused(_) | Ending::Unprovisioned(_));
-        if matches!(next.ending, Ending::Refused(_)) {
+        let is_none = matches!(next.ending, Ending::Refused(_) | Ending::Taken);
+        self.has_failed = is_none || matches!(next.ending, Ending::Unprovisioned(_));
+        if is_none {
             return;
         }
         if !self.has_failed && next.ending != Ending::Crashing {

@@ -22,6 +22,8 @@ pub(crate) enum Ending {
     Crashing,
     /// There never is a revision: the operation says why.
     Refused(String),
+    /// There never is a revision: a former one, which is no longer listed, had its name.
+    Taken,
     /// The revision is there and failed: the operation says why, and it does.
     Unprovisioned(String),
 }
