@@ -2,6 +2,7 @@
 
 mod leftovers;
 mod login;
+mod refusals;
 mod rollback;
 mod secrets;
 mod trouble;

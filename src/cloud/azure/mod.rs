@@ -4,7 +4,8 @@
 //!   what they are called; `github.rs`: the one of a job there; `cure.rs`: what to do when none has a token
 //! - `http.rs`: the way to them
 //! - `authorizer.rs`: keeps a token and proves with it who we are; `claims.rs`: who that is
-//! - `refusal.rs`: what the Resource Manager's errors mean, and what to do
+//! - `refusal.rs`: what the Resource Manager's errors mean, and what to do; `fields.rs`: which setting of a
+//!   target they are about
 //! - `national.rs`: which of Azure's clouds is meant
 //! - `keychain.rs`: credentials for `*.azurecr.io` out of the same sources
 
@@ -14,6 +15,7 @@ mod authorizer;
 mod claims;
 #[cfg(feature = "azure")]
 mod cure;
+mod fields;
 #[cfg(feature = "azure")]
 mod github;
 #[cfg(feature = "azure")]
