@@ -94,10 +94,7 @@ impl Classified for DeployError {
             | Self::Impossible { hint, .. }
             | Self::Nothing { hint, .. } => vec![hint.clone()],
             Self::Missing { hints, .. } => hints.clone(),
-            Self::Untold { .. } => Vec::new(),
-            Self::StillUpdating { .. } => {
-                vec!["it may still get there: `dockless status` tells; wait longer with `--wait-timeout`".into()]
-            }
+            Self::Untold { .. } | Self::StillUpdating { .. } => Vec::new(),
         }
     }
 

@@ -18,7 +18,7 @@ mod secrets;
 mod settings;
 mod tags;
 #[cfg(test)]
-mod testing;
+pub(super) mod testing;
 mod variables;
 
 pub(super) use ecr::EcrHost;
@@ -27,7 +27,7 @@ pub(super) use pages::read_pages;
 pub(super) use place::Place;
 pub(super) use roles::{ObservedRole, RoleSpec, role_name};
 pub(super) use secrets::{ObservedSecrets, PlannedSecrets, SecretStore};
-pub(super) use settings::{check_secrets, read_number, read_region, read_role, read_size};
+pub(super) use settings::{REGION_DOC, check_secrets, read_number, read_region, read_role, read_size};
 pub(super) use tags::{capital_tags, find_tag, small_tags};
 pub(super) use variables::{hide_variables, plan_references, plan_variables, shown_settings};
 

@@ -156,7 +156,7 @@ impl AppRunner {
         if service.raw["Status"] == "DELETE_FAILED" {
             return Err(impossible(
                 "it was deleted, and that failed",
-                "delete it again: `dockless destroy`",
+                &format!("delete it again: `{}`", self.workload.command("destroy")),
             ));
         }
         Ok(())
