@@ -80,8 +80,9 @@ async fn plans(
     let mut services = Vec::new();
     for target in &chosen.targets {
         let subject = target.subject();
+        let session = clouds.looking().removing(way == Way::Off);
         let observed =
-            target.observe(&clouds.looking()).await.attempting(|| format!("look at {subject}"))?;
+            target.observe(&session).await.attempting(|| format!("look at {subject}"))?;
         let before = before(target.as_ref(), &observed, &chosen.name, state);
         let plan = way
             .plan(target.as_ref(), before.as_deref(), &observed)
@@ -99,7 +100,7 @@ async fn one(
     state: &StateFile,
     context: &Context,
 ) -> Result<Option<String>> {
-    let session = clouds.session(target, environment, state);
+    let session = clouds.session(target, environment, state).removing(way == Way::Off);
     let subject = target.subject();
     let action = if way == Way::Off { Action::Remove } else { Action::RollBack };
     let task = context.events.task(action, subject.to_string(), None);
