@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use super::steps::{Pace, settled};
 use super::{
-    Change, DeployPlan, Deployment, Image, Observed, Outcome, Probe, Service, Session, State,
-    Subject, Target, probe,
+    Change, DeployError, DeployPlan, Deployment, Image, Observed, Outcome, Probe, Service, Session,
+    State, Subject, Target, probe,
 };
 use crate::cloud::{CallError, ErrorClass};
 use crate::error::{Error, Result};
@@ -102,7 +102,7 @@ async fn reach(
         } else {
             settled(session, &|| target.observe(session)).await
         };
-        let observed = observed.map_err(|error| late_if(error, has_written))?;
+        let observed = observed.map_err(|error| late_if(told(error, target), has_written))?;
         let steps = plan(&observed).map_err(|error| late_if(error, has_written))?;
         if steps.is_empty() {
             return Ok(Reached { observed, has_written });
@@ -114,8 +114,8 @@ async fn reach(
         }
         match target.apply(&steps, session).await {
             Ok(()) => {
-                let observed =
-                    settled(session, &|| target.observe(session)).await.map_err(Error::late)?;
+                let observed = settled(session, &|| target.observe(session)).await;
+                let observed = observed.map_err(|error| told(error, target).late())?;
                 let is_ready =
                     observed.service.as_ref().is_some_and(|service| service.state == State::Ready);
                 if has_looked_again || !is_ready {
@@ -130,9 +130,21 @@ async fn reach(
                     None => pace.wait(session).await,
                 }
             }
-            Err(error) => return Err(error.late()),
+            Err(error) => return Err(told(error, target).late()),
         }
     }
+}
+
+/// The error, with what to do about a target that is not done yet.
+fn told(error: Error, target: &dyn Target) -> Error {
+    let cause = error.find::<DeployError>();
+    if !matches!(cause, Some(DeployError::StillUpdating { .. })) {
+        return error;
+    }
+    error.with_hint(format!(
+        "it may still get there: `{}` tells; wait longer with `--wait-timeout`",
+        target.workload().command("status")
+    ))
 }
 
 fn late_if(error: Error, has_written: bool) -> Error {

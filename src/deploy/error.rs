@@ -40,10 +40,10 @@ pub enum DeployError {
         hint: String,
     },
     /// Something that the target needs is missing, and may not be created.
-    #[error("{what} is missing")]
+    #[error("{} {} missing", what.join(" and "), if what.len() == 1 { "is" } else { "are" })]
     Missing {
-        /// What.
-        what: String,
+        /// What; at least one thing.
+        what: Vec<String>,
         /// What to do.
         hints: Vec<String>,
     },
@@ -94,10 +94,7 @@ impl Classified for DeployError {
             | Self::Impossible { hint, .. }
             | Self::Nothing { hint, .. } => vec![hint.clone()],
             Self::Missing { hints, .. } => hints.clone(),
-            Self::Untold { .. } => Vec::new(),
-            Self::StillUpdating { .. } => {
-                vec!["it may still get there: `dockless status` tells; wait longer with `--wait-timeout`".into()]
-            }
+            Self::Untold { .. } | Self::StillUpdating { .. } => Vec::new(),
         }
     }
 

@@ -38,4 +38,4 @@ pub use probe::{NoAnswer, Prober};
 pub use session::{Journal, Session};
 pub use state::{Entry, ServiceState, StateError, StateFile};
 pub use target::{LogLine, LogQuery, Subject, Target, TargetInput, TargetKind};
-pub use workload::{Pull, SecretValue, Variable, Workload};
+pub use workload::{DEFAULT_ENVIRONMENT, Pull, SecretValue, Variable, Workload};

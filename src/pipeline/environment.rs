@@ -9,12 +9,13 @@ use crate::config::{
     Config, EnvironmentSpec, Position, Problems, PullSpec, SecretSpec, TargetSpec, environment_keys,
 };
 use crate::deploy::targets::{self, TARGETS};
-use crate::deploy::{Pull, SecretValue, Target, TargetInput, Variable, Workload};
+use crate::deploy::{
+    DEFAULT_ENVIRONMENT, Pull, SecretValue, Target, TargetInput, Variable, Workload,
+};
 use crate::error::{Classified, ErrorKind, Result};
 use crate::registry::Secret;
+use crate::sys::Environment;
 
-/// The environment that a config without `environments:` has; its services are named like the project.
-pub(super) const DEFAULT_ENVIRONMENT: &str = "default";
 /// The port of a container that says nothing of it.
 const DEFAULT_PORT: u16 = 8080;
 /// What is asked when the config says nothing of health.
@@ -135,7 +136,9 @@ fn read(
     let mut resolving = Resolving { context, values, problems, unset: BTreeSet::new() };
     let workload = resolving.workload(config, spec);
     let unset = resolving.unset;
-    let targets = spec.targets.iter().filter_map(|spec| read_target(spec, &workload, problems));
+    let targets = spec.targets.iter();
+    let targets =
+        targets.filter_map(|spec| read_target(spec, &workload, problems, &context.environment));
     Chosen { name: spec.name.clone(), targets: targets.collect(), unset }
 }
 
@@ -143,6 +146,7 @@ fn read_target(
     spec: &TargetSpec,
     workload: &Workload,
     problems: &mut Problems,
+    environment: &Environment,
 ) -> Option<Box<dyn Target>> {
     let Some(kind) = targets::find(&spec.kind) else {
         let names: Vec<_> = TARGETS.iter().map(|kind| kind.name).collect();
@@ -154,7 +158,8 @@ fn read_target(
         return None;
     };
     schema::check_beside(&spec.settings, kind.shape, environment_keys(), problems);
-    let input = TargetInput { settings: &spec.settings, position: &spec.kind_position, workload };
+    let (settings, position) = (&spec.settings, &spec.kind_position);
+    let input = TargetInput { settings, position, workload, environment };
     (kind.parse)(&input, problems)
 }
 
@@ -169,6 +174,7 @@ struct Resolving<'a> {
 impl Resolving<'_> {
     fn workload(&mut self, config: &Config, spec: &EnvironmentSpec) -> Workload {
         let project = slug(&config.name);
+        // Services of the only environment are named like the project.
         let name = if spec.name == DEFAULT_ENVIRONMENT {
             project.clone()
         } else {

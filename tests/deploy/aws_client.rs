@@ -304,6 +304,26 @@ async fn without_credentials_every_source_says_why() {
             "GITLAB_CI",
             "let the job have a role: `id_tokens` in its definition, the token written to the file that `AWS_WEB_IDENTITY_TOKEN_FILE` names, and `AWS_ROLE_ARN`",
         ),
+        (
+            "TF_BUILD",
+            "let the job have a role: run this in the task `AWSShellScript@1` with a service connection of AWS that has `Use OIDC` set and names the role",
+        ),
+        (
+            "CIRCLECI",
+            "let the job have a role: write `$CIRCLE_OIDC_TOKEN_V2` to the file that `AWS_WEB_IDENTITY_TOKEN_FILE` names, and set `AWS_ROLE_ARN`",
+        ),
+        (
+            "BUILDKITE",
+            "let the step have a role: the plugin `aws-assume-role-with-web-identity` with `role-arn`",
+        ),
+        (
+            "BITBUCKET_BUILD_NUMBER",
+            "let the step have a role: `oidc: true` in its definition, `$BITBUCKET_STEP_OIDC_TOKEN` written to the file that `AWS_WEB_IDENTITY_TOKEN_FILE` names, and `AWS_ROLE_ARN`",
+        ),
+        (
+            "CI",
+            "give the job `AWS_ACCESS_KEY_ID` and `AWS_SECRET_ACCESS_KEY`, or a role by `AWS_WEB_IDENTITY_TOKEN_FILE` and `AWS_ROLE_ARN`",
+        ),
     ] {
         let environment = Environment::of([
             ("HOME", home.path().to_str().unwrap()),

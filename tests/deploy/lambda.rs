@@ -137,8 +137,8 @@ fn target_in(region: &str, settings: &str, workload: &Workload) -> Box<dyn Targe
     let file = ParsedFile::parse(&text, &"dockless.yaml".into(), &mut problems).unwrap();
     let kind = targets::find("lambda").unwrap();
     schema::check(&file.root, kind.shape, &mut problems);
-    let position = &file.root.position;
-    let input = TargetInput { settings: &file.root, position, workload };
+    let (position, environment) = (&file.root.position, &Environment::default());
+    let input = TargetInput { settings: &file.root, position, workload, environment };
     let target = (kind.parse)(&input, &mut problems);
     assert!(problems.is_empty(), "{problems:?}");
     target.unwrap()
@@ -1013,8 +1013,8 @@ fn settings_are_checked_before_any_call() {
         let file = ParsedFile::parse(&text, &"f".into(), &mut problems).unwrap();
         let kind = targets::find("lambda").unwrap();
         schema::check(&file.root, kind.shape, &mut problems);
-        let position = &file.root.position;
-        let input = TargetInput { settings: &file.root, position, workload };
+        let (position, environment) = (&file.root.position, &Environment::default());
+        let input = TargetInput { settings: &file.root, position, workload, environment };
         (kind.parse)(&input, &mut problems);
         let shown = |problem: dockless::config::Problem| {
             let hint = problem.hint.map(|hint| format!("; {hint}")).unwrap_or_default();
@@ -1028,7 +1028,8 @@ fn settings_are_checked_before_any_call() {
         (
             "memory: 1",
             vec![
-                "f:1:1: `region` is missing in the target `lambda`; add `region: …`, a text",
+                "f:1:1: nothing says in which region of AWS; add `region: eu-west-1`, or set `AWS_REGION` or \
+                 the region of the profile",
                 "f:2:9: `memory` is a whole number from 128 to 10240, not `1`",
             ],
         ),

@@ -53,6 +53,10 @@ impl Target for AppRunner {
         &APP_RUNNER
     }
 
+    fn workload(&self) -> &Workload {
+        &self.workload
+    }
+
     fn subject(&self) -> Subject {
         Subject {
             what: "App Runner service",
@@ -153,7 +157,7 @@ impl AppRunner {
         DeployError::Nothing {
             subject: self.subject().to_string(),
             reason: reason.to_owned(),
-            hint: "`dockless deploy` makes it".to_owned(),
+            hint: format!("`{}` makes it", self.workload.command("deploy")),
         }
     }
 }

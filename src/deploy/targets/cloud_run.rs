@@ -100,6 +100,10 @@ impl Target for CloudRun {
         &CLOUD_RUN
     }
 
+    fn workload(&self) -> &Workload {
+        &self.workload
+    }
+
     fn subject(&self) -> Subject {
         Subject {
             what: "Cloud Run service",

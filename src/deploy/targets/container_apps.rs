@@ -78,6 +78,10 @@ impl Target for ContainerApp {
         &KIND
     }
 
+    fn workload(&self) -> &Workload {
+        &self.workload
+    }
+
     fn subject(&self) -> Subject {
         self.subject.clone()
     }

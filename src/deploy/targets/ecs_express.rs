@@ -56,6 +56,10 @@ impl Target for EcsExpress {
         &ECS_EXPRESS
     }
 
+    fn workload(&self) -> &Workload {
+        &self.workload
+    }
+
     fn subject(&self) -> Subject {
         let Settings { name, region, cluster, .. } = &self.settings;
         Subject {
@@ -128,7 +132,7 @@ impl EcsExpress {
         DeployError::Nothing {
             subject: self.subject().to_string(),
             reason: reason.to_owned(),
-            hint: "`dockless deploy` makes it".to_owned(),
+            hint: format!("`{}` makes it", self.workload.command("deploy")),
         }
     }
 }

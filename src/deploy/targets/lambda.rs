@@ -84,6 +84,10 @@ impl Target for Lambda {
         &LAMBDA
     }
 
+    fn workload(&self) -> &Workload {
+        &self.workload
+    }
+
     fn subject(&self) -> Subject {
         let Settings { name, region, .. } = &self.settings;
         Subject { what: "Lambda function", name: name.clone(), place: region.clone() }

@@ -6,7 +6,9 @@ use serde_json::{Value, json};
 
 use crate::config::schema::{Field, Kind, Shape};
 use crate::config::{Node, Problems};
-use crate::deploy::aws::{check_secrets, read_number, read_region, read_role, read_size};
+use crate::deploy::aws::{
+    REGION_DOC, check_secrets, read_number, read_region, read_role, read_size,
+};
 use crate::deploy::{Pull, TargetInput};
 
 /// What a target of this kind may say.
@@ -14,7 +16,7 @@ pub(super) static SHAPE: Shape = Shape {
     name: "a target of kind `app-runner`",
     fields: &[
         Field::required("target", Kind::Choice(&["app-runner"]), "Always `app-runner`."),
-        Field::required("region", Kind::Text, "The region: `eu-west-1`."),
+        Field::optional("region", Kind::Text, REGION_DOC),
         Field::optional(
             "name",
             Kind::Text,
@@ -98,9 +100,9 @@ pub(super) struct Scaling {
 impl Settings {
     /// Reads and checks what fits the shape.
     pub(super) fn parse(input: &TargetInput<'_>, problems: &mut Problems) -> Option<Self> {
-        let TargetInput { settings, workload, position } = *input;
+        let TargetInput { settings, workload, position, .. } = *input;
         let name = name(settings, &workload.name, input, problems);
-        let region = read_region(settings, problems);
+        let region = read_region(input, problems);
         let size = read_size(settings, "App Runner", &pairs(), problems);
         let access_role = read_role(settings, "ecr_role_arn", problems);
         let instance_role = read_role(settings, "instance_role_arn", problems);

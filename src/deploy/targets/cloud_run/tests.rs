@@ -14,6 +14,7 @@ use crate::config::{Node, Position};
 use crate::deploy::{Manifest, Ownership, Previous, Pull, SecretValue, Service, State, Variable};
 use crate::oci::{Descriptor, Digest, MediaType, Platform};
 use crate::registry::Secret;
+use crate::sys::Environment;
 
 const REPOSITORY: &str = "europe-west1-docker.pkg.dev/acme-staging/agents/agent";
 
@@ -49,7 +50,9 @@ fn read(settings: &[(&str, &str)], workload: Workload) -> (Option<CloudRun>, Vec
     }
     let settings = Node::mapping(members, &at);
     let mut problems = Problems::new();
-    let input = TargetInput { settings: &settings, position: &at, workload: &workload };
+    let environment = &Environment::default();
+    let input =
+        TargetInput { settings: &settings, position: &at, workload: &workload, environment };
     let read = settings::read(&input, &mut problems);
     let text = |problem: crate::config::Problem| {
         let hint = problem.hint.map(|hint| format!("; {hint}")).unwrap_or_default();

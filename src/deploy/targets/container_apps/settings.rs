@@ -108,7 +108,7 @@ pub(super) struct Settings {
 impl Settings {
     /// Reads settings that fit the shape; nothing when one of them cannot be.
     pub(super) fn parse(input: &TargetInput<'_>, problems: &mut Problems) -> Option<Self> {
-        let TargetInput { settings: node, position, workload } = *input;
+        let TargetInput { settings: node, position, workload, .. } = *input;
         let found = problems.list().len();
         let text = |name: &str| node.get_text(name).map(str::to_owned);
         let number =
@@ -359,6 +359,7 @@ mod tests {
     use super::*;
     use crate::config::ParsedFile;
     use crate::registry::Secret;
+    use crate::sys::Environment;
 
     fn workload() -> Workload {
         Workload {
@@ -382,7 +383,8 @@ mod tests {
         let mut problems = Problems::new();
         let file: Arc<str> = "f".into();
         let file = ParsedFile::parse(&text, &file, &mut problems).unwrap();
-        let input = TargetInput { settings: &file.root, position: &file.root.position, workload };
+        let (position, environment) = (&file.root.position, &Environment::default());
+        let input = TargetInput { settings: &file.root, position, workload, environment };
         let settings = Settings::parse(&input, &mut problems);
         (settings, problems.list().into_iter().map(|problem| problem.message).collect())
     }

@@ -7,14 +7,16 @@ use serde_json::{Value, json};
 use crate::config::schema::{Field, Kind, Shape};
 use crate::config::{Node, Problems};
 use crate::deploy::TargetInput;
-use crate::deploy::aws::{check_secrets, read_number, read_region, read_role, read_size};
+use crate::deploy::aws::{
+    REGION_DOC, check_secrets, read_number, read_region, read_role, read_size,
+};
 
 /// What a target of this kind may say.
 pub(super) static SHAPE: Shape = Shape {
     name: "a target of kind `ecs-express`",
     fields: &[
         Field::required("target", Kind::Choice(&["ecs-express"]), "Always `ecs-express`."),
-        Field::required("region", Kind::Text, "The region: `eu-west-1`."),
+        Field::optional("region", Kind::Text, REGION_DOC),
         Field::optional(
             "name",
             Kind::Text,
@@ -122,8 +124,8 @@ pub(super) struct Settings {
 impl Settings {
     /// Reads and checks what fits the shape.
     pub(super) fn parse(input: &TargetInput<'_>, problems: &mut Problems) -> Option<Self> {
-        let TargetInput { settings, workload, position } = *input;
-        let region = read_region(settings, problems);
+        let TargetInput { settings, workload, position, .. } = *input;
+        let region = read_region(input, problems);
         let name = name(settings, "name", &workload.name, input, problems);
         let cluster = name_of_cluster(settings, input, problems);
         let size = read_size(settings, "Fargate", &pairs(), problems);

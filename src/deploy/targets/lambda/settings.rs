@@ -12,10 +12,11 @@ pub(super) static SHAPE: Shape = Shape {
     name: "the target `lambda`",
     fields: &[
         Field::required("target", Kind::Choice(&["lambda"]), "`lambda`."),
-        Field::required(
+        Field::optional(
             "region",
             Kind::Text,
-            "The region, which is that of the repository in ECR: `eu-west-1`.",
+            "The region, which is that of the repository in ECR: `eu-west-1`. When absent, that of \
+             `AWS_REGION`, `AWS_DEFAULT_REGION` or the profile.",
         ),
         Field::optional(
             "name",
@@ -195,7 +196,7 @@ pub(super) fn read(input: &TargetInput<'_>, problems: &mut Problems) -> Option<S
         problems.report_with_hint(input.position, message, hint);
     }
     Some(Settings {
-        region: read_region(node, problems)?,
+        region: read_region(input, problems)?,
         name: name(input, problems)?,
         memory: read_number(node, "memory", 1024),
         timeout: read_number(node, "timeout", 300),
