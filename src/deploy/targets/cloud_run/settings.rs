@@ -45,8 +45,7 @@ pub(super) static SHAPE: Shape = Shape {
         Field::optional(
             "service_account",
             Kind::Text,
-            "The e-mail address of the service account as which it runs: as it is when absent, at first \
-             the project's default one.",
+            "The e-mail address of the service account as which it runs: the project's default one when absent.",
         ),
         Field::optional(
             "ingress",
