@@ -9,7 +9,7 @@ pub use self::secrets::{PullSpec, SecretSpec};
 use self::secrets::{PULL, SECRET};
 use super::schema::{self, Field, Kind, Shape};
 use super::validate::{check_env_name, shown};
-use super::{Node, Position, Problems, Template, Value};
+use super::{Key, Node, Position, Problem, Problems, Template, Value};
 
 /// A named place, or several, where an image of the project runs.
 #[derive(Debug, Clone, PartialEq)]
@@ -39,6 +39,8 @@ pub struct TargetSpec {
     pub kind_position: Position,
     /// All its members, `target` included, without those that all targets share.
     pub settings: Node,
+    /// What is wrong with it, where its own format says where its settings stand.
+    pub problem: Option<Problem>,
 }
 
 /// What the docs say before the table.
@@ -102,7 +104,7 @@ pub(super) fn read(node: &Node, problems: &mut Problems) -> Vec<EnvironmentSpec>
     let members = node.members().iter().filter(|(key, _)| !key.text.starts_with("x-"));
     let environments = members.filter_map(|(key, value)| {
         check_name(&key.text, &key.position, problems);
-        environment(&key.text, value, problems)
+        environment(key, value, problems)
     });
     environments.collect()
 }
@@ -120,7 +122,8 @@ fn check_name(name: &str, position: &Position, problems: &mut Problems) {
     }
 }
 
-fn environment(name: &str, node: &Node, problems: &mut Problems) -> Option<EnvironmentSpec> {
+fn environment(key: &Key, node: &Node, problems: &mut Problems) -> Option<EnvironmentSpec> {
+    let name = &key.text;
     let Value::Mapping(members) = &node.value else {
         problems.report_with_hint(
             &node.position,
@@ -141,8 +144,8 @@ fn environment(name: &str, node: &Node, problems: &mut Problems) -> Option<Envir
         return None;
     }
     Some(EnvironmentSpec {
-        name: name.to_owned(),
-        position: node.position.clone(),
+        name: name.clone(),
+        position: key.position.clone(),
         targets,
         env: shared.get("env").map(|node| env(node, problems)).unwrap_or_default(),
         secrets: shared
@@ -189,6 +192,7 @@ fn target(node: &Node, problems: &mut Problems) -> Option<TargetSpec> {
         kind: text.to_owned(),
         kind_position: kind.position.clone(),
         settings: node.clone(),
+        problem: None,
     })
 }
 
@@ -239,7 +243,7 @@ mod tests {
             matches!(&production.secrets["K"], SecretSpec::Environment { name, .. } if name == "V")
         );
         assert!(
-            matches!(&production.secrets["L"], SecretSpec::Kept { reference, .. } if reference == "arn")
+            matches!(&production.secrets["L"], SecretSpec::Kept { kind, reference, .. } if kind == "secrets_manager" && reference == "arn")
         );
         assert!(
             matches!(&production.pull, Some(PullSpec::Password { variable, .. }) if variable == "P")
@@ -284,6 +288,10 @@ mod tests {
             (
                 "  a: {target: x, pull: {username: u}}",
                 "`username` stands without `password_env`; add `password_env: …`",
+            ),
+            (
+                "  a: {target: x, pull: {username: u, password_env: P, identity: i}}",
+                "`identity` stands beside `username`; keep one of them",
             ),
             (
                 "  a: {target: x, env: {A: '$B'}}",

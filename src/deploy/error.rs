@@ -66,7 +66,7 @@ pub enum DeployError {
         pointer: &'static str,
     },
     /// It is still being updated.
-    #[error("still not done after {} s: {what}", limit.as_secs())]
+    #[error("still not done after {} s, and the platform goes on: {what}", limit.as_secs())]
     StillUpdating {
         /// What is going on.
         what: String,
@@ -96,7 +96,10 @@ impl Classified for DeployError {
             Self::Missing { hints, .. } => hints.clone(),
             Self::Untold { .. } => Vec::new(),
             Self::StillUpdating { .. } => {
-                vec!["it may still get there: `dockless status` tells; wait longer with `--wait-timeout`".into()]
+                vec![
+                    "`dockless status`, with the same `-e`, shows what comes of it, and the next `dockless deploy` goes on from there".into(),
+                    "wait longer with `--wait-timeout`".into(),
+                ]
             }
         }
     }

@@ -119,6 +119,7 @@ pub(crate) fn workload() -> Workload {
         secrets: [("API_KEY".to_owned(), SecretValue::Given(Secret::new("canary-secret")))].into(),
         pull: None,
         creates_roles: false,
+        places: dockless::deploy::Places::default(),
     }
 }
 

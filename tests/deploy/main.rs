@@ -22,7 +22,9 @@ mod flow;
 mod lambda;
 mod lambda_on_moto;
 mod model;
+mod outcomes;
 mod peers;
 #[path = "../it/support/mod.rs"]
 #[expect(dead_code, reason = "these stories need a part of what all stories share")]
 mod support;
+mod world;

@@ -18,11 +18,21 @@ pub enum SecretSpec {
     },
     /// Kept by the platform under this name.
     Kept {
+        /// What keeps it, as the key says it: `secrets_manager`.
+        kind: String,
         /// An ARN, a resource name, a URL of a vault.
         reference: String,
         /// Where it is named.
         position: Position,
     },
+}
+
+impl SecretSpec {
+    /// Where it is named.
+    pub fn position(&self) -> &Position {
+        let (Self::Environment { position, .. } | Self::Kept { position, .. }) = self;
+        position
+    }
 }
 
 /// How a platform pulls the image.
@@ -39,11 +49,21 @@ pub enum PullSpec {
     },
     /// With what the platform keeps under this name.
     Kept {
+        /// What keeps it, as the key says it: `identity`.
+        kind: String,
         /// An ARN of Secrets Manager, a managed identity.
         reference: String,
         /// Where it is named.
         position: Position,
     },
+}
+
+impl PullSpec {
+    /// Where it is named.
+    pub fn position(&self) -> &Position {
+        let (Self::Password { position, .. } | Self::Kept { position, .. }) = self;
+        position
+    }
 }
 
 /// One of `secrets`.
@@ -104,7 +124,7 @@ pub(super) fn read(node: &Node, problems: &mut Problems) -> BTreeMap<String, Sec
             check_variable(text, &position, problems);
             SecretSpec::Environment { name: text.to_owned(), position }
         } else {
-            SecretSpec::Kept { reference: text.to_owned(), position }
+            SecretSpec::Kept { kind: kind.to_owned(), reference: text.to_owned(), position }
         };
         secrets.insert(key.text.clone(), secret);
     }
@@ -116,6 +136,12 @@ pub(super) fn read_pull(node: &Node, problems: &mut Problems) -> Option<PullSpec
     if let (Some(username), Some(variable)) = (node.get("username"), node.get("password_env")) {
         let text = variable.as_text()?;
         check_variable(text, &variable.position, problems);
+        let is_other =
+            |key: &str| !key.starts_with("x-") && !["username", "password_env"].contains(&key);
+        for (key, _) in node.members().iter().filter(|(key, _)| is_other(&key.text)) {
+            let message = format!("`{}` stands beside `username`", shown(&key.text));
+            problems.report_with_hint(&key.position, message, "keep one of them");
+        }
         let username =
             Template { text: username.as_text()?.to_owned(), position: username.position.clone() };
         let (variable, position) = (text.to_owned(), variable.position.clone());
@@ -137,7 +163,7 @@ pub(super) fn read_pull(node: &Node, problems: &mut Problems) -> Option<PullSpec
         return None;
     }
     let (reference, position) = (source.as_text()?.to_owned(), source.position.clone());
-    Some(PullSpec::Kept { reference, position })
+    Some(PullSpec::Kept { kind: kind.to_owned(), reference, position })
 }
 
 /// The one member that says where something is.

@@ -29,6 +29,7 @@ fn workload() -> Workload {
         secrets: BTreeMap::new(),
         pull: None,
         creates_roles: false,
+        places: crate::deploy::Places::default(),
     }
 }
 
