@@ -69,7 +69,7 @@ fn change(request: &EnvironmentRequest, way: Way, context: &Context) -> Result<C
             let result = change.carry_out(target.as_ref()).await;
             // Once something was changed, nobody can say that nothing was.
             let result = result.map_err(|error| if place > 0 { error.late() } else { error });
-            report.add(place, way.stage(), result);
+            report.add(place, result);
             if report.has_failed() {
                 break;
             }
@@ -103,8 +103,8 @@ impl Change<'_> {
         clouds::service_state(self.state, self.environment, target).history().unwrap_or_default()
     }
 
-    /// Gives what runs afterwards.
-    async fn carry_out(&self, target: &dyn Target) -> Result<Option<String>> {
+    /// Gives how it ended, and the image that runs afterwards.
+    async fn carry_out(&self, target: &dyn Target) -> Result<(Stage, Option<String>)> {
         let session = self.clouds.session(target, self.environment, self.state);
         let subject = target.subject();
         let task = self.context.events.task(self.way.action(), subject.to_string(), None);
@@ -114,11 +114,20 @@ impl Change<'_> {
         let plan = |observed: &Observed| self.way.plan(target, &way_back, observed);
         let (observed, _) = deploy::carry_out(target, &session, &plan).await.attempting(attempt)?;
         let service = self.judge(target, observed.service)?;
-        match &service {
-            None if found.service.is_none() => task.finish("nothing was there"),
-            None => task.finish(""),
-            Some(service) => task.finish(service.image.clone().unwrap_or_default()),
-        }
+        let stage = match &service {
+            None if found.service.is_none() => {
+                task.skip("nothing is there");
+                Stage::Absent
+            }
+            None => {
+                task.finish("");
+                Stage::Removed
+            }
+            Some(service) => {
+                task.finish(service.image.clone().unwrap_or_default());
+                Stage::RolledBack
+            }
+        };
         let state = clouds::service_state(self.state, self.environment, target);
         let recorded = match &service {
             None => state.forget(),
@@ -127,7 +136,7 @@ impl Change<'_> {
         if let Err(error) = recorded {
             clouds::warn_of_history(&self.context.events, &error.into());
         }
-        Ok(service.and_then(|service| service.image))
+        Ok((stage, service.and_then(|service| service.image)))
     }
 
     /// What is there afterwards, if it is what should be.
@@ -187,13 +196,6 @@ impl Way {
         match self {
             Self::Back => Action::RollBack,
             Self::Off => Action::Remove,
-        }
-    }
-
-    fn stage(self) -> Stage {
-        match self {
-            Self::Back => Stage::RolledBack,
-            Self::Off => Stage::Removed,
         }
     }
 }

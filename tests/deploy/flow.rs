@@ -182,7 +182,10 @@ async fn the_first_of_several_targets_that_fails_ends_it() {
     assert_eq!(outcome.code, 3, "{outcome:#?}");
     let report: Value = serde_json::from_str(&outcome.stdout).unwrap();
     assert_eq!(report["deployments"].as_array().map(Vec::len), Some(1), "{report:#}");
-    assert_eq!(report["untouched"], json!([{"name": "two", "place": "acme-staging/europe-west1"}]));
+    assert_eq!(
+        report["untouched"],
+        json!([{"target": "cloud-run", "name": "two", "place": "acme-staging/europe-west1"}])
+    );
     let services = world.cloud.with(|cloud| cloud.services.len());
     assert_eq!(services, 1);
 }

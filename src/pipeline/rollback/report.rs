@@ -31,6 +31,8 @@ pub(super) enum Stage {
     Planned,
     RolledBack,
     Removed,
+    /// There was nothing to remove.
+    Absent,
     Failed,
 }
 
@@ -59,6 +61,7 @@ impl Stage {
             Self::Planned => "planned",
             Self::RolledBack => "rolled_back",
             Self::Removed => "removed",
+            Self::Absent => "absent",
             Self::Failed => "failed",
         }
     }
@@ -70,10 +73,10 @@ impl ChangeReport {
     }
 
     /// Notes what came of one of the targets.
-    pub(super) fn add(&mut self, place: usize, stage: Stage, result: Result<Option<String>>) {
+    pub(super) fn add(&mut self, place: usize, result: Result<(Stage, Option<String>)>) {
         let service = &mut self.services[place];
         match result {
-            Ok(image) => (service.stage, service.image) = (stage, image),
+            Ok(ended) => (service.stage, service.image) = ended,
             Err(error) => {
                 service.stage = Stage::Failed;
                 self.failure = Some(error);

@@ -114,7 +114,7 @@ impl ServiceStatus {
                 Verdict::No(format!("{} differ from the config", names.join(", ")))
             }
             (State::Ready, Err(reason)) => Verdict::Unknown(reason.clone()),
-            (state, _) => Verdict::No(state_text(state)),
+            (state, _) => Verdict::No(format!("it is {}", state.name())),
         }
     }
 
@@ -177,7 +177,10 @@ impl ServiceStatus {
         }
         if let Some(Entry { from: Some(from), at, .. }) = self.rollback() {
             let at = jiff::Timestamp::from_second(*at).unwrap_or_default();
-            line("note", &format!("rolled back from {from} at {at}: drift is what that undid"));
+            line(
+                "note",
+                &format!("rolled back from {from} at {at}; what differs is what that undid"),
+            );
         }
         match drift {
             Err(reason) => line("drift", &format!("not known: {reason}")),
