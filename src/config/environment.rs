@@ -136,7 +136,11 @@ fn environment(key: &Key, node: &Node, problems: &mut Problems) -> Option<Enviro
         |name: &str| name != "target" && ENVIRONMENT.fields.iter().any(|field| field.name == name);
     let (shared, own): (Vec<_>, Vec<_>) =
         members.iter().cloned().partition(|(key, _)| is_shared(&key.text));
-    let shared = Node { value: Value::Mapping(shared), position: node.position.clone() };
+    let shared = shared.into_iter().map(|(key, value)| match key.text.as_str() {
+        "secrets" => (key, secrets::without_values(value, problems)),
+        _ => (key, value),
+    });
+    let shared = Node { value: Value::Mapping(shared.collect()), position: node.position.clone() };
     schema::check(&shared, &ENVIRONMENT, problems);
     let own = Node { value: Value::Mapping(own), position: node.position.clone() };
     let targets = targets(&shared, &own, problems);
@@ -276,6 +280,10 @@ mod tests {
             (
                 "  a: {target: x, secrets: {K: {env: sk-live-1}}}",
                 "this is no name of a variable; write the variable's name, not its value: `{env: OPENAI_API_KEY}`",
+            ),
+            (
+                "  a: {target: x, secrets: {K: correct-horse}}",
+                "`secrets.K` is a mapping that says where the value is, and not the value; write `K: {env: VARIABLE}`: the value itself stands in no file",
             ),
             (
                 "  a: {target: x, secrets: {K: {}}}",

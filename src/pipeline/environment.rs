@@ -117,8 +117,10 @@ pub(super) fn choose(
     let spec = find(config, name)?;
     let mut problems = Problems::new();
     let chosen = read(spec, config, values, &mut problems, context);
-    // What is wrong with the others shows now, and not when it is their turn.
-    for other in config.environments.iter().filter(|other| other.name != spec.name) {
+    // What is wrong with the others shows now, and not when it is their turn; but nobody who goes back in a hurry
+    // is kept from it.
+    let others = config.environments.iter().filter(|other| other.name != spec.name);
+    for other in others.filter(|_| values == Values::Needed) {
         read(other, config, Values::Optional, &mut problems, context);
     }
     if let Err(error) = problems.into_result() {

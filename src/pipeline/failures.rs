@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use crate::cloud::{CallError, ErrorClass};
 use crate::deploy::Subject;
 use crate::error::{Classified, Error, ErrorKind, Result};
 
@@ -49,11 +50,8 @@ impl Failures {
     }
 
     fn add(&mut self, attempt: &'static str, subject: Subject, error: Error) {
-        let is_same = |known: &&mut Failure| {
-            known.attempt == attempt
-                && known.error.lines() == error.lines()
-                && known.error.hints() == error.hints()
-        };
+        let is_same =
+            |known: &&mut Failure| known.attempt == attempt && is_same_cause(&known.error, &error);
         match self.found.iter_mut().find(is_same) {
             Some(known) => known.subjects.push(subject),
             None => self.found.push(Failure { attempt, subjects: vec![subject], error }),
@@ -74,6 +72,18 @@ impl Failures {
             }
         }
     }
+}
+
+/// Whether one cure helps against both. What keeps a cloud from being called at all has nothing to do with what
+/// was called.
+fn is_same_cause(one: &Error, other: &Error) -> bool {
+    if let (Some(one), Some(other)) = (one.find::<CallError>(), other.find::<CallError>())
+        && matches!(one.class, ErrorClass::NotBuiltIn | ErrorClass::NoCredentials)
+    {
+        return (one.class, one.cloud(), &one.message)
+            == (other.class, other.cloud(), &other.message);
+    }
+    one.lines() == other.lines() && one.hints() == other.hints()
 }
 
 impl Failure {

@@ -143,13 +143,17 @@ pub(super) fn run<T>(
         .build()
         .map_err(|source| NoRuntime { source })?;
     let result = runtime.block_on(async {
-        let result = tokio::select! {
-            biased;
-            signal = signal() => {
-                Err(Interrupted { signal, unfinished: Unfinished::of(context) }.into())
+        let result = {
+            // What goes on is asked before the work is dropped.
+            let mut work = std::pin::pin!(work);
+            tokio::select! {
+                biased;
+                signal = signal() => {
+                    Err(Interrupted { signal, unfinished: Unfinished::of(context) }.into())
+                }
+                late = out_of_time(context, limit) => Err(late.into()),
+                result = &mut work => result,
             }
-            late = out_of_time(context, limit) => Err(late.into()),
-            result = work => result,
         };
         // What the work left at registries is cleaned up by tasks of their own.
         context.cleanup.close();

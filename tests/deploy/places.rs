@@ -43,13 +43,13 @@ async fn a_reference_fits_the_platform_that_keeps_it() {
         (
             "lambda, region: eu-west-1",
             "secrets: {KEY: {secrets_manager: arn}}",
-            "dockless.yaml:6:80: `lambda` takes no secret of `secrets_manager`",
+            "dockless.yaml:6:81: `lambda` takes no secret of `secrets_manager`",
             "hint: give the value: `{env: VARIABLE}`; or pass the reference in `env`, and let the agent read the secret as its role",
         ),
         (
             "ecs-express, region: eu-west-1",
             "secrets: {KEY: {key_vault: arn}}",
-            "dockless.yaml:6:79: `ecs-express` takes no secret of `key_vault`",
+            "dockless.yaml:6:80: `ecs-express` takes no secret of `key_vault`",
             "hint: write `secrets_manager: …`, or give the value: `{env: VARIABLE}`",
         ),
         (

@@ -75,7 +75,8 @@ async fn status_says_no_only_where_it_is_asked_to_check() {
         )],
     );
     std::fs::write(&config, text).unwrap();
-    world.cloud.with(|cloud| cloud.failure = Some(("ERROR".into(), "It is not well.".into())));
+    let failure = ("HEALTH_CHECK_CONTAINER_ERROR".into(), "It is not well.".into());
+    world.cloud.with(|cloud| cloud.failure = Some(failure));
     world.sandbox.write("agent.py", "print('two')\n");
     assert_eq!(world.run(&["deploy"]).code, 3);
     check(1, &[&format!("{wrong}it is failed")]);
@@ -110,13 +111,15 @@ async fn what_is_wrong_at_several_targets_is_told_at_once() {
     assert_eq!(world.cloud.writes(), [""; 0]);
     assert_eq!(world.registry.called(), [""; 0]);
     // What is the same everywhere is told once.
-    for name in ["one", "two"] {
-        refuse(&world, name, "You may not look.");
-    }
-    let outcome: Outcome = world.run(&["deploy"]);
+    let mut command = world.command(&["deploy"]);
+    command.env_remove("CLOUDSDK_AUTH_ACCESS_TOKEN");
+    let outcome = Outcome::of(command.env("GOOGLE_APPLICATION_CREDENTIALS", "/not/there"));
     let subjects = ["one", "two"]
         .map(|name| format!("Cloud Run service `{name}` in acme-staging/europe-west1"));
-    assert_eq!(errors(&outcome)[0], format!("error: look at {}", subjects.join(", ")));
+    let lines = errors(&outcome);
+    assert_eq!(lines[0], format!("error: look at {}", subjects.join(", ")));
+    assert!(lines[1].contains("no credentials for Google Cloud"), "{outcome:#?}");
+    assert_eq!(lines[2..], ["hint: log in: `gcloud auth application-default login`"]);
     // Those that answer are shown.
     world.succeed(&["deploy"]);
     refuse(&world, "two", "You may not look at two.");

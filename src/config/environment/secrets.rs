@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::config::schema::{Field, Kind, Shape};
 use crate::config::validate::{check_env_name, shown};
-use crate::config::{Node, Position, Problems, Template, Value, template};
+use crate::config::{Key, Node, Position, Problems, Template, Value, template};
 
 /// Where a secret's value is.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -108,6 +108,26 @@ pub(super) static PULL: Shape = Shape {
         ),
     ],
 };
+
+/// `secrets` without values that stand there themselves, which are reported and shown nowhere.
+pub(super) fn without_values(node: Node, problems: &mut Problems) -> Node {
+    let Value::Mapping(members) = node.value else { return node };
+    let mut is_named = |(key, value): &(Key, Node)| {
+        let is_named = matches!(value.value, Value::Mapping(_)) || key.text.starts_with("x-");
+        if !is_named {
+            let name = shown(&key.text);
+            let message = format!(
+                "`secrets.{name}` is a mapping that says where the value is, and not the value"
+            );
+            let hint =
+                format!("write `{name}: {{env: VARIABLE}}`: the value itself stands in no file");
+            problems.report_secret(&value.position, message, hint);
+        }
+        is_named
+    };
+    let members = members.into_iter().filter(|member| is_named(member)).collect();
+    Node { value: Value::Mapping(members), position: node.position }
+}
 
 /// Reads `secrets:`.
 pub(super) fn read(node: &Node, problems: &mut Problems) -> BTreeMap<String, SecretSpec> {
