@@ -21,9 +21,14 @@ mod ecs_express;
 mod fake;
 mod fakes;
 mod flow;
+mod json;
 mod lambda;
 mod model;
+mod outcomes;
 mod peers;
+mod places;
+mod returns;
 #[path = "../it/support/mod.rs"]
 #[expect(dead_code, reason = "these stories need a part of what all stories share")]
 mod support;
+mod world;

@@ -36,6 +36,10 @@ pub(super) static APP_RUNNER: TargetKind = TargetKind {
               create_roles: true\n",
     cloud: Some(Cloud::Aws),
     shape: &settings::SHAPE,
+    secret_references: &["secrets_manager"],
+    pull_references: &[],
+    removal: "aws apprunner delete-service --region {0} --service-arn \"$(aws apprunner list-services --region {0} \
+              --query \"ServiceSummaryList[?ServiceName=='{name}'].ServiceArn\" --output text)\"",
     parse: |input: &TargetInput<'_>, problems| {
         let settings = Settings::parse(input, problems)?;
         Some(Box::new(AppRunner { settings, workload: input.workload.clone() }))

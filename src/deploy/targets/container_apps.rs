@@ -51,6 +51,9 @@ pub(super) static KIND: TargetKind = TargetKind {
               ingress_external: true\n",
     cloud: Some(Cloud::Azure),
     shape: &SHAPE,
+    secret_references: &["key_vault"],
+    pull_references: &["identity"],
+    removal: "az containerapp delete --name {name} --resource-group {0}",
     parse,
 };
 

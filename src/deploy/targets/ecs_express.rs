@@ -40,6 +40,10 @@ pub(super) static ECS_EXPRESS: TargetKind = TargetKind {
               create_roles: true\n",
     cloud: Some(Cloud::Aws),
     shape: &settings::SHAPE,
+    secret_references: &["secrets_manager"],
+    pull_references: &["secrets_manager"],
+    removal: "aws ecs delete-express-gateway-service --region {0} --service-arn \"$(aws ecs describe-services \
+              --region {0} --cluster {1} --services {name} --query 'services[0].serviceArn' --output text)\"",
     parse: |input: &TargetInput<'_>, problems| {
         let settings = Settings::parse(input, problems)?;
         let workload = input.workload.clone();

@@ -103,16 +103,16 @@ impl Settings {
 
     /// Reads and checks what fits the shape.
     pub(super) fn parse(input: &TargetInput<'_>, problems: &mut Problems) -> Option<Self> {
-        let TargetInput { settings, workload, position, .. } = *input;
+        let TargetInput { settings, workload, .. } = *input;
         let name = name(settings, &workload.name, input, problems);
         let region = read_region(input, problems);
         let size = read_size(settings, "App Runner", &pairs(), problems);
         let access_role = read_role(settings, "ecr_role_arn", problems);
         let instance_role = read_role(settings, "instance_role_arn", problems);
-        check_secrets(workload, position, problems);
+        check_secrets(input, problems);
         if let Some(Pull::Password { .. } | Pull::Kept(_)) = workload.pull {
             problems.report_with_hint(
-                position,
+                input.place_of_pull(),
                 "App Runner pulls from ECR with a role, not with `pull`",
                 "remove `pull`, or write `target: ecs-express`, which takes images of any registry",
             );

@@ -3,7 +3,7 @@
 use super::amounts::{gibibytes, hundredths, shown_hundredths};
 use super::names::{is_app_name, is_group_name, is_identity, is_uuid, secret_name};
 use crate::config::{Node, Problems};
-use crate::deploy::{Pull, SecretValue, TargetInput, Workload};
+use crate::deploy::{Pull, SecretValue, TargetInput};
 
 /// Settings that can be.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -107,7 +107,7 @@ impl Settings {
             let message = format!("`{path}` is no path to ask");
             check(name, path.starts_with('/'), message, "a path starts with `/`: `/health`");
         }
-        check_workload(workload, &mut check);
+        check_workload(input, problems);
         (problems.list().len() == found).then_some(settings)
     }
 
@@ -173,32 +173,28 @@ const IDENTITY_HINT: &str = "`system`, or the resource id of a user assigned ide
                              --query [].id` shows them";
 
 /// Checks what of the workload the platform would not take.
-fn check_workload(workload: &Workload, check: &mut dyn FnMut(&str, bool, String, &str)) {
-    if let Some(Pull::Kept(identity)) = &workload.pull {
-        let message = "`pull` names no managed identity".to_owned();
-        check("target", is_identity(identity), message, IDENTITY_HINT);
+fn check_workload(input: &TargetInput<'_>, problems: &mut Problems) {
+    if let Some(Pull::Kept(identity)) = &input.workload.pull
+        && !is_identity(identity)
+    {
+        let message = "`pull` names no managed identity";
+        problems.report_with_hint(input.place_of_pull(), message, IDENTITY_HINT);
     }
     let mut names = std::collections::BTreeMap::new();
-    for (variable, secret) in &workload.secrets {
+    for (variable, secret) in &input.workload.secrets {
         if let Some(other) = names.insert(secret_name(variable), variable) {
             let message =
                 format!("`{other}` and `{variable}` are the same name for a secret there");
-            check("target", false, message, "names differ in more than case and `_`: rename one");
+            let hint = "names differ in more than case and `_`: rename one";
+            problems.report_with_hint(input.place_of(variable), message, hint);
         }
-        if let SecretValue::Kept(url) = secret {
-            check(
-                "target",
-                url.starts_with("https://") && url.contains("/secrets/"),
-                format!("`{url}`, for `{variable}`, is no secret in Key Vault"),
-                "write `{key_vault: https://VAULT.vault.azure.net/secrets/NAME}`",
-            );
+        if let SecretValue::Kept(url) = secret
+            && !(url.starts_with("https://") && url.contains("/secrets/"))
+        {
+            let message = format!("`{url}`, for `{variable}`, is no secret in Key Vault");
+            let hint = "write `{key_vault: https://VAULT.vault.azure.net/secrets/NAME}`";
+            problems.report_with_hint(input.place_of(variable), message, hint);
         }
-        check(
-            "target",
-            !workload.env.contains_key(variable),
-            format!("`{variable}` stands in `env` and in `secrets`"),
-            "keep one of them",
-        );
     }
 }
 
@@ -209,6 +205,7 @@ mod tests {
 
     use super::*;
     use crate::config::ParsedFile;
+    use crate::deploy::Workload;
     use crate::registry::Secret;
     use crate::sys::Environment;
 
@@ -223,6 +220,7 @@ mod tests {
             secrets: BTreeMap::new(),
             pull: None,
             creates_roles: false,
+            places: crate::deploy::Places::default(),
         }
     }
 

@@ -124,7 +124,7 @@ pub(super) struct Settings {
 impl Settings {
     /// Reads and checks what fits the shape.
     pub(super) fn parse(input: &TargetInput<'_>, problems: &mut Problems) -> Option<Self> {
-        let TargetInput { settings, workload, position, .. } = *input;
+        let TargetInput { settings, workload, .. } = *input;
         let region = read_region(input, problems);
         let name = name(settings, "name", &workload.name, input, problems);
         let cluster = name_of_cluster(settings, input, problems);
@@ -132,7 +132,7 @@ impl Settings {
         let execution_role = read_role(settings, "execution_role_arn", problems);
         let infrastructure_role = read_role(settings, "infrastructure_role_arn", problems);
         let task_role = read_role(settings, "task_role_arn", problems);
-        check_secrets(workload, position, problems);
+        check_secrets(input, problems);
         let scaling = scaling(settings, problems);
         let health_path = settings.get_text("health_check_path").unwrap_or(&workload.health_path);
         if !health_path.starts_with('/') {

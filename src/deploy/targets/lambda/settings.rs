@@ -197,7 +197,7 @@ pub(super) fn read(input: &TargetInput<'_>, problems: &mut Problems) -> Option<S
         let message = "Lambda pulls from ECR as itself, not with `pull`";
         let hint =
             "remove `pull`, or write `target: ecs-express`, which takes images of any registry";
-        problems.report_with_hint(input.position, message, hint);
+        problems.report_with_hint(input.place_of_pull(), message, hint);
     }
     let region = read_region(input, problems)?;
     Some(Settings {
@@ -280,21 +280,14 @@ fn check_variables(input: &TargetInput<'_>, problems: &mut Problems) {
         };
         let hint = "a name has two or more letters, digits or `_`, and starts with a letter; those of Lambda \
                     itself are taken";
-        problems.report_with_hint(input.position, format!("{trouble} `{name}`"), hint);
+        problems.report_with_hint(input.place_of(name), format!("{trouble} `{name}`"), hint);
     }
     taken += env.values().map(|value| value.expose().len()).sum::<usize>();
-    for (name, secret) in secrets {
-        match secret {
-            SecretValue::Given(value) => taken += value.expose().len(),
-            SecretValue::Unset => {}
-            SecretValue::Kept(_) => problems.report_with_hint(
-                input.position,
-                format!("the secret `{name}` is a reference, and Lambda resolves none"),
-                "take the value from whoever deploys (`{env: VARIABLE}`), or let the agent itself read the \
-                 secret as its role: pass the ARN in `env`",
-            ),
-        }
-    }
+    let given = secrets.values().filter_map(|secret| match secret {
+        SecretValue::Given(value) => Some(value.expose().len()),
+        SecretValue::Unset | SecretValue::Kept(_) => None,
+    });
+    taken += given.sum::<usize>();
     if taken > MAX_VARIABLES {
         let message = format!(
             "Lambda has room for {MAX_VARIABLES} bytes of variables, and these take {taken}"
