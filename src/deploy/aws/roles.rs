@@ -79,6 +79,20 @@ pub(in crate::deploy) fn plan_roles<const COUNT: usize>(
     if lacks.is_empty() { Ok(arns) } else { Err(Lack::error(&lacks)) }
 }
 
+/// Removes the roles that are ours, with all that is on them.
+pub(in crate::deploy) fn plan_role_removals<const COUNT: usize>(
+    roles: [(Option<RoleSpec>, Option<&ObservedRole>); COUNT],
+    place: &Place,
+    workload: &Workload,
+    plan: &mut DeployPlan,
+) {
+    for (role, observed) in roles {
+        if let Some(role) = role {
+            role.plan_removal(observed, place, workload, plan);
+        }
+    }
+}
+
 impl RoleSpec {
     /// Whether the role of a service is ours to look at: no setting names one, and no other is there.
     pub(in crate::deploy) fn is_ours(
