@@ -207,3 +207,17 @@ async fn a_run_that_was_killed_before_it_heard_of_its_service_is_gone_on_with() 
     let creations = world.cloud.writes().iter().filter(|write| *write == create).count();
     assert_eq!(creations, 1, "it was found, and not created again");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_service_that_takes_too_long_is_asked_about_later() {
+    let world = app_runner(WELL).await;
+    world.cloud.with(|aws| aws.service.looks = 10_000);
+    let service = "App Runner service `agent` in eu-west-1";
+    assert_eq!(
+        world.failure(&["deploy", "--wait-timeout", "1s"]),
+        format!(
+            "failed {service}\nerror: deploy to {service}\n  still not done after 1 s: CREATE_SERVICE is IN_PROGRESS\n\
+             hint: it may still get there: `dockless status -e production` tells; wait longer with `--wait-timeout`\n"
+        )
+    );
+}
