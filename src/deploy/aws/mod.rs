@@ -13,6 +13,8 @@
 mod ecr;
 mod lack;
 mod logs;
+mod observed_role;
+mod observed_secrets;
 mod pages;
 mod place;
 mod policy;
@@ -26,10 +28,12 @@ mod variables;
 
 pub(super) use ecr::EcrHost;
 pub(super) use logs::read_logs;
+pub(super) use observed_role::ObservedRole;
+pub(super) use observed_secrets::ObservedSecrets;
 pub(super) use pages::read_pages;
 pub(super) use place::Place;
-pub(super) use roles::{ObservedRole, RoleSpec, plan_role_removals, plan_roles, role_name};
-pub(super) use secrets::{ObservedSecrets, PlannedSecrets, SecretStore};
+pub(super) use roles::{RoleSpec, plan_role_removals, plan_roles, role_name};
+pub(super) use secrets::{PlannedSecrets, SecretStore};
 pub(super) use settings::{
     HEALTH_CHECK_PATH, PORT, REGION, check_secrets, read_health_path, read_number, read_region,
     read_role, read_scaling_range, read_size,

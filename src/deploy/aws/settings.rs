@@ -34,19 +34,16 @@ pub(in crate::deploy) fn read_region(
     problems: &mut Problems,
 ) -> Option<String> {
     let node = input.settings.get("region");
-    let region = match node {
-        Some(node) => node.as_text().map(str::to_owned)?,
-        None => match aws_region(input.environment) {
-            Some(region) => region,
-            None => {
-                problems.report_with_hint(
-                    input.position,
-                    "nothing says in which region of AWS",
-                    "add `region: eu-west-1`, or set `AWS_REGION` or the region of the profile",
-                );
-                return None;
-            }
-        },
+    let named = node.map(|node| node.as_text().map(str::to_owned));
+    let Some(region) = named.unwrap_or_else(|| aws_region(input.environment)) else {
+        if node.is_none() {
+            problems.report_with_hint(
+                input.position,
+                "nothing says in which region of AWS",
+                "add `region: eu-west-1`, or set `AWS_REGION` or the region of the profile",
+            );
+        }
+        return None;
     };
     let parts: Vec<_> = region.split('-').collect();
     let is_word =
