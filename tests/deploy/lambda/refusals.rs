@@ -118,6 +118,20 @@ fn settings_are_checked_before_any_call() {
             ],
         ),
         (
+            "region: eu-west-1\ncors_origins: [https://a.example/x, b.example, \"*\"]",
+            vec![
+                "f:3:16: `https://a.example/x` is no origin; write `https://HOST`, without a path, or `\"*\"` \
+                 for all",
+                "f:3:37: `b.example` is no origin; write `https://HOST`, without a path, or `\"*\"` for all",
+            ],
+        ),
+        (
+            "region: eu-west-1\nurl: none\ncors_origins: \"*\"",
+            vec![
+                "f:4:15: `cors_origins` belongs to a function URL or an API, and there is none; remove it",
+            ],
+        ),
+        (
             "region: eu-west-1\nname: a.b",
             vec![
                 "f:3:7: `a.b` is no name for a function; give it a `name` of 1 to 64 letters, digits, `-` or \
