@@ -38,10 +38,10 @@ impl Lambda {
         if self.settings.entry == Entry::Api || found.statement(API_STATEMENT).is_some() {
             found.apis = self.find_apis(session).await?;
         } else if found.latest.is_null() {
-            found.apis = unless_denied(self.find_apis(session).await)?;
+            found.apis = unless_denied(self.find_apis(session)).await?;
         }
         if found.latest.is_null() {
-            found.has_left_log = unless_denied(self.find_left_log(found, session).await)?;
+            found.has_left_log = unless_denied(self.find_left_log(found, session)).await?;
         }
         Ok(())
     }
@@ -172,8 +172,10 @@ async fn find(session: &Session, request: &Request) -> Result<Value, CallError> 
 
 /// What was found, or nothing where we may not look: who deploys for the first time need not be allowed to
 /// see what others have left.
-fn unless_denied<T: Default>(found: Result<T, CallError>) -> Result<T, CallError> {
-    match found {
+async fn unless_denied<T: Default>(
+    finding: impl Future<Output = Result<T, CallError>>,
+) -> Result<T, CallError> {
+    match finding.await {
         Err(error) if error.class == ErrorClass::Denied => Ok(T::default()),
         found => found,
     }

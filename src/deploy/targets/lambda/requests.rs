@@ -152,7 +152,7 @@ impl Requests<'_> {
         self.logs("ListTagsForResource", json!({"resourceArn": self.log_arn(place)})).that_reads()
     }
 
-    pub(super) fn tag_log(self, place: &Place, tags: Value) -> Request {
+    pub(super) fn tag_log(self, place: &Place, tags: &Value) -> Request {
         self.logs("TagResource", json!({"resourceArn": self.log_arn(place), "tags": tags}))
     }
 
