@@ -59,6 +59,7 @@ pub async fn deploy(target: &dyn Target, image: &Image, session: &Session) -> Re
         revision: service.and_then(|service| service.revision.clone()),
         reason,
         probe,
+        rolled_back_to: None,
     })
 }
 
@@ -206,6 +207,8 @@ pub struct NotDeployed {
     pub outcome: Outcome,
     /// Why, in the platform's words.
     pub reason: Option<String>,
+    /// Whether what ran before may be brought back.
+    pub has_way_back: bool,
 }
 
 impl crate::error::Classified for NotDeployed {
@@ -214,21 +217,16 @@ impl crate::error::Classified for NotDeployed {
     }
 
     fn hints(&self) -> Vec<String> {
-        let logs = "`dockless logs`, with the same `-e`, shows what it printed".to_owned();
-        match self.outcome {
-            Outcome::Unchanged | Outcome::Deployed => Vec::new(),
-            Outcome::DeployedNotHealthy => {
-                vec![
-                    logs,
-                    "`dockless rollback`, with the same `-e`, brings back what ran before"
-                        .to_owned(),
-                ]
+        let logs = "`dockless logs`, with the same `-e`, shows what it printed";
+        let back = "`dockless rollback`, with the same `-e`, brings back what ran before";
+        let hints: &[&str] = match self.outcome {
+            Outcome::Unchanged | Outcome::Deployed => &[],
+            Outcome::DeployedNotHealthy if self.has_way_back => &[logs, back],
+            Outcome::DeployedNotHealthy | Outcome::RolledBackByPlatform | Outcome::Failed => {
+                &[logs]
             }
-            Outcome::RolledBackByPlatform => {
-                vec![logs]
-            }
-            Outcome::Failed => vec![logs],
-        }
+        };
+        hints.iter().copied().map(str::to_owned).collect()
     }
 }
 

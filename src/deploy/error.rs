@@ -40,10 +40,10 @@ pub enum DeployError {
         hint: String,
     },
     /// Something that the target needs is missing, and may not be created.
-    #[error("{what} is missing")]
+    #[error("{} {} missing", what.join(" and "), if what.len() == 1 { "is" } else { "are" })]
     Missing {
-        /// What.
-        what: String,
+        /// What; at least one thing.
+        what: Vec<String>,
         /// What to do.
         hints: Vec<String>,
     },
@@ -74,7 +74,7 @@ pub enum DeployError {
         pointer: &'static str,
     },
     /// It is still being updated.
-    #[error("still not done after {} s: {what}", limit.as_secs())]
+    #[error("still not done after {} s, and the platform goes on: {what}", limit.as_secs())]
     StillUpdating {
         /// What is going on.
         what: String,
@@ -109,7 +109,13 @@ impl Classified for DeployError {
                  that should run"
                     .into(),
             ],
-            Self::Untold { .. } | Self::StillUpdating { .. } => Vec::new(),
+            Self::Untold { .. } => Vec::new(),
+            Self::StillUpdating { .. } => {
+                vec![
+                    "`dockless status`, with the same `-e`, shows what comes of it, and the next `dockless deploy` goes on from there".into(),
+                    "wait longer with `--wait-timeout`".into(),
+                ]
+            }
         }
     }
 

@@ -1,5 +1,6 @@
 //! Deploying to Cloud Run: the binary against a fake with revisions, secrets and logs.
 
+mod access;
 mod answers;
 mod logs;
 mod revisions;
@@ -242,14 +243,4 @@ async fn a_service_of_another_project_is_left_alone() {
         assert!(outcome.stderr.contains(text), "{outcome:#?}");
     }
     assert_eq!(world.writes_since(before), [""; 0]);
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_service_that_may_not_be_public_is_deployed_and_the_user_is_told() {
-    let world = World::new("    public: true\n").await;
-    world.fake.with(|fake| fake.is_public_forbidden = true);
-    let outcome = world.succeed(&["deploy"]);
-    assert!(outcome.stderr.contains("is deployed, and not public: "), "{outcome:#?}");
-    assert!(outcome.stderr.contains("constraints/run.managed.requireInvokerIam"), "{outcome:#?}");
-    assert_eq!(world.written().get("invokerIamDisabled"), None);
 }

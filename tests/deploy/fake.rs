@@ -282,7 +282,8 @@ impl Response {
         response
     }
 
-    fn reply(self) -> hyper::Response<server::Body> {
+    /// As it is sent.
+    pub(crate) fn reply(self) -> hyper::Response<server::Body> {
         let headers: Vec<_> =
             self.headers.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
         server::reply(self.status, &headers, self.body)

@@ -44,6 +44,9 @@ pub(super) static LAMBDA: TargetKind = TargetKind {
               create_roles: true\n",
     cloud: Some(Cloud::Aws),
     shape: &settings::SHAPE,
+    secret_references: &[],
+    pull_references: &[],
+    removal: "aws lambda delete-function --region {0} --function-name {name}",
     parse,
 };
 

@@ -51,6 +51,11 @@ async fn a_rollback_moves_traffic_and_the_next_deployment_moves_it_again() {
     );
     let status = world.succeed(&["status"]);
     assert!(status.stdout.contains(&first), "{status:#?}");
+    let drift = status.stdout.lines().filter(|line| line.trim_start().starts_with("drift"));
+    assert_eq!(
+        drift.map(|line| line.trim().trim_start_matches("drift").trim()).collect::<Vec<_>>(),
+        ["traffic: pinned to the revision `agent-00001-abc` by a rollback → the latest revision"]
+    );
 
     // The new revision comes up first; only then does traffic follow.
     world.sandbox.write("agent.py", "print('three')\n");

@@ -35,6 +35,10 @@ pub(crate) struct CloudRun {
     pub(crate) failure: Option<(String, String)>,
     /// Whether an organisation forbids services that everybody may call.
     pub(crate) is_public_forbidden: bool,
+    /// Whether we may not say who may call a service.
+    pub(crate) is_policy_fixed: bool,
+    /// Whether we may not destroy versions of secrets.
+    pub(crate) is_destruction_forbidden: bool,
     /// Whether the project's default account may read secrets; any other one may read what their policies say.
     pub(crate) are_secrets_readable: bool,
     /// How many revisions or secrets one page has at most.
@@ -60,6 +64,8 @@ impl CloudRun {
             looks: 2,
             failure: None,
             is_public_forbidden: false,
+            is_policy_fixed: false,
+            is_destruction_forbidden: false,
             are_secrets_readable: true,
             page: 100,
             comes_to_nothing: None,
@@ -71,6 +77,12 @@ impl CloudRun {
     /// The only service, as it was written.
     pub(crate) fn service(&mut self) -> &mut Service {
         self.services.values_mut().next().unwrap()
+    }
+
+    /// Has whatever goes on be done at the next look.
+    pub(crate) fn finish(&mut self) {
+        self.looks = 0;
+        self.services.values_mut().for_each(|service| service.left = 0);
     }
 
     fn model(&self, call: &Call) -> &Model {

@@ -121,6 +121,7 @@ fn workload() -> Workload {
         secrets: [("API_KEY".to_owned(), SecretValue::Given(Secret::new("canary-secret")))].into(),
         pull: None,
         creates_roles: false,
+        places: dockless::deploy::Places::default(),
     }
 }
 

@@ -95,7 +95,7 @@ fn settings_are_checked_before_any_call() {
             vec![
                 "f:1:1: nothing says in which region of AWS; add `region: eu-west-1`, or set `AWS_REGION` or \
                  the region of the profile",
-                "f:2:9: `memory` is a whole number from 128 to 10240, not `1`",
+                "f:2:9: `memory` is a whole number of MB from 128 to 10240, not `1`",
             ],
         ),
         (

@@ -1,5 +1,8 @@
 //! Settings, images and plans, as whole values.
 
+mod leaving;
+mod versions;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -30,6 +33,7 @@ fn workload() -> Workload {
         secrets: BTreeMap::new(),
         pull: None,
         creates_roles: false,
+        places: crate::deploy::Places::default(),
     }
 }
 
@@ -87,7 +91,8 @@ fn service(target: &CloudRun, image: &Image) -> Service {
     let ownership = Ownership::ours(&target.workload, &target.settings_hash(), image);
     let mut raw = target.wanted(&image.reference(), &BTreeMap::new()).body;
     raw["etag"] = "\"1\"".into();
-    raw["template"]["scaling"].as_object_mut().unwrap().remove("minInstanceCount");
+    // What is 0 is left out of answers.
+    raw["template"]["scaling"].as_object_mut().unwrap().retain(|_, count| *count != json!(0));
     for (key, value) in ownership.tags() {
         let place = if key == observe::DIGEST_KEY { "annotations" } else { "labels" };
         raw[place][key] = value.into();
@@ -359,7 +364,7 @@ fn traffic_goes_back_and_tags_stay() {
         name: name.into(),
         image: image.into(),
         is_ready: true,
-        reason: String::new(),
+        ..Revision::default()
     };
     let revisions = vec![
         revision("agent-00002-abc", &first_image().reference()),

@@ -4,7 +4,7 @@ use serde::Serialize;
 
 use super::cors;
 use crate::config::schema::{Field, Kind, Shape};
-use crate::config::{Node, Problems};
+use crate::config::{Node, Problems, Unit};
 use crate::deploy::aws::{read_number, read_region, read_role};
 use crate::deploy::{SecretValue, TargetInput, Workload};
 
@@ -24,15 +24,19 @@ pub(super) static SHAPE: Shape = Shape {
             Kind::Text,
             "The function's name: 1 to 64 letters, digits, `-` or `_`. The service's name when absent.",
         ),
-        Field::optional("memory", Kind::Integer(128, 10_240), "Memory in MB: 1024 when absent."),
+        Field::optional(
+            "memory",
+            Kind::Measure(Unit::Megabytes, 128, 10_240),
+            "Memory in MB: 1024 when absent.",
+        ),
         Field::optional(
             "timeout",
-            Kind::Integer(1, 900),
+            Kind::Measure(Unit::Seconds, 1, 900),
             "Seconds for one request: 300 when absent. Behind an API no request takes longer than 30.",
         ),
         Field::optional(
             "ephemeral_storage",
-            Kind::Integer(512, 10_240),
+            Kind::Measure(Unit::Megabytes, 512, 10_240),
             "Space in `/tmp`, in MB: 512 when absent. Nothing else can be written to.",
         ),
         Field::optional(
@@ -204,7 +208,7 @@ pub(super) fn read(input: &TargetInput<'_>, problems: &mut Problems) -> Option<S
         let message = "Lambda pulls from ECR as itself, not with `pull`";
         let hint =
             "remove `pull`, or write `target: ecs-express`, which takes images of any registry";
-        problems.report_with_hint(input.position, message, hint);
+        problems.report_with_hint(input.place_of_pull(), message, hint);
     }
     let region = read_region(input, problems)?;
     let entry = entry(input, &region, problems);
@@ -289,21 +293,14 @@ fn check_variables(input: &TargetInput<'_>, problems: &mut Problems) {
         };
         let hint = "a name has two or more letters, digits or `_`, and starts with a letter; those of Lambda \
                     itself are taken";
-        problems.report_with_hint(input.position, format!("{trouble} `{name}`"), hint);
+        problems.report_with_hint(input.place_of(name), format!("{trouble} `{name}`"), hint);
     }
     taken += env.values().map(|value| value.expose().len()).sum::<usize>();
-    for (name, secret) in secrets {
-        match secret {
-            SecretValue::Given(value) => taken += value.expose().len(),
-            SecretValue::Unset => {}
-            SecretValue::Kept(_) => problems.report_with_hint(
-                input.position,
-                format!("the secret `{name}` is a reference, and Lambda resolves none"),
-                "take the value from whoever deploys (`{env: VARIABLE}`), or let the agent itself read the \
-                 secret as its role: pass the ARN in `env`",
-            ),
-        }
-    }
+    let given = secrets.values().filter_map(|secret| match secret {
+        SecretValue::Given(value) => Some(value.expose().len()),
+        SecretValue::Unset | SecretValue::Kept(_) => None,
+    });
+    taken += given.sum::<usize>();
     if taken > MAX_VARIABLES {
         let message = format!(
             "Lambda has room for {MAX_VARIABLES} bytes of variables, and these take {taken}"

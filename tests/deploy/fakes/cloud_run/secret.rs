@@ -9,7 +9,7 @@ use crate::fake::{Call, Response};
 #[derive(Debug, Clone, Default, PartialEq)]
 pub(crate) struct Secret {
     pub(crate) labels: Value,
-    /// What each version has, in base64.
+    /// What each version has, in base64; nothing, once it is destroyed.
     pub(crate) versions: Vec<String>,
     /// Who may read it.
     pub(crate) policy: Value,
@@ -23,6 +23,14 @@ impl Secret {
         format!("BwY{}", char::from(b'A' + self.policy_changes))
     }
 
+    /// Its versions as the API shows them, the oldest first.
+    fn documents(&self, name: &str) -> impl DoubleEndedIterator<Item = Value> + ExactSizeIterator {
+        self.versions.iter().enumerate().map(move |(place, data)| {
+            let state = if data.is_empty() { "DESTROYED" } else { "ENABLED" };
+            json!({"name": format!("{name}/versions/{}", place + 1), "state": state})
+        })
+    }
+
     pub(super) fn is_read_by(&self, account: &str) -> bool {
         let member = format!("serviceAccount:{account}");
         self.policy["bindings"].as_array().into_iter().flatten().any(|binding| {
@@ -34,6 +42,16 @@ impl Secret {
 
 impl CloudRun {
     pub(super) fn on_secret(&mut self, call: &Call, name: &str) -> Response {
+        if let Some(name) = name.strip_suffix("/versions") {
+            let Some(secret) = self.secrets.get(name) else { return not_found(name) };
+            let versions: Vec<_> = secret.documents(name).rev().collect();
+            return self.page(call, "versions", &versions);
+        }
+        if let Some((secret, number)) =
+            name.strip_suffix(":destroy").and_then(|version| version.split_once("/versions/"))
+        {
+            return self.destroy(secret, number.parse().unwrap());
+        }
         if let Some(name) = name.strip_suffix("/versions/latest:access") {
             let Some(secret) = self.secrets.get(name) else { return not_found(name) };
             let Some(data) = secret.versions.last() else { return not_found(name) };
@@ -72,6 +90,19 @@ impl CloudRun {
             }
             _ => Response::json(200, &json!({"name": name, "labels": secret.labels})),
         }
+    }
+
+    fn destroy(&mut self, name: &str, number: usize) -> Response {
+        if self.is_destruction_forbidden {
+            let text = format!(
+                "Permission 'secretmanager.versions.destroy' denied for resource '{name}/versions/{number}' (or it may not exist)."
+            );
+            return error(403, "PERMISSION_DENIED", &text);
+        }
+        let Some(secret) = self.secrets.get_mut(name) else { return not_found(name) };
+        secret.versions[number - 1].clear();
+        let version = secret.documents(name).nth(number - 1).unwrap();
+        Response::json(200, &version)
     }
 
     /// Those whose labels a filter names: `labels.KEY=VALUE AND …`.

@@ -8,6 +8,8 @@ use super::{CloudRun, error, not_found};
 use crate::fake::{Call, Response};
 
 const LATEST: &str = "TRAFFIC_TARGET_ALLOCATION_TYPE_LATEST";
+/// As what services run that name no account.
+const DEFAULT_ACCOUNT: &str = "7-compute@developer.gserviceaccount.com";
 
 /// A service.
 #[derive(Debug, Clone, Default)]
@@ -21,7 +23,7 @@ pub(crate) struct Service {
     pub(crate) generation: u64,
     etag: u64,
     /// How many looks are left until the last change is done.
-    left: u32,
+    pub(super) left: u32,
     is_deleted: bool,
     /// What IAM says of it.
     pub(crate) policy: Value,
@@ -234,8 +236,11 @@ impl CloudRun {
             let secret = format!("{project}/secrets/{}", reference["secret"].as_str().unwrap());
             let version = reference["version"].as_str().unwrap();
             let versions = self.secrets.get(&secret).map_or(0, |it| it.versions.len());
-            let is_there =
-                version == "latest" || version.parse::<usize>().is_ok_and(|it| it <= versions);
+            let is_there = version == "latest"
+                || version.parse::<usize>().is_ok_and(|it| {
+                    let kept = &self.secrets.get(&secret).unwrap().versions;
+                    kept.get(it - 1).is_some_and(|data| !data.is_empty())
+                });
             if versions == 0 || !is_there || !is_readable(&secret) {
                 let text = format!(
                     "Revision '{short}' is not ready and cannot serve traffic. Permission denied on secret: {secret}/versions/{version} for Revision service account. The service account used must be granted the 'Secret Manager Secret Accessor' role (roles/secretmanager.secretAccessor) at the secret, project or higher level."
@@ -272,6 +277,17 @@ impl CloudRun {
             };
             return Response::json(200, &policy);
         }
+        if let Some(name) = name.strip_suffix(":setIamPolicy") {
+            if self.is_policy_fixed {
+                let text = format!(
+                    "Permission 'run.services.setIamPolicy' denied on resource '{name}' (or resource may not exist)."
+                );
+                return error(403, "PERMISSION_DENIED", &text);
+            }
+            let Some(service) = self.services.get_mut(name) else { return not_found(name) };
+            service.policy = call.json()["policy"].clone();
+            return Response::json(200, &service.policy);
+        }
         if let Some(name) = name.strip_suffix("/revisions") {
             let Some(service) = self.services.get(name) else { return not_found(name) };
             return self.page(call, "revisions", &service.revisions);
@@ -294,6 +310,9 @@ impl Service {
     /// As the API shows it.
     pub(super) fn document(&self, name: &str, is_reconciling: bool) -> Value {
         let mut document = Value::Object(self.written.clone());
+        if document["template"]["serviceAccount"].is_null() {
+            document["template"]["serviceAccount"] = DEFAULT_ACCOUNT.into();
+        }
         let newest = self.revisions.last().unwrap()["name"].clone();
         let short = name.rsplit_once('/').unwrap().1;
         let observed = if is_reconciling { self.generation - 1 } else { self.generation };
