@@ -174,10 +174,6 @@ fn settings_are_checked_before_any_call() {
         [
             format!("f:1:1: Lambda sets the variable `AWS_REGION`; {names}"),
             format!("f:1:1: Lambda takes no variable `_A`; {names}"),
-            "f:1:1: the secret `KEY` is a reference, and Lambda resolves none; take the value from whoever \
-             deploys (`{env: VARIABLE}`), or let the agent itself read the secret as its role: pass the ARN \
-             in `env`"
-                .to_owned(),
             "f:1:1: Lambda has room for 4096 bytes of variables, and these take 5048; put what is large \
              into a file of the image, or let the agent fetch it"
                 .to_owned(),
