@@ -67,7 +67,7 @@ async fn an_answer_that_is_no_service_is_no_service() {
     let world = World::new("").await;
     world.succeed(&["deploy"]);
     let strange = Response::json(200, &json!({"status": "please log in"}));
-    world.fake.spoil(&format!("GET {SERVICE}"), Fault::Refuse(strange));
+    world.fake.spoil(&format!("GET {SERVICE}"), Fault::Intercept(strange));
     let outcome = Outcome::of(&mut world.command(&["status"]));
     assert_eq!(outcome.code, 3, "{outcome:#?}");
     let text = format!("the answer to GET {SERVICE} has no `/name`");

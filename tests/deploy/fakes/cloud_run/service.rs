@@ -204,8 +204,10 @@ impl CloudRun {
                 newest["conditions"][0] = json!({"type": "Ready", "state": "CONDITION_SUCCEEDED"});
             }
             Some((word, text)) => {
+                // Each word belongs to one of the two lists of reasons.
+                let member = if word.starts_with("SECRET") { "reason" } else { "revisionReason" };
                 newest["conditions"][0] = json!({
-                    "type": "Ready", "state": "CONDITION_FAILED", "revisionReason": word, "message": text,
+                    "type": "Ready", "state": "CONDITION_FAILED", member: word, "message": text,
                 });
                 newest["logUri"] = "https://console.cloud.google.com/logs/viewer?x".into();
             }
