@@ -3,6 +3,7 @@
 mod leftovers;
 mod login;
 mod refusals;
+mod registry;
 mod rollback;
 mod secrets;
 mod trouble;
