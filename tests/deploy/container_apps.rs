@@ -166,3 +166,24 @@ async fn logs_are_the_lines_of_every_replica() {
         "{outcome:#?}"
     );
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_subscription_may_be_the_one_that_az_has_chosen() {
+    let world = World::new("").await;
+    let id = "00000000-0000-0000-0000-000000000001";
+    let config = std::fs::read_to_string(world.sandbox.work().join("dockless.yaml")).unwrap();
+    let config = config.replace(&format!("    subscription_id: {id}\n"), "");
+    world.sandbox.write("dockless.yaml", config);
+    let run = |folder: &std::path::Path| {
+        let mut command = world.command(&["deploy"]);
+        world.checked(command.env("AZURE_CONFIG_DIR", folder))
+    };
+    let nowhere = run(&world.sandbox.work());
+    assert_eq!(nowhere.code, 2, "{nowhere:#?}");
+    assert!(nowhere.stderr.contains("nothing names the subscription"), "{nowhere:#?}");
+    let profile = json!({"subscriptions": [{"id": id, "isDefault": true}]});
+    let profile = world.sandbox.write("azure/azureProfile.json", format!("\u{feff}{profile}"));
+    let outcome = run(profile.parent().unwrap());
+    assert_eq!(outcome.code, 0, "{outcome:#?}");
+    assert_eq!(world.revisions(), 1);
+}

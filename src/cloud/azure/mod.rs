@@ -6,6 +6,7 @@
 //! - `authorizer.rs`: keeps a token and proves with it who we are; `claims.rs`: who that is
 //! - `refusal.rs`: what the Resource Manager's errors mean, and what to do; `fields.rs`: which setting of a
 //!   target they are about
+//! - `subscription.rs`: the one that is meant where nobody names one
 //! - `national.rs`: which of Azure's clouds is meant
 //! - `keychain.rs`: credentials for `*.azurecr.io` out of the same sources
 
@@ -29,6 +30,7 @@ mod registry_host;
 mod source;
 #[cfg(feature = "azure")]
 mod sources;
+mod subscription;
 
 #[cfg(feature = "azure")]
 pub(super) use authorizer::authorizer;
@@ -37,3 +39,4 @@ pub(super) use keychain::AzureRegistries;
 pub(super) use national::AzureCloud;
 pub(super) use refusal::classify;
 pub use registry_host::is_azure_registry;
+pub use subscription::azure_subscription;
