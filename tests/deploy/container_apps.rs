@@ -12,7 +12,8 @@ mod world;
 use serde_json::json;
 
 use self::world::{HOST, World};
-use crate::fakes::container_apps::{Ending, GROUP};
+use crate::fake::Fault;
+use crate::fakes::container_apps::{Ending, GROUP, error};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_app_is_created_then_left_alone_then_updated() {
@@ -165,6 +166,9 @@ async fn logs_are_the_lines_of_every_replica() {
         matches!(lines[..], [one, two] if one.ends_with("ready") && two.ends_with("asked")),
         "{outcome:#?}"
     );
+    // A replica that has gone by the time it is asked says nothing, and stops nobody.
+    world.fake.spoil("GET /logstream", Fault::Refuse(error(404, "NotFound", "no such replica")));
+    world.succeed(&["logs"]);
 }
 
 #[tokio::test(flavor = "multi_thread")]
