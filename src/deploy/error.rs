@@ -40,10 +40,10 @@ pub enum DeployError {
         hint: String,
     },
     /// Something that the target needs is missing, and may not be created.
-    #[error("{what} is missing")]
+    #[error("{} {} missing", what.join(" and "), if what.len() == 1 { "is" } else { "are" })]
     Missing {
-        /// What.
-        what: String,
+        /// What; at least one thing.
+        what: Vec<String>,
         /// What to do.
         hints: Vec<String>,
     },

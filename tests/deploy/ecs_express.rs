@@ -164,7 +164,8 @@ async fn a_role_that_is_new_is_not_known_at_once_and_a_throttled_question_is_ask
     let error = deployed(&cloud, &*target.unwrap(), "one").await.unwrap_err();
     assert_eq!(
         error.to_string(),
-        "the execution role `dockless-eu-west-1-b-execution`, which ecs-tasks.amazonaws.com assumes, is missing"
+        "the execution role `dockless-eu-west-1-b-execution`, which ecs-tasks.amazonaws.com assumes, and the \
+         infrastructure role `dockless-eu-west-1-b-infrastructure`, which ecs.amazonaws.com assumes, are missing"
     );
 }
 

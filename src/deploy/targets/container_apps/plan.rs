@@ -158,10 +158,10 @@ impl Planner<'_> {
              {resource_group} --subscription {subscription_id} --location {location}`"
         ));
         DeployError::Missing {
-            what: format!(
+            what: vec![format!(
                 "the Container Apps environment `{environment_name}` in the resource group \
                  `{resource_group}`"
-            ),
+            )],
             hints,
         }
     }

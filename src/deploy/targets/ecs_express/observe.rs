@@ -49,8 +49,14 @@ impl EcsExpress {
             self.infrastructure_role(service["infrastructureRoleArn"].as_str(), &place);
         let store = self.store();
         let details = Details {
-            execution_role: observe_role(execution.as_ref(), session, &place).await?,
-            infrastructure_role: observe_role(infrastructure.as_ref(), session, &place).await?,
+            execution_role: RoleSpec::observe_if_ours(execution.as_ref(), session, &place.region)
+                .await?,
+            infrastructure_role: RoleSpec::observe_if_ours(
+                infrastructure.as_ref(),
+                session,
+                &place.region,
+            )
+            .await?,
             secrets: store.observe(session, &place.region, secrets_of(active)).await?,
             tags: service["tags"].clone(),
             running_deployment: found.running_deployment(),
@@ -274,17 +280,6 @@ fn image_of(revision: &Value) -> Option<String> {
         _ => image,
     };
     Some(format!("{repository}@{digest}"))
-}
-
-async fn observe_role(
-    role: Option<&RoleSpec>,
-    session: &Session,
-    place: &Place,
-) -> Result<Option<ObservedRole>, CallError> {
-    match role {
-        Some(role) => role.observe(session, &place.region).await,
-        None => Ok(None),
-    }
 }
 
 /// The ARNs of the secrets that a configuration refers to.
