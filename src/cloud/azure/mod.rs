@@ -1,7 +1,7 @@
 //! Azure: who we are there, what its refusals mean, and the credentials of its registries.
 //!
 //! - `sources.rs`: where tokens come from, one source after the other, and why each has none; `source.rs`:
-//!   what they are called; `github.rs`: the one of a job there; `cure.rs`: what to do when none has a token
+//!   what they are called; `reason.rs`: what they say; `github.rs`: the one of a job there; `cure.rs`: what to do when none has a token
 //! - `http.rs`: the way to them
 //! - `authorizer.rs`: keeps a token and proves with it who we are; `claims.rs`: who that is
 //! - `refusal.rs`: what the Resource Manager's errors mean, and what to do; `fields.rs`: which setting of a
@@ -24,6 +24,8 @@ mod http;
 #[cfg(feature = "azure")]
 mod keychain;
 mod national;
+#[cfg(feature = "azure")]
+mod reason;
 mod refusal;
 mod registry_host;
 #[cfg(feature = "azure")]

@@ -132,8 +132,8 @@ const ROWS: [Row; 13] = [
     ),
 ];
 
-#[tokio::test(flavor = "multi_thread")]
-async fn every_refusal_says_what_to_do() {
+/// Everything that is said.
+async fn told() -> String {
     let world = World::new("").await;
     let mut told = String::new();
     let mut tell = |what: &str| {
@@ -181,7 +181,12 @@ async fn every_refusal_says_what_to_do() {
         world.fake.with(|fake| fake.ending = Ending::Refused(message));
         tell(what);
     }
-    insta::assert_snapshot!(told, @r#"
+    told
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_refusal_says_what_to_do() {
+    insta::assert_snapshot!(told().await, @r#"
     AuthorizationFailed: exit 3
     error: deploy to container app `agent` in agents
       create the container app `agent`
