@@ -31,7 +31,7 @@ mod xml;
 pub use answer::Answer;
 pub use api::Api;
 pub use aws::{NewRepository, aws_region, create_missing_repository};
-pub use azure::is_azure_registry;
+pub use azure::{azure_subscription, is_azure_registry};
 pub use ci::CiSystem;
 pub use client::{Client, ClientOptions};
 pub use error::{CallError, ErrorClass};
