@@ -4,7 +4,7 @@
 //! - `credentials.rs`: a file of credentials, read for what it says of itself
 //! - `authorizer.rs`: keeps what was found, and proves with it who we are
 //! - `keychain.rs`: the same for its registries, Artifact Registry and `gcr.io`
-//! - `refusal.rs`: what its errors mean, and what would allow what is denied
+//! - `project.rs`: the project and the region that its own tools would take
 
 #[cfg(feature = "gcp")]
 mod authorizer;
@@ -12,6 +12,7 @@ mod authorizer;
 mod credentials;
 #[cfg(feature = "gcp")]
 mod keychain;
+mod project;
 mod refusal;
 #[cfg(feature = "gcp")]
 mod sources;
@@ -20,5 +21,6 @@ mod sources;
 pub(super) use authorizer::authorizer;
 #[cfg(feature = "gcp")]
 pub(super) use keychain::GoogleRegistries;
+pub use project::{google_project, google_region};
 pub(super) use refusal::classify;
 pub use refusal::operation_failure;

@@ -26,6 +26,8 @@ async fn values_of_secrets_are_kept_by_secret_manager_and_only_written_when_they
             !outcome.stderr.contains("canary") && !outcome.stderr.contains("Y2FuYXJ5"),
             "{outcome:#?}"
         );
+        let who = "Google Cloud: we are whoever the token in CLOUDSDK_AUTH_ACCESS_TOKEN is for";
+        assert!(outcome.stderr.contains(who), "{outcome:#?}");
     };
     let secret = || world.fake.with(|fake| fake.secrets[SECRET].clone());
     let env = || world.written().pointer("/template/containers/0/env").cloned();
