@@ -35,7 +35,7 @@ pub use azure::is_azure_registry;
 pub use ci::CiSystem;
 pub use client::{Client, ClientOptions};
 pub use error::{CallError, ErrorClass};
-pub use google::{google_project, google_region, operation_failure};
+pub use google::{google_project, google_region, image_cure, operation_failure};
 pub use request::{Authority, Location, Method, Request};
 pub use service::{
     API_GATEWAY, APP_RUNNER, ARTIFACT_REGISTRY, CLOUD_LOGGING, CLOUD_RUN, CONTAINER_APPS_LOGS,

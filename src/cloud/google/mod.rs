@@ -5,11 +5,13 @@
 //! - `authorizer.rs`: keeps what was found, and proves with it who we are
 //! - `keychain.rs`: the same for its registries, Artifact Registry and `gcr.io`
 //! - `project.rs`: the project and the region that its own tools would take
+//! - `refusal.rs`: what its errors mean; `cures.rs`: what helps, and what would allow what is denied
 
 #[cfg(feature = "gcp")]
 mod authorizer;
 #[cfg(feature = "gcp")]
 mod credentials;
+mod cures;
 #[cfg(feature = "gcp")]
 mod keychain;
 mod project;
@@ -19,6 +21,7 @@ mod sources;
 
 #[cfg(feature = "gcp")]
 pub(super) use authorizer::authorizer;
+pub use cures::image_cure;
 #[cfg(feature = "gcp")]
 pub(super) use keychain::GoogleRegistries;
 pub use project::{google_project, google_region};

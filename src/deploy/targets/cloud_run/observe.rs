@@ -9,7 +9,7 @@ use super::secrets::Kept;
 use super::service::main_container;
 use super::versions::LATEST_VERSION;
 use super::{CloudRun, access};
-use crate::cloud::{CLOUD_RUN, CallError, Method, Request};
+use crate::cloud::{CLOUD_RUN, CallError, Method, Request, image_cure};
 use crate::deploy::{DeployError, Observed, Ownership, Previous, Service, Session, State};
 use crate::error::Result;
 
@@ -167,10 +167,14 @@ fn state(raw: &Value, details: &Details) -> State {
         return State::Ready;
     }
     let of_revision = revision.filter(|revision| !revision.is_ready && !revision.reason.is_empty());
-    State::Failed(match (of_revision, reason(condition)) {
+    let reason = match (of_revision, reason(condition)) {
         (Some(revision), _) => revision.reason.clone(),
         (None, Some(reason)) => reason,
         (None, None) => format!("the revision `{newest}` is not ready"),
+    };
+    State::Failed(match image_cure(&reason) {
+        Some(cure) => format!("{reason} ({cure})"),
+        None => reason,
     })
 }
 
