@@ -30,7 +30,7 @@ mod xml;
 
 pub use answer::Answer;
 pub use api::Api;
-pub use aws::{NewRepository, aws_region, create_missing_repository};
+pub use aws::{NewRepository, aws_region};
 pub use azure::is_azure_registry;
 pub use ci::CiSystem;
 pub use client::{Client, ClientOptions};
@@ -42,4 +42,4 @@ pub use service::{
     Cloud, ECR, ECR_PUBLIC, ECS, IAM, LAMBDA, LOGS, RESOURCE_MANAGER, SECRET_MANAGER,
     SECRETS_MANAGER, STS, Service, Wire,
 };
-pub use vendors::RegistryLogins;
+pub use vendors::{RegistryLogins, create_missing_repository};

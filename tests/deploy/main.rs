@@ -19,6 +19,7 @@ mod ecs_express;
 mod fake;
 mod fakes;
 mod flow;
+mod google_registry;
 mod lambda;
 mod lambda_on_moto;
 mod model;

@@ -5,6 +5,7 @@
 //! - `authorizer.rs`: keeps what was found, and proves with it who we are
 //! - `keychain.rs`: the same for its registries, Artifact Registry and `gcr.io`
 //! - `project.rs`: the project and the region that its own tools would take
+//! - `repository.rs`: creates a repository that is missing
 //! - `refusal.rs`: what its errors mean; `cures.rs`: what helps, and what would allow what is denied
 
 #[cfg(feature = "gcp")]
@@ -16,6 +17,7 @@ mod cures;
 mod keychain;
 mod project;
 mod refusal;
+mod repository;
 #[cfg(feature = "gcp")]
 mod sources;
 
@@ -27,3 +29,4 @@ pub(super) use keychain::GoogleRegistries;
 pub use project::{google_project, google_region};
 pub(super) use refusal::classify;
 pub use refusal::operation_failure;
+pub(super) use repository::ArtifactRepository;
