@@ -6,7 +6,7 @@ use clap::Args;
 use clap::builder::FalseyValueParser;
 
 use super::Edge;
-use super::environment::EnvironmentOptions;
+use super::environment::{EnvironmentOptions, WaitOptions};
 use super::network::NetworkOptions;
 use super::options::{CredentialOptions, ProjectOptions, RecordOptions, TagOptions};
 use crate::error::Result;
@@ -23,6 +23,8 @@ pub(super) struct Deploy {
     path: PathBuf,
     #[command(flatten)]
     environment: EnvironmentOptions,
+    #[command(flatten)]
+    wait: WaitOptions,
     #[command(flatten)]
     image: DeployedImageOptions,
     #[command(flatten)]
@@ -83,14 +85,11 @@ impl Deploy {
                 .read("dockless deploy --username NAME --password-stdin")?,
             records: self.records.files(),
             existing_tag: self.tags.existing(),
-            wait_limit: self.environment.wait_timeout,
+            wait_limit: self.wait.wait_timeout,
             has_rollback: self.image.rollback_on_failure,
             is_unprobed: self.image.no_probe,
         };
         let report = pipeline::deploy(&request, &edge.context)?;
-        for note in report.notes() {
-            edge.context.events.note(note);
-        }
         edge.output.result(&report.document(), report.text().lines())?;
         report.into_result()
     }

@@ -6,7 +6,7 @@ use clap::Args;
 use clap::builder::FalseyValueParser;
 
 use super::Edge;
-use super::environment::ServiceOptions;
+use super::environment::ChangeOptions;
 use crate::error::{Classified, ErrorKind, Result};
 use crate::pipeline;
 
@@ -17,7 +17,7 @@ use crate::pipeline;
 #[derive(Debug, Args)]
 pub(super) struct Destroy {
     #[command(flatten)]
-    service: ServiceOptions,
+    service: ChangeOptions,
     /// Do not ask
     #[arg(short, long, env = "DOCKLESS_YES", value_parser = FalseyValueParser::new())]
     yes: bool,
@@ -66,7 +66,8 @@ impl Destroy {
         }
         request.project.is_dry_run = false;
         let report = pipeline::destroy(&request, &edge.context)?;
-        edge.output.result(&report.document(), report.text().lines())
+        edge.output.result(&report.document(), report.text().lines())?;
+        report.into_result()
     }
 }
 

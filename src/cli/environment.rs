@@ -8,14 +8,21 @@ use clap::Args;
 use super::network::{NetworkOptions, parse_duration};
 use crate::pipeline::{EnvironmentRequest, ProjectRequest};
 
-/// Which environment, where commands wait for what runs there.
+/// Which environment.
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Where it runs")]
 pub(super) struct EnvironmentOptions {
     /// The environment of the config; without it, the only one
     #[arg(short, long, value_name = "NAME", env = "DOCKLESS_ENVIRONMENT")]
     pub(super) environment: Option<String>,
-    /// How long a target may take until it is well, 45 minutes when absent: `10m`, `1h`
+}
+
+/// How long commands wait that change what runs there.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Where it runs")]
+pub(super) struct WaitOptions {
+    /// How long a target may take until it is well, 45 minutes when absent: `10m`, `1h`. After that the platform
+    /// goes on by itself
     #[arg(
         long,
         value_name = "DURATION",
@@ -25,9 +32,9 @@ pub(super) struct EnvironmentOptions {
     pub(super) wait_timeout: Option<Duration>,
 }
 
-/// An environment of a project that nothing is built for.
+/// An environment of a project that nothing is built for, to look at.
 #[derive(Debug, Args)]
-pub(super) struct ServiceOptions {
+pub(super) struct LookOptions {
     /// The project: a folder or a config file
     #[arg(default_value = ".", value_name = "PATH", env = "DOCKLESS_PATH")]
     path: PathBuf,
@@ -40,20 +47,37 @@ pub(super) struct ServiceOptions {
     network: NetworkOptions,
 }
 
-impl ServiceOptions {
+/// An environment of a project that nothing is built for, to change what runs there.
+#[derive(Debug, Args)]
+pub(super) struct ChangeOptions {
+    #[command(flatten)]
+    look: LookOptions,
+    #[command(flatten)]
+    wait: WaitOptions,
+}
+
+impl LookOptions {
     /// The request.
-    pub(super) fn request(self, is_dry_run: bool) -> EnvironmentRequest {
-        let EnvironmentOptions { environment, wait_timeout } = self.environment;
+    pub(super) fn request(self) -> EnvironmentRequest {
         EnvironmentRequest {
             project: ProjectRequest {
                 path: self.path,
                 file: self.file,
-                is_dry_run,
                 network: self.network.request(),
                 ..ProjectRequest::default()
             },
-            environment,
-            wait_limit: wait_timeout,
+            environment: self.environment.environment,
+            wait_limit: None,
         }
+    }
+}
+
+impl ChangeOptions {
+    /// The request.
+    pub(super) fn request(self, is_dry_run: bool) -> EnvironmentRequest {
+        let mut request = self.look.request();
+        request.project.is_dry_run = is_dry_run;
+        request.wait_limit = self.wait.wait_timeout;
+        request
     }
 }

@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use serde_json::json;
 
 use super::Edge;
-use super::environment::ServiceOptions;
+use super::environment::LookOptions;
 use super::network::parse_duration;
 use super::output;
 use crate::deploy::LogLine;
@@ -24,7 +24,7 @@ const DEFAULT_SINCE: &str = "1h";
 #[derive(Debug, Args)]
 pub(super) struct Logs {
     #[command(flatten)]
-    service: ServiceOptions,
+    service: LookOptions,
     /// How old lines may be: `90s`, `10m`, `2h`
     #[arg(
         long,
@@ -42,7 +42,7 @@ pub(super) struct Logs {
 impl Logs {
     pub(super) fn run(self, edge: &Edge) -> Result<()> {
         let which = LogRequest { since: self.since, has_follow: self.follow };
-        let request = self.service.request(false);
+        let request = self.service.request();
         let show = |service: Option<&str>, line: &LogLine| {
             let at = Timestamp::from_millisecond(line.at_ms).ok().filter(|_| line.at_ms > 0);
             let at = at.map(|at| at.to_string());

@@ -1,10 +1,15 @@
 //! Where a project can be deployed: `environments:`. The settings of a target belong to its kind.
 
+mod secrets;
+
 use std::collections::BTreeMap;
 
+pub use self::secrets::{PullSpec, SecretSpec};
+
+use self::secrets::{PULL, SECRET};
 use super::schema::{self, Field, Kind, Shape};
 use super::validate::{check_env_name, shown};
-use super::{Node, Position, Problems, Template, Value, template};
+use super::{Key, Node, Position, Problem, Problems, Template, Value};
 
 /// A named place, or several, where an image of the project runs.
 #[derive(Debug, Clone, PartialEq)]
@@ -34,46 +39,8 @@ pub struct TargetSpec {
     pub kind_position: Position,
     /// All its members, `target` included, without those that all targets share.
     pub settings: Node,
-}
-
-/// Where a secret's value is.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum SecretSpec {
-    /// In this variable of whoever deploys.
-    Environment {
-        /// The variable.
-        name: String,
-        /// Where it is named.
-        position: Position,
-    },
-    /// Kept by the platform under this name.
-    Kept {
-        /// An ARN, a resource name, a URL of a vault.
-        reference: String,
-        /// Where it is named.
-        position: Position,
-    },
-}
-
-/// How a platform pulls the image.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum PullSpec {
-    /// With a user name and a password that is in a variable of whoever deploys.
-    Password {
-        /// The user name.
-        username: Template,
-        /// The variable that has the password.
-        variable: String,
-        /// Where it is named.
-        position: Position,
-    },
-    /// With what the platform keeps under this name.
-    Kept {
-        /// An ARN of Secrets Manager, a managed identity.
-        reference: String,
-        /// Where it is named.
-        position: Position,
-    },
+    /// What is wrong with it, where its own format says where its settings stand.
+    pub problem: Option<Problem>,
 }
 
 /// What the docs say before the table.
@@ -127,47 +94,6 @@ pub(super) static ENVIRONMENT: Shape = Shape {
     ],
 };
 
-static SECRET: Shape = Shape {
-    name: "a secret",
-    fields: &[
-        Field::optional("env", Kind::Text, "The variable of whoever deploys that has the value."),
-        Field::optional(
-            "secrets_manager",
-            Kind::Text,
-            "The ARN of a secret in AWS Secrets Manager, optionally with `:key::`.",
-        ),
-        Field::optional(
-            "secret_manager",
-            Kind::Text,
-            "A secret in Google Secret Manager: `NAME`, `NAME:VERSION` or `projects/P/secrets/NAME`.",
-        ),
-        Field::optional("key_vault", Kind::Text, "The URL of a secret in Azure Key Vault."),
-    ],
-};
-
-static PULL: Shape = Shape {
-    name: "`pull`",
-    fields: &[
-        Field::optional("username", Kind::Text, "The user name; with `password_env`."),
-        Field::optional(
-            "password_env",
-            Kind::Text,
-            "The variable of whoever deploys that has the password. It must last: the platform pulls \
-             again whenever it starts a container.",
-        ),
-        Field::optional(
-            "secrets_manager",
-            Kind::Text,
-            "The ARN of a secret in AWS Secrets Manager with `username` and `password`.",
-        ),
-        Field::optional(
-            "identity",
-            Kind::Text,
-            "The managed identity of Azure that may pull: its resource id, or `system`.",
-        ),
-    ],
-};
-
 /// The keys that stand beside a target's own in an environment.
 pub fn environment_keys() -> impl Iterator<Item = &'static str> {
     ENVIRONMENT.fields.iter().map(|field| field.name)
@@ -178,7 +104,7 @@ pub(super) fn read(node: &Node, problems: &mut Problems) -> Vec<EnvironmentSpec>
     let members = node.members().iter().filter(|(key, _)| !key.text.starts_with("x-"));
     let environments = members.filter_map(|(key, value)| {
         check_name(&key.text, &key.position, problems);
-        environment(&key.text, value, problems)
+        environment(key, value, problems)
     });
     environments.collect()
 }
@@ -196,7 +122,8 @@ fn check_name(name: &str, position: &Position, problems: &mut Problems) {
     }
 }
 
-fn environment(name: &str, node: &Node, problems: &mut Problems) -> Option<EnvironmentSpec> {
+fn environment(key: &Key, node: &Node, problems: &mut Problems) -> Option<EnvironmentSpec> {
+    let name = &key.text;
     let Value::Mapping(members) = &node.value else {
         problems.report_with_hint(
             &node.position,
@@ -209,7 +136,11 @@ fn environment(name: &str, node: &Node, problems: &mut Problems) -> Option<Envir
         |name: &str| name != "target" && ENVIRONMENT.fields.iter().any(|field| field.name == name);
     let (shared, own): (Vec<_>, Vec<_>) =
         members.iter().cloned().partition(|(key, _)| is_shared(&key.text));
-    let shared = Node { value: Value::Mapping(shared), position: node.position.clone() };
+    let shared = shared.into_iter().map(|(key, value)| match key.text.as_str() {
+        "secrets" => (key, secrets::without_values(value, problems)),
+        _ => (key, value),
+    });
+    let shared = Node { value: Value::Mapping(shared.collect()), position: node.position.clone() };
     schema::check(&shared, &ENVIRONMENT, problems);
     let own = Node { value: Value::Mapping(own), position: node.position.clone() };
     let targets = targets(&shared, &own, problems);
@@ -217,12 +148,15 @@ fn environment(name: &str, node: &Node, problems: &mut Problems) -> Option<Envir
         return None;
     }
     Some(EnvironmentSpec {
-        name: name.to_owned(),
-        position: node.position.clone(),
+        name: name.clone(),
+        position: key.position.clone(),
         targets,
         env: shared.get("env").map(|node| env(node, problems)).unwrap_or_default(),
-        secrets: shared.get("secrets").map(|node| secrets(node, problems)).unwrap_or_default(),
-        pull: shared.get("pull").and_then(|node| pull(node, problems)),
+        secrets: shared
+            .get("secrets")
+            .map(|node| secrets::read(node, problems))
+            .unwrap_or_default(),
+        pull: shared.get("pull").and_then(|node| secrets::read_pull(node, problems)),
         creates_roles: shared.get("create_roles").and_then(Node::as_bool).unwrap_or(false),
     })
 }
@@ -262,6 +196,7 @@ fn target(node: &Node, problems: &mut Problems) -> Option<TargetSpec> {
         kind: text.to_owned(),
         kind_position: kind.position.clone(),
         settings: node.clone(),
+        problem: None,
     })
 }
 
@@ -276,87 +211,6 @@ fn env(node: &Node, problems: &mut Problems) -> BTreeMap<String, Template> {
         }
     }
     variables
-}
-
-fn secrets(node: &Node, problems: &mut Problems) -> BTreeMap<String, SecretSpec> {
-    let mut secrets = BTreeMap::new();
-    for (key, value) in node.members() {
-        check_env_name(&key.text, &key.position, problems);
-        if !matches!(value.value, Value::Mapping(_)) {
-            continue;
-        }
-        let Some((kind, source)) = only_member(value, "a secret", problems) else { continue };
-        let Some(text) = source.as_text() else { continue };
-        let position = source.position.clone();
-        let secret = if kind == "env" {
-            check_variable(text, &position, problems);
-            SecretSpec::Environment { name: text.to_owned(), position }
-        } else {
-            SecretSpec::Kept { reference: text.to_owned(), position }
-        };
-        secrets.insert(key.text.clone(), secret);
-    }
-    secrets
-}
-
-fn pull(node: &Node, problems: &mut Problems) -> Option<PullSpec> {
-    if let (Some(username), Some(variable)) = (node.get("username"), node.get("password_env")) {
-        let text = variable.as_text()?;
-        check_variable(text, &variable.position, problems);
-        let username =
-            Template { text: username.as_text()?.to_owned(), position: username.position.clone() };
-        let (variable, position) = (text.to_owned(), variable.position.clone());
-        return username.check(problems).then_some(PullSpec::Password {
-            username,
-            variable,
-            position,
-        });
-    }
-    if node.members().iter().any(|(key, _)| key.text == "password") {
-        // The shape has told of it; what it asks for is a name.
-        return None;
-    }
-    let (kind, source) = only_member(node, "`pull`", problems)?;
-    if matches!(kind, "username" | "password_env") {
-        let other = if kind == "username" { "password_env" } else { "username" };
-        let message = format!("`{kind}` stands without `{other}`");
-        problems.report_with_hint(&source.position, message, format!("add `{other}: …`"));
-        return None;
-    }
-    let (reference, position) = (source.as_text()?.to_owned(), source.position.clone());
-    Some(PullSpec::Kept { reference, position })
-}
-
-/// The one member that says where something is.
-fn only_member<'a>(
-    node: &'a Node,
-    what: &str,
-    problems: &mut Problems,
-) -> Option<(&'a str, &'a Node)> {
-    let mut members = node.members().iter().filter(|(key, _)| !key.text.starts_with("x-"));
-    match (members.next(), members.next()) {
-        (Some((key, value)), None) => Some((&key.text, value)),
-        (None, _) => {
-            let message = format!("{what} says nothing of where it is");
-            problems.report_with_hint(&node.position, message, "write `{env: VARIABLE}`");
-            None
-        }
-        (_, Some((key, _))) => {
-            let message = format!("{what} is in one place, and `{}` is another", shown(&key.text));
-            problems.report_with_hint(&key.position, message, "keep one of them");
-            None
-        }
-    }
-}
-
-fn check_variable(name: &str, position: &Position, problems: &mut Problems) {
-    if !template::is_variable_name(name) {
-        problems.report_secret(
-            position,
-            "this is no name of a variable",
-            "write the variable's name, not its value: `{env: OPENAI_API_KEY}`",
-        );
-    }
 }
 
 #[cfg(test)]
@@ -393,7 +247,7 @@ mod tests {
             matches!(&production.secrets["K"], SecretSpec::Environment { name, .. } if name == "V")
         );
         assert!(
-            matches!(&production.secrets["L"], SecretSpec::Kept { reference, .. } if reference == "arn")
+            matches!(&production.secrets["L"], SecretSpec::Kept { kind, reference, .. } if kind == "secrets_manager" && reference == "arn")
         );
         assert!(
             matches!(&production.pull, Some(PullSpec::Password { variable, .. }) if variable == "P")
@@ -428,6 +282,10 @@ mod tests {
                 "this is no name of a variable; write the variable's name, not its value: `{env: OPENAI_API_KEY}`",
             ),
             (
+                "  a: {target: x, secrets: {K: correct-horse}}",
+                "`secrets.K` is a mapping that says where the value is, and not the value; write `K: {env: VARIABLE}`: the value itself stands in no file",
+            ),
+            (
                 "  a: {target: x, secrets: {K: {}}}",
                 "a secret says nothing of where it is; write `{env: VARIABLE}`",
             ),
@@ -438,6 +296,10 @@ mod tests {
             (
                 "  a: {target: x, pull: {username: u}}",
                 "`username` stands without `password_env`; add `password_env: …`",
+            ),
+            (
+                "  a: {target: x, pull: {username: u, password_env: P, identity: i}}",
+                "`identity` stands beside `username`; keep one of them",
             ),
             (
                 "  a: {target: x, env: {A: '$B'}}",

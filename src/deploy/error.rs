@@ -57,6 +57,14 @@ pub enum DeployError {
         /// What to do.
         hint: String,
     },
+    /// Somebody else deploys at the same time.
+    #[error("{subject}: another deployment {what} meanwhile")]
+    Overtaken {
+        /// What is there.
+        subject: String,
+        /// What it did.
+        what: &'static str,
+    },
     /// An answer lacks what the next step needs.
     #[error("the answer to {title} has no `{pointer}`")]
     Untold {
@@ -66,7 +74,7 @@ pub enum DeployError {
         pointer: &'static str,
     },
     /// It is still being updated.
-    #[error("still not done after {} s: {what}", limit.as_secs())]
+    #[error("still not done after {} s, and the platform goes on: {what}", limit.as_secs())]
     StillUpdating {
         /// What is going on.
         what: String,
@@ -83,7 +91,9 @@ impl Classified for DeployError {
             | Self::Impossible { .. }
             | Self::Missing { .. }
             | Self::Nothing { .. } => ErrorKind::Usage,
-            Self::Untold { .. } | Self::StillUpdating { .. } => ErrorKind::Failed,
+            Self::Overtaken { .. } | Self::Untold { .. } | Self::StillUpdating { .. } => {
+                ErrorKind::Failed
+            }
         }
     }
 
@@ -94,7 +104,18 @@ impl Classified for DeployError {
             | Self::Impossible { hint, .. }
             | Self::Nothing { hint, .. } => vec![hint.clone()],
             Self::Missing { hints, .. } => hints.clone(),
-            Self::Untold { .. } | Self::StillUpdating { .. } => Vec::new(),
+            Self::Overtaken { .. } => vec![
+                "let one deployment to an environment run at a time; deploy again where this image is the one \
+                 that should run"
+                    .into(),
+            ],
+            Self::Untold { .. } => Vec::new(),
+            Self::StillUpdating { .. } => {
+                vec![
+                    "`dockless status`, with the same `-e`, shows what comes of it, and the next `dockless deploy` goes on from there".into(),
+                    "wait longer with `--wait-timeout`".into(),
+                ]
+            }
         }
     }
 

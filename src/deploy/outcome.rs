@@ -78,6 +78,8 @@ pub struct Deployment {
     pub reason: Option<String>,
     /// What the service itself said.
     pub probe: Probe,
+    /// The image of before, where it was brought back in its place.
+    pub rolled_back_to: Option<String>,
 }
 
 impl Deployment {
@@ -93,16 +95,18 @@ impl Deployment {
             "revision": self.revision,
             "reason": self.reason,
             "probe": self.probe.document(),
+            "rolled_back_to": self.rolled_back_to,
         })
     }
 }
 
 impl Probe {
     fn document(&self) -> Value {
-        match self {
-            Self::NotProbed(why) => json!({"result": "not_probed", "reason": why}),
-            Self::Healthy(status) => json!({"result": "healthy", "status": status}),
-            Self::Unhealthy(what) => json!({"result": "unhealthy", "reason": what}),
-        }
+        let (result, status, reason) = match self {
+            Self::NotProbed(why) => ("not_probed", None, Some(why)),
+            Self::Healthy(status) => ("healthy", Some(status), None),
+            Self::Unhealthy(what) => ("unhealthy", None, Some(what)),
+        };
+        json!({"result": result, "status": status, "reason": reason})
     }
 }

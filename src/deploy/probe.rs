@@ -46,7 +46,7 @@ pub(super) async fn probe(target: &dyn Target, service: &Service, session: &Sess
         );
     }
     let url = format!("{}{}", url.trim_end_matches('/'), target.health_path());
-    session.events.note(format!("asking `{url}` whether it is well"));
+    session.events.detail(format!("asking `{url}` whether it is well"));
     let (limit, reach_limit) = (LIMIT.min(session.wait_limit), REACH_LIMIT.min(session.wait_limit));
     let began = session.clock.now();
     let mut pace = Pace::new();

@@ -11,7 +11,8 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Deployment, Journal};
+use super::history::{Entry, ROLLED_BACK};
+use super::{Deployment, Journal, Outcome, Service};
 use crate::error::{Classified, ErrorKind};
 use crate::sys::{Clock, atomic_file};
 
@@ -114,23 +115,6 @@ struct Record {
 struct Intent {
     resource: String,
     at: i64,
-}
-
-/// One deployment.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Entry {
-    /// The image as the target was given it.
-    pub image: String,
-    /// How it ended.
-    pub outcome: String,
-    /// What the platform calls the revision.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub revision: Option<String>,
-    /// Where it is reached.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub url: Option<String>,
-    /// When, in seconds since 1970.
-    pub at: i64,
 }
 
 /// One service in the state of a folder.
@@ -240,17 +224,37 @@ impl ServiceState {
     /// # Errors
     /// The file cannot be written.
     pub fn record(&self, deployment: &Deployment) -> Result<(), StateError> {
+        self.add(|at| Entry {
+            image: deployment.image.clone(),
+            outcome: deployment.outcome.name().to_owned(),
+            from: None,
+            revision: deployment.revision.clone(),
+            url: deployment.url.clone(),
+            at,
+        })
+    }
+
+    /// Records that what a service runs now was brought back, and from what.
+    ///
+    /// # Errors
+    /// The file cannot be written.
+    pub fn record_rollback(&self, service: &Service, from: Option<&str>) -> Result<(), StateError> {
+        self.add(|at| Entry {
+            image: service.image.clone().unwrap_or_default(),
+            outcome: ROLLED_BACK.to_owned(),
+            from: from.map(str::to_owned),
+            revision: service.revision.clone(),
+            url: service.url.clone(),
+            at,
+        })
+    }
+
+    fn add(&self, entry: impl FnOnce(i64) -> Entry) -> Result<(), StateError> {
         self.change(|record, at| {
             record.intents.clear();
-            let entry = Entry {
-                image: deployment.image.clone(),
-                outcome: deployment.outcome.name().to_owned(),
-                revision: deployment.revision.clone(),
-                url: deployment.url.clone(),
-                at,
-            };
+            let entry = entry(at);
             let is_repeated = record.history.last().is_some_and(|last| last.image == entry.image)
-                && entry.outcome == "unchanged";
+                && entry.outcome == Outcome::Unchanged.name();
             if !is_repeated {
                 record.history.push(entry);
             }
@@ -292,7 +296,7 @@ impl Journal for ServiceState {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::deploy::{Outcome, Probe, Subject};
+    use crate::deploy::{Probe, Subject};
     use crate::sys::ManualClock;
 
     fn deployment(image: &str, outcome: Outcome) -> Deployment {
@@ -305,6 +309,7 @@ mod tests {
             revision: None,
             reason: None,
             probe: Probe::Healthy(200),
+            rolled_back_to: None,
         }
     }
 
@@ -324,6 +329,7 @@ mod tests {
         let entry = |image: &str, outcome: &str| Entry {
             image: image.into(),
             outcome: outcome.into(),
+            from: None,
             revision: None,
             url: None,
             at: 7,

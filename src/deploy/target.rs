@@ -24,6 +24,12 @@ pub struct TargetKind {
     pub cloud: Option<crate::cloud::Cloud>,
     /// Its settings, `target` included.
     pub shape: &'static Shape,
+    /// The references to secrets that it takes, as `secrets` calls them: `key_vault`.
+    pub secret_references: &'static [&'static str],
+    /// The same for `pull`.
+    pub pull_references: &'static [&'static str],
+    /// The vendor's command that removes a service, with `{name}` and the parts of its place, `{0}` and `{1}`.
+    pub removal: &'static str,
     /// Reads settings that fit the shape, and reports what is wrong with them.
     pub parse: fn(&TargetInput<'_>, &mut Problems) -> Option<Box<dyn Target>>,
 }
@@ -39,6 +45,29 @@ pub struct TargetInput<'a> {
     pub workload: &'a Workload,
     /// The caller's variables, for what the clouds' own tools take from them: a region.
     pub environment: &'a Environment,
+}
+
+impl TargetKind {
+    /// The vendor's command that removes this.
+    pub fn removal_command(&self, subject: &Subject) -> String {
+        let mut command = self.removal.replace("{name}", &subject.name);
+        for (number, part) in subject.place.split('/').enumerate() {
+            command = command.replace(&format!("{{{number}}}"), part);
+        }
+        command
+    }
+}
+
+impl<'a> TargetInput<'a> {
+    /// Where a variable or a secret stands; the target where that is not known.
+    pub fn place_of(&self, variable: &str) -> &'a Position {
+        self.workload.places.variables.get(variable).unwrap_or(self.position)
+    }
+
+    /// Where `pull` stands; the target where that is not known.
+    pub fn place_of_pull(&self) -> &'a Position {
+        self.workload.places.pull.as_ref().unwrap_or(self.position)
+    }
 }
 
 /// What is deployed, where: for people, and for finding it again.

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use crate::config::Position;
 use crate::registry::Secret;
 
 /// The environment of a config that names none: nobody has to choose it.
@@ -28,6 +29,17 @@ pub struct Workload {
     pub pull: Option<Pull>,
     /// Whether roles that a target needs may be created.
     pub creates_roles: bool,
+    /// Where all this stands in the config.
+    pub places: Places,
+}
+
+/// Where the parts of a workload stand, for those who find something wrong with them.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Places {
+    /// Of variables and secrets, by their names.
+    pub variables: BTreeMap<String, Position>,
+    /// Of `pull`.
+    pub pull: Option<Position>,
 }
 
 /// The value of a variable.

@@ -265,6 +265,7 @@ impl Check {
 pub(super) fn error_document(error: &Error) -> Value {
     json!({
         "kind": error.kind().name(),
+        "exit_code": error.kind().exit_code(),
         "message": error.lines(),
         "hints": error.hints(),
         "is_retryable": error.is_retryable(),

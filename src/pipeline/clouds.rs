@@ -9,7 +9,7 @@ use reqwest::{Method, Request, Url};
 use super::{Context, NetworkRequest, client};
 use crate::cloud;
 use crate::deploy::{
-    Deployment, Journal, NoAnswer, Prober, ServiceState, Session, StateFile, Target,
+    Deployment, Journal, NoAnswer, Prober, Service, ServiceState, Session, StateFile, Target,
 };
 use crate::error::Result;
 use crate::event::Events;
@@ -96,14 +96,24 @@ pub(super) fn service_state(
     state.service(environment, service.trim_end())
 }
 
-/// Writes a deployment into the history, which nothing depends on.
-pub(super) fn remember(state: &ServiceState, deployment: &Deployment, context: &Context) {
-    if let Err(error) = state.record(deployment) {
-        warn(&context.events, &error.into());
+/// Writes a deployment into the history, and what was brought back after it; nothing depends on it.
+pub(super) fn remember(
+    state: &ServiceState,
+    deployment: &Deployment,
+    back: Option<&Service>,
+    context: &Context,
+) {
+    let mut recorded = state.record(deployment);
+    if let (Ok(()), Some(service)) = (&recorded, back) {
+        recorded = state.record_rollback(service, Some(&deployment.image));
+    }
+    if let Err(error) = recorded {
+        warn_of_history(&context.events, &error.into());
     }
 }
 
-fn warn(events: &Events, error: &crate::error::Error) {
+/// Tells that what was done is not in the history.
+pub(super) fn warn_of_history(events: &Events, error: &crate::error::Error) {
     let hint = error.hints().into_iter().next();
     events.warn("no-history", format!("the history of deployments is not kept: {error}"), hint);
 }
@@ -118,7 +128,7 @@ struct LenientJournal {
 impl Journal for LenientJournal {
     fn intend(&self, resource: &str) -> Result<()> {
         if let Err(error) = self.state.intend(resource) {
-            warn(&self.events, &error);
+            warn_of_history(&self.events, &error);
         }
         Ok(())
     }

@@ -11,11 +11,14 @@ pub use report::{DeployReport, PlannedDeployment};
 
 use std::time::Duration;
 
+use futures_util::future::join_all;
+
 use super::clouds::{self, Clouds};
 use super::environment::{self, Chosen, Values};
+use super::failures::Failures;
 use super::{Context, Credentials, ProjectRequest, RecordFiles, project, runtime};
 use crate::deploy::{
-    self, DeployPlan, Deployment, Image, NotDeployed, Observed, Outcome, Session, State, StateFile,
+    self, DeployPlan, Deployment, Image, Observed, Outcome, Service, Session, State, StateFile,
     Target,
 };
 use crate::error::{Attempting as _, Error, Result};
@@ -85,14 +88,12 @@ pub fn deploy(request: &DeployRequest, context: &Context) -> Result<DeployReport
     let clouds = Clouds::new(context, &request.project.network, request.wait_limit);
     let clouds = if request.is_unprobed { clouds.without_probe() } else { clouds };
     runtime::run(context, request.project.network.timeout, async {
-        let prepared = prepare(&chosen, &clouds, &state).await?;
         // What the user has to change shows before anything is built and pushed: the image is guessed.
-        if source.is_none() && request.image == ImageChoice::Built {
-            let guessed = images::guessed(request, &project, context)?;
-            for Prepared { target, observed, .. } in &prepared {
-                plan(*target, &images::fitting(*target, &guessed)?, observed)?;
-            }
-        }
+        let guessed = match request.image {
+            ImageChoice::Built => Some(images::guessed(request, &project, context)?),
+            ImageChoice::Named(_) | ImageChoice::From(_) => None,
+        };
+        let prepared = prepare(&chosen, guessed.as_deref(), &clouds, &state).await?;
         let has_pushed = request.image == ImageChoice::Built && !request.project.is_dry_run;
         let late = |error: Error| if has_pushed { error.late() } else { error };
         let images = match &source {
@@ -122,18 +123,20 @@ pub fn deploy(request: &DeployRequest, context: &Context) -> Result<DeployReport
         let mut report = DeployReport::new(chosen.name.clone());
         for (target, session, image, _) in fitting {
             if report.has_failed() {
-                report.untouched.push(target.subject());
+                let subject = target.subject();
+                context.events.note(format!("{subject}: not touched"));
+                report.untouched.push((target.kind().name, subject));
                 continue;
             }
             let is_first = report.deployments.is_empty();
             let result = one(target, &image, &session, request)
                 .await
                 .map_err(|error| if is_first { late(error) } else { error.late() });
-            if let Ok(deployment) = &result {
-                let service = clouds::service_state(&state, &chosen.name, target);
-                clouds::remember(&service, deployment, context);
+            if let Ok((deployment, back)) = &result {
+                let state = clouds::service_state(&state, &chosen.name, target);
+                clouds::remember(&state, deployment, back.as_ref(), context);
             }
-            report.add(target, result);
+            report.add(target, &image, result.map(|(deployment, _)| deployment));
         }
         Ok(report)
     })
@@ -144,39 +147,47 @@ fn plan(target: &dyn Target, image: &Image, observed: &Observed) -> Result<Deplo
     target.plan(image, observed).attempting(|| format!("deploy to {}", target.subject()))
 }
 
-/// Asks every target what is there: who may not even look finds out before anything is built.
+/// Asks all targets at once what is there, and plans for the images as they will be, where that is known: who
+/// may not even look finds out before anything is built.
 async fn prepare<'a>(
     chosen: &'a Chosen,
+    guessed: Option<&[Image]>,
     clouds: &Clouds,
     state: &StateFile,
 ) -> Result<Vec<Prepared<'a>>> {
-    let mut prepared = Vec::new();
-    for target in &chosen.targets {
+    let looks = chosen.targets.iter().map(|target| async {
         let session = clouds.session(target.as_ref(), &chosen.name, state);
-        let observed = target
-            .observe(&session)
-            .await
-            .attempting(|| format!("look at {}", target.subject()))?;
+        let observed = target.observe(&session).await;
+        observed.map(|observed| Prepared { target: target.as_ref(), session, observed })
+    });
+    let mut failures = Failures::among(chosen.targets.len());
+    let mut prepared = Vec::new();
+    for (target, result) in chosen.targets.iter().zip(join_all(looks).await) {
+        prepared.extend(failures.keep("look at", &target.subject(), result));
+    }
+    for Prepared { target, session, observed } in &prepared {
+        let subject = target.subject();
         if let Some(service) = &observed.service {
             let image = service.image.as_deref().unwrap_or("no image that it names");
-            session.events.detail(format!(
-                "{}: {}, runs {image}",
-                target.subject(),
-                service.state.name()
-            ));
+            session.events.detail(format!("{subject}: {}, runs {image}", service.state.name()));
         }
-        prepared.push(Prepared { target: target.as_ref(), session, observed });
+        if let Some(images) = guessed {
+            let plan =
+                images::fitting(*target, images).and_then(|image| target.plan(&image, observed));
+            failures.keep("deploy to", &subject, plan);
+        }
     }
+    failures.into_result()?;
     Ok(prepared)
 }
 
-/// Deploys to one target and, where it is asked for and needed, brings back what ran before.
+/// Deploys to one target and, where it is asked for and needed, brings back what ran before: the service then.
 async fn one(
     target: &dyn Target,
     image: &Image,
     session: &Session,
     request: &DeployRequest,
-) -> Result<Deployment> {
+) -> Result<(Deployment, Option<Service>)> {
     // What came to nothing is nothing to go back to: then it is what serves in its place.
     let before = target.observe(session).await?.service.and_then(|service| match service.state {
         State::Ready => service.image,
@@ -184,27 +195,32 @@ async fn one(
     });
     let task =
         session.events.task(crate::event::Action::Deploy, target.subject().to_string(), None);
-    let deployment = deploy::deploy(target, image, session)
+    let mut deployment = deploy::deploy(target, image, session)
         .await
         .attempting(|| format!("deploy to {}", target.subject()))?;
     if deployment.outcome.is_good() {
         if deployment.outcome == Outcome::Unchanged {
-            task.skip(deployment.outcome.sentence());
+            task.skip(report::summary(&deployment));
         } else {
-            task.finish(deployment.image.clone());
+            task.finish(report::summary(&deployment));
         }
-        return Ok(deployment);
+        return Ok((deployment, None));
     }
     drop(task);
+    let mut back = None;
     let is_ours_to_undo = deployment.outcome == Outcome::DeployedNotHealthy;
     if request.has_rollback && is_ours_to_undo {
         // How the deployment ended matters more than why it could not be taken back.
-        if let Err(error) = roll_back(target, image, before.as_deref(), session).await {
-            let text = format!("{}: what ran before is not back: {error}", target.subject());
-            session.events.warn("no-rollback", text, error.hints().into_iter().next());
+        match roll_back(target, image, before.as_deref(), session).await {
+            Ok(service) => back = service,
+            Err(error) => {
+                let text = format!("{}: what ran before is not back: {error}", target.subject());
+                session.events.warn("no-rollback", text, error.hints().into_iter().next());
+            }
         }
     }
-    Ok(deployment)
+    deployment.rolled_back_to = back.as_ref().and_then(|service| service.image.clone());
+    Ok((deployment, back))
 }
 
 /// Brings back what ran before, and says whether it is back.
@@ -213,17 +229,17 @@ async fn roll_back(
     bad: &Image,
     before: Option<&str>,
     session: &Session,
-) -> Result<()> {
+) -> Result<Option<Service>> {
     let subject = target.subject();
     let warn = |text: String| session.events.warn("no-rollback", text, None);
     let digest = |image: &str| image.rsplit_once('@')?.1.parse::<Digest>().ok();
     let Some(before) = before else {
         warn(format!("{subject}: nothing ran well before, so there is nothing to go back to"));
-        return Ok(());
+        return Ok(None);
     };
     if digest(before).is_some_and(|digest| bad.has_digest(&digest)) {
         warn(format!("{subject}: only settings changed; deploy the earlier ones to go back"));
-        return Ok(());
+        return Ok(None);
     }
     let plan = |observed: &Observed| {
         let is_back = observed.service.as_ref().is_some_and(|service| {
@@ -242,32 +258,15 @@ async fn roll_back(
     let is_back = service.as_ref().is_some_and(|service| {
         service.state == State::Ready && service.image.as_deref().and_then(digest) == digest(before)
     });
-    if is_back {
-        session.events.note(format!("{subject}: `{before}` is back"));
-    } else {
-        let state = service.map_or("gone", |service| service.state.name());
-        warn(format!("{subject}: `{before}` is not back, the service is {state}"));
-    }
-    Ok(())
-}
-
-impl DeployReport {
-    fn add(&mut self, target: &dyn Target, result: Result<Deployment>) {
-        match result {
-            Ok(deployment) => {
-                if !deployment.outcome.is_good() {
-                    self.failure = Some(Error::new(NotDeployed {
-                        subject: deployment.subject.clone(),
-                        outcome: deployment.outcome,
-                        reason: deployment.reason.clone(),
-                    }));
-                }
-                self.deployments.push(deployment);
-            }
-            Err(error) => {
-                self.failed = Some(target.subject());
-                self.failure = Some(error);
-            }
+    match service {
+        Some(service) if is_back => {
+            session.events.note(format!("{subject}: `{before}` is back"));
+            Ok(Some(service))
+        }
+        service => {
+            let state = service.map_or("gone", |service| service.state.name());
+            warn(format!("{subject}: `{before}` is not back, the service is {state}"));
+            Ok(None)
         }
     }
 }

@@ -10,7 +10,8 @@ use crate::config::{
 };
 use crate::deploy::targets::{self, TARGETS};
 use crate::deploy::{
-    DEFAULT_ENVIRONMENT, Pull, SecretValue, Target, TargetInput, Variable, Workload,
+    DEFAULT_ENVIRONMENT, Places, Pull, SecretValue, Target, TargetInput, TargetKind, Variable,
+    Workload,
 };
 use crate::error::{Classified, ErrorKind, Result};
 use crate::registry::Secret;
@@ -116,8 +117,10 @@ pub(super) fn choose(
     let spec = find(config, name)?;
     let mut problems = Problems::new();
     let chosen = read(spec, config, values, &mut problems, context);
-    // What is wrong with the others shows now, and not when it is their turn.
-    for other in config.environments.iter().filter(|other| other.name != spec.name) {
+    // What is wrong with the others shows now, and not when it is their turn; but nobody who goes back in a hurry
+    // is kept from it.
+    let others = config.environments.iter().filter(|other| other.name != spec.name);
+    for other in others.filter(|_| values == Values::Needed) {
         read(other, config, Values::Optional, &mut problems, context);
     }
     if let Err(error) = problems.into_result() {
@@ -137,17 +140,22 @@ fn read(
     let workload = resolving.workload(config, spec);
     let unset = resolving.unset;
     let targets = spec.targets.iter();
-    let targets =
-        targets.filter_map(|spec| read_target(spec, &workload, problems, &context.environment));
+    let targets = targets
+        .filter_map(|target| read_target(target, spec, &workload, problems, &context.environment));
     Chosen { name: spec.name.clone(), targets: targets.collect(), unset }
 }
 
 fn read_target(
     spec: &TargetSpec,
+    environment: &EnvironmentSpec,
     workload: &Workload,
     problems: &mut Problems,
-    environment: &Environment,
+    variables: &Environment,
 ) -> Option<Box<dyn Target>> {
+    if let Some(problem) = &spec.problem {
+        problems.extend(vec![problem.clone()]);
+        return None;
+    }
     let Some(kind) = targets::find(&spec.kind) else {
         let names: Vec<_> = TARGETS.iter().map(|kind| kind.name).collect();
         problems.report_with_hint(
@@ -158,9 +166,52 @@ fn read_target(
         return None;
     };
     schema::check_beside(&spec.settings, kind.shape, environment_keys(), problems);
+    // What the target does not take is told here, and not once more by the target.
+    let workload = &taken(workload, environment, kind, problems);
     let (settings, position) = (&spec.settings, &spec.kind_position);
-    let input = TargetInput { settings, position, workload, environment };
+    let input = TargetInput { settings, position, workload, environment: variables };
     (kind.parse)(&input, problems)
+}
+
+/// The workload as a target takes it: references to secrets that another platform keeps are reported.
+fn taken(
+    workload: &Workload,
+    spec: &EnvironmentSpec,
+    kind: &TargetKind,
+    problems: &mut Problems,
+) -> Workload {
+    let mut workload = workload.clone();
+    for (name, secret) in &spec.secrets {
+        let SecretSpec::Kept { kind: named, position, .. } = secret else { continue };
+        if kind.secret_references.contains(&named.as_str()) {
+            continue;
+        }
+        let hint = match kind.secret_references {
+            [] => "give the value: `{env: VARIABLE}`; or pass the reference in `env`, and let the agent read \
+                   the secret as its role"
+                .to_owned(),
+            known => format!("write {}, or give the value: `{{env: VARIABLE}}`", keys(known)),
+        };
+        let message = format!("`{}` takes no secret of `{named}`", kind.name);
+        problems.report_with_hint(position, message, hint);
+        workload.secrets.insert(name.clone(), SecretValue::Unset);
+    }
+    // Where a target takes no reference for `pull`, it says itself how it pulls.
+    if let Some(PullSpec::Kept { kind: named, position, .. }) = &spec.pull
+        && !kind.pull_references.is_empty()
+        && !kind.pull_references.contains(&named.as_str())
+    {
+        let message = format!("`{}` does not pull with `{named}`", kind.name);
+        let known = keys(kind.pull_references);
+        let hint = format!("write {known}, or `username` and `password_env`");
+        problems.report_with_hint(position, message, hint);
+        workload.pull = None;
+    }
+    workload
+}
+
+fn keys(names: &[&str]) -> String {
+    names.iter().map(|name| format!("`{name}: …`")).collect::<Vec<_>>().join(" or ")
 }
 
 /// Turns what the config says into values.
@@ -195,6 +246,7 @@ impl Resolving<'_> {
             secrets,
             pull: spec.pull.as_ref().and_then(|pull| self.pull(pull)),
             creates_roles: spec.creates_roles,
+            places: places(spec),
         }
     }
 
@@ -218,10 +270,8 @@ impl Resolving<'_> {
         let mut secrets = BTreeMap::new();
         for (name, secret) in &spec.secrets {
             if spec.env.contains_key(name) {
-                let (SecretSpec::Environment { position, .. } | SecretSpec::Kept { position, .. }) =
-                    secret;
                 let message = format!("`{name}` stands in `env`, too");
-                self.problems.report_with_hint(position, message, "keep one of them");
+                self.problems.report_with_hint(secret.position(), message, "keep one of them");
             }
             let value = match secret {
                 SecretSpec::Kept { reference, .. } => SecretValue::Kept(reference.clone()),
@@ -291,12 +341,31 @@ impl Resolving<'_> {
         let is_given =
             |name: &String| spec.env.contains_key(name) || spec.secrets.contains_key(name);
         for name in config.required_at_run_time.iter().filter(|name| !is_given(name)) {
+            let hint = if config.source.format == "holodeck" {
+                format!("add `{name}: ${{{name}}}` to `environment` in `deployment`")
+            } else {
+                format!(
+                    "add `secrets: {{{name}: {{env: {name}}}}}`, or `env: {{{name}: …}}` if it is no secret"
+                )
+            };
             self.problems.report_with_hint(
                 &spec.position,
                 format!("the agent needs the variable `{name}`, and the environment `{}` does not give it", spec.name),
-                format!("add `secrets: {{{name}: {{env: {name}}}}}`, or `env: {{{name}: …}}` if it is no secret"),
+                hint,
             );
         }
+    }
+}
+
+fn places(spec: &EnvironmentSpec) -> Places {
+    let env = spec.env.iter().map(|(name, text)| (name, &text.position));
+    let secrets = spec.secrets.iter().map(|(name, secret)| (name, secret.position()));
+    Places {
+        variables: env
+            .chain(secrets)
+            .map(|(name, position)| (name.clone(), position.clone()))
+            .collect(),
+        pull: spec.pull.as_ref().map(|pull| pull.position().clone()),
     }
 }
 

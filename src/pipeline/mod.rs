@@ -18,6 +18,7 @@ mod destinations;
 mod diff;
 mod earlier;
 mod environment;
+mod failures;
 mod gathering;
 mod guard;
 mod image_name;

@@ -1,31 +1,23 @@
 //! `dockless rollback` and `dockless destroy`: the way back, and the end.
 
-use serde_json::{Value, json};
+mod report;
+mod way_back;
+
+use futures_util::future::join_all;
 
 use super::clouds::{self, Clouds};
-use super::environment::{self, Chosen, Values};
+use super::environment::{self, Values};
+use super::failures::Failures;
 use super::{Context, EnvironmentRequest, project, runtime};
-use crate::deploy::{self, DeployPlan, NotDeployed, Observed, Outcome, StateFile, Subject, Target};
+use crate::deploy::{
+    self, DeployError, DeployPlan, Entry, NotDeployed, Observed, Outcome, Service, State,
+    StateFile, Target,
+};
 use crate::error::{Attempting as _, Error, Result};
 use crate::event::Action;
-
-/// What was done, or would be, at every target of an environment.
-#[derive(Debug)]
-pub struct ChangeReport {
-    environment: String,
-    services: Vec<ServiceChange>,
-    is_planned: bool,
-}
-
-/// What was done, or would be, at one target.
-#[derive(Debug)]
-struct ServiceChange {
-    target: &'static str,
-    subject: Subject,
-    plan: DeployPlan,
-    /// What runs afterwards.
-    image: Option<String>,
-}
+pub use report::ChangeReport;
+use report::{ServiceChange, Stage};
+use way_back::WayBack;
 
 /// What a command does with a target.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -34,10 +26,19 @@ enum Way {
     Off,
 }
 
+/// A change of everything that an environment has.
+struct Change<'a> {
+    way: Way,
+    environment: &'a str,
+    clouds: &'a Clouds,
+    state: &'a StateFile,
+    context: &'a Context,
+}
+
 /// Brings back what every target of an environment served before.
 ///
 /// # Errors
-/// There is nothing to go back to, or it did not get there.
+/// There is nothing to go back to. What did not get there stands in the report.
 pub fn rollback(request: &EnvironmentRequest, context: &Context) -> Result<ChangeReport> {
     change(request, Way::Back, context)
 }
@@ -45,7 +46,7 @@ pub fn rollback(request: &EnvironmentRequest, context: &Context) -> Result<Chang
 /// Removes what was deployed to an environment, and nothing that is not ours.
 ///
 /// # Errors
-/// It is not ours, or it cannot be removed.
+/// It is not ours. What cannot be removed stands in the report.
 pub fn destroy(request: &EnvironmentRequest, context: &Context) -> Result<ChangeReport> {
     change(request, Way::Off, context)
 }
@@ -56,171 +57,146 @@ fn change(request: &EnvironmentRequest, way: Way, context: &Context) -> Result<C
     let chosen = environment::choose(&project, name, Values::Optional, context)?;
     let state = StateFile::of(&project.config.source.directory, context.clock.clone());
     let clouds = Clouds::new(context, &request.project.network, request.wait_limit);
-    let is_planned = request.project.is_dry_run;
+    let environment = chosen.name.as_str();
+    let change = Change { way, environment, clouds: &clouds, state: &state, context };
     runtime::run(context, request.project.network.timeout, async {
-        let mut services = plans(&chosen, way, &clouds, &state).await?;
-        if !is_planned {
-            for (target, service) in chosen.targets.iter().zip(&mut services) {
-                service.image = one(target.as_ref(), way, &chosen.name, &clouds, &state, context)
-                    .await
-                    .attempting(|| way.attempt(&service.subject))?;
+        let services = change.plans(&chosen.targets).await?;
+        let mut report = ChangeReport::new(environment, services);
+        if request.project.is_dry_run {
+            return Ok(report);
+        }
+        for (place, target) in chosen.targets.iter().enumerate() {
+            let result = change.carry_out(target.as_ref()).await;
+            // Once something was changed, nobody can say that nothing was.
+            let result = result.map_err(|error| if place > 0 { error.late() } else { error });
+            report.add(place, result);
+            if report.has_failed() {
+                break;
             }
         }
-        Ok(ChangeReport { environment: chosen.name.clone(), services, is_planned })
+        Ok(report)
     })
 }
 
-/// What would be done everywhere, before anything is touched anywhere.
-async fn plans(
-    chosen: &Chosen,
-    way: Way,
-    clouds: &Clouds,
-    state: &StateFile,
-) -> Result<Vec<ServiceChange>> {
-    let mut services = Vec::new();
-    for target in &chosen.targets {
+impl Change<'_> {
+    /// What would be done everywhere, before anything is touched anywhere.
+    async fn plans(&self, targets: &[Box<dyn Target>]) -> Result<Vec<ServiceChange>> {
+        let session = self.clouds.looking().removing(self.way == Way::Off);
+        let looks = targets.iter().map(|target| target.observe(&session));
+        let mut failures = Failures::among(targets.len());
+        let mut services = Vec::new();
+        for (target, result) in targets.iter().zip(join_all(looks).await) {
+            let subject = target.subject();
+            let Some(observed) = failures.keep("look at", &subject, result) else { continue };
+            let way_back = WayBack::find(&observed, &self.history(target.as_ref()));
+            let plan = self.way.plan(target.as_ref(), &way_back, &observed);
+            if let Some(plan) = failures.keep(self.way.attempt(), &subject, plan) {
+                services.push(ServiceChange::planned(target.kind().name, subject, plan));
+            }
+        }
+        failures.into_result()?;
+        Ok(services)
+    }
+
+    fn history(&self, target: &dyn Target) -> Vec<Entry> {
+        // Without a history, the platform alone is asked.
+        clouds::service_state(self.state, self.environment, target).history().unwrap_or_default()
+    }
+
+    /// Gives how it ended, and the image that runs afterwards.
+    async fn carry_out(&self, target: &dyn Target) -> Result<(Stage, Option<String>)> {
+        let session = self.clouds.session(target, self.environment, self.state);
+        let session = session.removing(self.way == Way::Off);
         let subject = target.subject();
-        let observed =
-            target.observe(&clouds.looking()).await.attempting(|| format!("look at {subject}"))?;
-        let before = before(target.as_ref(), &observed, &chosen.name, state);
-        let plan = way
-            .plan(target.as_ref(), before.as_deref(), &observed)
-            .attempting(|| way.attempt(&subject))?;
-        services.push(ServiceChange { target: target.kind().name, subject, plan, image: None });
-    }
-    Ok(services)
-}
-
-async fn one(
-    target: &dyn Target,
-    way: Way,
-    environment: &str,
-    clouds: &Clouds,
-    state: &StateFile,
-    context: &Context,
-) -> Result<Option<String>> {
-    let session = clouds.session(target, environment, state);
-    let subject = target.subject();
-    let action = if way == Way::Off { Action::Remove } else { Action::RollBack };
-    let task = context.events.task(action, subject.to_string(), None);
-    let found = target.observe(&session).await?;
-    let had_any = found.service.is_some();
-    let wanted = before(target, &found, environment, state);
-    let plan = |observed: &Observed| way.plan(target, wanted.as_deref(), observed);
-    let (observed, _) = deploy::carry_out(target, &session, &plan).await?;
-    let service = observed.service;
-    match (way, service) {
-        (Way::Off, None) => {
-            if let Err(error) = clouds::service_state(state, environment, target).forget() {
-                context.events.warn("no-history", error.to_string(), None);
+        let task = self.context.events.task(self.way.action(), subject.to_string(), None);
+        let attempt = || format!("{} {subject}", self.way.attempt());
+        let found = target.observe(&session).await.attempting(attempt)?;
+        let way_back = WayBack::find(&found, &self.history(target));
+        let plan = |observed: &Observed| self.way.plan(target, &way_back, observed);
+        let (observed, _) = deploy::carry_out(target, &session, &plan).await.attempting(attempt)?;
+        let service = self.judge(target, observed.service)?;
+        let stage = match &service {
+            None if found.service.is_none() => {
+                task.skip("nothing is there");
+                Stage::Absent
             }
-            task.finish(if had_any { "removed" } else { "nothing is there" });
-            Ok(None)
+            None => {
+                task.finish("");
+                Stage::Removed
+            }
+            Some(service) => {
+                task.finish(service.image.clone().unwrap_or_default());
+                Stage::RolledBack
+            }
+        };
+        let state = clouds::service_state(self.state, self.environment, target);
+        let recorded = match &service {
+            None => state.forget(),
+            Some(service) => state.record_rollback(service, way_back.from_image()),
+        };
+        if let Err(error) = recorded {
+            clouds::warn_of_history(&self.context.events, &error.into());
         }
-        (Way::Off, Some(service)) => Err(Error::new(NotDeployed {
-            subject,
-            outcome: Outcome::Failed,
-            reason: Some(format!("it is still there: {}", service.state.name())),
-        })),
-        (Way::Back, None) => Err(Error::new(NotDeployed {
-            subject,
-            outcome: Outcome::Failed,
-            reason: Some("it is not there".to_owned()),
-        })),
-        (Way::Back, Some(service)) => {
-            if service.state != deploy::State::Ready {
-                return Err(Error::new(NotDeployed {
-                    subject,
-                    outcome: Outcome::DeployedNotHealthy,
-                    reason: service.state.reason().map(str::to_owned),
-                }));
+        Ok((stage, service.and_then(|service| service.image)))
+    }
+
+    /// What is there afterwards, if it is what should be.
+    fn judge(&self, target: &dyn Target, service: Option<Service>) -> Result<Option<Service>> {
+        let not_deployed = |outcome, reason: Option<String>| {
+            let subject = target.subject();
+            Err(Error::new(NotDeployed { subject, outcome, reason, has_way_back: false }).late())
+        };
+        match (self.way, service) {
+            (Way::Off, None) => Ok(None),
+            (Way::Off, Some(service)) => {
+                let reason = format!("it is still there: {}", service.state.name());
+                not_deployed(Outcome::Failed, Some(reason))
             }
-            task.finish(service.image.clone().unwrap_or_default());
-            Ok(service.image)
+            (Way::Back, None) => not_deployed(Outcome::Failed, Some("it is not there".to_owned())),
+            (Way::Back, Some(service)) if service.state == State::Ready => Ok(Some(service)),
+            (Way::Back, Some(service)) => {
+                let reason = service.state.reason().map(str::to_owned);
+                not_deployed(Outcome::DeployedNotHealthy, reason)
+            }
         }
     }
-}
-
-/// The image that was served before the one that is: as the platform says, else by the history here.
-fn before(
-    target: &dyn Target,
-    observed: &Observed,
-    environment: &str,
-    state: &StateFile,
-) -> Option<String> {
-    let service = observed.service.as_ref()?;
-    if let Some(previous) = &service.previous {
-        return Some(previous.image.clone());
-    }
-    let history = clouds::service_state(state, environment, target).history().ok()?;
-    let is_other = |image: &str| service.image.as_deref() != Some(image);
-    let good = history.iter().rev().filter(|entry| entry.outcome == Outcome::Deployed.name());
-    good.map(|entry| entry.image.clone()).find(|image| is_other(image))
-}
-
-/// Whether it is back already: an answer may have been lost.
-fn serves(observed: &Observed, image: Option<&str>) -> bool {
-    let service = observed.service.as_ref();
-    image.is_some() && service.and_then(|service| service.image.as_deref()) == image
 }
 
 impl Way {
     fn plan(
         self,
         target: &dyn Target,
-        before: Option<&str>,
+        way_back: &WayBack,
         observed: &Observed,
     ) -> Result<DeployPlan> {
         match self {
-            Self::Back if serves(observed, before) => Ok(DeployPlan::default()),
-            Self::Back => target.plan_rollback(before, observed),
+            Self::Back => way_back.plan(target, observed),
             Self::Off if observed.service.is_none() && observed.details.is_null() => {
                 Ok(DeployPlan::default())
             }
-            Self::Off => target.plan_destroy(observed),
+            Self::Off => target.plan_destroy(observed).map_err(|error| {
+                match error.downcast_ref::<DeployError>() {
+                    Some(DeployError::NotOurs { .. }) => {
+                        let command = target.kind().removal_command(&target.subject());
+                        error.with_hint(format!("to remove it all the same: `{command}`"))
+                    }
+                    _ => error,
+                }
+            }),
         }
     }
 
-    fn attempt(self, subject: &Subject) -> String {
+    fn attempt(self) -> &'static str {
         match self {
-            Self::Back => format!("roll back {subject}"),
-            Self::Off => format!("remove {subject}"),
+            Self::Back => "roll back",
+            Self::Off => "remove",
         }
     }
-}
 
-impl ChangeReport {
-    /// Whether there is nothing to do.
-    pub fn is_empty(&self) -> bool {
-        self.services.iter().all(|service| service.plan.is_empty())
-    }
-
-    /// As one JSON document.
-    pub fn document(&self) -> Value {
-        let services = self.services.iter().map(|service| {
-            let mut document = json!({
-                "target": service.target,
-                "name": service.subject.name,
-                "place": service.subject.place,
-            });
-            if self.is_planned {
-                document["plan"] = service.plan.document();
-            } else {
-                document["image"] = json!(service.image);
-            }
-            document
-        });
-        json!({"environment": self.environment, "services": services.collect::<Vec<_>>()})
-    }
-
-    /// For people: what would be done, or what runs now.
-    pub fn text(&self) -> String {
-        let text = |service: &ServiceChange| {
-            if self.is_planned {
-                return format!("{}\n{}", service.subject, service.plan);
-            }
-            service.image.as_ref().map(|image| format!("{image}\n")).unwrap_or_default()
-        };
-        self.services.iter().map(text).collect()
+    fn action(self) -> Action {
+        match self {
+            Self::Back => Action::RollBack,
+            Self::Off => Action::Remove,
+        }
     }
 }

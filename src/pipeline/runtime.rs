@@ -31,6 +31,10 @@ impl Classified for Interrupted {
     fn kind(&self) -> ErrorKind {
         self.signal.kind
     }
+
+    fn hints(&self) -> Vec<String> {
+        self.unfinished.hint().into_iter().collect()
+    }
 }
 
 /// The time that `--timeout` grants is over.
@@ -47,7 +51,8 @@ impl Classified for TimedOut {
     }
 
     fn hints(&self) -> Vec<String> {
-        vec!["grant more time with `--timeout`".into()]
+        let more = "grant more time with `--timeout`".to_owned();
+        self.unfinished.hint().into_iter().chain([more]).collect()
     }
 
     fn is_retryable(&self) -> bool {
@@ -68,6 +73,18 @@ impl Unfinished {
         let mut awaited = context.events.awaited();
         awaited.dedup();
         Self { running: context.events.running(), awaited }
+    }
+
+    /// What becomes of what a platform has begun.
+    fn hint(&self) -> Option<String> {
+        let is_change = |(action, _): &(Action, String)| {
+            matches!(action, Action::Deploy | Action::RollBack | Action::Remove)
+        };
+        self.running.iter().any(is_change).then(|| {
+            "the platform goes on with what was begun: `dockless status`, with the same `-e`, shows what comes of it, \
+             and the next run goes on from there"
+                .to_owned()
+        })
     }
 }
 
@@ -126,13 +143,17 @@ pub(super) fn run<T>(
         .build()
         .map_err(|source| NoRuntime { source })?;
     let result = runtime.block_on(async {
-        let result = tokio::select! {
-            biased;
-            signal = signal() => {
-                Err(Interrupted { signal, unfinished: Unfinished::of(context) }.into())
+        let result = {
+            // What goes on is asked before the work is dropped.
+            let mut work = std::pin::pin!(work);
+            tokio::select! {
+                biased;
+                signal = signal() => {
+                    Err(Interrupted { signal, unfinished: Unfinished::of(context) }.into())
+                }
+                late = out_of_time(context, limit) => Err(late.into()),
+                result = &mut work => result,
             }
-            late = out_of_time(context, limit) => Err(late.into()),
-            result = work => result,
         };
         // What the work left at registries is cleaned up by tasks of their own.
         context.cleanup.close();

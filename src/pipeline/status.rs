@@ -1,18 +1,23 @@
 //! `dockless status`: what runs in an environment, and how it differs from what the config says.
 
-use std::fmt::Write as _;
+mod report;
+
 use std::time::Duration;
 
-use serde_json::{Value, json};
+use futures_util::future::join_all;
 
+use super::check::error_document;
 use super::clouds::Clouds;
 use super::deploy::fetch;
-use super::environment::{self, Values};
+use super::environment::{self, Chosen, Values};
+use super::failures::Failures;
 use super::project::Project;
 use super::{Context, ProjectRequest, clouds, project, runtime};
-use crate::deploy::{Change, Entry, Image, Observed, Service, StateFile, Subject, Target, drift};
-use crate::error::{Attempting as _, Result};
+use crate::deploy::{Change, Image, Observed, StateFile, Target, drift};
+use crate::error::Result;
 use crate::oci::Reference;
+pub use report::StatusReport;
+use report::{Found, ServiceStatus};
 
 /// A command about an environment that is deployed.
 #[derive(Debug, Clone, Default)]
@@ -25,28 +30,10 @@ pub struct EnvironmentRequest {
     pub wait_limit: Option<Duration>,
 }
 
-/// What runs in an environment.
-#[derive(Debug)]
-pub struct StatusReport {
-    environment: String,
-    services: Vec<ServiceStatus>,
-}
-
-/// What runs at one target.
-#[derive(Debug)]
-struct ServiceStatus {
-    target: &'static str,
-    subject: Subject,
-    service: Option<Service>,
-    /// What differs from the config; nothing where that cannot be told, and why.
-    drift: std::result::Result<Vec<Change>, String>,
-    history: Vec<Entry>,
-}
-
-/// Asks every target of an environment what runs there.
+/// Asks every target of an environment what runs there, all at the same time.
 ///
 /// # Errors
-/// The project cannot be understood, or a target does not answer.
+/// The project cannot be understood, or no target answers. Where some do not, the report says it.
 pub fn status(request: &EnvironmentRequest, context: &Context) -> Result<StatusReport> {
     let project = project::load_to_pin(&request.project, context)?;
     let name = request.environment.as_deref();
@@ -54,41 +41,58 @@ pub fn status(request: &EnvironmentRequest, context: &Context) -> Result<StatusR
     let state = StateFile::of(&project.config.source.directory, context.clock.clone());
     let clouds = Clouds::new(context, &request.project.network, request.wait_limit);
     runtime::run(context, request.project.network.timeout, async {
+        let session = clouds.looking();
+        let looks = chosen.targets.iter().map(|target| target.observe(&session));
+        let mut failures = Failures::among(chosen.targets.len());
         let mut services = Vec::new();
-        for target in &chosen.targets {
+        for (target, result) in chosen.targets.iter().zip(join_all(looks).await) {
             let subject = target.subject();
-            let observed = target
-                .observe(&clouds.looking())
-                .await
-                .attempting(|| format!("look at {subject}"))?;
-            let drift = if chosen.unset.is_empty() {
-                let image = deployed(&observed, &project, request, context).await;
-                image.and_then(|image| changes(target.as_ref(), image.as_ref(), &observed))
-            } else {
-                let unset: Vec<_> = chosen.unset.iter().map(|name| format!("`{name}`")).collect();
-                Err(format!("the values of {} are not known here", unset.join(", ")))
+            let refusal = result.as_ref().err().map(error_document);
+            let observed = failures.keep("look at", &subject, result);
+            let found = match (observed, refusal) {
+                (Some(observed), _) => {
+                    let drift =
+                        difference(target.as_ref(), &observed, &chosen, &project, request, context);
+                    let drift = drift.await;
+                    Found::Service(observed.service.map(|service| (service, drift)))
+                }
+                (None, refusal) => Found::Nothing(refusal.unwrap_or_default()),
             };
             let history = clouds::service_state(&state, &chosen.name, target.as_ref()).history();
             services.push(ServiceStatus {
                 target: target.kind().name,
                 subject,
-                service: observed.service,
-                drift,
+                found,
                 history: history.unwrap_or_default(),
             });
         }
-        Ok(StatusReport { environment: chosen.name.clone(), services })
+        let failure = failures.into_result().err();
+        match failure {
+            Some(error) if services.iter().all(|one| matches!(one.found, Found::Nothing(_))) => {
+                Err(error)
+            }
+            failure => Ok(StatusReport { environment: chosen.name.clone(), services, failure }),
+        }
     })
 }
 
-/// What a deployment of the image that runs would change.
-fn changes(
+/// What a deployment of the image that runs would change; or why nobody can tell.
+async fn difference(
     target: &dyn Target,
-    image: Option<&Image>,
     observed: &Observed,
+    chosen: &Chosen,
+    project: &Project,
+    request: &EnvironmentRequest,
+    context: &Context,
 ) -> std::result::Result<Vec<Change>, String> {
-    let Some(image) = image else { return Ok(Vec::new()) };
-    drift(target, image, observed).map_err(|error| error.to_string())
+    if !chosen.unset.is_empty() {
+        let unset: Vec<_> = chosen.unset.iter().map(|name| format!("`{name}`")).collect();
+        return Err(format!("the values of {} are not known here", unset.join(", ")));
+    }
+    let Some(image) = deployed(observed, project, request, context).await? else {
+        return Ok(Vec::new());
+    };
+    drift(target, &image, observed).map_err(|error| error.to_string())
 }
 
 /// The image that runs; nothing where nothing is deployed. Which platform it is for is asked of its registry.
@@ -107,76 +111,4 @@ async fn deployed(
     let network = &request.project.network;
     let fetched = fetch(&reference, &project.config.publish, None, network, context).await;
     fetched.map(Some).map_err(|error| format!("`{image}` cannot be looked at: {error}"))
-}
-
-impl StatusReport {
-    /// As one JSON document.
-    pub fn document(&self) -> Value {
-        let services: Vec<_> = self.services.iter().map(ServiceStatus::document).collect();
-        json!({"environment": self.environment, "services": services})
-    }
-
-    /// For people.
-    pub fn text(&self) -> String {
-        self.services.iter().map(ServiceStatus::text).collect()
-    }
-}
-
-impl ServiceStatus {
-    fn document(&self) -> Value {
-        let mut document = json!({
-            "target": self.target,
-            "name": self.subject.name,
-            "place": self.subject.place,
-            "is_deployed": self.service.is_some(),
-        });
-        if let Some(service) = &self.service {
-            document["image"] = json!(service.image);
-            document["url"] = json!(service.url);
-            document["state"] = service.state.name().into();
-            document["reason"] = json!(service.state.reason());
-            document["revision"] = json!(service.revision);
-            document["project"] = json!(service.ownership.project);
-            document["deployed_digest"] = json!(service.ownership.image_digest);
-        }
-        match &self.drift {
-            Ok(changes) => {
-                document["drift"] = changes.iter().map(Change::document).collect();
-            }
-            Err(reason) => document["drift_unknown"] = reason.clone().into(),
-        }
-        document["history"] = json!(self.history);
-        document
-    }
-
-    fn text(&self) -> String {
-        let mut text = format!("{}\n", self.subject);
-        let Some(service) = &self.service else {
-            text.push_str("  not deployed\n");
-            return text;
-        };
-        let mut line = |name: &str, value: &str| {
-            let _ = writeln!(text, "  {name:<9}{value}");
-        };
-        match service.state.reason() {
-            Some(reason) => line("state", &format!("{}: {reason}", service.state.name())),
-            None => line("state", service.state.name()),
-        }
-        for (name, value) in
-            [("image", &service.image), ("url", &service.url), ("revision", &service.revision)]
-        {
-            if let Some(value) = value {
-                line(name, value);
-            }
-        }
-        match &self.drift {
-            Err(reason) => line("drift", &format!("not known: {reason}")),
-            Ok(changes) => {
-                for change in changes {
-                    line("drift", &change.to_string());
-                }
-            }
-        }
-        text
-    }
 }

@@ -15,7 +15,7 @@ use serde_json::json;
 use crate::fake::{Call, Fake, Fault, Response, Running};
 
 /// Answers whatever it is asked as AWS would, and knows one identity.
-struct Aws;
+pub(crate) struct Aws;
 
 impl Fake for Aws {
     fn validate(&self, call: &Call) -> Vec<String> {
@@ -46,7 +46,7 @@ fn xml(status: u16, text: &str) -> Response {
 }
 
 /// A client whose AWS is the fake; the clock shows the day of the signatures.
-fn client(url: &str) -> (Client, Arc<ManualClock>, std::sync::mpsc::Receiver<Event>) {
+pub(crate) fn client(url: &str) -> (Client, Arc<ManualClock>, std::sync::mpsc::Receiver<Event>) {
     let environment = Environment::of([
         ("AWS_ENDPOINT_URL", url),
         ("AWS_ACCESS_KEY_ID", "AKID"),

@@ -93,6 +93,7 @@ pub(crate) fn workload() -> Workload {
         secrets: std::collections::BTreeMap::new(),
         pull: None,
         creates_roles: true,
+        places: dockless::deploy::Places::default(),
     }
 }
 

@@ -366,6 +366,23 @@ async fn a_secret_of_ours_that_the_config_names_by_its_arn_stays() {
 }
 
 #[tokio::test]
+async fn a_deployment_of_ours_is_waited_for_however_late_it_is_seen() {
+    let cloud = cloud().await;
+    deployed(&cloud, &*agent(), "one").await.unwrap();
+    cloud.with(|aws| (aws.service.lag, aws.service.lag_seconds) = (6, 60));
+    // The image stays, so that it tells nothing.
+    let larger = target("ecs-express", &workload(), &[("memory", "4096")]).unwrap();
+    let deployment = deployed(&cloud, &*larger, "one").await.unwrap();
+    assert_eq!(deployment.outcome, Outcome::Deployed);
+    assert_eq!(cloud.writes()[5..], ["UpdateExpressGatewayService", "TagResource"]);
+    cloud.with(|aws| {
+        let service = &aws.service.services["agent"];
+        assert_eq!(service.revisions[service.serving.unwrap()]["memory"], "4096");
+    });
+    assert_eq!(cloud.wrong(), [""; 0]);
+}
+
+#[tokio::test]
 async fn a_clock_that_is_ahead_hides_no_deployment_that_is_seen_late() {
     let cloud = cloud().await;
     cloud.with(|aws| (aws.service.lag, aws.service.endings) = (3, vec!["ROLLBACK_FAILED"]));

@@ -1,84 +1,13 @@
 //! What is the same for every target: environments, values, promotion, several targets, a run that is killed.
 
-use std::process::{Command, Stdio};
+use std::process::Stdio;
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
-use crate::anywhere::Anywhere;
-use crate::fake::{Fault, Running};
-use crate::fakes::cloud_run::{CloudRun, TOKEN};
-use crate::support::cli::{Outcome, Sandbox};
-
-const HOST: &str = "europe-west1-docker.pkg.dev";
-const IMAGE: &str = "europe-west1-docker.pkg.dev/acme/agents/agent";
-
-/// A project with a registry under the name of Google's, and Cloud Run in two projects.
-struct World {
-    sandbox: Sandbox,
-    registry: Anywhere,
-    cloud: Running<CloudRun>,
-}
-
-impl World {
-    async fn new(environments: &str) -> Self {
-        let world = Self {
-            sandbox: Sandbox::new(),
-            registry: Anywhere::start(&[HOST]).await,
-            cloud: Running::start(CloudRun::new()).await,
-        };
-        world.sandbox.write("agent.py", "print('one')\n");
-        let config = format!(
-            "name: agent\nbase: builtin:static\nlayers: [{{kind: files, copy: [{{src: agent.py, dest: /srv/agent.py}}]}}]\n\
-             image: [{IMAGE}]\nenvironments:\n{environments}"
-        );
-        world.sandbox.write("dockless.yaml", config);
-        world
-    }
-
-    fn command(&self, arguments: &[&str]) -> Command {
-        let mut command = self.sandbox.command(arguments);
-        self.registry.lead(&mut command);
-        command.env("CLOUDSDK_AUTH_ACCESS_TOKEN", TOKEN).env("DOCKLESS_NO_PROBE", "1");
-        for service in ["RUN", "SECRETMANAGER", "LOGGING"] {
-            command.env(format!("CLOUDSDK_API_ENDPOINT_OVERRIDES_{service}"), self.cloud.url());
-        }
-        command
-    }
-
-    fn run(&self, arguments: &[&str]) -> Outcome {
-        let outcome = Outcome::of(&mut self.command(arguments));
-        assert_eq!(self.cloud.wrong(), [""; 0], "{outcome:#?}");
-        outcome
-    }
-
-    #[track_caller]
-    fn succeed(&self, arguments: &[&str]) -> Outcome {
-        let outcome = self.run(arguments);
-        assert_eq!(outcome.code, 0, "{outcome:#?}");
-        outcome
-    }
-
-    #[track_caller]
-    fn document(&self, arguments: &[&str]) -> Value {
-        serde_json::from_str(&self.succeed(arguments).stdout).unwrap()
-    }
-
-    fn state(&self) -> Value {
-        let path = self.sandbox.work().join(".dockless/state.json");
-        serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap()
-    }
-}
-
-const STAGING: &str =
-    "  staging: {target: cloud-run, project_id: acme-staging, region: europe-west1}\n";
-const PRODUCTION: &str =
-    "  production: {target: cloud-run, project_id: acme-prod, region: europe-west1}\n";
-
-/// The lines of what went wrong, without the note of the file.
-fn errors(outcome: &Outcome) -> Vec<&str> {
-    outcome.stderr.lines().filter(|line| !line.starts_with("using ")).collect()
-}
+use crate::fake::Fault;
+use crate::support::cli::Outcome;
+use crate::world::{PRODUCTION, STAGING, World, errors};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_environment_is_chosen_by_name() {
@@ -253,7 +182,10 @@ async fn the_first_of_several_targets_that_fails_ends_it() {
     assert_eq!(outcome.code, 3, "{outcome:#?}");
     let report: Value = serde_json::from_str(&outcome.stdout).unwrap();
     assert_eq!(report["deployments"].as_array().map(Vec::len), Some(1), "{report:#}");
-    assert_eq!(report["untouched"], json!([{"name": "two", "place": "acme-staging/europe-west1"}]));
+    assert_eq!(
+        report["untouched"],
+        json!([{"target": "cloud-run", "name": "two", "place": "acme-staging/europe-west1"}])
+    );
     let services = world.cloud.with(|cloud| cloud.services.len());
     assert_eq!(services, 1);
 }

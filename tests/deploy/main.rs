@@ -11,6 +11,8 @@
 mod anywhere;
 mod app_runner;
 mod aws_client;
+mod aws_refusals;
+mod aws_runs;
 mod aws_target;
 mod cloud_run;
 mod container_apps;
@@ -20,10 +22,14 @@ mod fake;
 mod fakes;
 mod flow;
 mod google_registry;
+mod json;
 mod lambda;
-mod lambda_on_moto;
 mod model;
+mod outcomes;
 mod peers;
+mod places;
+mod returns;
 #[path = "../it/support/mod.rs"]
 #[expect(dead_code, reason = "these stories need a part of what all stories share")]
 mod support;
+mod world;

@@ -33,6 +33,12 @@ impl Plain {
                 if (action, outcome) == (Action::Upload, Outcome::Skipped) && self.verbosity == 0 {
                     return None;
                 }
+                // The error that ends the command says it, with the reason.
+                let is_change =
+                    matches!(action, Action::Deploy | Action::RollBack | Action::Remove);
+                if is_change && outcome == Outcome::Failed {
+                    return None;
+                }
                 let ended = ended(action, outcome);
                 let mut line = format!("{ended} {}", clean(&subject));
                 let says_more = |detail: &String| !detail.is_empty() && detail != ended;
@@ -97,6 +103,7 @@ mod tests {
         events.task(Action::Publish, "r:v2", None).skip("unchanged");
         events.task(Action::Publish, "r:v3", None).finish(crate::oci::Digest::of(b"").to_string());
         drop(events.task(Action::Publish, "v1", None));
+        drop(events.task(Action::Deploy, "function `a`", None));
         events.warn("dirty", "tracked files were changed", Some("commit them".into()));
         events.detail("hidden");
         drop(events);

@@ -24,7 +24,7 @@ mod tags;
 pub(super) mod testing;
 mod variables;
 
-pub(super) use ecr::EcrHost;
+pub(super) use ecr::{EcrHost, ecr_host};
 pub(super) use logs::read_logs;
 pub(super) use pages::read_pages;
 pub(super) use place::Place;

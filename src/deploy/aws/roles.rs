@@ -408,50 +408,33 @@ mod tests {
 
     #[test]
     fn all_that_roles_lack_is_told_at_once() {
-        let (first, second) =
-            (spec(), RoleSpec { name: "other".into(), setting: "role", ..spec() });
-        let untrusting = ObservedRole { principals: BTreeSet::new(), ..whole(&workload()) };
-        let error = |there| {
-            let roles = [Some((first.clone(), None)), None, Some((second.clone(), there))];
+        let other = RoleSpec { name: "other".into(), setting: "role", ..spec() };
+        let untrusting =
+            ObservedRole { principals: BTreeSet::new(), ..whole(&workload_that_creates()) };
+        let creation = ["create-role", "put-role-policy", "attach-role-policy"];
+        for (there, way, commands) in [
+            (
+                None,
+                "name roles in `ecr_role_arn` and `role`, or create them",
+                [creation, creation].concat(),
+            ),
+            (
+                Some(&untrusting),
+                "name a role in `ecr_role_arn`, or create it",
+                [&creation[..], &["update-assume-role-policy"]].concat(),
+            ),
+        ] {
+            let roles = [Some((spec(), None)), None, Some((other.clone(), there))];
             let planned = plan_roles(roles, &place(), &workload(), &mut DeployPlan::default());
             let DeployError::Missing { what, hints } = planned.unwrap_err() else { panic!() };
-            let beginning = |hint: &String| hint.chars().take(46).collect::<String>();
-            (what.len(), hints.iter().map(beginning).collect::<Vec<_>>())
-        };
-        let of_first = [
-            "aws iam create-role --role-name dockless-eu-we",
-            "aws iam put-role-policy --role-name dockless-e",
-            "aws iam attach-role-policy --role-name dockles",
-        ];
-        let of_second = [
-            "aws iam create-role --role-name other --assume",
-            "aws iam put-role-policy --role-name other --po",
-            "aws iam attach-role-policy --role-name other -",
-        ];
-        let way = ["set `create_roles: true` in the environment, o"];
-        assert_eq!(
-            error(None),
-            (
-                2,
-                [&way[..], &of_first, &of_second]
-                    .concat()
-                    .iter()
-                    .map(|hint| (*hint).to_owned())
-                    .collect()
-            )
-        );
-        let trust = ["aws iam update-assume-role-policy --role-name "];
-        assert_eq!(
-            error(Some(&untrusting)),
-            (
-                2,
-                [&way[..], &of_first, &trust]
-                    .concat()
-                    .iter()
-                    .map(|hint| (*hint).to_owned())
-                    .collect()
-            )
-        );
+            let expected = format!(
+                "set `create_roles: true` in the environment, or {way} with these commands:"
+            );
+            assert_eq!((what.len(), &hints[0]), (2, &expected));
+            let command =
+                |hint: &String| Some(hint.strip_prefix("aws iam ")?.split(' ').next()?.to_owned());
+            assert_eq!(hints.iter().filter_map(command).collect::<Vec<_>>(), commands);
+        }
     }
 
     #[test]

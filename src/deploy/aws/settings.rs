@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use crate::cloud::aws_region;
-use crate::config::{Node, Position, Problems};
-use crate::deploy::{Pull, SecretValue, TargetInput, Workload};
+use crate::config::{Node, Problems};
+use crate::deploy::{Pull, SecretValue, TargetInput};
 
 /// What the docs say of the setting `region`.
 pub(in crate::deploy) const REGION_DOC: &str = "The region: `eu-west-1`. When absent, that of `AWS_REGION`, \
@@ -120,20 +120,16 @@ fn cpu_units(cpu: &str) -> Option<u32> {
 }
 
 /// Reports references to secrets that are not in Secrets Manager.
-pub(in crate::deploy) fn check_secrets(
-    workload: &Workload,
-    position: &Position,
-    problems: &mut Problems,
-) {
-    let secrets = workload.secrets.iter().filter_map(|(name, value)| match value {
-        SecretValue::Kept(reference) => Some((name.as_str(), reference)),
+pub(in crate::deploy) fn check_secrets(input: &TargetInput<'_>, problems: &mut Problems) {
+    let secrets = input.workload.secrets.iter().filter_map(|(name, value)| match value {
+        SecretValue::Kept(reference) => Some((name.as_str(), reference, input.place_of(name))),
         SecretValue::Given(_) | SecretValue::Unset => None,
     });
-    let pull = workload.pull.as_ref().and_then(|pull| match pull {
-        Pull::Kept(reference) => Some(("pull", reference)),
+    let pull = input.workload.pull.as_ref().and_then(|pull| match pull {
+        Pull::Kept(reference) => Some(("pull", reference, input.place_of_pull())),
         Pull::Password { .. } => None,
     });
-    for (name, reference) in secrets.chain(pull) {
+    for (name, reference, position) in secrets.chain(pull) {
         let parts: Vec<_> = reference.split(':').collect();
         let is_arn = matches!(parts[..], ["arn", _, "secretsmanager", _, _, "secret", _, ..]);
         if !is_arn {
@@ -148,6 +144,7 @@ pub(in crate::deploy) fn check_secrets(
 mod tests {
     use super::super::testing;
     use super::*;
+    use crate::config::Position;
     use crate::sys::Environment;
 
     #[test]

@@ -14,5 +14,6 @@ pub(in crate::deploy) fn workload() -> Workload {
         secrets: std::collections::BTreeMap::new(),
         pull: None,
         creates_roles: false,
+        places: crate::deploy::Places::default(),
     }
 }

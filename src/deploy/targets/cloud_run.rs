@@ -43,6 +43,9 @@ pub(super) static CLOUD_RUN: TargetKind = TargetKind {
     example: "target: cloud-run\nproject_id: acme-staging\nregion: europe-west1\nmemory: 1Gi\npublic: true\n",
     cloud: Some(Cloud::Google),
     shape: &settings::SHAPE,
+    secret_references: &["secret_manager"],
+    pull_references: &[],
+    removal: "gcloud run services delete {name} --project {0} --region {1}",
     parse,
 };
 

@@ -14,15 +14,18 @@ mod plan;
 mod settings;
 mod state;
 
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
 use async_trait::async_trait;
 
 use settings::Settings;
+use state::Write;
 
 use crate::cloud::Cloud;
 use crate::deploy::aws::read_logs;
 use crate::deploy::{
     DeployError, DeployPlan, Image, LogLine, LogQuery, Observed, Session, Subject, Target,
-    TargetInput, TargetKind, Workload,
+    TargetInput, TargetKind, Workload, steps,
 };
 use crate::error::Result;
 
@@ -37,9 +40,14 @@ pub(super) static ECS_EXPRESS: TargetKind = TargetKind {
               create_roles: true\n",
     cloud: Some(Cloud::Aws),
     shape: &settings::SHAPE,
+    secret_references: &["secrets_manager"],
+    pull_references: &["secrets_manager"],
+    removal: "aws ecs delete-express-gateway-service --region {0} --service-arn \"$(aws ecs describe-services \
+              --region {0} --cluster {1} --services {name} --query 'services[0].serviceArn' --output text)\"",
     parse: |input: &TargetInput<'_>, problems| {
         let settings = Settings::parse(input, problems)?;
-        Some(Box::new(EcsExpress { settings, workload: input.workload.clone() }))
+        let workload = input.workload.clone();
+        Some(Box::new(EcsExpress { settings, workload, memory: Mutex::default() }))
     },
 };
 
@@ -48,6 +56,16 @@ pub(super) static ECS_EXPRESS: TargetKind = TargetKind {
 struct EcsExpress {
     settings: Settings,
     workload: Workload,
+    memory: Mutex<Memory>,
+}
+
+/// What this run remembers of the deployments of a service, by their ARNs.
+#[derive(Debug, Default)]
+struct Memory {
+    /// The newest one at the last look.
+    seen: Option<String>,
+    /// The last write that began one, if there was any.
+    write: Option<Write>,
 }
 
 #[async_trait]
@@ -83,6 +101,14 @@ impl Target for EcsExpress {
 
     fn plan(&self, image: &Image, observed: &Observed) -> Result<DeployPlan> {
         Ok(self.plan_deployment(image, observed)?)
+    }
+
+    async fn apply(&self, plan: &DeployPlan, session: &Session) -> Result<()> {
+        if plan.steps.iter().any(plan::begins_deployment) {
+            let mut memory = self.memory();
+            memory.write = Some(Write { after: memory.seen.clone() });
+        }
+        steps::run(plan, session, &|| self.observe(session)).await
     }
 
     fn plan_rollback(&self, image: Option<&str>, observed: &Observed) -> Result<DeployPlan> {
@@ -126,6 +152,10 @@ impl EcsExpress {
                     .to_owned(),
             }
         })
+    }
+
+    fn memory(&self) -> MutexGuard<'_, Memory> {
+        self.memory.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn nothing(&self, reason: &str) -> DeployError {

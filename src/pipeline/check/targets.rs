@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 
+use futures_util::future::join_all;
 use serde_json::{Value, json};
 
 use crate::deploy::{Subject, Target};
@@ -21,13 +22,9 @@ pub(super) struct TargetCheck {
     pub(super) result: Result<String>,
 }
 
-/// Asks every target of an environment; writes nothing.
+/// Asks every target of an environment, all at the same time; writes nothing.
 pub(super) async fn check(chosen: &Chosen, clouds: &Clouds) -> Vec<TargetCheck> {
-    let mut checks = Vec::new();
-    for target in &chosen.targets {
-        checks.push(one(target.as_ref(), clouds).await);
-    }
-    checks
+    join_all(chosen.targets.iter().map(|target| one(target.as_ref(), clouds))).await
 }
 
 async fn one(target: &dyn Target, clouds: &Clouds) -> TargetCheck {

@@ -89,9 +89,6 @@ pub(super) async fn images(
     };
     if !is_dry_run {
         request.records.write(&image)?;
-        for published in &image.published {
-            context.events.note(format!("pushed {}", published.reference));
-        }
     }
     Ok(of_produced(&image, repositories))
 }

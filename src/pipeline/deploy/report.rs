@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use serde_json::{Value, json};
 
-use crate::deploy::{DeployPlan, Deployment, Outcome, Probe, Subject};
+use crate::deploy::{DeployPlan, Deployment, Image, NotDeployed, Outcome, Probe, Subject, Target};
 use crate::error::{Error, Result};
 use crate::pipeline::check::error_document;
 
@@ -17,10 +17,8 @@ pub struct DeployReport {
     pub planned: Option<Vec<PlannedDeployment>>,
     /// What took place, in order.
     pub deployments: Vec<Deployment>,
-    /// The target at which a call failed.
-    pub failed: Option<Subject>,
-    /// Targets that nobody came to, since one before them failed.
-    pub untouched: Vec<Subject>,
+    /// Targets that nobody came to, since one before them failed: kind and subject.
+    pub untouched: Vec<(&'static str, Subject)>,
     /// Why it ended.
     pub(super) failure: Option<Error>,
 }
@@ -44,7 +42,6 @@ impl DeployReport {
             environment,
             planned: None,
             deployments: Vec::new(),
-            failed: None,
             untouched: Vec::new(),
             failure: None,
         }
@@ -58,27 +55,56 @@ impl DeployReport {
         self.failure.is_some()
     }
 
+    /// Notes how it ended at a target, with this image.
+    pub(super) fn add(&mut self, target: &dyn Target, image: &Image, result: Result<Deployment>) {
+        let deployment = result.unwrap_or_else(|error| {
+            let deployment = Deployment {
+                target: target.kind().name,
+                subject: target.subject(),
+                outcome: Outcome::Failed,
+                image: target.check(image).unwrap_or_else(|_| image.reference()),
+                url: None,
+                revision: None,
+                reason: Some(error.to_string()),
+                probe: Probe::NotProbed("it did not get that far".to_owned()),
+                rolled_back_to: None,
+            };
+            self.failure = Some(error);
+            deployment
+        });
+        if !deployment.outcome.is_good() && self.failure.is_none() {
+            self.failure = Some(Error::new(NotDeployed {
+                subject: deployment.subject.clone(),
+                outcome: deployment.outcome,
+                reason: deployment.reason.clone(),
+                has_way_back: deployment.rolled_back_to.is_none(),
+            }));
+        }
+        self.deployments.push(deployment);
+    }
+
     /// As one JSON document.
     pub fn document(&self) -> Value {
-        let subject = |subject: &Subject| json!({"name": subject.name, "place": subject.place});
         if let Some(planned) = &self.planned {
             let planned: Vec<_> = planned.iter().map(PlannedDeployment::document).collect();
             return json!({"environment": self.environment, "planned": planned});
         }
-        let mut document = json!({
-            "environment": self.environment,
-            "deployments": self.deployments.iter().map(Deployment::document).collect::<Vec<_>>(),
+        let error = self.failure.as_ref().map(error_document);
+        let deployments = self.deployments.iter().map(|done| {
+            let mut document = done.document();
+            // The first that fails ends it: there is one failure at most.
+            document["error"] = error.clone().filter(|_| !done.outcome.is_good()).into();
+            document
         });
-        if let Some(failed) = &self.failed {
-            document["failed"] = subject(failed);
-        }
-        if !self.untouched.is_empty() {
-            document["untouched"] = self.untouched.iter().map(subject).collect();
-        }
-        if let Some(error) = &self.failure {
-            document["error"] = error_document(error);
-        }
-        document
+        let untouched = self.untouched.iter().map(|(target, subject)| {
+            json!({"target": target, "name": subject.name, "place": subject.place})
+        });
+        json!({
+            "environment": self.environment,
+            "deployments": deployments.collect::<Vec<_>>(),
+            "untouched": untouched.collect::<Vec<_>>(),
+            "error": error,
+        })
     }
 
     /// What standard output gets: the URLs, or the plan.
@@ -90,13 +116,6 @@ impl DeployReport {
         good.filter_map(|done| Some(format!("{}\n", done.url.as_ref()?))).collect()
     }
 
-    /// One line per target, for people.
-    pub fn notes(&self) -> Vec<String> {
-        let mut notes: Vec<_> = self.deployments.iter().map(note).collect();
-        notes.extend(self.untouched.iter().map(|subject| format!("{subject}: not touched")));
-        notes
-    }
-
     /// The failure, where there is one.
     ///
     /// # Errors
@@ -106,21 +125,20 @@ impl DeployReport {
     }
 }
 
-fn note(done: &Deployment) -> String {
-    let mut text = format!("{}: {}", done.subject, done.outcome.sentence());
+/// What came of a deployment that ended well, in one line.
+pub(super) fn summary(done: &Deployment) -> String {
+    let mut text = done.image.clone();
     if let Some(revision) = &done.revision {
         let _ = write!(text, ", revision `{revision}`");
     }
-    if matches!(done.outcome, Outcome::Deployed | Outcome::Unchanged) {
-        match &done.probe {
-            Probe::Healthy(status) => {
-                let _ = write!(text, ", well ({status})");
-            }
-            Probe::NotProbed(reason) => {
-                let _ = write!(text, ", not probed: {reason}");
-            }
-            Probe::Unhealthy(_) => {}
+    match &done.probe {
+        Probe::Healthy(status) => {
+            let _ = write!(text, ", answers with {status}");
         }
+        Probe::NotProbed(reason) => {
+            let _ = write!(text, ", not probed: {reason}");
+        }
+        Probe::Unhealthy(_) => {}
     }
     text
 }

@@ -79,6 +79,12 @@ impl CloudRun {
         self.services.values_mut().next().unwrap()
     }
 
+    /// Has whatever goes on be done at the next look.
+    pub(crate) fn finish(&mut self) {
+        self.looks = 0;
+        self.services.values_mut().for_each(|service| service.left = 0);
+    }
+
     fn model(&self, call: &Call) -> &Model {
         if call.path.starts_with("/v1/") {
             &self.secret_manager

@@ -3,11 +3,20 @@
 use std::collections::BTreeMap;
 
 use super::variables;
-use crate::config::{EnvironmentSpec, Key, Node, TargetSpec, Template, Value};
+use crate::config::{EnvironmentSpec, Key, Node, Problem, TargetSpec, Template, Value};
 
-/// Which of our targets HoloDeck means by a provider, and under which key its settings stand.
-const PROVIDERS: [(&str, &str); 3] =
-    [("aws", "app-runner"), ("gcp", "cloud-run"), ("azure", "container-apps")];
+/// Which of our targets HoloDeck means by a provider, under whose name its settings stand, and what of them has
+/// to be there.
+const PROVIDERS: [(&str, &str, &str); 3] = [
+    ("aws", "app-runner", "region: us-east-1"),
+    ("gcp", "cloud-run", "project_id: my-project"),
+    (
+        "azure",
+        "container-apps",
+        "subscription_id: 00000000-0000-0000-0000-000000000000, resource_group: my-group, \
+         environment_name: my-environment",
+    ),
+];
 /// Its name; services of it are named like the agent, as HoloDeck names them.
 const ENVIRONMENT: &str = "default";
 
@@ -15,9 +24,16 @@ const ENVIRONMENT: &str = "default";
 pub(super) fn environment(deployment: &Node) -> Option<EnvironmentSpec> {
     let target = deployment.get("target")?;
     let provider = target.get("provider")?;
-    let (name, kind) = PROVIDERS.iter().find(|(name, _)| provider.as_text() == Some(name))?;
+    let (name, kind, needed) =
+        PROVIDERS.iter().find(|(name, ..)| provider.as_text() == Some(name))?;
     let own = target.get(name);
     let place = own.unwrap_or(target);
+    // HoloDeck itself refuses it; the image can be built all the same.
+    let problem = own.is_none().then(|| Problem {
+        position: provider.position.clone(),
+        message: format!("`provider: {name}` stands without `{name}`"),
+        hint: Some(format!("add `{name}: {{{needed}}}` beside `provider`")),
+    });
     let mut settings = own.map(|own| own.members().to_vec()).unwrap_or_default();
     let key = Key { text: "target".to_owned(), position: provider.position.clone() };
     settings.push((key, Node::text(*kind, &provider.position)));
@@ -28,6 +44,7 @@ pub(super) fn environment(deployment: &Node) -> Option<EnvironmentSpec> {
             kind: (*kind).to_owned(),
             kind_position: provider.position.clone(),
             settings: Node { value: Value::Mapping(settings), position: place.position.clone() },
+            problem,
         }],
         env: env(deployment),
         secrets: BTreeMap::new(),

@@ -2,8 +2,8 @@
 
 use crate::cloud::{google_project, google_region};
 use crate::config::schema::{Field, Kind, Shape};
-use crate::config::{Node, Problems};
-use crate::deploy::{SecretValue, TargetInput, Workload};
+use crate::config::{Node, Problems, Unit};
+use crate::deploy::{SecretValue, TargetInput};
 
 /// What an environment with this target may have.
 pub(super) static SHAPE: Shape = Shape {
@@ -39,7 +39,7 @@ pub(super) static SHAPE: Shape = Shape {
         ),
         Field::optional(
             "timeout",
-            Kind::Integer(1, 3600),
+            Kind::Measure(Unit::Seconds, 1, 3600),
             "Seconds that a request may take: 300 when absent.",
         ),
         Field::optional(
@@ -164,7 +164,7 @@ pub(super) fn read(input: &TargetInput<'_>, problems: &mut Problems) -> Option<S
         problems.report_with_hint(position, message, hint);
     };
     read.check(&mut report);
-    check_workload(workload, &mut report);
+    check_workload(input, problems);
     Some(read)
 }
 
@@ -265,18 +265,19 @@ impl Settings {
 }
 
 /// What Cloud Run cannot do for a workload, whatever the settings.
-fn check_workload(workload: &Workload, report: Report<'_>) {
+fn check_workload(input: &TargetInput<'_>, problems: &mut Problems) {
+    let workload = input.workload;
     for name in workload.env.keys().chain(workload.secrets.keys()) {
         if RESERVED.contains(&name.as_str()) {
-            report(
-                "",
+            problems.report_with_hint(
+                input.place_of(name),
                 format!("the variable `{name}` is set by Cloud Run itself"),
                 "leave it out; the container finds its port in `PORT`, which `port` sets",
             );
         }
         if name.starts_with(RESERVED_START) {
-            report(
-                "",
+            problems.report_with_hint(
+                input.place_of(name),
                 format!(
                     "the variable `{name}` begins with `{RESERVED_START}`, which Cloud Run keeps for itself"
                 ),
@@ -285,23 +286,20 @@ fn check_workload(workload: &Workload, report: Report<'_>) {
         }
     }
     for (name, value) in &workload.secrets {
-        if workload.env.contains_key(name) {
-            report("", format!("`{name}` is a variable and a secret"), "keep one of them");
-        }
         if let SecretValue::Kept(reference) = value
             && kept_secret(reference).is_none()
         {
-            report(
-                "",
+            problems.report_with_hint(
+                input.place_of(name),
                 format!("`{}` is no secret of Secret Manager", reference.escape_debug()),
                 "write `secret_manager: NAME`, `NAME:VERSION` or `projects/PROJECT/secrets/NAME`",
             );
         }
     }
     if workload.pull.is_some() {
-        report(
-            "",
-            "Cloud Run pulls as its own service agent, and takes no `pull`".into(),
+        problems.report_with_hint(
+            input.place_of_pull(),
+            "Cloud Run pulls as its own service agent, and takes no `pull`",
             "remove it; a private registry elsewhere is reached through a remote repository of Artifact Registry",
         );
     }

@@ -33,6 +33,7 @@ fn workload() -> Workload {
         secrets: BTreeMap::new(),
         pull: None,
         creates_roles: false,
+        places: crate::deploy::Places::default(),
     }
 }
 

@@ -460,6 +460,11 @@ impl EcsExpress {
     }
 }
 
+/// Whether a step has ECS begin a deployment.
+pub(super) fn begins_deployment(step: &Step) -> bool {
+    ["CreateExpressGatewayService", "UpdateExpressGatewayService"].contains(&step.request.operation)
+}
+
 impl Details {
     /// What was observed beside the service.
     fn of(observed: &Observed) -> Self {

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde_json::{Value, json};
 
 use crate::config::schema::{Field, Kind, Shape};
-use crate::config::{Node, Problems};
+use crate::config::{Node, Problems, Unit};
 use crate::deploy::TargetInput;
 use crate::deploy::aws::{
     REGION_DOC, check_secrets, read_number, read_region, read_role, read_size,
@@ -35,7 +35,7 @@ pub(super) static SHAPE: Shape = Shape {
         ),
         Field::optional(
             "memory",
-            Kind::Integer(512, 122_880),
+            Kind::Measure(Unit::Megabytes, 512, 122_880),
             "Memory in MB: 2048 when absent. As Fargate has it: with 1 vCPU 2048 to 8192 in steps of 1024, \
              with 2 vCPU 4096 to 16384, with 4 vCPU 8192 to 30720.",
         ),
@@ -124,7 +124,7 @@ pub(super) struct Settings {
 impl Settings {
     /// Reads and checks what fits the shape.
     pub(super) fn parse(input: &TargetInput<'_>, problems: &mut Problems) -> Option<Self> {
-        let TargetInput { settings, workload, position, .. } = *input;
+        let TargetInput { settings, workload, .. } = *input;
         let region = read_region(input, problems);
         let name = name(settings, "name", &workload.name, input, problems);
         let cluster = name_of_cluster(settings, input, problems);
@@ -132,7 +132,7 @@ impl Settings {
         let execution_role = read_role(settings, "execution_role_arn", problems);
         let infrastructure_role = read_role(settings, "infrastructure_role_arn", problems);
         let task_role = read_role(settings, "task_role_arn", problems);
-        check_secrets(workload, position, problems);
+        check_secrets(input, problems);
         let scaling = scaling(settings, problems);
         let health_path = settings.get_text("health_check_path").unwrap_or(&workload.health_path);
         if !health_path.starts_with('/') {
