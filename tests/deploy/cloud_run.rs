@@ -4,6 +4,7 @@ mod access;
 mod answers;
 mod credentials;
 mod logs;
+mod parallel;
 mod refusals;
 mod revisions;
 mod secrets;

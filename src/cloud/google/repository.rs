@@ -32,9 +32,10 @@ impl ArtifactRepository {
         let mut parts = image.path().split('/');
         let first = parts.next()?;
         // Old projects are in a domain: `acme.com:agents`, of which a path makes two parts.
-        let project = match first.contains('.') {
-            true => format!("{first}:{}", parts.next()?),
-            false => first.to_owned(),
+        let project = if first.contains('.') {
+            format!("{first}:{}", parts.next()?)
+        } else {
+            first.to_owned()
         };
         let id = parts.next()?.to_owned();
         parts.next()?;
