@@ -35,6 +35,7 @@ impl CloudRun {
             service.ownership.check(&self.workload, &self.subject())?;
         }
         let details = details(observed);
+        self.check_kept(&details)?;
         let ownership = Ownership::ours(&self.workload, &self.settings_hash(), image);
         let mut plan = DeployPlan::default();
         let versions = self.plan_secrets(there, &details, &ownership, &mut plan)?;
