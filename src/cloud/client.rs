@@ -113,7 +113,9 @@ impl Client {
             headers.insert(CONTENT_LENGTH, HeaderValue::from(body.len()));
         }
         let proof = self.proof(request, &url, &headers, &body).await?;
-        for value in proof.values().filter_map(|value| value.to_str().ok()) {
+        // What AWS says of a wrong clock names the time of the request, which is no secret.
+        let secret = proof.iter().filter(|(name, _)| *name != "x-amz-date");
+        for value in secret.filter_map(|(_, value)| value.to_str().ok()) {
             let token = value.strip_prefix("Bearer ").unwrap_or(value);
             self.https.learn(&Secret::new(token));
         }

@@ -6,6 +6,7 @@
 //! - `api.rs`: the contract between deploy targets and whoever sends: the real client, or a fake
 //! - `client.rs`: the real client; `endpoint.rs`, `wire.rs`, `xml.rs`: where it sends what, and reads
 //! - `vendors.rs`: where each cloud is plugged in; `authorizer.rs`: the contract for that
+//! - `ci.rs`: the CI system that runs us, whose jobs get their credentials in ways of their own
 //! - `aws/`, `google/`, `azure/`: credentials, refusals, and the credentials of their registries; signatures of AWS
 //!
 //! Requests, answers and errors are there in every binary; credentials and signatures need the features
@@ -16,6 +17,7 @@ mod api;
 mod authorizer;
 mod aws;
 mod azure;
+mod ci;
 mod client;
 mod endpoint;
 mod error;
@@ -30,6 +32,7 @@ pub use answer::Answer;
 pub use api::Api;
 pub use aws::{NewRepository, aws_region, create_missing_repository};
 pub use azure::is_azure_registry;
+pub use ci::CiSystem;
 pub use client::{Client, ClientOptions};
 pub use error::{CallError, ErrorClass};
 pub use google::operation_failure;

@@ -12,7 +12,7 @@ use crate::sys::{Clock, Environment};
 
 /// Who proves at a cloud who we are; nobody where this binary was built without it.
 #[cfg_attr(
-    not(feature = "aws"),
+    not(any(feature = "aws", feature = "azure")),
     expect(unused_variables, reason = "other clouds need less, and none is built without any")
 )]
 #[cfg_attr(
@@ -32,7 +32,7 @@ pub(super) fn authorizer(
         #[cfg(feature = "gcp")]
         Cloud::Google => Some(google::authorizer(environment, events, clock)),
         #[cfg(feature = "azure")]
-        Cloud::Azure => Some(azure::authorizer(environment, events, clock)),
+        Cloud::Azure => Some(azure::authorizer(settings, environment, events, clock)),
         #[cfg(not(all(feature = "aws", feature = "gcp", feature = "azure")))]
         _ => None,
     }
@@ -85,7 +85,7 @@ pub(super) fn not_built_in(service: &'static Service, title: String) -> CallErro
     CallError {
         message: format!("this binary was built without {cloud} (feature `{feature}`)"),
         hints: vec![format!(
-            "take a released binary, or build one that has it: `cargo install --path . --locked --features {feature}`"
+            "build one that has it: `cargo install --path . --locked --features {feature}`; binaries that are released have all of them"
         )],
         ..CallError::new(service, title, ErrorClass::NotBuiltIn)
     }

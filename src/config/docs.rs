@@ -174,6 +174,9 @@ fn describe(kind: &Kind) -> String {
         Kind::Text | Kind::Scalar => "text".into(),
         Kind::Choice(words) => format!("`{}`", words.join("`, `")),
         Kind::Integer(low, high) => format!("whole number, {low} to {high}"),
+        Kind::Measure(unit, low, high) => {
+            format!("whole number of {}, {low} to {high}", unit.name())
+        }
         Kind::Boolean => "`true` or `false`".into(),
         Kind::List(inner) => format!("list: {}", describe(inner)),
         Kind::OneOrMany(inner) => format!("{}, or a list", describe(inner)),

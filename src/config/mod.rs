@@ -21,6 +21,7 @@ pub mod schema;
 mod secrets;
 mod tag_template;
 mod template;
+mod unit;
 mod validate;
 mod yaml;
 
@@ -42,6 +43,7 @@ pub use requirement::{Needed, Requirement};
 pub use secrets::{Patterns, SecretSettings, Setting};
 pub use tag_template::{GIT_FACTS, hint_for_fact, is_tag_template, tag_environment};
 pub use template::{Template, TemplateError};
+pub use unit::Unit;
 pub use yaml::{Duplicate, ParsedFile};
 
 use crate::oci::Platform;

@@ -5,6 +5,7 @@
 
 use serde_json::{Value as Json, json};
 
+use super::unit::Unit;
 use super::{Node, Problems, Value};
 
 /// The members that a mapping may have.
@@ -49,6 +50,8 @@ pub enum Kind {
     Choice(&'static [&'static str]),
     /// A decimal number in this range, both ends included.
     Integer(i64, i64),
+    /// The same, of a unit that is not written.
+    Measure(Unit, i64, i64),
     /// `true` or `false`.
     Boolean,
     /// A list.
@@ -88,6 +91,9 @@ impl Kind {
             Self::Text | Self::Scalar => "a text".into(),
             Self::Choice(words) => format!("one of `{}`", words.join("`, `")),
             Self::Integer(low, high) => format!("a whole number from {low} to {high}"),
+            Self::Measure(unit, low, high) => {
+                format!("a whole number of {} from {low} to {high}", unit.name())
+            }
             Self::Boolean => "`true` or `false`".into(),
             Self::List(inner) => format!("a list, each item {}", inner.expectation()),
             Self::OneOrMany(inner) => format!("{0}, or a list, each item {0}", inner.expectation()),
@@ -105,9 +111,12 @@ impl Kind {
     /// Whether a node of this form is worth checking against this kind.
     fn has_form_of(&self, node: &Node) -> bool {
         match self {
-            Self::Text | Self::Scalar | Self::Choice(_) | Self::Integer(..) | Self::Boolean => {
-                matches!(node.value, Value::Scalar { .. })
-            }
+            Self::Text
+            | Self::Scalar
+            | Self::Choice(_)
+            | Self::Integer(..)
+            | Self::Measure(..)
+            | Self::Boolean => matches!(node.value, Value::Scalar { .. }),
             Self::List(_) | Self::Layers => matches!(node.value, Value::Sequence(_)),
             Self::Map(_) | Self::Shape(_) | Self::Environments => {
                 matches!(node.value, Value::Mapping(_))
@@ -126,7 +135,7 @@ impl Kind {
             Self::Text => json!({"type": ["string", "number"]}),
             Self::Scalar => json!({"type": ["string", "number", "boolean"]}),
             Self::Choice(words) => json!({"enum": words}),
-            Self::Integer(low, high) => {
+            Self::Integer(low, high) | Self::Measure(_, low, high) => {
                 json!({"type": "integer", "minimum": low, "maximum": high})
             }
             Self::Boolean => json!({"type": "boolean"}),
@@ -227,7 +236,7 @@ fn check_kind(node: &Node, kind: &Kind, name: &str, problems: &mut Problems) {
         Kind::Text => node.as_text().is_some() && node.as_bool().is_none(),
         Kind::Scalar => node.as_text().is_some(),
         Kind::Boolean => node.as_bool().is_some(),
-        Kind::Integer(low, high) => {
+        Kind::Integer(low, high) | Kind::Measure(_, low, high) => {
             node.as_integer().is_some_and(|number| (*low..=*high).contains(&number))
         }
         Kind::Choice(words) => {
@@ -283,7 +292,11 @@ fn check_kind(node: &Node, kind: &Kind, name: &str, problems: &mut Problems) {
 /// What to write instead, for the mistakes that habits from other tools bring.
 fn cure(node: &Node, kind: &Kind, name: &str) -> Option<String> {
     match kind {
-        Kind::Integer(..) | Kind::Boolean => {
+        Kind::Measure(unit, low, high) if node.as_integer().is_none() => {
+            let number = unit.convert(node.as_text()?)?;
+            (*low..=*high).contains(&number).then(|| format!("write `{name}: {number}`"))
+        }
+        Kind::Integer(..) | Kind::Measure(..) | Kind::Boolean => {
             let Value::Scalar { text, is_plain: false } = &node.value else { return None };
             let unquoted = Node::plain(text, &node.position);
             (unquoted.as_integer().is_some() || unquoted.as_bool().is_some())
@@ -371,8 +384,11 @@ pub fn hint_for(text: &str, known: &[&str]) -> String {
     }
 }
 
-/// The known word that this one is probably a misspelling of.
+/// The known word that this one is probably a misspelling of. A number is none of another.
 pub fn nearest<'a>(text: &str, known: &[&'a str]) -> Option<&'a str> {
+    if text.parse::<f64>().is_ok() {
+        return None;
+    }
     let folded = text.to_ascii_lowercase().replace('-', "_");
     known
         .iter()
@@ -397,6 +413,9 @@ mod tests {
             Field::optional("env", Kind::Map(&Kind::Scalar), "Variables."),
             Field::optional("dest", Kind::Text, "A place."),
             Field::optional("src", Kind::Text, "A source."),
+            Field::optional("timeout", Kind::Measure(Unit::Seconds, 1, 900), "A time."),
+            Field::optional("memory", Kind::Measure(Unit::Megabytes, 512, 4096), "A size."),
+            Field::optional("cpu", Kind::Choice(&["0.5", "1", "2"]), "Processors."),
         ],
     };
 
@@ -432,6 +451,31 @@ mod tests {
             ["`port` is a whole number from 1 to 65535, not `0`"]
         );
         assert!(problems_of(vec![("port", Node::plain("80", &here))]).is_empty());
+    }
+
+    #[test]
+    fn numbers_are_of_one_unit_and_no_misspellings_of_each_other() {
+        let here = Position::default();
+        let told = |name, text: &str| {
+            problems_of(vec![("port", Node::plain("80", &here)), (name, Node::plain(text, &here))])
+        };
+        for (name, text, expected) in [
+            (
+                "timeout",
+                "5m",
+                "`timeout` is a whole number of seconds from 1 to 900, not `5m`; write `timeout: 300`",
+            ),
+            ("timeout", "1h", "`timeout` is a whole number of seconds from 1 to 900, not `1h`"),
+            (
+                "memory",
+                "2GB",
+                "`memory` is a whole number of MB from 512 to 4096, not `2GB`; write `memory: 2048`",
+            ),
+            ("memory", "2", "`memory` is a whole number of MB from 512 to 4096, not `2`"),
+            ("cpu", "3", "`3` is no value of `cpu`; expected one of `0.5`, `1`, `2`"),
+        ] {
+            assert_eq!(told(name, text), [expected]);
+        }
     }
 
     #[test]

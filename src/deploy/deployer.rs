@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use super::steps::{Pace, settled};
 use super::{
-    Change, DeployPlan, Deployment, Image, Observed, Outcome, Probe, Service, Session, State,
-    Subject, Target, probe,
+    Change, DeployError, DeployPlan, Deployment, Image, Observed, Outcome, Probe, Service, Session,
+    State, Subject, Target, probe,
 };
 use crate::cloud::{CallError, ErrorClass};
 use crate::error::{Error, Result};
@@ -28,13 +28,20 @@ struct Reached {
 /// It did not come to an end: a call failed, or it takes longer than it may.
 pub async fn deploy(target: &dyn Target, image: &Image, session: &Session) -> Result<Deployment> {
     let reference = target.check(image)?;
+    let is_overtaken =
+        |observed: &Observed| observed.service.as_ref().is_some_and(|it| it.is_overtaken(image));
+    let looks = Looks::UntilItIsDone { is_overtaken: &is_overtaken };
     let Reached { observed, has_written } =
-        reach(target, session, Looks::UntilItIsDone, &|observed| target.plan(image, observed))
-            .await?;
+        reach(target, session, looks, &|observed| target.plan(image, observed)).await?;
     let service = observed.service.as_ref();
     let is_ours =
         |service: &Service| service.digest().is_some_and(|digest| image.has_digest(&digest));
     let (mut outcome, mut reason) = judge(service, service.is_some_and(is_ours), has_written);
+    if has_written && let Some(service) = service.filter(|service| service.is_overtaken(image)) {
+        outcome = Outcome::Failed;
+        let image = service.image.as_deref().unwrap_or_default();
+        reason = Some(format!("another deployment put `{image}` there meanwhile"));
+    }
     let probe = match service {
         Some(service) if outcome.is_good() => probe::probe(target, service, session).await,
         _ => Probe::NotProbed("the platform does not say that it is well".to_owned()),
@@ -78,10 +85,13 @@ pub fn drift(target: &dyn Target, image: &Image, observed: &Observed) -> Result<
 }
 
 /// When what is there is looked at.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Looks {
+#[derive(Clone, Copy)]
+enum Looks<'a> {
     /// When nothing is going on there any more; and once more after the plan, whether anything is left of it.
-    UntilItIsDone,
+    UntilItIsDone {
+        /// Whether another deployment has put something else there since: it is not fought.
+        is_overtaken: &'a (dyn Fn(&Observed) -> bool + Sync),
+    },
     /// First as it is: what is going on may be what has to be stopped.
     AtOnce,
 }
@@ -90,20 +100,25 @@ enum Looks {
 async fn reach(
     target: &dyn Target,
     session: &Session,
-    looks: Looks,
+    looks: Looks<'_>,
     plan: &(dyn Fn(&Observed) -> Result<DeployPlan> + Sync),
 ) -> Result<Reached> {
     let mut has_written = false;
-    let mut has_looked_again = looks == Looks::AtOnce;
+    let mut is_carried_out = false;
     let mut pace = Pace::new();
     let mut rounds = 0;
     loop {
-        let observed = if looks == Looks::AtOnce && rounds == 0 {
-            target.observe(session).await
-        } else {
-            settled(session, &|| target.observe(session)).await
+        let observed = match looks {
+            Looks::AtOnce if rounds == 0 => target.observe(session).await,
+            _ => settled(session, &|| target.observe(session)).await,
         };
-        let observed = observed.map_err(|error| late_if(error, has_written))?;
+        let observed = observed.map_err(|error| late_if(told(error, target), has_written))?;
+        if let Looks::UntilItIsDone { is_overtaken } = looks
+            && is_carried_out
+            && is_overtaken(&observed)
+        {
+            return Ok(Reached { observed, has_written });
+        }
         let steps = plan(&observed).map_err(|error| late_if(error, has_written))?;
         if steps.is_empty() {
             return Ok(Reached { observed, has_written });
@@ -115,14 +130,14 @@ async fn reach(
         }
         match target.apply(&steps, session).await {
             Ok(()) => {
-                let observed =
-                    settled(session, &|| target.observe(session)).await.map_err(Error::late)?;
+                let observed = settled(session, &|| target.observe(session)).await;
+                let observed = observed.map_err(|error| told(error, target).late())?;
                 let is_ready =
                     observed.service.as_ref().is_some_and(|service| service.state == State::Ready);
-                if has_looked_again || !is_ready {
+                if matches!(looks, Looks::AtOnce) || is_carried_out || !is_ready {
                     return Ok(Reached { observed, has_written });
                 }
-                has_looked_again = true;
+                is_carried_out = true;
             }
             Err(error) if rounds < MAX_ROUNDS && is_worth_another_look(&error) => {
                 session.events.detail(format!("looking again: {error}"));
@@ -131,9 +146,21 @@ async fn reach(
                     None => pace.wait(session).await,
                 }
             }
-            Err(error) => return Err(error.late()),
+            Err(error) => return Err(told(error, target).late()),
         }
     }
+}
+
+/// The error, with what to do about a target that is not done yet.
+fn told(error: Error, target: &dyn Target) -> Error {
+    let cause = error.find::<DeployError>();
+    if !matches!(cause, Some(DeployError::StillUpdating { .. })) {
+        return error;
+    }
+    error.with_hint(format!(
+        "`{}` shows what comes of it, and the next run goes on from there; `--wait-timeout` waits longer",
+        target.workload().command("status")
+    ))
 }
 
 fn late_if(error: Error, has_written: bool) -> Error {
@@ -180,8 +207,29 @@ pub struct NotDeployed {
     pub outcome: Outcome,
     /// Why, in the platform's words.
     pub reason: Option<String>,
-    /// Whether what ran before may be brought back.
-    pub has_way_back: bool,
+    /// What to do.
+    hints: Vec<String>,
+}
+
+impl NotDeployed {
+    /// The error of a target; `has_way_back` says whether what ran before may be brought back.
+    pub fn new(
+        target: &dyn Target,
+        outcome: Outcome,
+        reason: Option<String>,
+        has_way_back: bool,
+    ) -> Self {
+        let workload = target.workload();
+        let mut hints = Vec::new();
+        if !outcome.is_good() {
+            hints.push(format!("`{}` shows what it printed", workload.command("logs")));
+        }
+        if has_way_back && outcome == Outcome::DeployedNotHealthy {
+            let command = workload.command("rollback");
+            hints.push(format!("`{command}` brings back what ran before"));
+        }
+        Self { subject: target.subject(), outcome, reason, hints }
+    }
 }
 
 impl crate::error::Classified for NotDeployed {
@@ -190,16 +238,7 @@ impl crate::error::Classified for NotDeployed {
     }
 
     fn hints(&self) -> Vec<String> {
-        let logs = "`dockless logs`, with the same `-e`, shows what it printed";
-        let back = "`dockless rollback`, with the same `-e`, brings back what ran before";
-        let hints: &[&str] = match self.outcome {
-            Outcome::Unchanged | Outcome::Deployed => &[],
-            Outcome::DeployedNotHealthy if self.has_way_back => &[logs, back],
-            Outcome::DeployedNotHealthy | Outcome::RolledBackByPlatform | Outcome::Failed => {
-                &[logs]
-            }
-        };
-        hints.iter().copied().map(str::to_owned).collect()
+        self.hints.clone()
     }
 }
 

@@ -40,10 +40,10 @@ pub enum DeployError {
         hint: String,
     },
     /// Something that the target needs is missing, and may not be created.
-    #[error("{what} is missing")]
+    #[error("{} {} missing", what.join(" and "), if what.len() == 1 { "is" } else { "are" })]
     Missing {
-        /// What.
-        what: String,
+        /// What; at least one thing.
+        what: Vec<String>,
         /// What to do.
         hints: Vec<String>,
     },
@@ -56,6 +56,14 @@ pub enum DeployError {
         reason: String,
         /// What to do.
         hint: String,
+    },
+    /// Somebody else deploys at the same time.
+    #[error("{subject}: another deployment {what} meanwhile")]
+    Overtaken {
+        /// What is there.
+        subject: String,
+        /// What it did.
+        what: &'static str,
     },
     /// An answer lacks what the next step needs.
     #[error("the answer to {title} has no `{pointer}`")]
@@ -83,7 +91,9 @@ impl Classified for DeployError {
             | Self::Impossible { .. }
             | Self::Missing { .. }
             | Self::Nothing { .. } => ErrorKind::Usage,
-            Self::Untold { .. } | Self::StillUpdating { .. } => ErrorKind::Failed,
+            Self::Overtaken { .. } | Self::Untold { .. } | Self::StillUpdating { .. } => {
+                ErrorKind::Failed
+            }
         }
     }
 
@@ -94,13 +104,12 @@ impl Classified for DeployError {
             | Self::Impossible { hint, .. }
             | Self::Nothing { hint, .. } => vec![hint.clone()],
             Self::Missing { hints, .. } => hints.clone(),
-            Self::Untold { .. } => Vec::new(),
-            Self::StillUpdating { .. } => {
-                vec![
-                    "`dockless status`, with the same `-e`, shows what comes of it, and the next `dockless deploy` goes on from there".into(),
-                    "wait longer with `--wait-timeout`".into(),
-                ]
-            }
+            Self::Overtaken { .. } => vec![
+                "let one deployment to an environment run at a time; deploy again where this image is the one \
+                 that should run"
+                    .into(),
+            ],
+            Self::Untold { .. } | Self::StillUpdating { .. } => Vec::new(),
         }
     }
 

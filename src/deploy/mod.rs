@@ -41,4 +41,4 @@ pub use probe::{NoAnswer, Prober};
 pub use session::{Journal, Session};
 pub use state::{ServiceState, StateError, StateFile};
 pub use target::{LogLine, LogQuery, Subject, Target, TargetInput, TargetKind};
-pub use workload::{Places, Pull, SecretValue, Variable, Workload};
+pub use workload::{DEFAULT_ENVIRONMENT, Places, Pull, SecretValue, Variable, Workload};

@@ -81,6 +81,16 @@ pub struct Ownership {
 }
 
 impl Service {
+    /// Whether it runs well, and another image than this, which a deployment of that one has written down.
+    pub fn is_overtaken(&self, image: &Image) -> bool {
+        let is_of = |digest: &Digest| image.has_digest(digest);
+        let written = self.ownership.image_digest.as_ref();
+        let written = written.and_then(|hex| format!("sha256:{hex}").parse().ok());
+        self.state == State::Ready
+            && self.digest().is_some_and(|digest| !is_of(&digest))
+            && written.is_some_and(|digest| !is_of(&digest))
+    }
+
     /// The digest of the image that the platform says it runs.
     pub fn digest(&self) -> Option<Digest> {
         self.image.as_deref()?.rsplit_once('@')?.1.parse().ok()

@@ -24,6 +24,8 @@ pub struct Session {
     pub journal: Arc<dyn Journal>,
     /// Asks services whether they are well; nobody does where that is not wanted.
     pub prober: Option<Arc<dyn Prober>>,
+    /// Whether it is looked only at what will be removed: then what is in it does not matter.
+    pub is_removal: bool,
     /// What was created in this run: only what is new may be "not ready yet".
     created: Arc<Mutex<BTreeSet<String>>>,
 }
@@ -47,7 +49,13 @@ impl Session {
         prober: Option<Arc<dyn Prober>>,
         wait_limit: Duration,
     ) -> Self {
-        Self { api, clock, events, wait_limit, journal, prober, created: Arc::default() }
+        let (is_removal, created) = (false, Arc::default());
+        Self { api, clock, events, wait_limit, journal, prober, is_removal, created }
+    }
+
+    /// The same, for removing what is there, or not.
+    pub fn removing(self, is_removal: bool) -> Self {
+        Self { is_removal, ..self }
     }
 
     /// Sends a request.

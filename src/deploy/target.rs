@@ -9,6 +9,7 @@ use super::{DeployError, DeployPlan, Image, Observed, Session, Workload};
 use crate::config::schema::Shape;
 use crate::config::{Node, Position, Problems};
 use crate::error::Result;
+use crate::sys::Environment;
 
 /// A kind of target: an entry of [`TARGETS`](super::targets::TARGETS).
 #[derive(Debug)]
@@ -42,6 +43,8 @@ pub struct TargetInput<'a> {
     pub position: &'a Position,
     /// What runs.
     pub workload: &'a Workload,
+    /// The caller's variables, for what the clouds' own tools take from them: a region.
+    pub environment: &'a Environment,
 }
 
 impl TargetKind {
@@ -103,6 +106,9 @@ pub struct LogLine {
 pub trait Target: fmt::Debug + Send + Sync {
     /// Its kind.
     fn kind(&self) -> &'static TargetKind;
+
+    /// What runs.
+    fn workload(&self) -> &Workload;
 
     /// What is deployed, and where.
     fn subject(&self) -> Subject;

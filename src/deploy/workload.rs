@@ -5,6 +5,9 @@ use std::collections::BTreeMap;
 use crate::config::Position;
 use crate::registry::Secret;
 
+/// The environment of a config that names none: nobody has to choose it.
+pub const DEFAULT_ENVIRONMENT: &str = "default";
+
 /// What runs, and what it needs of its surroundings.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Workload {
@@ -73,6 +76,16 @@ pub enum Pull {
     Kept(String),
 }
 
+impl Workload {
+    /// A command of ours for its environment, as it is typed: `dockless deploy -e production`.
+    pub fn command(&self, command: &str) -> String {
+        match self.environment.as_str() {
+            DEFAULT_ENVIRONMENT => format!("dockless {command}"),
+            environment => format!("dockless {command} -e {environment}"),
+        }
+    }
+}
+
 impl Variable {
     /// The value: only for what is sent, and for comparing with what is there.
     pub fn expose(&self) -> &str {
@@ -87,6 +100,22 @@ impl Variable {
         match self {
             Self::Plain(text) => text,
             Self::Hidden(_) => "(hidden)",
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::aws::testing;
+    use super::*;
+
+    #[test]
+    fn a_command_names_the_environment_unless_nobody_has_to() {
+        for (environment, expected) in
+            [("production", "dockless status -e production"), ("default", "dockless status")]
+        {
+            let workload = Workload { environment: environment.to_owned(), ..testing::workload() };
+            assert_eq!(workload.command("status"), expected);
         }
     }
 }

@@ -10,13 +10,13 @@ use crate::config::{
 };
 use crate::deploy::targets::{self, TARGETS};
 use crate::deploy::{
-    Places, Pull, SecretValue, Target, TargetInput, TargetKind, Variable, Workload,
+    DEFAULT_ENVIRONMENT, Places, Pull, SecretValue, Target, TargetInput, TargetKind, Variable,
+    Workload,
 };
 use crate::error::{Classified, ErrorKind, Result};
 use crate::registry::Secret;
+use crate::sys::Environment;
 
-/// The environment that a config without `environments:` has; its services are named like the project.
-pub(super) const DEFAULT_ENVIRONMENT: &str = "default";
 /// The port of a container that says nothing of it.
 const DEFAULT_PORT: u16 = 8080;
 /// What is asked when the config says nothing of health.
@@ -139,34 +139,37 @@ fn read(
     let mut resolving = Resolving { context, values, problems, unset: BTreeSet::new() };
     let workload = resolving.workload(config, spec);
     let unset = resolving.unset;
-    let targets =
-        spec.targets.iter().filter_map(|target| read_target(target, spec, &workload, problems));
+    let targets = spec.targets.iter();
+    let targets = targets
+        .filter_map(|target| read_target(target, spec, &workload, problems, &context.environment));
     Chosen { name: spec.name.clone(), targets: targets.collect(), unset }
 }
 
 fn read_target(
-    spec: &TargetSpec,
-    environment: &EnvironmentSpec,
+    target: &TargetSpec,
+    spec: &EnvironmentSpec,
     workload: &Workload,
     problems: &mut Problems,
+    environment: &Environment,
 ) -> Option<Box<dyn Target>> {
-    if let Some(problem) = &spec.problem {
+    if let Some(problem) = &target.problem {
         problems.extend(vec![problem.clone()]);
         return None;
     }
-    let Some(kind) = targets::find(&spec.kind) else {
+    let Some(kind) = targets::find(&target.kind) else {
         let names: Vec<_> = TARGETS.iter().map(|kind| kind.name).collect();
         problems.report_with_hint(
-            &spec.kind_position,
-            format!("`{}` is no kind of target", spec.kind.escape_debug()),
-            hint_for(&spec.kind, &names),
+            &target.kind_position,
+            format!("`{}` is no kind of target", target.kind.escape_debug()),
+            hint_for(&target.kind, &names),
         );
         return None;
     };
-    schema::check_beside(&spec.settings, kind.shape, environment_keys(), problems);
+    schema::check_beside(&target.settings, kind.shape, environment_keys(), problems);
     // What the target does not take is told here, and not once more by the target.
-    let workload = &taken(workload, environment, kind, problems);
-    let input = TargetInput { settings: &spec.settings, position: &spec.kind_position, workload };
+    let workload = &taken(workload, spec, kind, problems);
+    let (settings, position) = (&target.settings, &target.kind_position);
+    let input = TargetInput { settings, position, workload, environment };
     (kind.parse)(&input, problems)
 }
 
@@ -222,6 +225,7 @@ struct Resolving<'a> {
 impl Resolving<'_> {
     fn workload(&mut self, config: &Config, spec: &EnvironmentSpec) -> Workload {
         let project = slug(&config.name);
+        // Services of the only environment are named like the project.
         let name = if spec.name == DEFAULT_ENVIRONMENT {
             project.clone()
         } else {

@@ -139,7 +139,7 @@ mod tests {
 
     fn missing(what: &str) -> Result<()> {
         let hints = vec![format!("make {what}"), "or not".to_owned()];
-        Err(DeployError::Missing { what: what.to_owned(), hints }.into())
+        Err(DeployError::Missing { what: vec![what.to_owned()], hints }.into())
     }
 
     fn broken() -> Result<()> {

@@ -81,7 +81,7 @@ fn change(request: &EnvironmentRequest, way: Way, context: &Context) -> Result<C
 impl Change<'_> {
     /// What would be done everywhere, before anything is touched anywhere.
     async fn plans(&self, targets: &[Box<dyn Target>]) -> Result<Vec<ServiceChange>> {
-        let session = self.clouds.looking();
+        let session = self.clouds.looking().removing(self.way == Way::Off);
         let looks = targets.iter().map(|target| target.observe(&session));
         let mut failures = Failures::among(targets.len());
         let mut services = Vec::new();
@@ -106,6 +106,7 @@ impl Change<'_> {
     /// Gives how it ended, and the image that runs afterwards.
     async fn carry_out(&self, target: &dyn Target) -> Result<(Stage, Option<String>)> {
         let session = self.clouds.session(target, self.environment, self.state);
+        let session = session.removing(self.way == Way::Off);
         let subject = target.subject();
         let task = self.context.events.task(self.way.action(), subject.to_string(), None);
         let attempt = || format!("{} {subject}", self.way.attempt());
@@ -142,8 +143,7 @@ impl Change<'_> {
     /// What is there afterwards, if it is what should be.
     fn judge(&self, target: &dyn Target, service: Option<Service>) -> Result<Option<Service>> {
         let not_deployed = |outcome, reason: Option<String>| {
-            let subject = target.subject();
-            Err(Error::new(NotDeployed { subject, outcome, reason, has_way_back: false }).late())
+            Err(Error::new(NotDeployed::new(target, outcome, reason, false)).late())
         };
         match (self.way, service) {
             (Way::Off, None) => Ok(None),

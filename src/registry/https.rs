@@ -14,6 +14,8 @@ use super::exchange::Exchange;
 use super::http::HttpClients;
 use super::mask::Mask;
 use super::origin::place;
+#[cfg(feature = "azure")]
+use super::proxy::Proxies;
 use super::retry::{Fault, Patience, Retry, Tries};
 use super::retry_after;
 use super::secret::Secret;
@@ -78,6 +80,19 @@ impl Https {
         let patience = Arc::new(Patience::new(clock.clone(), events.clone(), limit, total));
         let http = HttpClients::new(settings, events.clone());
         Self { http, patience, mask, events, clock }
+    }
+
+    /// The same without proxies, for what is within this machine or beside it.
+    #[cfg(feature = "azure")]
+    pub(crate) fn without_proxies(&self) -> Self {
+        let settings = Settings { proxies: Proxies::default(), ..self.http.settings().clone() };
+        Self {
+            http: HttpClients::new(settings, self.events.clone()),
+            patience: Arc::clone(&self.patience),
+            mask: Arc::clone(&self.mask),
+            events: self.events.clone(),
+            clock: Arc::clone(&self.clock),
+        }
     }
 
     /// Begins to count the tries of one request.

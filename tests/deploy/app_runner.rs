@@ -200,11 +200,39 @@ async fn who_may_not_have_roles_created_is_told_how() {
 
 #[tokio::test]
 async fn a_new_customer_is_told_where_to_go() {
+    let role = role_arn("theirs");
+    let settings = [("concurrency", "10"), ("instance_role_arn", role.as_str())];
+    let target = target("app-runner", &workload(), &settings).unwrap();
     let cloud = cloud().await;
     cloud.with(|aws| aws.service.is_customer = false);
+    let error = deployed(&cloud, &*target, "one").await.unwrap_err();
+    assert_eq!(
+        error.lines(),
+        [
+            "create the service `agent`",
+            "App Runner lets this account create no service",
+            "apprunner:CreateService: SubscriptionRequiredException: The AWS Access Key Id needs a \
+             subscription for the service (as `arn:aws:iam::123456789012:user/bob`)",
+        ]
+    );
+    assert_eq!(
+        error.hints()[0],
+        "App Runner has taken no new customers since 2026-04-30; if this account has no service there, use \
+         ECS Express Mode: write `target: ecs-express` in place of `target: app-runner` in the environment \
+         `production`, and remove `instance_role_arn` and `concurrency`"
+    );
+    assert_eq!(error.kind(), dockless::error::ErrorKind::Failed);
+}
+
+#[tokio::test]
+async fn whom_a_policy_denies_app_runner_is_no_new_customer() {
+    let cloud = cloud().await;
+    let message = "User: arn:u is not authorized to perform: apprunner:CreateService on resource: r because \
+        no identity-based policy allows the apprunner:CreateService action";
+    let denied = Response::aws_error(400, "AccessDeniedException", message);
+    cloud.spoil("CreateService", Fault::Refuse(denied));
     let error = deployed(&cloud, &*agent(), "one").await.unwrap_err();
-    let hints = error.hints().join("\n");
-    assert!(hints.contains("`target: ecs-express`"), "{hints}");
+    assert!(!error.hints().join("\n").contains("ecs-express"), "{:?}", error.hints());
 }
 
 #[tokio::test]

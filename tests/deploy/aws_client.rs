@@ -15,7 +15,7 @@ use serde_json::json;
 use crate::fake::{Call, Fake, Fault, Response, Running};
 
 /// Answers whatever it is asked as AWS would, and knows one identity.
-struct Aws;
+pub(crate) struct Aws;
 
 impl Fake for Aws {
     fn validate(&self, call: &Call) -> Vec<String> {
@@ -46,7 +46,7 @@ fn xml(status: u16, text: &str) -> Response {
 }
 
 /// A client whose AWS is the fake; the clock shows the day of the signatures.
-fn client(url: &str) -> (Client, Arc<ManualClock>, std::sync::mpsc::Receiver<Event>) {
+pub(crate) fn client(url: &str) -> (Client, Arc<ManualClock>, std::sync::mpsc::Receiver<Event>) {
     let environment = Environment::of([
         ("AWS_ENDPOINT_URL", url),
         ("AWS_ACCESS_KEY_ID", "AKID"),
@@ -303,6 +303,26 @@ async fn without_credentials_every_source_says_why() {
         (
             "GITLAB_CI",
             "let the job have a role: `id_tokens` in its definition, the token written to the file that `AWS_WEB_IDENTITY_TOKEN_FILE` names, and `AWS_ROLE_ARN`",
+        ),
+        (
+            "TF_BUILD",
+            "let the job have a role: run this in the task `AWSShellScript@1` with a service connection of AWS that has `Use OIDC` set and names the role",
+        ),
+        (
+            "CIRCLECI",
+            "let the job have a role: write `$CIRCLE_OIDC_TOKEN_V2` to the file that `AWS_WEB_IDENTITY_TOKEN_FILE` names, and set `AWS_ROLE_ARN`",
+        ),
+        (
+            "BUILDKITE",
+            "let the step have a role: the plugin `aws-assume-role-with-web-identity` with `role-arn`",
+        ),
+        (
+            "BITBUCKET_BUILD_NUMBER",
+            "let the step have a role: `oidc: true` in its definition, `$BITBUCKET_STEP_OIDC_TOKEN` written to the file that `AWS_WEB_IDENTITY_TOKEN_FILE` names, and `AWS_ROLE_ARN`",
+        ),
+        (
+            "CI",
+            "give the job `AWS_ACCESS_KEY_ID` and `AWS_SECRET_ACCESS_KEY`, or a role by `AWS_WEB_IDENTITY_TOKEN_FILE` and `AWS_ROLE_ARN`",
         ),
     ] {
         let environment = Environment::of([

@@ -117,7 +117,8 @@ pub(crate) fn target(
     let kind = targets::find(kind).unwrap();
     let mut problems = Problems::new();
     dockless::config::schema::check(&settings, kind.shape, &mut problems);
-    let input = TargetInput { settings: &settings, position: &position, workload };
+    let environment = &Environment::default();
+    let input = TargetInput { settings: &settings, position: &position, workload, environment };
     let target = (kind.parse)(&input, &mut problems);
     let problems: Vec<_> = problems.list().into_iter().map(|problem| problem.message).collect();
     if problems.is_empty() { Ok(target.unwrap()) } else { Err(problems) }

@@ -202,6 +202,17 @@ async fn a_repository_that_is_missing_is_created_once() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_repository_that_somebody_else_creates_at_the_same_time_is_as_good() {
+    let amazon = Amazon::start("create_repository: true\n").await;
+    let message = "The repository with name 'acme/agent' already exists in the registry with id '123456789012'";
+    let refusal = Response::aws_error(400, "RepositoryAlreadyExistsException", message);
+    amazon.ecr.spoil("CreateRepository", Fault::Refuse(refusal));
+    let outcome = amazon.push(&[]);
+    assert_eq!(outcome.code, 0, "{outcome:#?}");
+    assert!(!outcome.stderr.contains("created the repository"), "{outcome:#?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_dry_run_creates_no_repository_and_neither_does_a_config_that_does_not_say_so() {
     for (config, arguments) in
         [("create_repository: true\n", &["--dry-run"][..]), ("create_repository: false\n", &[])]

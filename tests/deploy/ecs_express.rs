@@ -164,7 +164,8 @@ async fn a_role_that_is_new_is_not_known_at_once_and_a_throttled_question_is_ask
     let error = deployed(&cloud, &*target.unwrap(), "one").await.unwrap_err();
     assert_eq!(
         error.to_string(),
-        "the execution role `dockless-eu-west-1-b-execution`, which ecs-tasks.amazonaws.com assumes, is missing"
+        "the execution role `dockless-eu-west-1-b-execution`, which ecs-tasks.amazonaws.com assumes, and the \
+         infrastructure role `dockless-eu-west-1-b-infrastructure`, which ecs.amazonaws.com assumes, are missing"
     );
 }
 
@@ -361,6 +362,23 @@ async fn a_secret_of_ours_that_the_config_names_by_its_arn_stays() {
     let kept = target("ecs-express", &kept, &[]).unwrap();
     deployed(&cloud, &*kept, "one").await.unwrap();
     cloud.with(|aws| assert!(!aws.account.secrets[name].is_removed));
+    assert_eq!(cloud.wrong(), [""; 0]);
+}
+
+#[tokio::test]
+async fn a_deployment_of_ours_is_waited_for_however_late_it_is_seen() {
+    let cloud = cloud().await;
+    deployed(&cloud, &*agent(), "one").await.unwrap();
+    cloud.with(|aws| (aws.service.lag, aws.service.lag_seconds) = (6, 60));
+    // The image stays, so that it tells nothing.
+    let larger = target("ecs-express", &workload(), &[("memory", "4096")]).unwrap();
+    let deployment = deployed(&cloud, &*larger, "one").await.unwrap();
+    assert_eq!(deployment.outcome, Outcome::Deployed);
+    assert_eq!(cloud.writes()[5..], ["UpdateExpressGatewayService", "TagResource"]);
+    cloud.with(|aws| {
+        let service = &aws.service.services["agent"];
+        assert_eq!(service.revisions[service.serving.unwrap()]["memory"], "4096");
+    });
     assert_eq!(cloud.wrong(), [""; 0]);
 }
 

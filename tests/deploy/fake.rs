@@ -56,17 +56,21 @@ pub(crate) enum Fault {
     Cut,
 }
 
+/// What somebody else does.
+type Doing<F> = Box<dyn FnOnce(&mut F) + Send>;
+
 /// A running fake.
-#[derive(Debug)]
 pub(crate) struct Running<F> {
     server: Server,
     shared: Arc<Mutex<Shared<F>>>,
 }
 
-#[derive(Debug)]
 struct Shared<F> {
     fake: F,
+    /// What is still to go wrong, by operation.
     faults: Vec<(String, Fault)>,
+    /// What others are still to do, right before an operation.
+    doings: Vec<(String, Doing<F>)>,
     calls: Vec<Call>,
     /// What requests and answers did that no model allows.
     wrong: Vec<String>,
@@ -75,7 +79,13 @@ struct Shared<F> {
 impl<F: Fake> Running<F> {
     /// Starts a fake on a free port.
     pub(crate) async fn start(fake: F) -> Self {
-        let shared = Shared { fake, faults: Vec::new(), calls: Vec::new(), wrong: Vec::new() };
+        let shared = Shared {
+            fake,
+            faults: Vec::new(),
+            doings: Vec::new(),
+            calls: Vec::new(),
+            wrong: Vec::new(),
+        };
         let shared = Arc::new(Mutex::new(shared));
         let handler = {
             let shared = Arc::clone(&shared);
@@ -107,6 +117,11 @@ impl<F: Fake> Running<F> {
         self.lock().faults.push((operation.to_owned(), fault));
     }
 
+    /// Has somebody else change the state right before the next request for this operation.
+    pub(crate) fn meanwhile(&self, operation: &str, doing: impl FnOnce(&mut F) + Send + 'static) {
+        self.lock().doings.push((operation.to_owned(), Box::new(doing)));
+    }
+
     /// Looks into the state, or changes it.
     pub(crate) fn with<T>(&self, look: impl FnOnce(&mut F) -> T) -> T {
         look(&mut self.lock().fake)
@@ -126,7 +141,8 @@ impl<F: Fake> Running<F> {
         self.lock().calls.clone()
     }
 
-    /// What requests and answers did that the vendor's model does not allow; a story ends with a look at it.
+    /// What requests and answers did so far that the vendor's model does not allow: for a look before the
+    /// story ends, while it is still known what was done.
     pub(crate) fn wrong(&self) -> Vec<String> {
         self.lock().wrong.clone()
     }
@@ -140,6 +156,10 @@ impl<F: Fake> Shared<F> {
     /// The answer; nothing when it never comes.
     fn reply(&mut self, call: &Call) -> Option<Reply> {
         let operation = call.operation();
+        if let Some(place) = self.doings.iter().position(|(name, _)| *name == operation) {
+            let (_, doing) = self.doings.remove(place);
+            doing(&mut self.fake);
+        }
         let problems = self.fake.validate(call);
         self.calls.push(call.clone());
         if !problems.is_empty() {
@@ -236,7 +256,8 @@ impl Response {
         response
     }
 
-    fn reply(self) -> hyper::Response<server::Body> {
+    /// As it is sent.
+    pub(crate) fn reply(self) -> hyper::Response<server::Body> {
         let headers: Vec<_> =
             self.headers.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
         server::reply(self.status, &headers, self.body)

@@ -11,6 +11,8 @@
 mod anywhere;
 mod app_runner;
 mod aws_client;
+mod aws_refusals;
+mod aws_runs;
 mod aws_target;
 mod cloud_run;
 mod container_apps;
@@ -21,7 +23,6 @@ mod fakes;
 mod flow;
 mod json;
 mod lambda;
-mod lambda_on_moto;
 mod model;
 mod outcomes;
 mod peers;

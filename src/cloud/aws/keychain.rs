@@ -17,6 +17,9 @@ use crate::sys::{Clock, Environment};
 
 /// Where ECR Public is asked.
 const PUBLIC_REGION: &str = "us-east-1";
+/// A token is used no longer than this before it ends: what begins with it takes its time, and the clock of
+/// a machine may be late.
+const MARGIN: Duration = Duration::from_mins(5);
 /// What says that somebody here has credentials for AWS, beside the files of a profile.
 const SIGNS: [&str; 5] = [
     "AWS_ACCESS_KEY_ID",
@@ -61,7 +64,8 @@ impl AmazonRegistries {
                 // The clock of a machine is right to the second at best.
                 #[expect(clippy::cast_precision_loss, reason = "seconds since 1970 fit")]
                 let rest = end - self.clock.unix_seconds() as f64;
-                Lookup::Lent(credential, Duration::try_from_secs_f64(rest).unwrap_or_default())
+                let rest = Duration::try_from_secs_f64(rest).unwrap_or_default();
+                Lookup::Lent(credential, rest.saturating_sub(MARGIN))
             }
             None => Lookup::Found(credential),
         })
@@ -145,19 +149,25 @@ mod tests {
             password: Secret::new(password),
         };
         let data =
-            json!({"authorizationToken": BASE64_STANDARD.encode("AWS:a:b"), "expiresAt": 1012.5});
+            json!({"authorizationToken": BASE64_STANDARD.encode("AWS:a:b"), "expiresAt": 44_200.5});
+        let mut ends_soon = data.clone();
+        ends_soon["expiresAt"] = 1200.into();
         for (answer, expected) in [
             (
                 json!({"authorizationData": [data]}),
-                Lookup::Lent(password("a:b"), Duration::from_millis(12_500)),
+                Lookup::Lent(password("a:b"), Duration::from_millis(42_900_500)),
             ),
             (
                 json!({"authorizationData": data}),
-                Lookup::Lent(password("a:b"), Duration::from_millis(12_500)),
+                Lookup::Lent(password("a:b"), Duration::from_millis(42_900_500)),
             ),
             (
                 json!({"authorizationData": [{"authorizationToken": BASE64_STANDARD.encode("AWS:c")}]}),
                 Lookup::Found(password("c")),
+            ),
+            (
+                json!({"authorizationData": [ends_soon]}),
+                Lookup::Lent(password("a:b"), Duration::ZERO),
             ),
             (json!({"authorizationData": []}), Lookup::Broken("ECR gave no token".into())),
             (
@@ -182,6 +192,14 @@ mod tests {
             (
                 "1.dkr.ecr.cn-north-1.amazonaws.com.cn/a",
                 "ecr:GetAuthorizationToken in cn-north-1: no",
+            ),
+            (
+                "1.dkr-ecr.cn-north-1.on.amazonwebservices.com.cn/a",
+                "ecr:GetAuthorizationToken in cn-north-1: no",
+            ),
+            (
+                "1.dkr.ecr.eusc-de-east-1.amazonaws.eu/a",
+                "ecr:GetAuthorizationToken in eusc-de-east-1: no",
             ),
             ("1.dkr-ecr.eu-west-2.on.aws/a", "ecr:GetAuthorizationToken in eu-west-2: no"),
             ("public.ecr.aws/alias/a", "ecr-public:GetAuthorizationToken in us-east-1: no"),

@@ -1,12 +1,15 @@
 //! AWS: whose credentials there are, signatures, and what its refusals mean.
 //!
-//! - `refusal.rs`, `policy.rs`: what a refusal means, and what would allow what is denied
+//! - `refusal.rs`, `class.rs`: what a refusal says, and what it means
+//! - `advice.rs`, `policy.rs`: what helps against it, and what would allow what is denied
 //! - `keychain.rs`, `repository.rs`: credentials for its registries, and repositories that are missing
 //! - `profile.rs`: the little that we read of its config files ourselves
 //! - `sources.rs`: where credentials come from, one source after the other, and why each has none
 //! - `http.rs`: the way of those sources to whoever gives credentials
 //! - `signer.rs`: keeps credentials and signs with them (SigV4)
 
+mod advice;
+mod class;
 #[cfg(feature = "aws")]
 mod http;
 mod keychain;

@@ -13,6 +13,8 @@ pub(super) struct Denial<'a> {
     pub(super) resource: Option<&'a str>,
     /// Who forbids it whatever else is allowed: `a service control policy`.
     pub(super) forbidden_by: Option<&'a str>,
+    /// What would have to allow it and does not: `resource-based policy`.
+    pub(super) lacking: Option<&'a str>,
 }
 
 impl<'a> Denial<'a> {
@@ -27,11 +29,14 @@ impl<'a> Denial<'a> {
         let forbidden_by = message.split_once("explicit deny in ").map(|(_, rest)| {
             rest.split([':', '(', ',']).next().unwrap_or(rest).trim().trim_end_matches('.')
         });
+        let lacking =
+            message.split_once("because no ").and_then(|(_, rest)| rest.split_once(" allows"));
         Self {
             user: word("User: "),
             action: word("to perform: ").or_else(|| word("to perform ")),
             resource: word("on resource: "),
             forbidden_by,
+            lacking: lacking.map(|(what, _)| what),
         }
     }
 
@@ -47,7 +52,28 @@ impl<'a> Denial<'a> {
         let whom =
             self.user.map_or_else(|| "whoever deploys".to_owned(), |user| format!("`{user}`"));
         let statement = json!({"Effect": "Allow", "Action": action, "Resource": resource});
-        let allow = format!("allow it to {whom} with this statement in a policy: {statement}");
+        let allow = match self.lacking {
+            Some(lacking @ "resource-based policy") => {
+                let mut statement = json!({
+                    "Effect": "Allow",
+                    "Action": action,
+                    "Principal": {"AWS": self.user.unwrap_or("ARN")},
+                });
+                // Policies of repositories are about these alone, and may not say so.
+                if !action.starts_with("ecr:") {
+                    statement["Resource"] = "*".into();
+                }
+                format!(
+                    "allow it to {whom} with this statement in the {lacking} of `{resource}`: {statement}"
+                )
+            }
+            None | Some("identity-based policy") => {
+                format!("allow it to {whom} with this statement in a policy: {statement}")
+            }
+            Some(lacking) => format!(
+                "what {whom} may do is limited by a {lacking}, which must have this statement, too: {statement}"
+            ),
+        };
         if action == "iam:PassRole" {
             let what = format!(
                 "to hand the role `{resource}` to a service needs a permission of its own, `iam:PassRole`"
@@ -72,6 +98,7 @@ mod tests {
                     action: Some("ecs:CreateExpressGatewayService"),
                     resource: Some("arn:aws:ecs:eu-west-1:1:service/default/a"),
                     forbidden_by: None,
+                    lacking: Some("identity-based policy"),
                 },
             ),
             (
@@ -81,6 +108,7 @@ mod tests {
                     action: Some("iam:PassRole"),
                     resource: Some("arn:aws:iam::1:role/r"),
                     forbidden_by: Some("a service control policy"),
+                    lacking: None,
                 },
             ),
             ("Access Denied", Denial::default()),
@@ -97,6 +125,7 @@ mod tests {
             action: Some(action),
             resource: Some("arn:r"),
             forbidden_by,
+            lacking: None,
         };
         for (denial, expected) in [
             (

@@ -17,6 +17,7 @@ use aws_credential_types::Credentials;
 use aws_credential_types::provider::ProvideCredentials;
 use aws_runtime::env_config::file::{EnvConfigFileKind, EnvConfigFiles};
 
+use super::super::CiSystem;
 use super::{http, profile};
 use crate::event::Events;
 use crate::registry::{self, Https, Proxies, Settings};
@@ -182,21 +183,41 @@ impl Sources {
 
     /// What to do where we are.
     fn cure(&self) -> String {
-        let is_on = |name| self.environment.is_on(name);
-        if is_on("GITHUB_ACTIONS") {
-            return "let the job have a role: `permissions: id-token: write`, and the step `aws-actions/configure-aws-credentials` with `role-to-assume` before this one".into();
-        }
-        if is_on("GITLAB_CI") {
-            return "let the job have a role: `id_tokens` in its definition, the token written to the file that `AWS_WEB_IDENTITY_TOKEN_FILE` names, and `AWS_ROLE_ARN`".into();
+        if let Some(system) = CiSystem::of(&self.environment) {
+            return cure_of_job(system).to_owned();
         }
         let name = profile::name(&self.environment);
         let option = if name == "default" { String::new() } else { format!(" --profile {name}") };
-        if is_on("CI") {
-            return "give the job `AWS_ACCESS_KEY_ID` and `AWS_SECRET_ACCESS_KEY`, or a role by `AWS_WEB_IDENTITY_TOKEN_FILE` and `AWS_ROLE_ARN`".into();
-        }
         format!(
             "log in: `aws configure sso{option}` where your company has IAM Identity Center, else `aws configure{option}`"
         )
+    }
+}
+
+/// How a job comes to a role, or to keys.
+fn cure_of_job(system: CiSystem) -> &'static str {
+    match system {
+        CiSystem::GitHub => {
+            "let the job have a role: `permissions: id-token: write`, and the step `aws-actions/configure-aws-credentials` with `role-to-assume` before this one"
+        }
+        CiSystem::GitLab => {
+            "let the job have a role: `id_tokens` in its definition, the token written to the file that `AWS_WEB_IDENTITY_TOKEN_FILE` names, and `AWS_ROLE_ARN`"
+        }
+        CiSystem::AzurePipelines => {
+            "let the job have a role: run this in the task `AWSShellScript@1` with a service connection of AWS that has `Use OIDC` set and names the role"
+        }
+        CiSystem::CircleCi => {
+            "let the job have a role: write `$CIRCLE_OIDC_TOKEN_V2` to the file that `AWS_WEB_IDENTITY_TOKEN_FILE` names, and set `AWS_ROLE_ARN`"
+        }
+        CiSystem::Buildkite => {
+            "let the step have a role: the plugin `aws-assume-role-with-web-identity` with `role-arn`"
+        }
+        CiSystem::Bitbucket => {
+            "let the step have a role: `oidc: true` in its definition, `$BITBUCKET_STEP_OIDC_TOKEN` written to the file that `AWS_WEB_IDENTITY_TOKEN_FILE` names, and `AWS_ROLE_ARN`"
+        }
+        CiSystem::Other => {
+            "give the job `AWS_ACCESS_KEY_ID` and `AWS_SECRET_ACCESS_KEY`, or a role by `AWS_WEB_IDENTITY_TOKEN_FILE` and `AWS_ROLE_ARN`"
+        }
     }
 }
 

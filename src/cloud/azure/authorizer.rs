@@ -7,10 +7,11 @@ use reqwest::header::{AUTHORIZATION, HeaderMap, HeaderValue};
 use tokio::sync::Mutex;
 
 use super::claims;
-use super::sources::{Sources, Token};
+use super::sources::{Nowhere, Sources, Token};
 use crate::cloud::authorizer::{Authorizer, Outgoing};
 use crate::cloud::{CallError, ErrorClass, RESOURCE_MANAGER};
 use crate::event::Events;
+use crate::registry::{Https, Settings};
 use crate::sys::{Clock, Environment};
 
 /// A token that ends sooner than this, in seconds, is not used any more.
@@ -18,12 +19,14 @@ const SPARE_SECONDS: i64 = 300;
 
 /// Azure's part of the client.
 pub(in crate::cloud) fn authorizer(
+    settings: &Settings,
     environment: &Environment,
     events: &Events,
     clock: &Arc<dyn Clock>,
 ) -> Box<dyn Authorizer> {
+    let https = Https::new(settings.clone(), events.clone(), Arc::clone(clock));
     Box::new(Bearer {
-        sources: Sources::new(environment),
+        sources: Sources::new(https, environment),
         events: events.clone(),
         clock: clock.clone(),
         kept: Mutex::default(),
@@ -46,8 +49,10 @@ impl Bearer {
             return Ok(token.clone());
         }
         let told = self.sources.token(self.sources.management_scope()).await;
-        let token = told.map_err(|tried| no_credentials(title, &tried, self.sources.cure()))?;
-        self.events.detail(format!("Azure: a token from {}", token.source));
+        let token = told.map_err(|nowhere| no_credentials(title, nowhere))?;
+        let who = claims::identity(token.secret.expose());
+        let who = who.map(|who| format!(", for `{who}`")).unwrap_or_default();
+        self.events.detail(format!("Azure: a token from {}{who}", token.source));
         *kept = Some(token.clone());
         Ok(token)
     }
@@ -60,8 +65,8 @@ impl Authorizer for Bearer {
         let token = self.token(&title).await?;
         let value = HeaderValue::try_from(format!("Bearer {}", token.secret.expose()));
         let mut value = value.map_err(|_| {
-            let reason = format!("{}: what it gives is no token", token.source);
-            no_credentials(&title, &[reason], self.sources.cure())
+            let tried = vec![format!("{}: what it gives is no token", token.source)];
+            no_credentials(&title, Nowhere { tried, hints: Vec::new() })
         })?;
         value.set_sensitive(true);
         Ok(HeaderMap::from_iter([(AUTHORIZATION, value)]))
@@ -77,11 +82,11 @@ impl Authorizer for Bearer {
     }
 }
 
-/// That no source has a token, and why each has none.
-fn no_credentials(title: &str, tried: &[String], cure: String) -> CallError {
+/// That no source has a token, and why each has none: a line for each.
+fn no_credentials(title: &str, nowhere: Nowhere) -> CallError {
     CallError {
-        message: format!("there are no credentials for Azure ({})", tried.join("; ")),
-        hints: vec![cure],
+        message: format!("no source has credentials for Azure:\n  {}", nowhere.tried.join("\n  ")),
+        hints: nowhere.hints,
         ..CallError::new(&RESOURCE_MANAGER, title, ErrorClass::NoCredentials)
     }
 }
@@ -105,12 +110,13 @@ mod tests {
                  federated credential for this repository",
             ),
         ] {
-            let error =
-                authorizer(&environment, &Events::none(), &clock).identity().await.unwrap_err();
+            let settings = Settings::default();
+            let authorizer = authorizer(&settings, &environment, &Events::none(), &clock);
+            let error = authorizer.identity().await.unwrap_err();
             assert_eq!(
                 error.to_string(),
-                "identity: there are no credentials for Azure (environment: `AZURE_TENANT_ID` and \
-                 `AZURE_CLIENT_ID` are not set)"
+                "identity: no source has credentials for Azure:\n  environment: `AZURE_TENANT_ID` and \
+                 `AZURE_CLIENT_ID` are not set"
             );
             assert_eq!(
                 (error.class, error.hints()),

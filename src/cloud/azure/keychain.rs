@@ -25,7 +25,6 @@ const USUAL_LIFE: Duration = Duration::from_hours(1);
 /// The registries of Azure.
 #[derive(Debug)]
 pub(in crate::cloud) struct AzureRegistries {
-    https: Https,
     sources: Sources,
     clock: Arc<dyn Clock>,
 }
@@ -37,12 +36,13 @@ impl AzureRegistries {
         environment: &Environment,
         clock: Arc<dyn Clock>,
     ) -> Self {
-        Self { https, sources: Sources::new(environment), clock }
+        Self { sources: Sources::new(https, environment), clock }
     }
 
     /// Has a registry give its own token for one of Entra.
     async fn exchange(&self, host: &str, token: &Secret) -> Result<Secret, String> {
-        self.https.learn(token);
+        let https = self.sources.https();
+        https.learn(token);
         let url: Url = format!("https://{host}/oauth2/exchange")
             .parse()
             .map_err(|_| format!("`{host}` is no host"))?;
@@ -59,17 +59,17 @@ impl AzureRegistries {
         request.headers_mut().insert(CONTENT_TYPE, kind);
         *request.body_mut() = form.query().map(|form| form.to_owned().into());
         let action = format!("get a token from `{host}`");
-        let reply = self.https.send(request, &action).await;
+        let reply = https.send(request, &action).await;
         let reply =
             reply.map_err(|fault| crate::error::Error::from(*fault.error).lines().join(": "))?;
         let body: Value = serde_json::from_slice(&reply.body).unwrap_or_default();
         if let Some(token) = body["refresh_token"].as_str().filter(|_| reply.status == 200) {
             let token = Secret::new(token);
-            self.https.learn(&token);
+            https.learn(&token);
             return Ok(token);
         }
         let said = body.pointer("/errors/0/message").and_then(Value::as_str);
-        let said = said.map(|said| format!(": {}", self.https.clean(said)));
+        let said = said.map(|said| format!(": {}", https.clean(said)));
         let (status, said) = (reply.status, said.unwrap_or_default());
         Err(format!("`{host}` gives no token for ours, it answers {status}{said}"))
     }
@@ -92,7 +92,7 @@ impl Keychain for AzureRegistries {
         }
         let token = match self.sources.token(SCOPE).await {
             Ok(token) => token,
-            Err(tried) => return Lookup::Nothing(tried.join("; ")),
+            Err(nowhere) => return Lookup::Nothing(nowhere.tried.join("; ")),
         };
         match self.exchange(host, &token.secret).await {
             Ok(password) => {

@@ -1,8 +1,11 @@
 //! Azure: who we are there, what its refusals mean, and the credentials of its registries.
 //!
-//! - `sources.rs`: where tokens come from, one source after the other, and why each has none
+//! - `sources.rs`: where tokens come from, one source after the other, and why each has none; `source.rs`:
+//!   what they are called; `github.rs`: the one of a job there; `cure.rs`: what to do when none has a token
+//! - `http.rs`: the way to them
 //! - `authorizer.rs`: keeps a token and proves with it who we are; `claims.rs`: who that is
-//! - `refusal.rs`: what the Resource Manager's errors mean, and what to do
+//! - `refusal.rs`: what the Resource Manager's errors mean, and what to do; `fields.rs`: which setting of a
+//!   target they are about
 //! - `national.rs`: which of Azure's clouds is meant
 //! - `keychain.rs`: credentials for `*.azurecr.io` out of the same sources
 
@@ -11,10 +14,19 @@ mod authorizer;
 #[cfg(feature = "azure")]
 mod claims;
 #[cfg(feature = "azure")]
+mod cure;
+mod fields;
+#[cfg(feature = "azure")]
+mod github;
+#[cfg(feature = "azure")]
+mod http;
+#[cfg(feature = "azure")]
 mod keychain;
 mod national;
 mod refusal;
 mod registry_host;
+#[cfg(feature = "azure")]
+mod source;
 #[cfg(feature = "azure")]
 mod sources;
 

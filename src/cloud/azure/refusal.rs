@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 
+use super::fields;
 use crate::cloud::authorizer::Refusal;
 use crate::cloud::{CallError, ErrorClass};
 
@@ -66,7 +67,11 @@ fn class(code: &str, status: u16) -> ErrorClass {
         | "LinkedAuthorizationFailed"
         | "LinkedAccessCheckFailed"
         | "RequestDisallowedByPolicy" => ErrorClass::Denied,
-        "MissingSubscriptionRegistration" | "NoRegisteredProviderFound" => ErrorClass::Invalid,
+        "MissingSubscriptionRegistration"
+        | "NoRegisteredProviderFound"
+        | "ReadOnlyDisabledSubscription"
+        | "DisabledSubscription"
+        | "ScopeLocked" => ErrorClass::Invalid,
         "ResourceNotFound" | "ResourceGroupNotFound" | "SubscriptionNotFound" => {
             ErrorClass::NotFound
         }
@@ -94,9 +99,15 @@ fn hints(code: &str, message: &str) -> Vec<String> {
         "ExpiredAuthenticationToken" | "InvalidAuthenticationToken" | "AuthenticationFailed" => {
             hint("log in again: `az login`; in CI, the token of `azure/login` may have expired")
         }
-        "InvalidAuthenticationTokenTenant" => hint(
-            "the credentials are another tenant's: `az login --tenant TENANT`, or set `AZURE_TENANT_ID`",
-        ),
+        "InvalidAuthenticationTokenTenant" => {
+            let issuer = quoted(message, "match the tenant").unwrap_or_default();
+            let tenant = issuer.trim_end_matches('/').rsplit('/').next().unwrap_or_default();
+            let tenant = if tenant.is_empty() { "TENANT" } else { tenant };
+            vec![format!(
+                "the credentials are another tenant's: `az login --tenant {tenant}`, or set \
+                 `AZURE_TENANT_ID` to it"
+            )]
+        }
         "MissingSubscriptionRegistration" => {
             let namespace = quoted(message, "namespace").unwrap_or("Microsoft.App");
             vec![format!(
@@ -104,6 +115,15 @@ fn hints(code: &str, message: &str) -> Vec<String> {
                  --wait`"
             )]
         }
+        "ReadOnlyDisabledSubscription" | "DisabledSubscription" => hint(
+            "the owner of the subscription can enable it again, in the portal under “Subscriptions”; or \
+             name another as `subscription_id`: `az account list --output table` shows them",
+        ),
+        "ScopeLocked" => hint("`az lock list` shows the locks; whoever set one can remove it"),
+        "ContainerAppOperationInProgress" => hint(
+            "somebody else changes it at this moment: try again when that is done, and let one job at a \
+             time deploy to an environment",
+        ),
         "ResourceGroupNotFound" => {
             hint("`az group list --output table` shows those that there are")
         }
@@ -117,7 +137,10 @@ fn hints(code: &str, message: &str) -> Vec<String> {
             "`az containerapp list-usages --location REGION` shows the limits; the portal's “Quotas” \
              takes requests for more",
         ),
-        _ => Vec::new(),
+        _ if code.contains("Throttled") || code == "TooManyRequests" => hint(
+            "Azure counts the requests of everybody who uses the subscription: try again in some minutes",
+        ),
+        _ => fields::hint(code, message).into_iter().collect(),
     }
 }
 

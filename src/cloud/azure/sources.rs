@@ -1,23 +1,27 @@
 //! Where tokens come from: the sources in the vendor's order, and why each has none.
 
+use std::error::Error as StdError;
 use std::sync::Arc;
 use std::time::Duration;
 
-use async_trait::async_trait;
 use azure_core::cloud::{CloudConfiguration, CustomConfiguration};
 use azure_core::credentials::{AccessToken, TokenCredential};
-use azure_core::http::{ClientMethodOptions, ClientOptions, Method, Request, Url, new_http_client};
+use azure_core::http::ClientOptions;
 use azure_identity::{
-    AzureCliCredential, AzureDeveloperCliCredential, AzurePipelinesCredential,
-    AzurePipelinesCredentialOptions, ClientAssertion, ClientAssertionCredential,
+    AzureCliCredential, AzureCliCredentialOptions, AzureDeveloperCliCredential,
+    AzurePipelinesCredential, AzurePipelinesCredentialOptions, ClientAssertionCredential,
     ClientAssertionCredentialOptions, ClientSecretCredential, ClientSecretCredentialOptions,
     ManagedIdentityCredential, ManagedIdentityCredentialOptions, UserAssignedId,
     WorkloadIdentityCredential, WorkloadIdentityCredentialOptions,
 };
-use serde_json::Value;
 
+use super::cure::cure;
+use super::github::GithubToken;
+use super::http;
 use super::national::{AzureCloud, logins};
-use crate::registry::Secret;
+use super::source::{ORDER, Source};
+use crate::error::Classified as _;
+use crate::registry::{self, Https, Secret};
 use crate::sys::Environment;
 
 /// Where machines of Azure are told who they are.
@@ -33,26 +37,26 @@ const CLIENT: [&str; 2] = ["AZURE_TENANT_ID", "AZURE_CLIENT_ID"];
 #[derive(Debug, Clone)]
 pub(super) struct Sources {
     environment: Environment,
-}
-
-/// One source.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Source {
-    ClientSecret,
-    WorkloadIdentity,
-    GithubActions,
-    AzurePipelines,
-    ManagedIdentity,
-    Cli,
-    DeveloperCli,
+    https: Arc<Https>,
+    /// The same without proxies, for what is within this machine or beside it.
+    direct: Arc<Https>,
 }
 
 /// Why a source gives no token.
 enum Nothing {
     /// Nobody has set it up: the next one is asked.
     Absent(String),
-    /// It is set up, and fails: nobody wants to be somebody else then.
-    Broken(String),
+    /// It is set up, and fails: nobody wants to be somebody else then. With what helps, where that is known.
+    Broken(String, Vec<String>),
+}
+
+/// No source has a token.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Nowhere {
+    /// Each source and why it has none, in order.
+    pub(super) tried: Vec<String>,
+    /// What to do.
+    pub(super) hints: Vec<String>,
 }
 
 /// A token and how long it lasts.
@@ -65,20 +69,16 @@ pub(super) struct Token {
     pub(super) source: &'static str,
 }
 
-/// The vendor's order; the two of CI stand where federated tokens do.
-const ORDER: [Source; 7] = [
-    Source::ClientSecret,
-    Source::WorkloadIdentity,
-    Source::GithubActions,
-    Source::AzurePipelines,
-    Source::ManagedIdentity,
-    Source::Cli,
-    Source::DeveloperCli,
-];
-
 impl Sources {
-    pub(super) fn new(environment: &Environment) -> Self {
-        Self { environment: environment.clone() }
+    /// Sources that are asked through `https`.
+    pub(super) fn new(https: Https, environment: &Environment) -> Self {
+        let direct = Arc::new(https.without_proxies());
+        Self { environment: environment.clone(), https: Arc::new(https), direct }
+    }
+
+    /// The way to whoever is asked.
+    pub(super) fn https(&self) -> &Https {
+        &self.https
     }
 
     /// The scope of the Resource Manager in the cloud that the environment names.
@@ -93,10 +93,11 @@ impl Sources {
     /// A token of the first source that has one.
     ///
     /// # Errors
-    /// None has: one line for each, in order.
-    pub(super) async fn token(&self, scope: &str) -> Result<Token, Vec<String>> {
-        let mut tried = Vec::new();
-        for source in ORDER.into_iter().filter(|source| self.is_wanted(*source)) {
+    /// None has.
+    pub(super) async fn token(&self, scope: &str) -> Result<Token, Nowhere> {
+        let (mut tried, mut hints) = (Vec::new(), Vec::new());
+        let wanted = self.environment.get("AZURE_TOKEN_CREDENTIALS");
+        for source in ORDER.into_iter().filter(|source| source.is_in(wanted)) {
             let asking = tokio::time::timeout(SOURCE_LIMIT, self.ask(source, scope));
             let limit = SOURCE_LIMIT.as_secs();
             let told = asking.await.unwrap_or_else(|_| {
@@ -111,51 +112,20 @@ impl Sources {
                     });
                 }
                 Err(Nothing::Absent(reason)) => (reason, false),
-                Err(Nothing::Broken(reason)) => (reason, true),
+                Err(Nothing::Broken(reason, helpful)) => {
+                    hints = helpful;
+                    (reason, true)
+                }
             };
             tried.push(format!("{}: {reason}", source.name()));
             if is_last {
                 break;
             }
         }
-        Err(tried)
-    }
-
-    /// What to do when no source has a token.
-    pub(super) fn cure(&self) -> String {
-        if self.environment.is_on("GITHUB_ACTIONS") {
-            return "give the job `permissions: {id-token: write}`, and add the step `azure/login` before \
-                    this one, or set `AZURE_CLIENT_ID` and `AZURE_TENANT_ID` of an identity with a \
-                    federated credential for this repository"
-                .to_owned();
+        if hints.is_empty() {
+            hints.push(cure(&self.environment, &tried));
         }
-        if self.environment.is_on("TF_BUILD") {
-            return "run it in a step `AzureCLI@2` with a service connection, and pass \
-                    `SYSTEM_ACCESSTOKEN: $(System.AccessToken)` to it"
-                .to_owned();
-        }
-        if self.environment.is_on("GITLAB_CI") {
-            return "give the job an `id_tokens` entry, write the token to the file that \
-                    `AZURE_FEDERATED_TOKEN_FILE` names, and set `AZURE_CLIENT_ID` and `AZURE_TENANT_ID`"
-                .to_owned();
-        }
-        if self.environment.is_on("CI") {
-            return "give the job `AZURE_TENANT_ID`, `AZURE_CLIENT_ID` and `AZURE_CLIENT_SECRET`, or \
-                    `AZURE_FEDERATED_TOKEN_FILE` in place of the last"
-                .to_owned();
-        }
-        "log in: `az login`".to_owned()
-    }
-
-    /// Whether the vendor's `AZURE_TOKEN_CREDENTIALS` leaves a source in.
-    fn is_wanted(&self, source: Source) -> bool {
-        let is_developers = matches!(source, Source::Cli | Source::DeveloperCli);
-        match self.environment.get("AZURE_TOKEN_CREDENTIALS") {
-            Some("dev") => is_developers,
-            Some("prod") => !is_developers,
-            Some(name) => name.eq_ignore_ascii_case(source.credential()),
-            None => true,
-        }
+        Err(Nowhere { tried, hints })
     }
 
     async fn ask(&self, source: Source, scope: &str) -> Result<AccessToken, Nothing> {
@@ -165,22 +135,37 @@ impl Sources {
             Source::GithubActions => self.github_actions()?,
             Source::AzurePipelines => self.azure_pipelines()?,
             Source::ManagedIdentity => self.managed_identity().await?,
-            Source::Cli => credential(AzureCliCredential::new(None))?,
+            Source::Cli => self.cli()?,
             Source::DeveloperCli => credential(AzureDeveloperCliCredential::new(None))?,
         };
         let is_set_up =
             !matches!(source, Source::ManagedIdentity | Source::Cli | Source::DeveloperCli);
         credential.get_token(&[scope], None).await.map_err(|error| {
-            let reason = first_line(&error.to_string());
+            if let Some(way) = way_of(&error) {
+                let hints = way.hints();
+                let reason = self.https.clean(&told(way));
+                return if is_set_up {
+                    Nothing::Broken(reason, hints)
+                } else {
+                    Nothing::Absent(reason)
+                };
+            }
             let reason = match source {
-                Source::Cli if is_no_program(&reason) => "`az` is not on the PATH".to_owned(),
-                Source::DeveloperCli if is_no_program(&reason) => {
+                Source::Cli if is_no_program(&error) => "`az` is not on the PATH".to_owned(),
+                Source::DeveloperCli if is_no_program(&error) => {
                     "`azd` is not on the PATH".to_owned()
                 }
-                _ => reason,
+                _ => self.https.clean(&reason(&error)),
             };
-            if is_set_up { Nothing::Broken(reason) } else { Nothing::Absent(reason) }
+            if is_set_up { Nothing::Broken(reason, Vec::new()) } else { Nothing::Absent(reason) }
         })
+    }
+
+    /// Who is logged in with `az`, in the tenant that is named.
+    fn cli(&self) -> Result<Arc<dyn TokenCredential>, Nothing> {
+        let tenant_id = self.environment.get("AZURE_TENANT_ID").map(str::to_owned);
+        let options = AzureCliCredentialOptions { tenant_id, ..Default::default() };
+        credential(AzureCliCredential::new(Some(options)))
     }
 
     fn client_secret(&self) -> Result<Arc<dyn TokenCredential>, Nothing> {
@@ -194,6 +179,7 @@ impl Sources {
                 None => "`AZURE_CLIENT_SECRET` is not set".to_owned(),
             }));
         };
+        self.https.learn(&Secret::new(secret));
         let options = ClientSecretCredentialOptions { client_options: self.options() };
         let secret = azure_core::credentials::Secret::new(secret.to_owned());
         credential(ClientSecretCredential::new(&tenant, client, secret, Some(options)))
@@ -214,7 +200,9 @@ impl Sources {
         let [url, token] =
             self.need(["ACTIONS_ID_TOKEN_REQUEST_URL", "ACTIONS_ID_TOKEN_REQUEST_TOKEN"])?;
         let [tenant, client] = self.need(CLIENT)?;
-        let assertion = GithubToken { url, token: Secret::new(token) };
+        let token = Secret::new(token);
+        self.https.learn(&token);
+        let assertion = GithubToken { https: Arc::clone(&self.https), url, token };
         let options = ClientAssertionCredentialOptions { client_options: self.options() };
         credential(ClientAssertionCredential::new(tenant, client, assertion, Some(options)))
     }
@@ -227,6 +215,7 @@ impl Sources {
             "AZURESUBSCRIPTION_CLIENT_ID",
             "AZURESUBSCRIPTION_SERVICE_CONNECTION_ID",
         ])?;
+        self.https.learn(&Secret::new(token.clone()));
         let mut options = AzurePipelinesCredentialOptions::default();
         options.credential_options.client_options = self.options();
         credential(AzurePipelinesCredential::new(tenant, client, &connection, token, Some(options)))
@@ -247,7 +236,7 @@ impl Sources {
         let client = self.environment.get("AZURE_CLIENT_ID").map(str::to_owned);
         credential(ManagedIdentityCredential::new(Some(ManagedIdentityCredentialOptions {
             user_assigned_id: client.map(UserAssignedId::ClientId),
-            client_options: self.options(),
+            client_options: self.options_through(&self.direct),
         })))
     }
 
@@ -264,7 +253,16 @@ impl Sources {
     }
 
     fn options(&self) -> ClientOptions {
-        ClientOptions { cloud: Some(Arc::new(self.cloud())), ..ClientOptions::default() }
+        self.options_through(&self.https)
+    }
+
+    fn options_through(&self, https: &Arc<Https>) -> ClientOptions {
+        ClientOptions {
+            cloud: Some(Arc::new(self.cloud())),
+            transport: Some(http::transport(https)),
+            retry: http::patience(),
+            ..ClientOptions::default()
+        }
     }
 
     fn cloud(&self) -> CloudConfiguration {
@@ -283,86 +281,56 @@ impl Sources {
     }
 }
 
-impl Source {
-    /// What to call it in messages.
-    fn name(self) -> &'static str {
-        match self {
-            Self::ClientSecret => "environment",
-            Self::WorkloadIdentity => "workload identity",
-            Self::GithubActions => "GitHub Actions",
-            Self::AzurePipelines => "Azure Pipelines",
-            Self::ManagedIdentity => "managed identity",
-            Self::Cli => "Azure CLI",
-            Self::DeveloperCli => "Azure Developer CLI",
-        }
-    }
-
-    /// The vendor's name of it.
-    fn credential(self) -> &'static str {
-        match self {
-            Self::ClientSecret => "EnvironmentCredential",
-            Self::WorkloadIdentity => "WorkloadIdentityCredential",
-            Self::GithubActions => "ClientAssertionCredential",
-            Self::AzurePipelines => "AzurePipelinesCredential",
-            Self::ManagedIdentity => "ManagedIdentityCredential",
-            Self::Cli => "AzureCliCredential",
-            Self::DeveloperCli => "AzureDeveloperCliCredential",
-        }
-    }
-}
-
-/// The token that GitHub gives a job, for Entra to exchange.
-#[derive(Debug)]
-struct GithubToken {
-    url: String,
-    token: Secret,
-}
-
-#[async_trait]
-impl ClientAssertion for GithubToken {
-    async fn secret(&self, _: Option<ClientMethodOptions<'_>>) -> azure_core::Result<String> {
-        let mut url: Url = self.url.parse()?;
-        url.query_pairs_mut().append_pair("audience", "api://AzureADTokenExchange");
-        let mut request = Request::new(url, Method::Get);
-        request.insert_header("authorization", format!("Bearer {}", self.token.expose()));
-        let response = new_http_client(None).execute_request(&request).await?;
-        let status = response.status();
-        let body = response.into_body().collect().await?;
-        let answer: Value = serde_json::from_slice(&body).unwrap_or_default();
-        let token = answer["value"].as_str().filter(|_| status.is_success());
-        token.map(str::to_owned).ok_or_else(|| {
-            let text = format!("GitHub gives no token for the job: it answered {status}");
-            azure_core::Error::with_message(azure_core::error::ErrorKind::Credential, text)
-        })
-    }
-}
-
 fn credential<C: TokenCredential + 'static>(
     made: azure_core::Result<Arc<C>>,
 ) -> Result<Arc<dyn TokenCredential>, Nothing> {
     match made {
         Ok(credential) => Ok(credential),
-        Err(error) => Err(Nothing::Broken(first_line(&error.to_string()))),
+        Err(error) => Err(Nothing::Broken(reason(&error), Vec::new())),
     }
 }
 
-/// The first line of what a source says: the others point to help pages.
-fn first_line(text: &str) -> String {
-    let mut lines = text.lines().map(str::trim).filter(|line| !line.is_empty());
-    lines.next().unwrap_or("it does not say why").to_owned()
+/// What a source says, without the names of the vendor's types, the numbers of its traces and its help pages.
+fn reason(error: &azure_core::Error) -> String {
+    let text = error.to_string();
+    let text = text.split_once(" authentication failed. ").map_or(text.as_str(), |(_, said)| said);
+    let line = text.lines().map(str::trim).find(|line| !line.is_empty());
+    let line = line.unwrap_or("it does not say why");
+    let line = line.split_once(" Trace ID:").map_or(line, |(said, _)| said);
+    line.trim_start_matches("ERROR: ").to_owned()
+}
+
+/// What was wrong on the way, if that is what was wrong.
+fn way_of<'a>(error: &'a (dyn StdError + 'static)) -> Option<&'a registry::Error> {
+    let mut chain = std::iter::successors(Some(error), |&error| error.source());
+    chain.find_map(|error| error.downcast_ref::<registry::Error>())
+}
+
+/// It and its cause, on one line.
+fn told(way: &registry::Error) -> String {
+    way.source().map_or_else(|| way.to_string(), |cause| format!("{way}: {cause}"))
 }
 
 /// Whether the vendor says that a program is not there.
-fn is_no_program(reason: &str) -> bool {
-    ["not found on PATH", "wasn't found on PATH"].iter().any(|text| reason.contains(text))
+fn is_no_program(error: &azure_core::Error) -> bool {
+    let text = error.to_string();
+    ["not found on PATH", "wasn't found on PATH"].iter().any(|said| text.contains(said))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::event::Events;
+    use crate::registry::Settings;
+    use crate::sys::ManualClock;
+
+    fn sources(environment: &Environment) -> Sources {
+        let clock = Arc::new(ManualClock::at(0));
+        Sources::new(Https::new(Settings::default(), Events::none(), clock), environment)
+    }
 
     fn reason(environment: &Environment, source: Source) -> String {
-        let sources = Sources::new(environment);
+        let sources = sources(environment);
         let made = match source {
             Source::ClientSecret => sources.client_secret(),
             Source::WorkloadIdentity => sources.workload_identity(),
@@ -372,7 +340,7 @@ mod tests {
         match made {
             Ok(_) => "made".to_owned(),
             Err(Nothing::Absent(reason)) => reason,
-            Err(Nothing::Broken(reason)) => format!("broken: {reason}"),
+            Err(Nothing::Broken(reason, _)) => format!("broken: {reason}"),
         }
     }
 
@@ -414,22 +382,6 @@ mod tests {
     }
 
     #[test]
-    fn where_nobody_sits_nobody_is_told_to_log_in() {
-        for (variable, expected) in [
-            ("GITHUB_ACTIONS", "`azure/login`"),
-            ("TF_BUILD", "`AzureCLI@2`"),
-            ("GITLAB_CI", "`id_tokens`"),
-            ("CI", "`AZURE_CLIENT_SECRET`"),
-            ("HOME", "`az login`"),
-        ] {
-            let cure = Sources::new(&Environment::of([(variable, "true")])).cure();
-            assert!(cure.contains(expected), "{cure}");
-            assert_eq!(cure.contains("az login"), variable == "HOME", "{cure}");
-        }
-        assert!(is_no_program("Azure CLI not found on PATH"));
-    }
-
-    #[test]
     fn the_cloud_is_named_or_follows_from_its_logins() {
         for (variables, scope) in [
             ([("A", "")], "https://management.azure.com/.default"),
@@ -447,7 +399,7 @@ mod tests {
                 "https://management.chinacloudapi.cn/.default",
             ),
         ] {
-            let sources = Sources::new(&Environment::of(variables));
+            let sources = sources(&Environment::of(variables));
             assert_eq!(sources.management_scope(), scope, "{variables:?}");
         }
     }

@@ -28,12 +28,13 @@ const CODES: [(u64, &str, ErrorClass); 16] = [
 ];
 
 /// The smallest predefined roles with permissions that we need, by how the permissions begin.
-const ROLES: [(&str, &str); 11] = [
+const ROLES: [(&str, &str); 12] = [
     ("iam.serviceaccounts.actas", "roles/iam.serviceAccountUser"),
     ("run.services.setiampolicy", "roles/run.admin"),
     ("run.", "roles/run.developer"),
     ("secretmanager.versions.access", "roles/secretmanager.secretAccessor"),
     ("secretmanager.versions.add", "roles/secretmanager.secretVersionAdder"),
+    ("secretmanager.versions.destroy", "roles/secretmanager.secretVersionManager"),
     ("secretmanager.", "roles/secretmanager.admin"),
     ("logging.", "roles/logging.viewer"),
     ("artifactregistry.repositories.downloadartifacts", "roles/artifactregistry.reader"),

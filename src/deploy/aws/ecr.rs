@@ -1,4 +1,7 @@
-//! What the host name of an image in ECR tells: account and region.
+//! What the host name of an image in ECR tells: account, region, and which endpoint it is.
+
+use super::Place;
+use crate::registry::AmazonRegistry;
 
 /// The host of a private registry of ECR.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -16,38 +19,46 @@ pub(in crate::deploy) struct EcrHost {
 impl EcrHost {
     /// Reads a host in any partition; nothing when it is no private registry of ECR.
     pub(in crate::deploy) fn parse(host: &str) -> Option<Self> {
-        let (account, rest) = host.split_once('.')?;
-        if account.len() != 12 || !account.bytes().all(|byte| byte.is_ascii_digit()) {
+        let Some(AmazonRegistry::Private { account, region }) = AmazonRegistry::of(host) else {
             return None;
-        }
-        let (is_fips, is_dual_stack, rest) = [
-            ("dkr.ecr.", false, false),
-            ("dkr.ecr-fips.", true, false),
-            ("dkr-ecr.", false, true),
-            ("dkr-ecr-fips.", true, true),
-        ]
-        .into_iter()
-        .find_map(|(prefix, is_fips, is_dual_stack)| {
-            Some((is_fips, is_dual_stack, rest.strip_prefix(prefix)?))
-        })?;
-        let (region, suffix) = rest.split_once('.')?;
-        let is_known = if is_dual_stack {
-            ["on.aws", "on.amazonwebservices.com.cn"].contains(&suffix)
-        } else {
-            suffix == "amazonaws.com" || suffix == "amazonaws.com.cn"
         };
-        (is_known && !region.is_empty()).then(|| Self {
+        let is_account = account.len() == 12 && account.bytes().all(|byte| byte.is_ascii_digit());
+        let endpoint = &host[account.len() + 1..];
+        is_account.then(|| Self {
             account: account.to_owned(),
             region: region.to_owned(),
-            is_fips,
-            is_dual_stack,
+            is_fips: ["dkr.ecr-fips.", "dkr-ecr-fips."].iter().any(|it| endpoint.starts_with(it)),
+            is_dual_stack: endpoint.starts_with("dkr-ecr"),
         })
     }
+}
+
+/// The usual host of the registry of an account in a region.
+pub(in crate::deploy) fn ecr_host(account: &str, region: &str) -> String {
+    let place = Place { region: region.to_owned(), account: account.to_owned() };
+    let suffix = match place.partition() {
+        "aws-cn" => "amazonaws.com.cn",
+        "aws-eusc" => "amazonaws.eu",
+        _ => "amazonaws.com",
+    };
+    format!("{account}.dkr.ecr.{region}.{suffix}")
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_usual_host_is_that_of_the_partition() {
+        for (region, expected) in [
+            ("eu-west-1", "1.dkr.ecr.eu-west-1.amazonaws.com"),
+            ("us-gov-west-1", "1.dkr.ecr.us-gov-west-1.amazonaws.com"),
+            ("cn-north-1", "1.dkr.ecr.cn-north-1.amazonaws.com.cn"),
+            ("eusc-de-east-1", "1.dkr.ecr.eusc-de-east-1.amazonaws.eu"),
+        ] {
+            assert_eq!(ecr_host("1", region), expected);
+        }
+    }
 
     #[test]
     fn a_host_tells_account_and_region() {
@@ -65,6 +76,14 @@ mod tests {
             (
                 "123456789012.dkr.ecr-fips.us-gov-west-1.amazonaws.com",
                 Some(("us-gov-west-1", true, false)),
+            ),
+            (
+                "123456789012.dkr-ecr.cn-north-1.on.amazonwebservices.com.cn",
+                Some(("cn-north-1", false, true)),
+            ),
+            (
+                "123456789012.dkr.ecr.eusc-de-east-1.amazonaws.eu",
+                Some(("eusc-de-east-1", false, false)),
             ),
             ("123456789012.dkr-ecr.us-east-1.on.aws", Some(("us-east-1", false, true))),
             ("123456789012.dkr-ecr-fips.us-east-1.on.aws", Some(("us-east-1", true, true))),

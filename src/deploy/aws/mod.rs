@@ -2,7 +2,8 @@
 //!
 //! - `place.rs`: partitions, and ARNs in an account and a region
 //! - `ecr.rs`: what the host name of an image tells
-//! - `roles.rs`: roles that a service needs: ours to create, or somebody's to be told how
+//! - `roles.rs`: roles that a service needs; `lack.rs`: how to create what is not ours to create
+//! - `policy.rs`: documents of IAM
 //! - `secrets.rs`: secrets of Secrets Manager that belong to a workload
 //! - `settings.rs`: settings that they share
 //! - `variables.rs`: how variables differ, without showing what is hidden
@@ -10,24 +11,28 @@
 //! - `logs.rs`: lines of CloudWatch Logs
 
 mod ecr;
+mod lack;
 mod logs;
 mod pages;
 mod place;
+mod policy;
 mod roles;
 mod secrets;
 mod settings;
 mod tags;
 #[cfg(test)]
-mod testing;
+pub(super) mod testing;
 mod variables;
 
-pub(super) use ecr::EcrHost;
+pub(super) use ecr::{EcrHost, ecr_host};
 pub(super) use logs::read_logs;
 pub(super) use pages::read_pages;
 pub(super) use place::Place;
-pub(super) use roles::{ObservedRole, RoleSpec, role_name};
+pub(super) use roles::{ObservedRole, RoleSpec, plan_roles, role_name};
 pub(super) use secrets::{ObservedSecrets, PlannedSecrets, SecretStore};
-pub(super) use settings::{check_secrets, read_number, read_region, read_role, read_size};
+pub(super) use settings::{
+    REGION_DOC, check_secrets, read_number, read_region, read_role, read_size,
+};
 pub(super) use tags::{capital_tags, find_tag, small_tags};
 pub(super) use variables::{hide_variables, plan_references, plan_variables, shown_settings};
 

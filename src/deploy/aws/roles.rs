@@ -5,6 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
+use super::lack::Lack;
+use super::policy::{policy, principals};
 use super::{Place, capital_tags, find_tag, members};
 use crate::cloud::{CallError, IAM, Request};
 use crate::deploy::{DeployError, DeployPlan, Ownership, Session, Step, Workload};
@@ -38,7 +40,7 @@ pub(in crate::deploy) struct ObservedRole {
     /// Its ARN.
     pub(in crate::deploy) arn: String,
     /// The services that may assume it.
-    principals: BTreeSet<String>,
+    pub(super) principals: BTreeSet<String>,
     /// The ARNs of the policies that are attached to it.
     attached: BTreeSet<String>,
     /// The names of its own policies.
@@ -59,6 +61,24 @@ pub(in crate::deploy) fn role_name(parts: &[&str]) -> String {
     format!("{}-{digest}-{purpose}", &name[..kept])
 }
 
+/// Adds what is missing of the roles that are ours to look at, and gives their ARNs.
+///
+/// # Errors
+/// [`DeployError::Missing`]: something is, and may not be created; of all roles at once.
+pub(in crate::deploy) fn plan_roles<const COUNT: usize>(
+    roles: [Option<(RoleSpec, Option<&ObservedRole>)>; COUNT],
+    place: &Place,
+    workload: &Workload,
+    plan: &mut DeployPlan,
+) -> Result<[Option<String>; COUNT], DeployError> {
+    let mut lacks = Vec::new();
+    let arns = roles.map(|role| {
+        let (role, observed) = role?;
+        role.add(observed, place, workload, plan).map_err(|lack| lacks.push(lack)).ok()
+    });
+    if lacks.is_empty() { Ok(arns) } else { Err(Lack::error(&lacks)) }
+}
+
 impl RoleSpec {
     /// Whether the role of a service is ours to look at: no setting names one, and no other is there.
     pub(in crate::deploy) fn is_ours(
@@ -73,6 +93,21 @@ impl RoleSpec {
     /// Whether a service that can do without a role needs this one: it has it, or must be allowed something.
     pub(in crate::deploy) fn is_needed(&self, there: Option<&str>) -> bool {
         there.is_some() || !self.statements.is_empty()
+    }
+
+    /// Asks what there is of a role, unless it is somebody else's business.
+    ///
+    /// # Errors
+    /// As [`Self::observe`].
+    pub(in crate::deploy) async fn observe_if_ours(
+        role: Option<&Self>,
+        session: &Session,
+        region: &str,
+    ) -> Result<Option<ObservedRole>, CallError> {
+        match role {
+            Some(role) => role.observe(session, region).await,
+            None => Ok(None),
+        }
     }
 
     /// Asks what there is of it.
@@ -122,13 +157,24 @@ impl RoleSpec {
         workload: &Workload,
         plan: &mut DeployPlan,
     ) -> Result<String, DeployError> {
+        self.add(observed, place, workload, plan).map_err(|lack| Lack::error(&[lack]))
+    }
+
+    /// Adds what is missing of it, and gives its ARN; or says what may not be created.
+    fn add(
+        &self,
+        observed: Option<&ObservedRole>,
+        place: &Place,
+        workload: &Workload,
+        plan: &mut DeployPlan,
+    ) -> Result<String, Lack> {
         let wanted = self.policies.iter().map(|path| place.managed_policy_arn(path));
         let has = |arn: &String| observed.is_some_and(|role| role.attached.contains(arn));
         let lacking: Vec<_> = wanted.filter(|arn| !has(arn)).collect();
         let is_trusted = observed.is_none_or(|role| role.principals.contains(self.principal));
         let may_write = may_write(observed, workload);
         if !is_trusted || (!may_write && (observed.is_none() || !lacking.is_empty())) {
-            return Err(self.missing(observed, &lacking, workload));
+            return Err(self.lack(observed, &lacking, workload));
         }
         if observed.is_none() {
             plan.change(self.purpose, None::<String>, Some(self.name.as_str()));
@@ -227,6 +273,15 @@ impl RoleSpec {
             .or_done_by(&["EntityAlreadyExists", "EntityAlreadyExistsException"])
     }
 
+    /// Who may assume it, as IAM wants it written.
+    pub(super) fn trust_policy(&self) -> String {
+        policy(&[json!({
+            "Effect": "Allow",
+            "Principal": {"Service": self.principal},
+            "Action": "sts:AssumeRole",
+        })])
+    }
+
     fn step(&self, title: String, place: &Place, operation: &'static str, mut body: Value) -> Step {
         body["RoleName"] = self.name.clone().into();
         Step::new(title, Request::call(&IAM, &place.region, operation, body))
@@ -236,75 +291,11 @@ impl RoleSpec {
         self.step(title, place, operation, body)
             .or_done_by(&["NoSuchEntity", "NoSuchEntityException"])
     }
-
-    /// Who may assume it, as IAM wants it written.
-    fn trust_policy(&self) -> String {
-        policy(&[json!({
-            "Effect": "Allow",
-            "Principal": {"Service": self.principal},
-            "Action": "sts:AssumeRole",
-        })])
-    }
-
-    fn missing(
-        &self,
-        observed: Option<&ObservedRole>,
-        lacking: &[String],
-        workload: &Workload,
-    ) -> DeployError {
-        let Self { name, purpose, principal, setting, .. } = self;
-        let trust = self.trust_policy();
-        let attach = |arn: &String| {
-            format!("aws iam attach-role-policy --role-name {name} --policy-arn {arn}")
-        };
-        let mut hints = Vec::new();
-        let what = match observed {
-            None => {
-                hints.push(format!(
-                    "set `create_roles: true` in the environment, or name a role in `{setting}`, or create \
-                     it with these commands:"
-                ));
-                hints.push(format!(
-                    "aws iam create-role --role-name {name} --assume-role-policy-document '{trust}'"
-                ));
-                if !self.statements.is_empty() {
-                    let document = policy(&self.statements);
-                    hints.push(format!(
-                        "aws iam put-role-policy --role-name {name} --policy-name dockless \
-                         --policy-document '{document}'"
-                    ));
-                }
-                format!("the {purpose} `{name}`, which {principal} assumes,")
-            }
-            Some(role) if !role.principals.contains(*principal) => {
-                hints.push(format!(
-                    "aws iam update-assume-role-policy --role-name {name} --policy-document '{trust}'"
-                ));
-                return DeployError::Missing {
-                    what: format!("the trust of the {purpose} `{name}` in {principal}"),
-                    hints,
-                };
-            }
-            Some(role) if !role.is_ours(workload) => {
-                hints.push(format!(
-                    "the role is not tagged as one of this project and environment, and is left as it is: \
-                     name another in `{setting}`, or attach it:"
-                ));
-                format!("a policy of the {purpose} `{name}`")
-            }
-            Some(_) => {
-                hints.push("set `create_roles: true` in the environment, or attach it:".to_owned());
-                format!("a policy of the {purpose} `{name}`")
-            }
-        };
-        hints.extend(lacking.iter().map(attach));
-        DeployError::Missing { what, hints }
-    }
 }
 
 impl ObservedRole {
     /// Whether it belongs to this workload.
-    fn is_ours(&self, workload: &Workload) -> bool {
+    pub(super) fn is_ours(&self, workload: &Workload) -> bool {
         Ownership::read(|key| self.tags.get(key).map(String::as_str)) == Ownership::of(workload)
     }
 }
@@ -312,38 +303,6 @@ impl ObservedRole {
 /// Whether a role may be made, or changed: one that is there only when it is ours.
 fn may_write(observed: Option<&ObservedRole>, workload: &Workload) -> bool {
     workload.creates_roles && observed.is_none_or(|role| role.is_ours(workload))
-}
-
-/// A policy of these statements, as text.
-fn policy(statements: &[Value]) -> String {
-    json!({"Version": "2012-10-17", "Statement": statements}).to_string()
-}
-
-/// The services that a trust policy allows to assume its role; IAM answers it encoded for URLs.
-fn principals(document: &str) -> BTreeSet<String> {
-    fn one_or_many(value: &Value) -> &[Value] {
-        value.as_array().map_or(std::slice::from_ref(value), Vec::as_slice)
-    }
-    let document: Value = serde_json::from_slice(&percent_decoded(document)).unwrap_or_default();
-    let statements = document.get("Statement").map(one_or_many).unwrap_or_default();
-    let allowing = statements.iter().filter(|statement| statement["Effect"] == "Allow");
-    let services = allowing.flat_map(|statement| {
-        statement.pointer("/Principal/Service").map(one_or_many).unwrap_or_default()
-    });
-    services.filter_map(Value::as_str).map(str::to_owned).collect()
-}
-
-fn percent_decoded(text: &str) -> Vec<u8> {
-    let mut bytes = Vec::with_capacity(text.len());
-    let mut rest = text.as_bytes();
-    while let [first, tail @ ..] = rest {
-        let digits = tail.get(..2).filter(|_| *first == b'%');
-        let digits = digits.and_then(|digits| std::str::from_utf8(digits).ok());
-        let decoded = digits.and_then(|digits| u8::from_str_radix(digits, 16).ok());
-        bytes.push(decoded.unwrap_or(*first));
-        rest = if decoded.is_some() { &tail[2..] } else { tail };
-    }
-    bytes
 }
 
 #[cfg(test)]
@@ -426,8 +385,10 @@ mod tests {
         assert_eq!(
             error.unwrap_err(),
             DeployError::Missing {
-                what: "the access role `dockless-eu-west-1-agent-access`, which \
-                       build.apprunner.amazonaws.com assumes,".into(),
+                what: vec![
+                    "the access role `dockless-eu-west-1-agent-access`, which \
+                     build.apprunner.amazonaws.com assumes,".into(),
+                ],
                 hints: vec![
                     "set `create_roles: true` in the environment, or name a role in `ecr_role_arn`, or \
                      create it with these commands:".into(),
@@ -446,6 +407,37 @@ mod tests {
     }
 
     #[test]
+    fn all_that_roles_lack_is_told_at_once() {
+        let other = RoleSpec { name: "other".into(), setting: "role", ..spec() };
+        let untrusting =
+            ObservedRole { principals: BTreeSet::new(), ..whole(&workload_that_creates()) };
+        let creation = ["create-role", "put-role-policy", "attach-role-policy"];
+        for (there, way, commands) in [
+            (
+                None,
+                "name roles in `ecr_role_arn` and `role`, or create them",
+                [creation, creation].concat(),
+            ),
+            (
+                Some(&untrusting),
+                "name a role in `ecr_role_arn`, or create it",
+                [&creation[..], &["update-assume-role-policy"]].concat(),
+            ),
+        ] {
+            let roles = [Some((spec(), None)), None, Some((other.clone(), there))];
+            let planned = plan_roles(roles, &place(), &workload(), &mut DeployPlan::default());
+            let DeployError::Missing { what, hints } = planned.unwrap_err() else { panic!() };
+            let expected = format!(
+                "set `create_roles: true` in the environment, or {way} with these commands:"
+            );
+            assert_eq!((what.len(), &hints[0]), (2, &expected));
+            let command =
+                |hint: &String| Some(hint.strip_prefix("aws iam ")?.split(' ').next()?.to_owned());
+            assert_eq!(hints.iter().filter_map(command).collect::<Vec<_>>(), commands);
+        }
+    }
+
+    #[test]
     fn a_role_that_does_not_trust_the_service_is_not_used() {
         let workload = Workload { creates_roles: true, ..workload() };
         let role = ObservedRole { principals: BTreeSet::new(), ..whole(&workload) };
@@ -453,7 +445,9 @@ mod tests {
         let DeployError::Missing { what, hints } = error.unwrap_err() else { panic!() };
         assert_eq!(
             what,
-            "the trust of the access role `dockless-eu-west-1-agent-access` in build.apprunner.amazonaws.com"
+            [
+                "the trust of the access role `dockless-eu-west-1-agent-access` in build.apprunner.amazonaws.com"
+            ]
         );
         assert!(hints[0].starts_with("aws iam update-assume-role-policy"), "{hints:?}");
     }
@@ -472,7 +466,7 @@ mod tests {
         assert_eq!(
             error,
             DeployError::Missing {
-                what: "a policy of the access role `dockless-eu-west-1-agent-access`".into(),
+                what: vec!["a policy of the access role `dockless-eu-west-1-agent-access`".into()],
                 hints: vec![
                     "the role is not tagged as one of this project and environment, and is left as it is: \
                      name another in `ecr_role_arn`, or attach it:".into(),
@@ -497,25 +491,5 @@ mod tests {
 
     fn workload_that_creates() -> Workload {
         Workload { creates_roles: true, ..workload() }
-    }
-
-    #[test]
-    fn reads_whom_a_role_trusts() {
-        for (document, expected) in [
-            (
-                "%7B%22Statement%22%3A%5B%7B%22Effect%22%3A%22Allow%22%2C%22Principal%22%3A%7B%22Service%22%3A%22a.b%22%7D%7D%5D%7D",
-                vec!["a.b"],
-            ),
-            (
-                r#"{"Statement":{"Effect":"Allow","Principal":{"Service":["a","b"]}}}"#,
-                vec!["a", "b"],
-            ),
-            (r#"{"Statement":[{"Effect":"Deny","Principal":{"Service":"a"}}]}"#, vec![]),
-            (r#"{"Statement":[{"Effect":"Allow","Principal":"*"}]}"#, vec![]),
-            ("", vec![]),
-        ] {
-            let expected: BTreeSet<String> = expected.into_iter().map(str::to_owned).collect();
-            assert_eq!(principals(document), expected, "{document}");
-        }
     }
 }

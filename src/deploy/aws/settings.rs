@@ -2,13 +2,34 @@
 
 use std::collections::BTreeMap;
 
+use crate::cloud::aws_region;
 use crate::config::{Node, Problems};
 use crate::deploy::{Pull, SecretValue, TargetInput};
 
-/// The `region` of a target.
-pub(in crate::deploy) fn read_region(settings: &Node, problems: &mut Problems) -> Option<String> {
-    let node = settings.get("region")?;
-    let region = node.as_text()?;
+/// What the docs say of the setting `region`.
+pub(in crate::deploy) const REGION_DOC: &str = "The region: `eu-west-1`. When absent, that of `AWS_REGION`, \
+     `AWS_DEFAULT_REGION` or the profile.";
+
+/// The `region` of a target: where the config names none, that of AWS's own tools.
+pub(in crate::deploy) fn read_region(
+    input: &TargetInput<'_>,
+    problems: &mut Problems,
+) -> Option<String> {
+    let node = input.settings.get("region");
+    let region = match node {
+        Some(node) => node.as_text().map(str::to_owned)?,
+        None => match aws_region(input.environment) {
+            Some(region) => region,
+            None => {
+                problems.report_with_hint(
+                    input.position,
+                    "nothing says in which region of AWS",
+                    "add `region: eu-west-1`, or set `AWS_REGION` or the region of the profile",
+                );
+                return None;
+            }
+        },
+    };
     let parts: Vec<_> = region.split('-').collect();
     let is_word =
         |part: &&str| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_lowercase());
@@ -24,13 +45,13 @@ pub(in crate::deploy) fn read_region(settings: &Node, problems: &mut Problems) -
     if !is_region {
         let message = format!("`{}` is no region of AWS", region.escape_debug());
         problems.report_with_hint(
-            &node.position,
+            node.map_or(input.position, |node| &node.position),
             message,
             "write for instance `region: eu-west-1`",
         );
         return None;
     }
-    Some(region.to_owned())
+    Some(region)
 }
 
 /// A setting that is the ARN of a role.
@@ -115,6 +136,41 @@ pub(in crate::deploy) fn check_secrets(input: &TargetInput<'_>, problems: &mut P
             let message = format!("`{name}` is at no ARN of AWS Secrets Manager");
             let hint = "write `secrets_manager: arn:aws:secretsmanager:…:secret:NAME-xxxxxx`";
             problems.report_with_hint(position, message, hint);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::testing;
+    use super::*;
+    use crate::config::Position;
+    use crate::sys::Environment;
+
+    #[test]
+    fn the_region_of_the_config_comes_before_that_of_awss_own_tools() {
+        let named = Environment::of([("AWS_REGION", "eu-north-1")]);
+        let wrong = Environment::of([("AWS_DEFAULT_REGION", "Stockholm")]);
+        for (setting, environment, expected) in [
+            (Some("eu-west-1"), &named, Ok("eu-west-1")),
+            (None, &named, Ok("eu-north-1")),
+            (None, &wrong, Err("`Stockholm` is no region of AWS")),
+            (None, &Environment::default(), Err("nothing says in which region of AWS")),
+        ] {
+            let position = Position::default();
+            let members = setting.map(|region| ("region", Node::text(region, &position)));
+            let (settings, workload) = (Node::mapping(members, &position), testing::workload());
+            let mut problems = Problems::new();
+            let input = TargetInput {
+                settings: &settings,
+                position: &position,
+                workload: &workload,
+                environment,
+            };
+            let region = read_region(&input, &mut problems);
+            let problem = problems.list().into_iter().next().map(|problem| problem.message);
+            let found = region.ok_or(problem.unwrap_or_default());
+            assert_eq!(found, expected.map(str::to_owned).map_err(str::to_owned));
         }
     }
 }

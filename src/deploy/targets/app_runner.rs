@@ -3,10 +3,12 @@
 //! - `settings.rs`: what the config says
 //! - `observe.rs`: what is there, and how it is: the service's own status says `RUNNING` after an update
 //!   that was rolled back, so the last operation is asked, too
+//! - `closed.rs`: where accounts go that it takes no more
 //! - `plan.rs`: what has to be done; `removal.rs`: back to the image of before, and away
 //!
 //! App Runner has no revisions: going back is an update with the image of before.
 
+mod closed;
 mod observe;
 mod plan;
 mod removal;
@@ -16,7 +18,7 @@ use async_trait::async_trait;
 
 use settings::Settings;
 
-use crate::cloud::{CallError, Cloud, ErrorClass};
+use crate::cloud::Cloud;
 use crate::deploy::aws::{EcrHost, read_logs};
 use crate::deploy::{
     DeployError, DeployPlan, Image, LogLine, LogQuery, Observed, Session, Subject, Target,
@@ -55,6 +57,10 @@ struct AppRunner {
 impl Target for AppRunner {
     fn kind(&self) -> &'static TargetKind {
         &APP_RUNNER
+    }
+
+    fn workload(&self) -> &Workload {
+        &self.workload
     }
 
     fn subject(&self) -> Subject {
@@ -111,17 +117,7 @@ impl Target for AppRunner {
 
     async fn apply(&self, plan: &DeployPlan, session: &Session) -> Result<()> {
         let applied = steps::run(plan, session, &|| self.observe(session)).await;
-        applied.map_err(|error| {
-            let is_closed = error.find::<CallError>().is_some_and(is_refused_customer);
-            if is_closed {
-                error.with_hint(
-                    "App Runner has taken no new customers since 2026-04-30: if this account has never used it, \
-                     write `target: ecs-express`",
-                )
-            } else {
-                error
-            }
-        })
+        applied.map_err(|error| closed::explain(error, &self.settings, &self.workload))
     }
 
     fn plan_rollback(&self, image: Option<&str>, observed: &Observed) -> Result<DeployPlan> {
@@ -157,7 +153,7 @@ impl AppRunner {
         DeployError::Nothing {
             subject: self.subject().to_string(),
             reason: reason.to_owned(),
-            hint: "`dockless deploy` makes it".to_owned(),
+            hint: format!("`{}` makes it", self.workload.command("deploy")),
         }
     }
 }
@@ -168,11 +164,4 @@ fn is_path_part(part: &str) -> bool {
         !word.is_empty()
             && word.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit())
     })
-}
-
-/// Whether a service could not be created in a way that fits an account that never had one.
-fn is_refused_customer(error: &CallError) -> bool {
-    let codes = ["SubscriptionRequiredException", "OptInRequired", "OptInRequiredException"];
-    error.title == "apprunner:CreateService"
-        && (error.class == ErrorClass::Denied || codes.contains(&error.code.as_str()))
 }

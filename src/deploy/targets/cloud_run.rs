@@ -2,12 +2,14 @@
 //!
 //! - `settings.rs`: what the config says; `service.rs`: the service that it asks for
 //! - `observe.rs`: what is there; `comparison.rs`: how the two differ; `plan.rs`: what to send
-//! - `secrets.rs`: values that Secret Manager keeps; `operations.rs`: what becomes of what was begun
+//! - `secrets.rs`: values that Secret Manager keeps; `versions.rs`: those that nothing needs any more
+//! - `access.rs`: who may call it; `operations.rs`: what becomes of what was begun
 //! - `logs.rs`: what Cloud Logging has of it
 //!
 //! A service has revisions, each with its image and settings, and says which of them is served. Traffic goes
 //! to the latest one that is ready: when a new one fails, the old one goes on, and the service looks well.
 
+mod access;
 mod comparison;
 mod logs;
 mod observe;
@@ -18,6 +20,7 @@ mod service;
 mod settings;
 #[cfg(test)]
 mod tests;
+mod versions;
 
 use async_trait::async_trait;
 
@@ -29,6 +32,7 @@ use crate::deploy::{
 };
 use crate::error::Result;
 use operations::{Operations, Progress};
+use plan::LastStep;
 use settings::Settings;
 
 /// The kind.
@@ -99,6 +103,10 @@ impl Target for CloudRun {
         &CLOUD_RUN
     }
 
+    fn workload(&self) -> &Workload {
+        &self.workload
+    }
+
     fn subject(&self) -> Subject {
         Subject {
             what: "Cloud Run service",
@@ -133,12 +141,16 @@ impl Target for CloudRun {
         steps::run(&needed, &session, observe).await?;
         let mut observed = steps::settled(&session, observe).await?;
         for step in &last {
+            let kind = LastStep::of(step);
             // Traffic to the latest revision would go to an older one, as long as the newest is not ready.
-            if observed.service.is_none_or(|service| service.state != State::Ready) {
-                break;
+            let is_ready = observed.service.as_ref().is_some_and(|it| it.state == State::Ready);
+            if !is_ready && kind != Some(LastStep::Closing) {
+                continue;
             }
             self.carry_out_last(step, &session).await?;
-            observed = steps::settled(&session, observe).await?;
+            if matches!(kind, Some(LastStep::Traffic | LastStep::Opening)) {
+                observed = steps::settled(&session, observe).await?;
+            }
         }
         Ok(())
     }

@@ -3,25 +3,36 @@
 //! One `PUT` is the whole of a deployment: it makes one revision, and the revision before serves until the
 //! new one is ready.
 //!
-//! - `settings.rs`: what the config says; `app.rs`: the app that follows from it, upon the one that is there
-//! - `plan.rs`: what to send, `described.rs`: what that changes; `requests.rs`: how it is sent
-//! - `observe.rs`: how the app is, `logs.rs`: what it prints
+//! - `shape.rs`, `settings.rs`: what the config says, with its `amounts.rs` and `names.rs`
+//! - `app.rs`: the app that follows from it, upon the one that is there
+//! - `plan.rs`: what to send, `rollback.rs`: the way back; `described.rs`: what they change
+//! - `leftovers.rs`: what goes away with an earlier config; `requests.rs`: how all of it is sent
+//! - `observe.rs`: what is there, `state.rs`: how it is, with `advice.rs`, `begun.rs`: what became of our own requests
+//! - `logs.rs`: what it prints
 
+mod advice;
+mod amounts;
 mod app;
+mod begun;
 mod described;
+mod leftovers;
 mod logs;
+mod names;
 mod observe;
 mod plan;
 mod requests;
+mod rollback;
 mod settings;
-
-use std::sync::{Arc, Mutex, PoisonError};
+mod shape;
+mod state;
 
 use async_trait::async_trait;
 
+use self::begun::Memory;
 use self::plan::Planner;
-use self::settings::{SHAPE, Settings};
-use crate::cloud::{Answer, Api, CallError, Cloud, Method, Request};
+use self::settings::Settings;
+use self::shape::SHAPE;
+use crate::cloud::{CallError, Cloud, ErrorClass, RESOURCE_MANAGER};
 use crate::config::Problems;
 use crate::deploy::{
     DeployError, DeployPlan, Image, LogLine, LogQuery, Observed, Session, Subject, Target,
@@ -54,7 +65,7 @@ fn parse(input: &TargetInput<'_>, problems: &mut Problems) -> Option<Box<dyn Tar
         place: settings.resource_group.clone(),
     };
     let workload = input.workload.clone();
-    Some(Box::new(ContainerApp { settings, workload, subject, operation: Arc::default() }))
+    Some(Box::new(ContainerApp { settings, workload, subject, memory: Memory::default() }))
 }
 
 /// An app of Azure Container Apps.
@@ -63,11 +74,8 @@ struct ContainerApp {
     settings: Settings,
     workload: Workload,
     subject: Subject,
-    operation: Operation,
+    memory: Memory,
 }
-
-/// Where the last operation that we began can be asked for: only there stands why a revision was refused.
-type Operation = Arc<Mutex<Option<String>>>;
 
 impl ContainerApp {
     fn planner(&self) -> Planner<'_> {
@@ -79,6 +87,10 @@ impl ContainerApp {
 impl Target for ContainerApp {
     fn kind(&self) -> &'static TargetKind {
         &KIND
+    }
+
+    fn workload(&self) -> &Workload {
+        &self.workload
     }
 
     fn subject(&self) -> Subject {
@@ -102,8 +114,7 @@ impl Target for ContainerApp {
     }
 
     async fn observe(&self, session: &Session) -> Result<Observed> {
-        let operation = self.operation.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        observe::observe(&self.settings, operation.as_deref(), session).await
+        observe::observe(&self.settings, &self.memory.get(), session).await
     }
 
     fn plan(&self, image: &Image, observed: &Observed) -> Result<DeployPlan> {
@@ -111,11 +122,18 @@ impl Target for ContainerApp {
     }
 
     async fn apply(&self, plan: &DeployPlan, session: &Session) -> Result<()> {
-        *self.operation.lock().unwrap_or_else(PoisonError::into_inner) = None;
-        let mut listening = session.clone();
-        let (api, operation) = (session.api.clone(), self.operation.clone());
-        listening.api = Arc::new(Listening { api, operation });
-        steps::run(plan, &listening, &|| self.observe(session)).await
+        self.memory.begin();
+        steps::run(plan, &self.memory.listen(session), &|| self.observe(session)).await?;
+        if self.memory.get().operation.is_none() {
+            return Ok(());
+        }
+        let observed = steps::settled(session, &|| self.observe(session)).await?;
+        if observed.details["is_name_taken"] == true {
+            self.memory.note_taken();
+            let title = requests::get(&self.settings).title();
+            return Err(CallError::new(&RESOURCE_MANAGER, title, ErrorClass::Exists).into());
+        }
+        Ok(())
     }
 
     fn plan_rollback(&self, image: Option<&str>, observed: &Observed) -> Result<DeployPlan> {
@@ -132,34 +150,5 @@ impl Target for ContainerApp {
         session: &Session,
     ) -> Result<(Vec<LogLine>, Option<String>)> {
         logs::logs(&self.settings, query, session).await
-    }
-}
-
-/// Keeps in mind which operation a `PUT` began.
-#[derive(Debug)]
-struct Listening {
-    api: Arc<dyn Api>,
-    operation: Operation,
-}
-
-#[async_trait]
-impl Api for Listening {
-    async fn call(&self, request: &Request) -> Result<Answer, CallError> {
-        let answer = self.api.call(request).await?;
-        if let (Method::Put, Some(url)) =
-            (request.method, answer.headers.get("azure-asyncoperation"))
-        {
-            let mut operation = self.operation.lock().unwrap_or_else(PoisonError::into_inner);
-            *operation = Some(url.clone());
-        }
-        Ok(answer)
-    }
-
-    async fn identity(&self, cloud: Cloud) -> Result<String, CallError> {
-        self.api.identity(cloud).await
-    }
-
-    async fn account(&self) -> Result<String, CallError> {
-        self.api.account().await
     }
 }

@@ -14,15 +14,18 @@ mod plan;
 mod settings;
 mod state;
 
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
 use async_trait::async_trait;
 
 use settings::Settings;
+use state::Write;
 
 use crate::cloud::Cloud;
 use crate::deploy::aws::read_logs;
 use crate::deploy::{
     DeployError, DeployPlan, Image, LogLine, LogQuery, Observed, Session, Subject, Target,
-    TargetInput, TargetKind, Workload,
+    TargetInput, TargetKind, Workload, steps,
 };
 use crate::error::Result;
 
@@ -43,7 +46,8 @@ pub(super) static ECS_EXPRESS: TargetKind = TargetKind {
               --region {0} --cluster {1} --services {name} --query 'services[0].serviceArn' --output text)\"",
     parse: |input: &TargetInput<'_>, problems| {
         let settings = Settings::parse(input, problems)?;
-        Some(Box::new(EcsExpress { settings, workload: input.workload.clone() }))
+        let workload = input.workload.clone();
+        Some(Box::new(EcsExpress { settings, workload, memory: Mutex::default() }))
     },
 };
 
@@ -52,12 +56,26 @@ pub(super) static ECS_EXPRESS: TargetKind = TargetKind {
 struct EcsExpress {
     settings: Settings,
     workload: Workload,
+    memory: Mutex<Memory>,
+}
+
+/// What this run remembers of the deployments of a service, by their ARNs.
+#[derive(Debug, Default)]
+struct Memory {
+    /// The newest one at the last look.
+    seen: Option<String>,
+    /// The last write that began one, if there was any.
+    write: Option<Write>,
 }
 
 #[async_trait]
 impl Target for EcsExpress {
     fn kind(&self) -> &'static TargetKind {
         &ECS_EXPRESS
+    }
+
+    fn workload(&self) -> &Workload {
+        &self.workload
     }
 
     fn subject(&self) -> Subject {
@@ -83,6 +101,14 @@ impl Target for EcsExpress {
 
     fn plan(&self, image: &Image, observed: &Observed) -> Result<DeployPlan> {
         Ok(self.plan_deployment(image, observed)?)
+    }
+
+    async fn apply(&self, plan: &DeployPlan, session: &Session) -> Result<()> {
+        if plan.steps.iter().any(plan::begins_deployment) {
+            let mut memory = self.memory();
+            memory.write = Some(Write { after: memory.seen.clone() });
+        }
+        steps::run(plan, session, &|| self.observe(session)).await
     }
 
     fn plan_rollback(&self, image: Option<&str>, observed: &Observed) -> Result<DeployPlan> {
@@ -128,11 +154,15 @@ impl EcsExpress {
         })
     }
 
+    fn memory(&self) -> MutexGuard<'_, Memory> {
+        self.memory.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn nothing(&self, reason: &str) -> DeployError {
         DeployError::Nothing {
             subject: self.subject().to_string(),
             reason: reason.to_owned(),
-            hint: "`dockless deploy` makes it".to_owned(),
+            hint: format!("`{}` makes it", self.workload.command("deploy")),
         }
     }
 }

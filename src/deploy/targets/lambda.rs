@@ -23,12 +23,12 @@ use async_trait::async_trait;
 
 use self::requests::Requests;
 use self::settings::Settings;
-use crate::cloud::Cloud;
+use crate::cloud::{CallError, Cloud};
 use crate::config::Problems;
 use crate::deploy::aws::{RoleSpec, read_logs, role_name};
 use crate::deploy::{
     DeployError, DeployPlan, Image, LogLine, LogQuery, Observed, Session, Subject, Target,
-    TargetInput, TargetKind, Workload,
+    TargetInput, TargetKind, Workload, steps,
 };
 use crate::error::Result;
 
@@ -87,6 +87,10 @@ impl Target for Lambda {
         &LAMBDA
     }
 
+    fn workload(&self) -> &Workload {
+        &self.workload
+    }
+
     fn subject(&self) -> Subject {
         let Settings { name, region, .. } = &self.settings;
         Subject { what: "Lambda function", name: name.clone(), place: region.clone() }
@@ -107,6 +111,19 @@ impl Target for Lambda {
 
     fn plan(&self, image: &Image, observed: &Observed) -> Result<DeployPlan> {
         self.plan_deployment(image, observed)
+    }
+
+    async fn apply(&self, plan: &DeployPlan, session: &Session) -> Result<()> {
+        let applied = steps::run(plan, session, &|| self.observe(session)).await;
+        // What is published must be what was given: Lambda tells by the digest when somebody else gave more.
+        applied.map_err(|error| match error.find::<CallError>() {
+            Some(call) if call.message.contains("CodeSHA256") => DeployError::Overtaken {
+                subject: self.subject().to_string(),
+                what: "has given it another image",
+            }
+            .into(),
+            _ => error,
+        })
     }
 
     fn plan_rollback(&self, image: Option<&str>, observed: &Observed) -> Result<DeployPlan> {

@@ -1,10 +1,15 @@
 //! Azure Container Apps behind the Resource Manager, in one server: one app with revisions that come up, or do
 //! not, after some looks.
 
+mod app;
+mod revision;
+
 use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 
+use self::app::App;
+pub(crate) use self::revision::Ending;
 use crate::fake::{Call, Fake, Response};
 use crate::model::azure::Model;
 
@@ -29,50 +34,11 @@ pub(crate) struct ContainerApps {
     pub(crate) looks: u32,
     /// How the next revision ends.
     pub(crate) ending: Ending,
+    /// The image that somebody else deploys as soon as the next revision is there.
+    pub(crate) rival: Option<String>,
     /// What the container prints.
     pub(crate) printed: String,
     operations: Vec<Operation>,
-}
-
-/// How a revision ends.
-#[derive(Debug, Clone, PartialEq)]
-pub(crate) enum Ending {
-    /// It runs.
-    Well,
-    /// It runs nothing, since nobody asks.
-    AtZero,
-    /// The app is provisioned well, and its container does not stay alive.
-    Crashing,
-    /// There never is a revision: the operation says why.
-    Refused(String),
-    /// The revision is there and failed: the operation says why, and it does.
-    Unprovisioned(String),
-}
-
-/// An app.
-#[derive(Debug, Clone, Default)]
-pub(crate) struct App {
-    /// What was written, without values of secrets.
-    pub(crate) written: Value,
-    /// The values of its secrets.
-    pub(crate) secrets: BTreeMap<String, String>,
-    /// The oldest first.
-    pub(crate) revisions: Vec<Revision>,
-    ready: Option<String>,
-    /// How many looks are left.
-    left: u32,
-    next: Option<Revision>,
-    has_failed: bool,
-    is_leaving: bool,
-}
-
-/// A revision.
-#[derive(Debug, Clone)]
-pub(crate) struct Revision {
-    pub(crate) name: String,
-    pub(crate) template: Value,
-    pub(crate) ending: Ending,
-    is_active: bool,
 }
 
 #[derive(Debug)]
@@ -91,6 +57,7 @@ impl ContainerApps {
             app: None,
             looks: 1,
             ending: Ending::Well,
+            rival: None,
             printed: String::new(),
             operations: Vec::new(),
         }
@@ -127,6 +94,11 @@ impl ContainerApps {
         app.left = self.looks;
         let error = match &self.ending {
             Ending::Refused(message) | Ending::Unprovisioned(message) => {
+                Some(json!({"code": "ContainerAppOperationError", "message": message}))
+            }
+            Ending::Taken => {
+                let suffix = &app.written["properties"]["template"]["revisionSuffix"];
+                let message = taken(suffix.as_str().unwrap());
                 Some(json!({"code": "ContainerAppOperationError", "message": message}))
             }
             _ => None,
@@ -175,6 +147,16 @@ impl ContainerApps {
         match (call.method.as_str(), below) {
             ("GET", []) => {
                 app.look();
+                if app.is_settled()
+                    && let Some(image) = self.rival.take()
+                {
+                    let mut body = app.written.clone();
+                    let template = &mut body["properties"]["template"];
+                    template["containers"][0]["image"] = image.into();
+                    template["revisionSuffix"] = "rival".into();
+                    app.change(name, body, &Ending::Well).unwrap();
+                    app.left = self.looks;
+                }
                 let document = app.document(name);
                 if app.is_leaving && app.left == 0 {
                     self.app = None;
@@ -218,194 +200,15 @@ impl ContainerApps {
     }
 }
 
-impl App {
-    /// Takes what should be, or refuses it.
-    fn change(&mut self, name: &str, mut body: Value, ending: &Ending) -> Result<(), Response> {
-        if self.left > 0 {
-            let message = format!(
-                "Cannot modify a container app '{name}' because there is an active provisioning operation \
-                 in progress."
-            );
-            return Err(error(409, "ContainerAppOperationInProgress", &message));
-        }
-        let mut secrets = BTreeMap::new();
-        let entries = body.pointer_mut("/properties/configuration/secrets");
-        for secret in entries.and_then(Value::as_array_mut).into_iter().flatten() {
-            let value = secret.as_object_mut().unwrap().remove("value");
-            let name = secret["name"].as_str().unwrap().to_owned();
-            match (value, secret["keyVaultUrl"].as_str()) {
-                (Some(Value::String(value)), _) => drop(secrets.insert(name, value)),
-                (_, Some(_)) => drop(secrets.insert(name, String::new())),
-                _ => {
-                    let message = format!("Invalid secret: '{name}' has no value.");
-                    return Err(error(400, "ContainerAppSecretInvalid", &message));
-                }
-            }
-        }
-        let template = &body["properties"]["template"];
-        let named = |template: &Value| -> Vec<String> {
-            let containers = template["containers"].as_array().cloned().unwrap_or_default();
-            let env = containers
-                .iter()
-                .flat_map(|one| one["env"].as_array().cloned().unwrap_or_default());
-            env.filter_map(|entry| entry["secretRef"].as_str().map(str::to_owned)).collect()
-        };
-        let used = self.revisions.iter().flat_map(|revision| named(&revision.template));
-        for name in named(template).into_iter().chain(used) {
-            if !secrets.contains_key(&name) {
-                let message = format!("The secret '{name}' is used and cannot be left out.");
-                return Err(error(400, "ContainerAppSecretInvalid", &message));
-            }
-        }
-        let suffix = template["revisionSuffix"].as_str().map(str::to_owned);
-        let suffix = suffix.unwrap_or_else(|| format!("auto{}", self.revisions.len()));
-        let revision = format!("{name}--{suffix}");
-        let same = self.revisions.iter().find(|other| other.name == revision);
-        if let Some(same) = same
-            && same.template != *template
-        {
-            let message = format!(
-                "Field 'template.revisionsuffix' is invalid with details: 'Invalid value: \"{suffix}\": \
-                 revision with suffix {suffix} already exists.'"
-            );
-            return Err(error(400, "ContainerAppInvalidRevisionSuffix", &message));
-        }
-        if same.is_none() {
-            self.next = Some(Revision {
-                name: revision,
-                template: template.clone(),
-                ending: ending.clone(),
-                is_active: true,
-            });
-        }
-        self.secrets = secrets;
-        self.written = body;
-        Ok(())
-    }
-
-    /// Time goes on.
-    fn look(&mut self) {
-        if self.left > 0 {
-            self.left -= 1;
-            return;
-        }
-        let Some(next) = self.next.take() else { return };
-        self.has_failed = matches!(next.ending, Ending::Refused(_) | Ending::Unprovisioned(_));
-        if matches!(next.ending, Ending::Refused(_)) {
-            return;
-        }
-        if !self.has_failed && next.ending != Ending::Crashing {
-            self.ready = Some(next.name.clone());
-            self.revisions.iter_mut().for_each(|revision| revision.is_active = false);
-        }
-        self.revisions.push(next);
-    }
-
-    fn document(&self, name: &str) -> Value {
-        let state = match () {
-            () if self.is_leaving => "Deleting",
-            () if self.left > 0 || self.next.is_some() => "InProgress",
-            () if self.has_failed => "Failed",
-            () => "Succeeded",
-        };
-        let mut app = self.written.clone();
-        let is_stopped = app["stopped"] == true;
-        app.as_object_mut().unwrap().remove("stopped");
-        app["id"] = format!("{GROUP}{PROVIDER}/containerapps/{name}").into();
-        app["name"] = name.into();
-        app["type"] = "Microsoft.App/containerApps".into();
-        app["systemData"] = json!({"createdBy": "bob@acme.com"});
-        let users = app["identity"]["userAssignedIdentities"].as_object_mut();
-        for user in users.into_iter().flatten().map(|(_, user)| user) {
-            *user = json!({"principalId": "p", "clientId": "c"});
-        }
-        if app["identity"]["type"].is_null() {
-            app["identity"] = json!({"type": "None"});
-        } else {
-            app["identity"]["principalId"] = "p".into();
-        }
-        let properties = &mut app["properties"];
-        let environment =
-            [&properties["environmentId"], &properties["managedEnvironmentId"]].map(Value::clone);
-        let environment = environment.into_iter().find(Value::is_string).unwrap();
-        properties["environmentId"] = environment.clone();
-        properties["managedEnvironmentId"] = environment;
-        properties["provisioningState"] = state.into();
-        properties["runningStatus"] = if is_stopped { "Stopped" } else { "Running" }.into();
-        properties["latestRevisionName"] =
-            self.revisions.last().map(|revision| revision.name.clone()).into();
-        properties["latestReadyRevisionName"] = self.ready.clone().into();
-        properties["outboundIpAddresses"] = json!(["20.0.0.1"]);
-        properties["configuration"]["ingress"]["fqdn"] =
-            format!("{name}.nice-1234.westeurope.azurecontainerapps.io").into();
-        properties["configuration"]["ingress"]["customDomains"]
-            .as_array_mut()
-            .into_iter()
-            .flatten()
-            .for_each(|domain| domain["certificateId"] = "/c".into());
-        properties["configuration"]["dapr"] = Value::Null;
-        for container in properties["template"]["containers"].as_array_mut().into_iter().flatten() {
-            container["resources"]["ephemeralStorage"] = "4Gi".into();
-        }
-        app
-    }
-}
-
-impl Revision {
-    fn document(&self, place: usize) -> Value {
-        let (running, health, replicas) = match self.ending {
-            Ending::AtZero => ("ScaledToZero", "None", 0),
-            // Of a revision that was switched off, nothing tells whether it ever was well.
-            _ if !self.is_active => ("Stopped", "None", 0),
-            Ending::Crashing => ("Processing", "Unhealthy", 1),
-            Ending::Unprovisioned(_) => ("Failed", "None", 0),
-            _ => ("Running", "Healthy", 1),
-        };
-        let (provisioning, error) = match &self.ending {
-            Ending::Unprovisioned(message) => ("Failed", Some(message)),
-            _ => ("Provisioned", None),
-        };
-        json!({
-            "name": self.name,
-            "properties": {
-                "createdTime": format!("2026-11-21T10:{:02}:{:02}+00:00", place / 60, place % 60),
-                "active": self.is_active,
-                "provisioningState": provisioning,
-                "provisioningError": error,
-                "runningState": running,
-                "healthState": health,
-                "replicas": replicas,
-                "template": self.template,
-            },
-        })
-    }
-
-    fn replicas(&self, url: &str) -> Value {
-        let mut container = json!({
-            "name": "agent",
-            "runningState": "Running",
-            "runningStateDetails": "",
-            "restartCount": 0,
-            "logStreamEndpoint": format!("{url}/logstream"),
-        });
-        match self.ending {
-            Ending::AtZero => return json!([]),
-            Ending::Crashing => {
-                container["runningState"] = "Waiting".into();
-                container["runningStateDetails"] = "CrashLoopBackOff, exit code 1".into();
-                container["restartCount"] = 3.into();
-            }
-            _ => {}
-        }
-        json!([{"name": format!("{}-1", self.name), "properties": {"containers": [container]}}])
-    }
-}
-
 impl Fake for ContainerApps {
     fn validate(&self, call: &Call) -> Vec<String> {
         if call.path == "/logstream" {
             let is_right = call.header("authorization") == Some("Bearer canary-log-token");
             return Vec::from_iter((!is_right).then(|| "the token is another".to_owned()));
+        }
+        if call.path.ends_with("/resourcegroups") {
+            // Another provider's, whose model is not here.
+            return Vec::new();
         }
         self.model.validate(call)
     }
@@ -414,6 +217,9 @@ impl Fake for ContainerApps {
         if call.path == "/logstream" {
             let headers = vec![("content-type".to_owned(), "text/plain".to_owned())];
             return Response { status: 200, headers, body: self.printed.clone().into() };
+        }
+        if call.path.ends_with("/resourcegroups") {
+            return Response::json(200, &json!({"value": [{"name": "agent"}, {"name": "web"}]}));
         }
         let (_, path) = call.path.split_once("/providers/Microsoft.App/").unwrap();
         let parts: Vec<_> = path.split('/').collect();
@@ -435,6 +241,15 @@ impl Fake for ContainerApps {
             _ => error(404, "InvalidResourceType", "no"),
         }
     }
+}
+
+/// That a revision had that name before.
+pub(crate) fn taken(suffix: &str) -> String {
+    format!(
+        "Failed to provision revision for container app 'agent'. Error details: The following field(s) are \
+         either invalid or missing. Field 'template.revisionsuffix' is invalid with details: 'Invalid value: \
+         \"{suffix}\": revision with suffix {suffix} already exists.'."
+    )
 }
 
 /// An error as the Resource Manager writes it.

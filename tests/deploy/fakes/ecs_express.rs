@@ -17,6 +17,8 @@ pub(crate) struct EcsExpress {
     pub(crate) looks: u32,
     /// How many looks find no deployment yet after a write.
     pub(crate) lag: u32,
+    /// How many seconds pass with each of these looks.
+    pub(crate) lag_seconds: i64,
     /// How the next deployments end; `SUCCESSFUL` when there is nothing more.
     pub(crate) endings: Vec<&'static str>,
 }
@@ -54,7 +56,7 @@ pub(crate) struct Deployment {
 impl EcsExpress {
     /// Nothing is there, and deployments are over at the third look.
     pub(crate) fn new() -> Self {
-        Self { services: BTreeMap::new(), looks: 2, lag: 0, endings: Vec::new() }
+        Self { services: BTreeMap::new(), looks: 2, lag: 0, lag_seconds: 0, endings: Vec::new() }
     }
 
     /// An entry of a service that was deleted.
@@ -171,6 +173,7 @@ impl AwsService for EcsExpress {
         let first = lists.into_iter().filter_map(|list| input[list][0].as_str());
         let named = arns.into_iter().filter(|arn| !arn.is_empty()).chain(first).next().unwrap();
         let name = named.split('/').nth(2).unwrap_or(named).to_owned();
+        let lag_seconds = self.lag_seconds;
         let Some(service) = self.services.get_mut(&name) else {
             return Response::aws_error(400, "InvalidParameterException", "Resource not found");
         };
@@ -183,6 +186,9 @@ impl AwsService for EcsExpress {
         let answer = match operation {
             "DescribeExpressGatewayService" => json!({"service": service.told(&name)}),
             "ListServiceDeployments" => {
+                if service.hidden > 0 {
+                    account.pass(lag_seconds);
+                }
                 service.look();
                 let all =
                     (0..service.visible()).map(|number| service.told_deployment(&name, number));

@@ -51,7 +51,10 @@ async fn google_s_own_client_takes_the_fake_for_cloud_run() {
         "generation": "1",
         "observedGeneration": "1",
         "labels": {"managed-by": "dockless"},
-        "template": {"containers": [{"image": image, "env": [{"name": "A", "value": "1"}]}]},
+        "template": {
+            "containers": [{"image": image, "env": [{"name": "A", "value": "1"}]}],
+            "serviceAccount": "7-compute@developer.gserviceaccount.com",
+        },
         "latestCreatedRevision": format!("{name}/revisions/{first}"),
         "latestReadyRevision": format!("{name}/revisions/{first}"),
         "terminalCondition": {"type": "Ready", "state": well},

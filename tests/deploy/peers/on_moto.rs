@@ -3,10 +3,11 @@
 use std::sync::Arc;
 
 use dockless::cloud::{
-    Api as _, CallError, Client, ClientOptions, Cloud, ECR, ErrorClass, IAM, LOGS, Request,
-    SECRETS_MANAGER, Service,
+    Api as _, CallError, Client, ClientOptions, Cloud, ECR, ErrorClass, IAM, LOGS, NewRepository,
+    Request, SECRETS_MANAGER, Service, create_missing_repository,
 };
 use dockless::event::Events;
+use dockless::oci::Reference;
 use dockless::registry::{Secret, Settings};
 use dockless::sys::{Environment, SystemClock};
 use serde_json::{Value, json};
@@ -87,6 +88,25 @@ async fn a_repository_is_made_once() {
         assert_eq!(repository["repositoryUri"], uri);
         assert_eq!(repository["imageTagMutability"], "IMMUTABLE");
     }
+}
+
+#[tokio::test]
+async fn a_repository_that_is_missing_is_created_and_then_left_alone() {
+    let aws = Account::new();
+    let repository = "123456789012.dkr.ecr.eu-west-1.amazonaws.com/acme/agent";
+    let repository = repository.parse::<Reference>().unwrap().repository;
+    let wanted = NewRepository { has_immutable_tags: true, is_scanned: true, encryption_key: None };
+    for expected in [true, false] {
+        let created = create_missing_repository(&aws.client, &repository, &wanted).await.unwrap();
+        assert_eq!(created, expected);
+    }
+    let describe = json!({"repositoryNames": ["acme/agent"]});
+    let described = aws.call(&ECR, "DescribeRepositories", describe).await.unwrap();
+    let made = &described["repositories"][0];
+    assert_eq!(
+        [&made["imageTagMutability"], &made["imageScanningConfiguration"]["scanOnPush"]],
+        [&json!("IMMUTABLE"), &json!(true)]
+    );
 }
 
 #[tokio::test]

@@ -1,5 +1,6 @@
 //! The members of `deployment:`.
 
+use crate::config::Unit;
 use crate::config::schema::{Field, Kind, Shape};
 
 /// The whole section.
@@ -74,7 +75,7 @@ static AWS: Shape = Shape {
     fields: &[
         Field::required("region", Kind::Text, "The region."),
         Field::optional("cpu", Kind::Integer(1, 64), "Virtual processors."),
-        Field::optional("memory", Kind::Integer(1, 1_000_000), "Memory in MB."),
+        Field::optional("memory", Kind::Measure(Unit::Megabytes, 1, 1_000_000), "Memory in MB."),
         Field::optional("ecr_role_arn", Kind::Text, "The role that reads the repository."),
         Field::optional("health_check_path", Kind::Text, "The path of health checks."),
         Field::optional("auto_scaling_min", Kind::Integer(1, 25), "The fewest instances."),
@@ -90,7 +91,11 @@ static GCP: Shape = Shape {
         Field::optional("memory", Kind::Text, "Memory: `512Mi`, `1Gi`."),
         Field::optional("cpu", Kind::Integer(1, 64), "Virtual processors."),
         Field::optional("concurrency", Kind::Integer(1, 1000), "Requests at once per instance."),
-        Field::optional("timeout", Kind::Integer(1, 3600), "Seconds for one request."),
+        Field::optional(
+            "timeout",
+            Kind::Measure(Unit::Seconds, 1, 3600),
+            "Seconds for one request.",
+        ),
         Field::optional("min_instances", Kind::Integer(0, 100_000), "The fewest instances."),
         Field::optional("max_instances", Kind::Integer(1, 100_000), "The most instances."),
     ],

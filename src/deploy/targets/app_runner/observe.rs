@@ -76,8 +76,9 @@ impl AppRunner {
         let store = self.store();
         let access = self.access_role(&raw, &place);
         let instance = self.instance_role(&raw, &place, &store);
-        details.access_role = observe_role(access.as_ref(), session, &place).await?;
-        let observed = observe_role(instance.as_ref(), session, &place).await;
+        details.access_role =
+            RoleSpec::observe_if_ours(access.as_ref(), session, &place.region).await?;
+        let observed = RoleSpec::observe_if_ours(instance.as_ref(), session, &place.region).await;
         let is_needed = instance.is_some_and(|role| role.is_needed(instance_role_of(&raw)));
         details.instance_role = match observed {
             // One that nothing needs is looked for only because it may be left over.
@@ -152,17 +153,6 @@ impl AppRunner {
     /// The secrets of the workload.
     pub(super) fn store(&self) -> SecretStore<'_> {
         SecretStore::new(&self.workload, "app-runner", &self.settings.name)
-    }
-}
-
-async fn observe_role(
-    role: Option<&RoleSpec>,
-    session: &Session,
-    place: &Place,
-) -> Result<Option<ObservedRole>, CallError> {
-    match role {
-        Some(role) => role.observe(session, &place.region).await,
-        None => Ok(None),
     }
 }
 

@@ -9,7 +9,7 @@ use super::{AppRunner, PUBLIC_ECR};
 use crate::cloud::{APP_RUNNER, Request};
 use crate::deploy::aws::{
     Place, PlannedSecrets, RoleSpec, SecretStore, capital_tags, find_tag, hide_variables, object,
-    plan_references, plan_variables, role_name, shown_settings,
+    plan_references, plan_roles, plan_variables, role_name, shown_settings,
 };
 use crate::deploy::{
     DeployError, DeployPlan, Given, Image, Observed, Ownership, Service, State, Step, Target as _,
@@ -156,7 +156,7 @@ impl AppRunner {
         if service.raw["Status"] == "DELETE_FAILED" {
             return Err(impossible(
                 "it was deleted, and that failed",
-                "delete it again: `dockless destroy`",
+                &format!("delete it again: `{}`", self.workload.command("destroy")),
             ));
         }
         Ok(())
@@ -174,29 +174,28 @@ impl AppRunner {
         let reference = self.check(image)?;
         let store = self.store();
         let text = |pointer| raw.pointer(pointer).and_then(Value::as_str).map(str::to_owned);
-        let mut access_role = self
-            .settings
-            .access_role
-            .clone()
-            .or_else(|| text("/SourceConfiguration/AuthenticationConfiguration/AccessRoleArn"));
-        if repository_type(&reference) == "ECR_PUBLIC" {
-            access_role = None;
-        } else if let Some(role) = self.access_role(raw, place) {
-            let there = details.access_role.as_ref();
-            access_role = Some(role.plan(there, place, &self.workload, plan)?);
-        }
+        let is_public = repository_type(&reference) == "ECR_PUBLIC";
+        let access = self.access_role(raw, place).filter(|_| !is_public);
         let there = instance_role_of(raw);
-        let mut instance_role =
-            self.settings.instance_role.clone().or_else(|| there.map(str::to_owned));
-        let ours = self.instance_role(raw, place, &store);
-        let ours = ours.filter(|role| role.is_needed(there));
-        if let Some(role) = &ours {
-            let there = details.instance_role.as_ref();
-            instance_role = Some(role.plan(there, place, &self.workload, plan)?);
-        }
+        let instance = self.instance_role(raw, place, &store).filter(|role| role.is_needed(there));
+        let is_ours = instance.is_some();
+        let roles = [
+            access.map(|role| (role, details.access_role.as_ref())),
+            instance.map(|role| (role, details.instance_role.as_ref())),
+        ];
+        let [access, instance] = plan_roles(roles, place, &self.workload, plan)?;
+        let access_there =
+            || text("/SourceConfiguration/AuthenticationConfiguration/AccessRoleArn");
+        let access_role = access
+            .or_else(|| self.settings.access_role.clone())
+            .or_else(access_there)
+            .filter(|_| !is_public);
+        let instance_role = instance
+            .or_else(|| self.settings.instance_role.clone())
+            .or_else(|| there.map(str::to_owned));
         let secrets = store.plan(&details.secrets, place, plan);
         let is_new = secrets.references != texts(raw.pointer(SECRETS));
-        if let (None, Some(role), true) = (&ours, &instance_role, is_new)
+        if let (false, Some(role), true) = (is_ours, &instance_role, is_new)
             && !secrets.references.is_empty()
         {
             plan.notes.push(self.instance_role_spec(place, &store).permission_note(role));

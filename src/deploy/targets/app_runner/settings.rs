@@ -5,8 +5,10 @@ use std::collections::BTreeMap;
 use serde_json::{Value, json};
 
 use crate::config::schema::{Field, Kind, Shape};
-use crate::config::{Node, Problems};
-use crate::deploy::aws::{check_secrets, read_number, read_region, read_role, read_size};
+use crate::config::{Node, Problems, Unit};
+use crate::deploy::aws::{
+    REGION_DOC, check_secrets, read_number, read_region, read_role, read_size,
+};
 use crate::deploy::{Pull, TargetInput};
 
 /// What a target of this kind may say.
@@ -14,7 +16,7 @@ pub(super) static SHAPE: Shape = Shape {
     name: "a target of kind `app-runner`",
     fields: &[
         Field::required("target", Kind::Choice(&["app-runner"]), "Always `app-runner`."),
-        Field::required("region", Kind::Text, "The region: `eu-west-1`."),
+        Field::optional("region", Kind::Text, REGION_DOC),
         Field::optional(
             "name",
             Kind::Text,
@@ -28,7 +30,7 @@ pub(super) static SHAPE: Shape = Shape {
         ),
         Field::optional(
             "memory",
-            Kind::Integer(512, 12_288),
+            Kind::Measure(Unit::Megabytes, 512, 12_288),
             "Memory in MB: 2048 when absent. With 0.25 vCPU there are 512 and 1024, with 0.5 1024, with 1 \
              2048, 3072 and 4096, with 2 4096 and 6144, with 4 8192, 10240 and 12288.",
         ),
@@ -96,11 +98,14 @@ pub(super) struct Scaling {
 }
 
 impl Settings {
+    /// How many requests at once one instance is given where nobody says.
+    pub(super) const CONCURRENCY: u32 = 100;
+
     /// Reads and checks what fits the shape.
     pub(super) fn parse(input: &TargetInput<'_>, problems: &mut Problems) -> Option<Self> {
         let TargetInput { settings, workload, .. } = *input;
         let name = name(settings, &workload.name, input, problems);
-        let region = read_region(settings, problems);
+        let region = read_region(input, problems);
         let size = read_size(settings, "App Runner", &pairs(), problems);
         let access_role = read_role(settings, "ecr_role_arn", problems);
         let instance_role = read_role(settings, "instance_role_arn", problems);
@@ -189,7 +194,7 @@ fn scaling(settings: &Node, problems: &mut Problems) -> Option<Scaling> {
     let scaling = Scaling {
         min: read_number(settings, "auto_scaling_min", 1),
         max: read_number(settings, "auto_scaling_max", 5),
-        concurrency: read_number(settings, "concurrency", 100),
+        concurrency: read_number(settings, "concurrency", Settings::CONCURRENCY),
     };
     if scaling.min > scaling.max {
         let node = settings.get("auto_scaling_max").or_else(|| settings.get("auto_scaling_min"));

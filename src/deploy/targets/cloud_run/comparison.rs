@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
-use super::service::{Wanted, main_container};
+use super::service::{Wanted, is_default_account, main_container};
 use super::settings::mebibytes;
 use crate::deploy::{Change, DeployPlan};
 
@@ -13,23 +13,29 @@ const HIDDEN: &str = "(hidden)";
 /// How the names of variables begin among settings.
 const VARIABLE: &str = "env.";
 
+/// The service that is there, as it is compared.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct There<'a> {
+    /// What the platform says.
+    pub(super) raw: &'a Value,
+    /// The image that serves: while traffic is pinned, not that of the template.
+    pub(super) image: Option<&'a str>,
+}
+
 /// Notes how the service that is there differs from what is wanted; says in which parts of the API's form.
 pub(super) fn compare(
-    there: &Value,
+    there: Option<There<'_>>,
     wanted: &Wanted,
     project: &str,
     plan: &mut DeployPlan,
 ) -> BTreeSet<&'static str> {
-    let before = settings_of(there, project);
+    let before = there.map(|there| settings_of(there.raw, project)).unwrap_or_default();
     let after = settings_of(&wanted.body, project);
     let names: BTreeSet<&String> = before.keys().chain(after.keys()).collect();
     let mut parts = BTreeSet::new();
     for name in names {
         let (before, after) = (before.get(name), after.get(name));
         let variable = name.strip_prefix(VARIABLE);
-        if after.is_none() && variable.is_none() {
-            continue;
-        }
         let hidden = variable.and_then(|variable| wanted.hidden.get(variable));
         let is_same = match hidden {
             Some(secret) => before.map(String::as_str) == Some(secret.expose()),
@@ -38,10 +44,15 @@ pub(super) fn compare(
         if is_same {
             continue;
         }
+        parts.insert(if name == "ingress" { "ingress" } else { "template" });
+        if name == "image" {
+            let serving = there.and_then(|there| there.image).or(before.map(String::as_str));
+            plan.change(name, serving, after.map(String::as_str));
+            continue;
+        }
         let shown = |value: &String| if variable.is_some() { HIDDEN.into() } else { value.clone() };
         let after = if hidden.is_some() { Some(HIDDEN.into()) } else { after.cloned() };
         plan.changes.push(Change { what: name.clone(), before: before.map(shown), after });
-        parts.insert(if name == "ingress" { "ingress" } else { "template" });
     }
     parts
 }
@@ -51,28 +62,29 @@ fn settings_of(service: &Value, project: &str) -> BTreeMap<String, String> {
     let container = format!("/template/containers/{}", main_container(&service["template"]));
     let at = |pointer: &str| service.pointer(pointer);
     let in_container = |pointer: &str| at(&format!("{container}{pointer}"));
-    // What is 0 or false is left out of answers.
-    let number = |value: Option<&Value>| value.and_then(Value::as_i64).unwrap_or(0).to_string();
-    let truth = |value: Option<&Value>| value.and_then(Value::as_bool).unwrap_or(false).to_string();
+    let number = |value: Option<&Value>| Some(value?.as_i64()?.to_string());
     let text = |value: Option<&Value>| value.and_then(Value::as_str).map(str::to_owned);
-    let mut settings = BTreeMap::from([
-        ("port".to_owned(), number(in_container("/ports/0/containerPort"))),
-        ("concurrency".to_owned(), number(at("/template/maxInstanceRequestConcurrency"))),
-        ("min_instances".to_owned(), number(at("/template/scaling/minInstanceCount"))),
-        ("max_instances".to_owned(), number(at("/template/scaling/maxInstanceCount"))),
-        ("cpu_idle".to_owned(), truth(in_container("/resources/cpuIdle"))),
-        ("startup_cpu_boost".to_owned(), truth(in_container("/resources/startupCpuBoost"))),
-        ("health_check_path".to_owned(), probe(in_container("/startupProbe"))),
-    ]);
-    let texts = [
+    // What is 0 or false is left out of answers.
+    let fewest = at("/template/scaling/minInstanceCount").and_then(Value::as_i64).unwrap_or(0);
+    let truth = |value: Option<&Value>| value.and_then(Value::as_bool).unwrap_or(false).to_string();
+    let account = at("/template/serviceAccount").filter(|account| !is_default_account(account));
+    let settings = [
         ("image", text(in_container("/image"))),
+        ("port", number(in_container("/ports/0/containerPort"))),
         ("memory", text(in_container("/resources/limits/memory")).map(same_memory)),
         ("cpu", text(in_container("/resources/limits/cpu")).map(same_processors)),
+        ("concurrency", number(at("/template/maxInstanceRequestConcurrency"))),
         ("timeout", text(at("/template/timeout"))),
-        ("service_account", text(at("/template/serviceAccount"))),
+        ("min_instances", Some(fewest.to_string())),
+        ("max_instances", number(at("/template/scaling/maxInstanceCount"))),
+        ("service_account", text(account)),
         ("ingress", text(at("/ingress"))),
+        ("cpu_idle", Some(truth(in_container("/resources/cpuIdle")))),
+        ("startup_cpu_boost", Some(truth(in_container("/resources/startupCpuBoost")))),
+        ("health_check_path", in_container("/startupProbe").map(probe)),
     ];
-    settings.extend(texts.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?))));
+    let known = settings.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?)));
+    let mut settings: BTreeMap<_, _> = known.collect();
     let variables = in_container("/env").and_then(Value::as_array).into_iter().flatten();
     settings.extend(variables.filter_map(|variable| {
         let name = variable["name"].as_str()?;
@@ -92,8 +104,7 @@ fn variable_value(variable: &Value, project: &str) -> String {
 }
 
 /// A probe in one line; with how often it asks where that is not what we set.
-fn probe(probe: Option<&Value>) -> String {
-    let Some(probe) = probe else { return "(none)".to_owned() };
+fn probe(probe: &Value) -> String {
     let Some(path) = probe.pointer("/httpGet/path").and_then(Value::as_str) else {
         return "(not HTTP)".to_owned();
     };

@@ -5,10 +5,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::CloudRun;
 use super::secrets::Kept;
 use super::service::main_container;
-use crate::cloud::{CLOUD_RUN, CallError, ErrorClass, Method, Request};
+use super::versions::LATEST_VERSION;
+use super::{CloudRun, access};
+use crate::cloud::{CLOUD_RUN, CallError, Method, Request};
 use crate::deploy::{DeployError, Observed, Ownership, Previous, Service, Session, State};
 use crate::error::Result;
 
@@ -27,6 +28,9 @@ pub(super) struct Details {
     /// Whether callers need no credentials.
     #[serde(default)]
     pub(super) lets_everybody_in: bool,
+    /// What IAM says of it, where we may see that.
+    #[serde(default)]
+    pub(super) policy: Option<Value>,
     /// The secrets that are there of those that are ours to keep, by id.
     #[serde(default)]
     pub(super) secrets: BTreeMap<String, Kept>,
@@ -43,6 +47,9 @@ pub(super) struct Revision {
     pub(super) is_ready: bool,
     /// Why it cannot.
     pub(super) reason: String,
+    /// The secrets that it reads, by id, and in which version.
+    #[serde(default)]
+    pub(super) secrets: BTreeSet<(String, String)>,
 }
 
 impl CloudRun {
@@ -65,33 +72,18 @@ impl CloudRun {
                 let request = get("ListRevisions", format!("{}/revisions", self.path()));
                 let request = request.with_query("pageSize", "100");
                 details.revisions = revisions(&all_pages(&request, "revisions", session).await?);
+                details.policy = self.look_at_policy(session).await?;
                 details.lets_everybody_in = raw["invokerIamDisabled"] == Value::Bool(true)
-                    || self.is_open_by_policy(session).await?;
+                    || details.policy.as_ref().is_some_and(access::is_open);
             }
             service = Some(read(raw, &details));
         }
         details.secrets = self.look_at_secrets(service.as_ref(), session).await?;
+        if service.as_ref().is_some_and(|service| !service.state.is_updating()) {
+            self.look_at_versions(&mut details.secrets, session).await?;
+        }
         let details = serde_json::to_value(details).expect("its keys are texts");
         Ok(Observed { service, details, ..Observed::default() })
-    }
-
-    /// Whether IAM lets everybody call it; nobody's, as long as we may not see it.
-    async fn is_open_by_policy(&self, session: &Session) -> Result<bool> {
-        let path = format!("{}:getIamPolicy", self.path());
-        let request =
-            Request::rest(&CLOUD_RUN, &self.settings.region, "GetIamPolicy", Method::Get, path);
-        let policy = match session.call(&request).await {
-            Ok(answer) => answer.body,
-            Err(error) if error.class == ErrorClass::Denied => return Ok(false),
-            Err(error) => return Err(error.into()),
-        };
-        let mut bindings = policy["bindings"].as_array().into_iter().flatten();
-        Ok(bindings.any(|binding| {
-            binding["role"] == "roles/run.invoker"
-                && binding["members"]
-                    .as_array()
-                    .is_some_and(|members| members.iter().any(|member| member == "allUsers"))
-        }))
     }
 }
 
@@ -244,7 +236,28 @@ fn revision(raw: &Value) -> Revision {
             .to_owned(),
         is_ready,
         reason,
+        secrets: secrets_of(raw),
     }
+}
+
+/// The secrets that the containers of a revision read, as variables or as files.
+fn secrets_of(revision: &Value) -> BTreeSet<(String, String)> {
+    fn all(list: &Value) -> impl Iterator<Item = &Value> {
+        list.as_array().into_iter().flatten()
+    }
+    let variables = all(&revision["containers"]).flat_map(|container| all(&container["env"]));
+    let variables = variables.filter_map(|one| one.pointer("/valueSource/secretKeyRef"));
+    let variables = variables.map(|reference| (&reference["secret"], &reference["version"]));
+    let files = all(&revision["volumes"]).flat_map(|volume| {
+        let secret = &volume["secret"];
+        all(&secret["items"]).map(move |item| (&secret["secret"], &item["version"]))
+    });
+    variables
+        .chain(files)
+        .map(|(secret, version)| {
+            (last_part(secret).to_owned(), version.as_str().unwrap_or(LATEST_VERSION).to_owned())
+        })
+        .collect()
 }
 
 /// The short name in a long one.

@@ -87,7 +87,8 @@ fn kept(begun: &Begun) -> std::sync::MutexGuard<'_, Option<(Request, String)>> {
 impl Api for Watched {
     async fn call(&self, request: &Request) -> Result<Answer, CallError> {
         let answer = self.api.call(request).await?;
-        if request.is_read || *request.service != CLOUD_RUN {
+        let is_done_at_once = request.operation == super::access::CLOSING;
+        if request.is_read || is_done_at_once || *request.service != CLOUD_RUN {
             return Ok(answer);
         }
         let is_done = answer.body["done"] == Value::Bool(true);

@@ -5,9 +5,11 @@ use std::collections::BTreeSet;
 use serde_json::{Map, Value, json};
 
 use super::CloudRun;
-use super::comparison::compare;
-use super::observe::{DIGEST_KEY, details};
+use super::access::{CLOSING, OPENING};
+use super::comparison::{There, compare};
+use super::observe::{DIGEST_KEY, details, last_part};
 use super::service::{Wanted, check_image, main_container, overlay};
+use super::versions::{DESTRUCTION, has_its_secrets};
 use crate::cloud::{CLOUD_RUN, CallError, ErrorClass, Method, Request};
 use crate::deploy::{
     DeployError, DeployPlan, Image, Observed, Ownership, Service, Session, State, Step, Target as _,
@@ -16,8 +18,6 @@ use crate::error::{Error, Result};
 
 /// Traffic to whatever revision is the latest.
 const LATEST: &str = "TRAFFIC_TARGET_ALLOCATION_TYPE_LATEST";
-/// The part of a service that says that callers need no credentials.
-const OPENING: &str = "invokerIamDisabled";
 /// Labels that the API keeps for itself: it shows some, and refuses all.
 const SYSTEM: [&str; 4] = [
     "run.googleapis.com",
@@ -43,18 +43,15 @@ impl CloudRun {
             None => self.plan_creation(&wanted, &ownership, &mut plan),
             Some(service) => self.plan_update(service, &wanted, &ownership, &mut plan),
         }
-        if self.settings.public == Some(true) && !details.lets_everybody_in {
-            plan.change("public", there.map(|_| "false"), Some("true"));
-            // Last, and apart: an organisation may forbid it, and then the rest stands.
-            let request = self.patch(&[OPENING]).with_body(json!({OPENING: true}));
-            plan.steps
-                .push(Step::new(format!("let everybody call `{}`", self.settings.name), request));
+        if let Some(service) = there {
+            self.plan_destruction(service, &details, &mut plan);
         }
+        self.plan_access(there, &details, &mut plan);
         Ok(plan)
     }
 
     fn plan_creation(&self, wanted: &Wanted, ownership: &Ownership, plan: &mut DeployPlan) {
-        compare(&Value::Null, wanted, &self.settings.project, plan);
+        compare(None, wanted, &self.settings.project, plan);
         let mut body = wanted.body.clone();
         body["client"] = "dockless".into();
         body["traffic"] = json!([{"type": LATEST, "percent": 100}]);
@@ -77,7 +74,8 @@ impl CloudRun {
         plan: &mut DeployPlan,
     ) {
         let raw = &service.raw;
-        let mut parts = compare(raw, wanted, &self.settings.project, plan);
+        let there = There { raw, image: service.image.as_deref() };
+        let mut parts = compare(Some(there), wanted, &self.settings.project, plan);
         let mut body = json!({});
         let mut last = None;
         let is_again = parts.is_empty() && matches!(service.state, State::Failed(_));
@@ -86,7 +84,7 @@ impl CloudRun {
             parts.insert("template");
         }
         if let Some(traffic) = traffic_to_latest(&raw["traffic"]) {
-            plan.change("traffic", Some("a revision that was chosen"), Some("the latest revision"));
+            plan.change("traffic", Some(pinned(&raw["traffic"])), Some("the latest revision"));
             last = Some(traffic);
         }
         if self.settings.public == Some(false) && raw[OPENING] == Value::Bool(true) {
@@ -176,12 +174,11 @@ impl CloudRun {
             .into());
         }
         let revision = match image {
-            Some(image) => details
-                .revisions
-                .iter()
-                .find(|one| one.is_ready && one.image == image)
-                .map(|one| &one.name),
-            None => service.previous.as_ref().and_then(|previous| previous.revision.as_ref()),
+            Some(image) => details.revisions.iter().find(|one| one.is_ready && one.image == image),
+            None => {
+                let name = service.previous.as_ref().and_then(|it| it.revision.as_ref());
+                details.revisions.iter().find(|one| Some(&one.name) == name)
+            }
         };
         let Some(revision) = revision else {
             let what = image.map_or_else(
@@ -194,6 +191,15 @@ impl CloudRun {
             )
             .into());
         };
+        if !has_its_secrets(revision, &details) {
+            let what = format!(
+                "the revision `{}` reads versions of secrets that were destroyed since",
+                revision.name
+            );
+            let hint = "deploy its image with the values of now: `dockless deploy --image …`";
+            return Err(nothing(what, hint).into());
+        }
+        let revision = &revision.name;
         let mut plan = DeployPlan::default();
         if service.revision.as_ref() == Some(revision) {
             return Ok(plan);
@@ -230,17 +236,19 @@ impl CloudRun {
         Ok(plan)
     }
 
-    /// Carries out a last step. Letting everybody in may be forbidden: the service is there all the same, and the
-    /// user is told.
+    /// Carries out a last step. What somebody else decides (who may call it, what becomes of old secrets) may be
+    /// forbidden: the service is there all the same, and the user is told.
     pub(super) async fn carry_out_last(&self, step: &Step, session: &Session) -> Result<()> {
-        let is_opening = step.request.body.as_ref().is_some_and(|body| body.get(OPENING).is_some());
+        let kind = LastStep::of(step);
         match session.call(&step.request).await {
-            Err(error) if is_opening && is_forbidden(&error) => {
-                let text = format!("{} is deployed, and not public: {error}", self.subject());
-                let hint = error.hints.first().cloned().unwrap_or_else(|| {
-                    "ask whoever manages the organisation about `constraints/run.managed.requireInvokerIam`, or leave `public` out".into()
-                });
-                session.events.warn("not-public", text, Some(hint));
+            Err(error) if step.is_done_by.contains(&error.code.as_str()) => Ok(()),
+            Err(error) if is_forbidden(&error) && kind != Some(LastStep::Traffic) => {
+                match kind {
+                    Some(LastStep::Destruction) => self.tell_of_version(step, &error, session),
+                    kind => {
+                        self.tell_of_access(kind == Some(LastStep::Opening), &error, session);
+                    }
+                }
                 Ok(())
             }
             Err(error) => Err(Error::new(error).attempting(step.title.clone())),
@@ -248,7 +256,7 @@ impl CloudRun {
         }
     }
 
-    fn patch(&self, parts: &[&str]) -> Request {
+    pub(super) fn patch(&self, parts: &[&str]) -> Request {
         let request = Request::rest(
             &CLOUD_RUN,
             &self.settings.region,
@@ -260,21 +268,58 @@ impl CloudRun {
     }
 }
 
-/// The plan without the steps that wait until the newest revision is ready, and those.
+/// A step after those that make the revision.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum LastStep {
+    /// Not everybody may call it: that waits for nothing.
+    Closing,
+    /// Traffic goes to the newest revision.
+    Traffic,
+    /// Everybody may call it.
+    Opening,
+    /// A version of a secret goes away.
+    Destruction,
+}
+
+impl LastStep {
+    /// What a step is, if it is one of the last.
+    pub(super) fn of(step: &Step) -> Option<Self> {
+        let Request { service, operation, body, .. } = &step.request;
+        if *operation == DESTRUCTION {
+            return Some(Self::Destruction);
+        }
+        if *operation == CLOSING && *service == &CLOUD_RUN {
+            return Some(Self::Closing);
+        }
+        let body = body.as_ref().and_then(Value::as_object).filter(|body| body.len() == 1)?;
+        if body.contains_key("traffic") {
+            return Some(Self::Traffic);
+        }
+        body.contains_key(OPENING).then_some(Self::Opening)
+    }
+}
+
+/// The plan without its last steps, and those.
 pub(super) fn without_last_steps(plan: &DeployPlan) -> (DeployPlan, Vec<Step>) {
-    let is_last = |step: &Step| {
-        let body = step.request.body.as_ref().and_then(Value::as_object);
-        body.is_some_and(|body| {
-            body.len() == 1 && (body.contains_key(OPENING) || body.contains_key("traffic"))
-        })
-    };
-    let (last, steps) = plan.steps.iter().cloned().partition(is_last);
+    let (last, steps) = plan.steps.iter().cloned().partition(|step| LastStep::of(step).is_some());
     (DeployPlan { steps, ..plan.clone() }, last)
 }
 
 /// Whether an organisation forbids it, or whoever asks may not decide it.
 fn is_forbidden(error: &CallError) -> bool {
     error.class == ErrorClass::Denied || error.code == "FAILED_PRECONDITION"
+}
+
+/// Where traffic goes that does not follow the latest revision.
+fn pinned(traffic: &Value) -> String {
+    let targets = traffic.as_array().into_iter().flatten();
+    let mut with_traffic = targets.filter(|target| target["percent"].as_i64() > Some(0));
+    match (with_traffic.next(), with_traffic.next()) {
+        (Some(only), None) => {
+            format!("pinned to the revision `{}` by a rollback", last_part(&only["revision"]))
+        }
+        _ => "split by hand".to_owned(),
+    }
 }
 
 /// The traffic of a service to which all of it shall go to the latest revision; nothing when it does.

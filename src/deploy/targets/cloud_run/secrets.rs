@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use super::CloudRun;
 use super::observe::{Details, all_pages, details, last_part};
-use super::service::main_container;
+use super::service::{is_default_account, main_container};
 use super::settings::Settings;
 use crate::cloud::{ErrorClass, Method, Request, SECRET_MANAGER};
 use crate::deploy::{
@@ -34,6 +34,9 @@ pub(super) struct Kept {
     /// Who may read it, and its etag; nothing where that is not needed, or may not be seen.
     #[serde(default)]
     pub(super) policy: Option<Value>,
+    /// The versions that have a value, where they are known.
+    #[serde(default)]
+    pub(super) versions: BTreeSet<String>,
 }
 
 impl CloudRun {
@@ -110,7 +113,7 @@ impl CloudRun {
         let value = self.given().find(|(name, _)| *name == variable).map(|(_, value)| value);
         let mut kept = Kept { is_ours, ..Kept::default() };
         let Some(value) = value.filter(|_| is_ours) else { return Ok(Some(kept)) };
-        kept.policy = self.look_at_policy(&id, session).await?;
+        kept.policy = self.look_at_readers(&id, session).await?;
         let path = format!("/{id}/versions/latest:access");
         let request = self.secret_request("AccessSecretVersion", Method::Get, &path);
         let version = match session.call(&request).await {
@@ -131,7 +134,7 @@ impl CloudRun {
     }
 
     /// Who may read a secret, where somebody may have to be let in.
-    async fn look_at_policy(&self, id: &str, session: &Session) -> Result<Option<Value>> {
+    async fn look_at_readers(&self, id: &str, session: &Session) -> Result<Option<Value>> {
         if self.reader().is_none() {
             return Ok(None);
         }
@@ -155,8 +158,10 @@ impl CloudRun {
         plan: &mut DeployPlan,
     ) -> Result<BTreeMap<String, String>, DeployError> {
         let account = self.settings.service_account.as_deref();
-        let is_other_account = account.is_some_and(|account| {
-            there.is_some_and(|service| service.raw["template"]["serviceAccount"] != account)
+        let is_other_account = there.is_some_and(|service| {
+            let there = &service.raw["template"]["serviceAccount"];
+            let there = Some(there).filter(|there| !is_default_account(there));
+            there.and_then(Value::as_str) != account
         });
         let mut versions = BTreeMap::new();
         for (variable, value) in self.given() {
@@ -274,12 +279,17 @@ impl CloudRun {
         Step::new(format!("keep the value of `{variable}` in the secret `{id}`"), request)
     }
 
-    fn secret_request(&self, operation: &'static str, method: Method, path: &str) -> Request {
+    pub(super) fn secret_request(
+        &self,
+        operation: &'static str,
+        method: Method,
+        path: &str,
+    ) -> Request {
         let path = format!("/v1/projects/{}/secrets{path}", self.settings.project);
         Request::rest(&SECRET_MANAGER, "", operation, method, path)
     }
 
-    fn given(&self) -> impl Iterator<Item = (&String, &Secret)> {
+    pub(super) fn given(&self) -> impl Iterator<Item = (&String, &Secret)> {
         self.workload.secrets.iter().filter_map(|(name, value)| match value {
             SecretValue::Given(secret) => Some((name, secret)),
             SecretValue::Unset | SecretValue::Kept(_) => None,

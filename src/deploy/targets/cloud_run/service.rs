@@ -15,6 +15,9 @@ const START_QUESTIONS: u32 = 48;
 const START_PERIOD_SECONDS: u32 = 5;
 const START_TIMEOUT_SECONDS: u32 = 4;
 
+/// How the address of a project's default account goes on after the project's number.
+const DEFAULT_ACCOUNT_END: &str = "-compute@developer.gserviceaccount.com";
+
 /// A service, and what is secret in it.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Wanted {
@@ -154,11 +157,21 @@ pub(super) fn overlay(there: &Value, wanted: &Value) -> Value {
     }
     let ours = main_container(there);
     lay(&mut template, wanted, ours);
-    // The name of a revision is used up; a new one is made.
     if let Some(members) = template.as_object_mut() {
+        // The name of a revision is used up; a new one is made.
         members.remove("revision");
+        // Whoever names no account gets the project's default one.
+        if wanted.get("serviceAccount").is_none() {
+            members.remove("serviceAccount");
+        }
     }
     template
+}
+
+/// Whether a service account is the one that services of a project have unless another one is named.
+pub(super) fn is_default_account(account: &Value) -> bool {
+    let number = account.as_str().and_then(|it| it.strip_suffix(DEFAULT_ACCOUNT_END));
+    number.is_some_and(|number| number.bytes().all(|byte| byte.is_ascii_digit()))
 }
 
 fn lay(there: &mut Value, wanted: &Value, ours: usize) {

@@ -1,7 +1,7 @@
 //! The settings of a service, checked before anything is asked.
 
 use crate::config::schema::{Field, Kind, Shape};
-use crate::config::{Node, Problems};
+use crate::config::{Node, Problems, Unit};
 use crate::deploy::{SecretValue, TargetInput};
 
 /// What an environment with this target may have.
@@ -29,7 +29,7 @@ pub(super) static SHAPE: Shape = Shape {
         ),
         Field::optional(
             "timeout",
-            Kind::Integer(1, 3600),
+            Kind::Measure(Unit::Seconds, 1, 3600),
             "Seconds that a request may take: 300 when absent.",
         ),
         Field::optional(
@@ -45,8 +45,7 @@ pub(super) static SHAPE: Shape = Shape {
         Field::optional(
             "service_account",
             Kind::Text,
-            "The e-mail address of the service account as which it runs: as it is when absent, at first \
-             the project's default one.",
+            "The e-mail address of the service account as which it runs: the project's default one when absent.",
         ),
         Field::optional(
             "ingress",

@@ -1,5 +1,8 @@
 //! Settings, images and plans, as whole values.
 
+mod leaving;
+mod versions;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -11,6 +14,7 @@ use crate::config::{Node, Position};
 use crate::deploy::{Manifest, Ownership, Previous, Pull, SecretValue, Service, State, Variable};
 use crate::oci::{Descriptor, Digest, MediaType, Platform};
 use crate::registry::Secret;
+use crate::sys::Environment;
 
 const REPOSITORY: &str = "europe-west1-docker.pkg.dev/acme-staging/agents/agent";
 
@@ -47,7 +51,9 @@ fn read(settings: &[(&str, &str)], workload: Workload) -> (Option<CloudRun>, Vec
     }
     let settings = Node::mapping(members, &at);
     let mut problems = Problems::new();
-    let input = TargetInput { settings: &settings, position: &at, workload: &workload };
+    let environment = &Environment::default();
+    let input =
+        TargetInput { settings: &settings, position: &at, workload: &workload, environment };
     let read = settings::read(&input, &mut problems);
     let text = |problem: crate::config::Problem| {
         let hint = problem.hint.map(|hint| format!("; {hint}")).unwrap_or_default();
@@ -85,7 +91,8 @@ fn service(target: &CloudRun, image: &Image) -> Service {
     let ownership = Ownership::ours(&target.workload, &target.settings_hash(), image);
     let mut raw = target.wanted(&image.reference(), &BTreeMap::new()).body;
     raw["etag"] = "\"1\"".into();
-    raw["template"]["scaling"].as_object_mut().unwrap().remove("minInstanceCount");
+    // What is 0 is left out of answers.
+    raw["template"]["scaling"].as_object_mut().unwrap().retain(|_, count| *count != json!(0));
     for (key, value) in ownership.tags() {
         let place = if key == observe::DIGEST_KEY { "annotations" } else { "labels" };
         raw[place][key] = value.into();
@@ -357,7 +364,7 @@ fn traffic_goes_back_and_tags_stay() {
         name: name.into(),
         image: image.into(),
         is_ready: true,
-        reason: String::new(),
+        ..Revision::default()
     };
     let revisions = vec![
         revision("agent-00002-abc", &first_image().reference()),

@@ -5,7 +5,10 @@
 
 use serde_json::{Map, Value, json};
 
-use super::settings::{Settings, is_system, pull_secret_name, secret_name, shown_hundredths};
+use super::amounts::shown_hundredths;
+use super::leftovers::{self, kind_of};
+use super::names::{is_system, pull_secret_name, secret_name};
+use super::settings::Settings;
 use crate::deploy::{Pull, SecretValue, Variable, Workload};
 
 /// The tag that names the revision that was ready before the newest: of one that was switched off, the
@@ -20,6 +23,8 @@ pub(super) struct Wanted<'a> {
     pub(super) image: &'a str,
     /// The registry that has it.
     pub(super) registry: &'a str,
+    /// What revisions need that may serve again.
+    pub(super) in_use: &'a Value,
 }
 
 impl Wanted<'_> {
@@ -36,7 +41,7 @@ impl Wanted<'_> {
                 },
             })
         });
-        self.set_identity(&mut app);
+        leftovers::drop_logins(&mut app, self.registry, self.in_use);
         let properties = &mut app["properties"];
         if let Some(profile) = &self.settings.workload_profile {
             properties["workloadProfileName"] = profile.clone().into();
@@ -53,6 +58,8 @@ impl Wanted<'_> {
         template["scale"]["minReplicas"] = self.settings.min_replicas.into();
         template["scale"]["maxReplicas"] = self.settings.max_replicas.into();
         self.set_container(template);
+        leftovers::drop_identities(&mut app, &self.identities());
+        self.set_identity(&mut app);
         app
     }
 
@@ -83,13 +90,10 @@ impl Wanted<'_> {
                 users.push(identity.to_owned());
             }
         }
-        let kind = match (is_own, users.is_empty()) {
-            (false, true) => return,
-            (true, true) => "SystemAssigned",
-            (false, false) => "UserAssigned",
-            (true, false) => "SystemAssigned,UserAssigned",
-        };
-        app["identity"] = json!({"type": kind});
+        if !is_own && users.is_empty() {
+            return;
+        }
+        app["identity"] = json!({"type": kind_of(is_own, !users.is_empty())});
         if !users.is_empty() {
             let users: Map<_, _> = users.into_iter().map(|user| (user, json!({}))).collect();
             app["identity"]["userAssignedIdentities"] = users.into();
@@ -257,6 +261,11 @@ pub(super) fn container<'a>(template: &'a Value, name: &str) -> Option<&'a Value
     let containers = template["containers"].as_array()?;
     let named = containers.iter().find(|container| container["name"] == name);
     named.or_else(|| containers.first().filter(|_| containers.len() == 1))
+}
+
+/// The image of the container that is ours.
+pub(super) fn image_of(template: &Value, settings: &Settings) -> Option<String> {
+    Some(container(template, &settings.name)?["image"].as_str()?.to_owned())
 }
 
 /// Sets members of the entry of a list that has the same `key`, or adds one.

@@ -4,12 +4,12 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
+use super::amounts::{gibibytes, shown_hundredths};
 use super::app::container;
-use super::settings::{gibibytes, shown_hundredths};
 use crate::deploy::{Change, DeployPlan};
 
 /// What stands for a value that nobody is shown.
-const HIDDEN: &str = "(hidden)";
+pub(super) const HIDDEN: &str = "(hidden)";
 
 /// How the names of variables begin among settings.
 const VARIABLE: &str = "env.";

@@ -1,12 +1,15 @@
-//! What is there, by what the platform says of the app, its newest revision and its replicas.
+//! What is there: the app, its revisions, its secrets, and what a new app needs to know.
 
 use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 
-use super::app::{PREVIOUS_KEY, container, is_same_template};
+use super::app::{PREVIOUS_KEY, image_of, is_same_template};
+use super::begun::Begun;
+use super::leftovers::needs;
 use super::requests;
 use super::settings::Settings;
+use super::state::Seen;
 use crate::cloud::{CallError, ErrorClass, Request};
 use crate::deploy::{DeployError, Observed, Ownership, Previous, Service, Session, State};
 use crate::error::Result;
@@ -30,23 +33,22 @@ const LISTS: [&str; 4] = [
     "/properties/template/initContainers",
 ];
 
-/// Asks what is there; `operation` is the one that we began, where there is one.
+/// Asks what is there; some of it tells how what we have `begun` came out.
 pub(super) async fn observe(
     settings: &Settings,
-    operation: Option<&str>,
+    begun: &Begun,
     session: &Session,
 ) -> Result<Observed> {
     let Some((raw, revisions)) = app(settings, session).await? else {
-        return Ok(Observed {
-            details: surroundings(settings, session).await?,
-            ..Observed::default()
-        });
+        let mut details = surroundings(settings, session).await?;
+        details["names"] = json!(begun.taken);
+        return Ok(Observed { details, ..Observed::default() });
     };
     let seen = Seen {
         app: &raw,
         revision: newest(&raw, &revisions),
         replicas: Vec::new(),
-        operation: match operation {
+        operation: match begun.operation.as_deref() {
             Some(url) => running(url, session).await?,
             None => Value::Null,
         },
@@ -69,11 +71,26 @@ pub(super) async fn observe(
     if let Some((_, template)) = &previous {
         observed.details["previous_template"] = (*template).clone();
     }
+    let is_active = |revision: &&Value| revision["properties"]["active"] != false;
+    let active = revisions.iter().filter(is_active);
+    let active = active.map(|revision| &revision["properties"]["template"]);
+    observed.details["in_use"] =
+        needs(active.chain(previous.iter().map(|(_, template)| *template)));
+    let names = revisions.iter().filter_map(|revision| revision["name"].as_str()?.split_once("--"));
+    let names: Vec<_> =
+        names.map(|(_, suffix)| suffix).chain(begun.taken.iter().map(String::as_str)).collect();
+    observed.details["names"] = names.into();
+    observed.details["is_name_taken"] = seen.is_name_taken().into();
+    let suffix = raw["properties"]["template"]["revisionSuffix"].as_str();
+    let is_overtaken = begun.suffix.as_deref().is_some_and(|ours| suffix != Some(ours));
+    observed.details["is_overtaken"] = is_overtaken.into();
     let kept = raw["properties"]["configuration"]["secrets"].as_array();
-    if kept.into_iter().flatten().any(|secret| secret["keyVaultUrl"].is_null()) {
+    if !session.is_removal
+        && kept.into_iter().flatten().any(|secret| secret["keyVaultUrl"].is_null())
+    {
         match secrets(settings, session).await {
             Ok(secrets) => observed.secrets = secrets,
-            // Who only looks, or deletes, needs no secrets.
+            // Who only looks needs no secrets.
             Err(error) if error.class == ErrorClass::Denied => {
                 observed.details["secrets_denied"] =
                     json!({"reason": error.to_string(), "hint": error.hints.join("; ")});
@@ -101,153 +118,8 @@ pub(super) async fn observe(
     Ok(observed)
 }
 
-/// What the state of an app follows from.
-#[derive(Clone)]
-struct Seen<'a> {
-    app: &'a Value,
-    /// The newest revision.
-    revision: Option<&'a Value>,
-    /// Its replicas, where they were asked for.
-    replicas: Vec<Value>,
-    /// The operation that we began.
-    operation: Value,
-}
-
-impl Seen<'_> {
-    /// How the app is: that its own `provisioningState` is `Succeeded` says nothing of its containers.
-    fn state(&self) -> State {
-        let properties = &self.app["properties"];
-        let text = |name: &str| properties[name].as_str().unwrap_or_default();
-        match text("provisioningState") {
-            "Deleting" => return State::Updating("the app is being deleted".to_owned()),
-            "Succeeded" | "" => {}
-            "Failed" | "Canceled" => {
-                if let Some(reason) = self.crash() {
-                    return State::Failed(reason);
-                }
-                return State::Failed(self.failure());
-            }
-            state => return State::Updating(format!("the app is {state}")),
-        }
-        match self.operation["status"].as_str() {
-            None | Some("Succeeded") => {}
-            Some("Failed" | "Canceled") => return State::Failed(self.failure()),
-            Some(status) => return State::Updating(format!("the operation is {status}")),
-        }
-        if text("runningStatus") == "Stopped" {
-            return State::Stopped("the app was stopped".to_owned());
-        }
-        match self.revision {
-            Some(revision) => self.state_of_revision(revision),
-            None => State::Failed("it has no revision".to_owned()),
-        }
-    }
-
-    fn state_of_revision(&self, revision: &Value) -> State {
-        let name = revision["name"].as_str().unwrap_or_default();
-        let properties = &revision["properties"];
-        let text = |member: &str| properties[member].as_str().unwrap_or_default();
-        if properties["active"] == false {
-            return State::Stopped(format!("the revision `{name}` is not active"));
-        }
-        match text("provisioningState") {
-            "Provisioned" | "" => {}
-            "Failed" => return State::Failed(self.failure()),
-            "Deprovisioned" => {
-                return State::Stopped(format!("the revision `{name}` is deprovisioned"));
-            }
-            state => return State::Updating(format!("the revision `{name}` is {state}")),
-        }
-        if let Some(reason) = self.crash() {
-            return State::Failed(reason);
-        }
-        let (running, health) = (text("runningState"), text("healthState"));
-        let is_ready = self.app["properties"]["latestReadyRevisionName"] == *name;
-        match running {
-            "Failed" | "ActivationFailed" => State::Failed(self.failure()),
-            "Stopped" if properties["replicas"] != 0 => {
-                State::Stopped(format!("the revision `{name}` is stopped"))
-            }
-            "Running" | "RunningAtMaxScale" | "ScaledToZero" | "Stopped" | "" if is_ready => {
-                if health == "Unhealthy" {
-                    State::Failed(format!("the revision `{name}` is Unhealthy"))
-                } else {
-                    State::Ready
-                }
-            }
-            "Degraded" if is_ready => State::Failed(format!("the revision `{name}` is Degraded")),
-            "Unknown" if is_ready && properties["replicas"] == 0 => State::Ready,
-            _ => {
-                let health = if health.is_empty() { "unknown" } else { health };
-                State::Updating(format!("the revision `{name}` is {running}, its health {health}"))
-            }
-        }
-    }
-
-    /// What the first container says that does not stay alive.
-    fn crash(&self) -> Option<String> {
-        let containers = self.replicas.iter().flat_map(|replica| {
-            let properties = &replica["properties"];
-            let kinds = ["containers", "initContainers"];
-            kinds.into_iter().flat_map(|kind| properties[kind].as_array().into_iter().flatten())
-        });
-        // Once may be bad luck; a container that was restarted twice and is down again crashes.
-        let mut crashed = containers.filter(|container| {
-            let state = container["runningState"].as_str().unwrap_or_default();
-            container["restartCount"].as_i64().unwrap_or(0) >= 2 && state != "Running"
-        });
-        let container = crashed.next()?;
-        let text = |member: &str| container[member].as_str().unwrap_or_default();
-        let restarts = container["restartCount"].as_i64().unwrap_or(0);
-        Some(format!(
-            "the container `{}` was restarted {restarts} times and is {}: {}",
-            text("name"),
-            text("runningState"),
-            text("runningStateDetails")
-        ))
-    }
-
-    /// Why the newest revision came to nothing, in the words of whoever tells most.
-    fn failure(&self) -> String {
-        let said = |value: &Value| {
-            let (code, message) = (value["code"].as_str(), value["message"].as_str()?);
-            Some(code.map_or(message.to_owned(), |code| format!("{code}: {message}")))
-        };
-        let name = self.app["properties"]["latestRevisionName"].as_str().unwrap_or_default();
-        let reason = said(&self.operation["error"])
-            .or_else(|| {
-                let revision = &self.revision?["properties"];
-                let members = ["provisioningError", "runningStateDetails"];
-                let mut texts = members.iter().filter_map(|member| revision[*member].as_str());
-                texts.find(|text| !text.is_empty()).map(str::to_owned)
-            })
-            .or_else(|| said(&self.app["properties"]["deploymentErrors"]))
-            .or_else(|| self.app["properties"]["deploymentErrors"].as_str().map(str::to_owned))
-            .unwrap_or_else(|| {
-                format!("the revision `{name}` failed, and the platform does not say why")
-            });
-        match self.app["properties"]["latestReadyRevisionName"].as_str() {
-            Some(ready) if ready != name && !ready.is_empty() => {
-                format!("{reason} (`{ready}` still serves)")
-            }
-            _ => reason,
-        }
-    }
-
-    /// Whether what the app should be never became a revision, so that the same must be asked for again.
-    fn is_without_revision(&self, settings: &Settings) -> bool {
-        let properties = &self.app["properties"];
-        let has_failed = ["Failed", "Canceled"]
-            .contains(&properties["provisioningState"].as_str().unwrap_or_default());
-        let Some(revision) = self.revision else { return true };
-        has_failed
-            || revision["properties"]["provisioningState"] == "Failed"
-            || image_of(&revision["properties"]["template"], settings)
-                != image_of(&properties["template"], settings)
-    }
-}
-
-/// What a new app needs to be known of: its environment, or the names of those that there are.
+/// What a new app needs to be known of: its environment, or the names of those that there are, or those of
+/// the resource groups where its own is missing.
 async fn surroundings(settings: &Settings, session: &Session) -> Result<Value> {
     match session.call(&requests::environment(settings)).await {
         Ok(answer) => {
@@ -260,6 +132,13 @@ async fn surroundings(settings: &Settings, session: &Session) -> Result<Value> {
             let others = others.unwrap_or_default();
             let names: Vec<_> = others.iter().map(|other| other["name"].clone()).collect();
             Ok(json!({"environments": names}))
+        }
+        Err(CallError { code, .. }) if code == "ResourceGroupNotFound" => {
+            // Who deploys to one group may not be allowed to see others.
+            let groups = list(requests::groups(settings), session).await;
+            let groups = groups.ok().flatten().unwrap_or_default();
+            let names: Vec<_> = groups.iter().map(|group| group["name"].clone()).collect();
+            Ok(json!({"groups": names}))
         }
         Err(error) => Err(error.into()),
     }
@@ -377,8 +256,4 @@ fn has_failed(revision: &Value) -> bool {
     is("provisioningState", &["Failed"])
         || is("runningState", &["Failed", "ActivationFailed", "Degraded"])
         || is("healthState", &["Unhealthy"])
-}
-
-fn image_of(template: &Value, settings: &Settings) -> Option<String> {
-    Some(container(template, &settings.name)?["image"].as_str()?.to_owned())
 }

@@ -3,9 +3,11 @@
 use serde_json::{Value, json};
 
 use super::app::{PREVIOUS_KEY, Wanted, container, is_same_template, sendable};
-use super::described::{compare, note_secret};
+use super::described::{HIDDEN, compare, note_secret};
+use super::leftovers::{drop_secrets, note_identities, unused_secrets};
+use super::names::{pull_secret_name, secret_name};
 use super::requests;
-use super::settings::{Settings, pull_secret_name, secret_name};
+use super::settings::Settings;
 use crate::config::schema::nearest;
 use crate::deploy::{
     DeployError, DeployPlan, Image, Observed, Ownership, Pull, SecretValue, Service, State, Step,
@@ -34,6 +36,7 @@ impl Planner<'_> {
             workload: self.workload,
             image: &reference,
             registry: image.repository.registry(),
+            in_use: &observed.details["in_use"],
         };
         let settings = config_hash(&wanted.summary());
         let ownership = Ownership::ours(self.workload, &settings, image);
@@ -42,7 +45,8 @@ impl Planner<'_> {
             let location = self.location(&observed.details["environment"], observed)?;
             let mut app = wanted.app(None, location);
             set_tags(&mut app, &ownership);
-            set_suffix(&mut app, &reference, &settings, "");
+            note_identities(&mut app, None);
+            set_suffix(&mut app, &[&reference, &settings, ""], observed);
             let mut plan = DeployPlan::default();
             compare(&mut plan, None, &app, &self.settings.name, &is_shown);
             let title = format!("create the container app `{}`", self.settings.name);
@@ -70,14 +74,18 @@ impl Planner<'_> {
             if !(is_same && serves_newest(&service.raw)) {
                 set_previous(&mut app, &service.raw);
             }
-            set_suffix(&mut app, &reference, &settings, latest(&service.raw));
+            set_suffix(&mut app, &[&reference, &settings, latest(&service.raw)], observed);
         } else {
             // The same template in other words would be another revision of the same name.
             app["properties"]["template"] = there["properties"]["template"].clone();
         }
+        note_identities(&mut app, Some(&there));
         if !plan.changes.is_empty() {
+            self.check_overtaken(service, observed)?;
             let title = format!("update the container app `{}`", self.settings.name);
             plan.steps.push(Step::new(title, self.request(&app, observed)).settling());
+        } else if service.state == State::Ready {
+            self.tidy(&mut plan, app, observed);
         }
         if let Some(step) = self.waking(service, observed, plan.is_empty()) {
             plan.change("state", Some("stopped"), Some("running"));
@@ -86,63 +94,20 @@ impl Planner<'_> {
         Ok(plan)
     }
 
-    /// What brings back the revision before, or an image.
-    pub(super) fn roll_back(
-        self,
-        image: Option<&str>,
-        observed: &Observed,
-    ) -> Result<DeployPlan, DeployError> {
-        let nothing = |reason: &str| DeployError::Nothing {
-            subject: self.subject.to_string(),
-            reason: reason.to_owned(),
-            hint: "name the image to go back to, by its digest".to_owned(),
-        };
-        let service = observed.service.as_ref().ok_or_else(|| nothing("it is not deployed"))?;
-        service.ownership.check(self.workload, self.subject)?;
-        self.check_secrets(observed)?;
-        let there = sendable(&service.raw);
-        let mut app = there.clone();
-        let template = &observed.details["previous_template"];
-        let target = match (image, &service.previous) {
-            (image, Some(previous))
-                if template.is_object() && image.is_none_or(|image| image == previous.image) =>
-            {
-                // The whole revision comes back, with its variables and its size.
-                let kept = sendable(&json!({"properties": {"template": template}}));
-                app["properties"]["template"] = kept["properties"]["template"].clone();
-                previous.image.clone()
-            }
-            (Some(image), _) => image.to_owned(),
-            (None, _) => return Err(nothing("there is no revision before this one")),
-        };
-        let name = self.container_name(&app);
-        let containers = app["properties"]["template"]["containers"].as_array_mut();
-        for container in containers.into_iter().flatten().filter(|other| other["name"] == name) {
-            container["image"] = target.clone().into();
+    /// Removes the secrets of ours that nothing needs. This is not done together with anything else: some
+    /// say that the platform refuses it while any revision refers to one, also one that was switched off.
+    fn tidy(self, plan: &mut DeployPlan, mut app: Value, observed: &Observed) {
+        let unused = unused_secrets(&app, &observed.details["in_use"]);
+        if unused.is_empty() {
+            return;
         }
-        if let Some(tags) = app["tags"].as_object_mut() {
-            // Which settings these are is not known; which image, only where it is named by its digest.
-            tags.remove("dockless-config-hash");
-            tags.remove("dockless-image-digest");
-        } else {
-            app["tags"] = json!({});
+        for name in &unused {
+            plan.change(format!("secrets.{name}"), Some(HIDDEN), None::<String>);
         }
-        if let Some((_, digest)) = target.rsplit_once("@sha256:") {
-            app["tags"]["dockless-image-digest"] = digest.into();
-        }
-        let mut plan = DeployPlan::default();
-        compare(&mut plan, Some(&there), &app, &self.settings.name, &|_| false);
-        if plan.changes.iter().any(|change| is_of_revision(&change.what)) {
-            if serves_newest(&service.raw) {
-                set_previous(&mut app, &service.raw);
-            }
-            set_suffix(&mut app, &target, "rollback", latest(&service.raw));
-            let title = format!("bring the container app `{}` back", self.settings.name);
-            plan.steps.push(Step::new(title, self.request(&app, observed)));
-        } else {
-            plan = DeployPlan::default();
-        }
-        Ok(plan)
+        drop_secrets(&mut app, &unused);
+        let title = format!("remove what nothing needs from `{}`", self.settings.name);
+        let step = Step::new(title, self.request(&app, observed));
+        plan.steps.push(step.or_done_by(&["ContainerAppSecretInvalid"]));
     }
 
     /// What removes the app; its environment and its resource group stay.
@@ -164,7 +129,10 @@ impl Planner<'_> {
         observed: &Observed,
     ) -> Result<&'a str, DeployError> {
         let Some(location) = environment["location"].as_str() else {
-            return Err(self.missing_environment(&observed.details["environments"]));
+            return Err(match &observed.details["groups"] {
+                Value::Array(groups) => self.missing_group(groups),
+                _ => self.missing_environment(&observed.details["environments"]),
+            });
         };
         let same = |text: &str| text.replace(' ', "").to_ascii_lowercase();
         match &self.settings.location {
@@ -182,23 +150,32 @@ impl Planner<'_> {
 
     fn missing_environment(self, others: &Value) -> DeployError {
         let Settings { environment_name, resource_group, subscription_id, .. } = self.settings;
-        let others = others.as_array().into_iter().flatten().filter_map(Value::as_str);
-        let others: Vec<_> = others.collect();
-        let mut hints = Vec::new();
-        if let Some(near) = nearest(environment_name, &others) {
-            hints.push(format!("did you mean `environment_name: {near}`?"));
-        } else if !others.is_empty() {
-            hints.push(format!("there are: `{}`", others.join("`, `")));
-        }
+        let others = others.as_array().map(Vec::as_slice).unwrap_or_default();
+        let mut hints = Vec::from_iter(other("environment_name", environment_name, others));
         let location = self.settings.location.as_deref().unwrap_or("REGION");
         hints.push(format!(
             "create it: `az containerapp env create --name {environment_name} --resource-group \
              {resource_group} --subscription {subscription_id} --location {location}`"
         ));
         DeployError::Missing {
-            what: format!(
+            what: vec![format!(
                 "the Container Apps environment `{environment_name}` in the resource group \
                  `{resource_group}`"
+            )],
+            hints,
+        }
+    }
+
+    fn missing_group(self, others: &[Value]) -> DeployError {
+        let Settings { resource_group, subscription_id, .. } = self.settings;
+        let mut hints = Vec::from_iter(other("resource_group", resource_group, others));
+        hints.push(format!(
+            "create it: `az group create --name {resource_group} --subscription {subscription_id} \
+             --location REGION`"
+        ));
+        DeployError::Missing {
+            what: format!(
+                "the resource group `{resource_group}` in the subscription `{subscription_id}`"
             ),
             hints,
         }
@@ -218,8 +195,24 @@ impl Planner<'_> {
         })
     }
 
+    /// Two that deploy at the same time would undo each other's work for ever: the first gives way.
+    fn check_overtaken(self, service: &Service, observed: &Observed) -> Result<(), DeployError> {
+        if observed.details["is_overtaken"] != true {
+            return Ok(());
+        }
+        let image = service.image.as_deref().unwrap_or("another image");
+        Err(DeployError::Impossible {
+            subject: self.subject.to_string(),
+            reason: format!("another deployment came after this one: it runs `{image}` now"),
+            hint:
+                "let one job at a time deploy to an environment: `concurrency` of GitHub Actions, \
+                   `resource_group` of GitLab, an exclusive lock of Azure Pipelines"
+                    .to_owned(),
+        })
+    }
+
     /// Every update sends the secrets back: without their values nobody can tell what it would change.
-    fn check_secrets(self, observed: &Observed) -> Result<(), DeployError> {
+    pub(super) fn check_secrets(self, observed: &Observed) -> Result<(), DeployError> {
         let denied = &observed.details["secrets_denied"];
         let Some(reason) = denied["reason"].as_str() else { return Ok(()) };
         Err(DeployError::Impossible {
@@ -266,14 +259,14 @@ impl Planner<'_> {
         Some(Step::new(title, requests::start(self.settings)))
     }
 
-    fn container_name(self, app: &Value) -> String {
+    pub(super) fn container_name(self, app: &Value) -> String {
         let container = container(&app["properties"]["template"], &self.settings.name);
         let name = container.and_then(|container| container["name"].as_str());
         name.unwrap_or(&self.settings.name).to_owned()
     }
 
     /// The request that makes an app what it should be: everything that is not in the config is hidden.
-    fn request(self, app: &Value, observed: &Observed) -> crate::cloud::Request {
+    pub(super) fn request(self, app: &Value, observed: &Observed) -> crate::cloud::Request {
         let mut body = app.clone();
         let mut hidden: Vec<(String, Secret)> = Vec::new();
         let secrets = body.pointer_mut("/properties/configuration/secrets");
@@ -317,6 +310,16 @@ impl Planner<'_> {
     }
 }
 
+/// The name that a setting may have been meant to have, or those that there are.
+fn other(setting: &str, name: &str, others: &[Value]) -> Option<String> {
+    let others: Vec<_> = others.iter().filter_map(Value::as_str).collect();
+    match nearest(name, &others) {
+        Some(near) => Some(format!("did you mean `{setting}: {near}`?")),
+        None if others.is_empty() => None,
+        None => Some(format!("there are: `{}`", others.join("`, `"))),
+    }
+}
+
 /// The secret of the registry's password, where there is one.
 fn registry_secret<'a>(wanted: &Wanted<'a>) -> Option<(String, &'a Secret)> {
     match &wanted.workload.pull {
@@ -328,14 +331,14 @@ fn registry_secret<'a>(wanted: &Wanted<'a>) -> Option<(String, &'a Secret)> {
 }
 
 /// Whether a setting belongs to revisions: the platform makes another one when it changes.
-fn is_of_revision(setting: &str) -> bool {
+pub(super) fn is_of_revision(setting: &str) -> bool {
     let of_app = ["tags.", "identity.", "registries.", "secrets."];
     !of_app.iter().any(|prefix| setting.starts_with(prefix))
         && !["revisions_mode", "ingress_external", "port"].contains(&setting)
 }
 
 /// The name of the newest revision.
-fn latest(raw: &Value) -> &str {
+pub(super) fn latest(raw: &Value) -> &str {
     raw["properties"]["latestRevisionName"].as_str().unwrap_or_default()
 }
 
@@ -344,25 +347,34 @@ fn ready(raw: &Value) -> &str {
     raw["properties"]["latestReadyRevisionName"].as_str().unwrap_or_default()
 }
 
-fn serves_newest(raw: &Value) -> bool {
+pub(super) fn serves_newest(raw: &Value) -> bool {
     latest(raw) == ready(raw)
 }
 
 /// Notes which revision serves before the one that will be made.
-fn set_previous(app: &mut Value, raw: &Value) {
+pub(super) fn set_previous(app: &mut Value, raw: &Value) {
     if !ready(raw).is_empty() {
         app["tags"][PREVIOUS_KEY] = ready(raw).into();
     }
 }
 
-/// Names the revision that will be made. No two of an app may ever have the same name, and asking twice for
-/// the same, because an answer was lost, must not make two: so the name is made of what runs and of the
-/// revision before it.
-fn set_suffix(app: &mut Value, image: &str, settings: &str, before: &str) {
-    let digest = image.rsplit_once("@sha256:").map_or("", |(_, digest)| digest);
-    let hash = config_hash(&json!([image, settings, before]));
-    let suffix = format!("d{}-{}", digest.get(..8).unwrap_or_default(), &hash[..8]);
-    app["properties"]["template"]["revisionSuffix"] = suffix.into();
+/// Names the revision that will be made of an image, settings, and the revision before it. No two of an app
+/// may ever have the same name, and asking twice for the same, because an answer was lost, must not make
+/// two: so the name follows from them, and another one does where it is taken.
+pub(super) fn set_suffix(app: &mut Value, of: &[&str; 3], observed: &Observed) {
+    let digest = of[0].rsplit_once("@sha256:").map_or("", |(_, digest)| digest);
+    let name = |try_number: usize| {
+        let hash = match try_number {
+            0 => config_hash(&json!(of)),
+            _ => config_hash(&json!([of, try_number])),
+        };
+        format!("d{}-{}", digest.get(..8).unwrap_or_default(), &hash[..8])
+    };
+    let taken: Vec<_> =
+        observed.details["names"].as_array().into_iter().flatten().map(Value::as_str).collect();
+    let free = (0..=taken.len()).map(name).find(|name| !taken.contains(&Some(name.as_str())));
+    app["properties"]["template"]["revisionSuffix"] =
+        free.expect("there are more names than taken ones").into();
 }
 
 fn set_tags(app: &mut Value, ownership: &Ownership) {

@@ -7,6 +7,8 @@ use crate::cloud::{Location, Method, RESOURCE_MANAGER, Request};
 
 /// The version of the interface: the newest whose model is public.
 const API_VERSION: &str = "2026-01-01";
+/// That of the interface for resource groups.
+const GROUPS_VERSION: &str = "2021-04-01";
 
 pub(super) fn get(settings: &Settings) -> Request {
     request("ContainerApps_Get", Method::Get, settings.app_path())
@@ -58,6 +60,13 @@ pub(super) fn environment(settings: &Settings) -> Request {
 pub(super) fn environments(settings: &Settings) -> Request {
     let path = settings.environments_path();
     request("ManagedEnvironments_ListByResourceGroup", Method::Get, path)
+}
+
+/// The resource groups of the subscription.
+pub(super) fn groups(settings: &Settings) -> Request {
+    let path = format!("/subscriptions/{}/resourcegroups", settings.subscription_id);
+    let request = Request::rest(&RESOURCE_MANAGER, "", "ResourceGroups_List", Method::Get, path);
+    request.with_query("api-version", GROUPS_VERSION)
 }
 
 /// What the service itself said to ask next: a running operation, the rest of a list.

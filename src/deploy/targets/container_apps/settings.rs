@@ -1,88 +1,9 @@
 //! What a container app is given to say, and what of it cannot be.
 
-use crate::config::schema::{Field, Kind, Shape};
+use super::amounts::{gibibytes, hundredths, shown_hundredths};
+use super::names::{is_app_name, is_group_name, is_identity, is_uuid, secret_name};
 use crate::config::{Node, Problems};
 use crate::deploy::{Pull, SecretValue, TargetInput};
-
-/// The members of a target `container-apps`: HoloDeck's, and what the platform knows beyond them.
-pub(super) static SHAPE: Shape = Shape {
-    name: "a target `container-apps`",
-    fields: &[
-        Field::required("target", Kind::Choice(&["container-apps"]), "`container-apps`."),
-        Field::required("subscription_id", Kind::Text, "The subscription, a UUID."),
-        Field::required("resource_group", Kind::Text, "The resource group."),
-        Field::required(
-            "environment_name",
-            Kind::Text,
-            "The Container Apps environment, which must be there, in the same resource group.",
-        ),
-        Field::optional(
-            "location",
-            Kind::Text,
-            "The region, which must be that of the environment: the environment's when absent.",
-        ),
-        Field::optional(
-            "name",
-            Kind::Text,
-            "What the app is called: 2 to 32 small letters, digits and `-`. The project's name and \
-             the environment's when absent.",
-        ),
-        Field::optional(
-            "cpu",
-            Kind::Scalar,
-            "Virtual processors of a replica, in steps of 0.25 up to 4: 1 when absent.",
-        ),
-        Field::optional(
-            "memory",
-            Kind::Text,
-            "Memory of a replica in Gi, twice as many as processors unless a `workload_profile` says \
-             otherwise: `2Gi` when absent.",
-        ),
-        Field::optional(
-            "ingress_external",
-            Kind::Boolean,
-            "Whether it is reachable from everywhere, and not from its environment only: `false` \
-             when absent.",
-        ),
-        Field::optional(
-            "min_replicas",
-            Kind::Integer(0, 1000),
-            "The fewest replicas: 0 when absent.",
-        ),
-        Field::optional(
-            "max_replicas",
-            Kind::Integer(1, 1000),
-            "The most replicas: 10 when absent.",
-        ),
-        Field::optional(
-            "identity",
-            Kind::Text,
-            "The managed identity that the app has, and that reads its image from `*.azurecr.io` and \
-             its secrets from Key Vault: a resource id, or `system`.",
-        ),
-        Field::optional(
-            "port",
-            Kind::Integer(1, 65535),
-            "The port that the container listens on: that of the project when absent.",
-        ),
-        Field::optional(
-            "health_check_path",
-            Kind::Text,
-            "What the platform asks whether the container lives: that of the project when absent.",
-        ),
-        Field::optional(
-            "readiness_path",
-            Kind::Text,
-            "What the platform asks whether the container may get requests: `health_check_path` when \
-             absent; agents of `holodeck serve` have `/ready`.",
-        ),
-        Field::optional(
-            "workload_profile",
-            Kind::Text,
-            "The workload profile of the environment: `Consumption`, or what the app has, when absent.",
-        ),
-    ],
-};
 
 /// Settings that can be.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -108,7 +29,7 @@ pub(super) struct Settings {
 impl Settings {
     /// Reads settings that fit the shape; nothing when one of them cannot be.
     pub(super) fn parse(input: &TargetInput<'_>, problems: &mut Problems) -> Option<Self> {
-        let TargetInput { settings: node, position, workload } = *input;
+        let TargetInput { settings: node, position, workload, .. } = *input;
         let found = problems.list().len();
         let text = |name: &str| node.get_text(name).map(str::to_owned);
         let number =
@@ -277,76 +198,6 @@ fn check_workload(input: &TargetInput<'_>, problems: &mut Problems) {
     }
 }
 
-/// What the platform calls the secret of a variable: small letters, digits and `-`.
-pub(super) fn secret_name(variable: &str) -> String {
-    format!("env-{}", dashed(variable)).trim_end_matches('-').to_owned()
-}
-
-/// What the platform calls the password for a registry.
-pub(super) fn pull_secret_name(registry: &str) -> String {
-    format!("pull-{}", dashed(registry)).trim_end_matches('-').to_owned()
-}
-
-fn dashed(text: &str) -> String {
-    let dashed = |letter: char| if letter.is_ascii_alphanumeric() { letter } else { '-' };
-    text.to_ascii_lowercase().chars().map(dashed).collect()
-}
-
-/// Whether an identity is the app's own, and not one that somebody made.
-pub(super) fn is_system(identity: &str) -> bool {
-    identity.eq_ignore_ascii_case("system")
-}
-
-fn is_identity(identity: &str) -> bool {
-    let lower = identity.to_ascii_lowercase();
-    is_system(identity)
-        || lower.starts_with("/subscriptions/")
-            && lower.contains("/providers/microsoft.managedidentity/userassignedidentities/")
-}
-
-fn is_uuid(text: &str) -> bool {
-    let lengths: Vec<_> = text.split('-').map(str::len).collect();
-    lengths == [8, 4, 4, 4, 12] && text.bytes().all(|byte| byte == b'-' || byte.is_ascii_hexdigit())
-}
-
-fn is_group_name(text: &str) -> bool {
-    let is_word = |letter: char| letter.is_ascii_alphanumeric() || "-_.()".contains(letter);
-    (1..=90).contains(&text.len()) && text.chars().all(is_word) && !text.ends_with('.')
-}
-
-fn is_app_name(text: &str) -> bool {
-    let is_word = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
-    (2..=32).contains(&text.len())
-        && text.bytes().all(is_word)
-        && text.starts_with(|letter: char| letter.is_ascii_lowercase())
-        && !text.ends_with('-')
-        && !text.contains("--")
-}
-
-/// A decimal number with at most two digits after its point, in hundredths.
-pub(super) fn hundredths(text: &str) -> Option<u32> {
-    let (whole, part) = text.split_once('.').unwrap_or((text, ""));
-    let part = part.trim_end_matches('0');
-    if part.len() > 2 || ![whole, part].iter().all(|text| text.bytes().all(|b| b.is_ascii_digit()))
-    {
-        return None;
-    }
-    let whole: u32 = whole.parse().ok()?;
-    let part: u32 = format!("{part:0<2}").parse().ok()?;
-    whole.checked_mul(100)?.checked_add(part)
-}
-
-/// An amount of memory in hundredths of a Gi.
-pub(super) fn gibibytes(text: &str) -> Option<u32> {
-    hundredths(text.strip_suffix("Gi")?)
-}
-
-/// Hundredths as people write them: `0.5`.
-pub(super) fn shown_hundredths(hundredths: u32) -> String {
-    let text = format!("{}.{:02}", hundredths / 100, hundredths % 100);
-    text.trim_end_matches('0').trim_end_matches('.').to_owned()
-}
-
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeMap;
@@ -356,6 +207,7 @@ mod tests {
     use crate::config::ParsedFile;
     use crate::deploy::Workload;
     use crate::registry::Secret;
+    use crate::sys::Environment;
 
     fn workload() -> Workload {
         Workload {
@@ -380,7 +232,8 @@ mod tests {
         let mut problems = Problems::new();
         let file: Arc<str> = "f".into();
         let file = ParsedFile::parse(&text, &file, &mut problems).unwrap();
-        let input = TargetInput { settings: &file.root, position: &file.root.position, workload };
+        let (position, environment) = (&file.root.position, &Environment::default());
+        let input = TargetInput { settings: &file.root, position, workload, environment };
         let settings = Settings::parse(&input, &mut problems);
         (settings, problems.list().into_iter().map(|problem| problem.message).collect())
     }

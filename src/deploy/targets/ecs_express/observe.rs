@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::EcsExpress;
-use super::state::{Facts, seconds};
+use super::state::{Facts, Write, seconds};
 use crate::cloud::{Answer, CallError, ECS, Request};
 use crate::deploy::aws::{ObservedRole, ObservedSecrets, Place, RoleSpec, SecretStore, find_tag};
 use crate::deploy::{Observed, Ownership, Previous, Service, Session};
@@ -49,14 +49,25 @@ impl EcsExpress {
             self.infrastructure_role(service["infrastructureRoleArn"].as_str(), &place);
         let store = self.store();
         let details = Details {
-            execution_role: observe_role(execution.as_ref(), session, &place).await?,
-            infrastructure_role: observe_role(infrastructure.as_ref(), session, &place).await?,
+            execution_role: RoleSpec::observe_if_ours(execution.as_ref(), session, &place.region)
+                .await?,
+            infrastructure_role: RoleSpec::observe_if_ours(
+                infrastructure.as_ref(),
+                session,
+                &place.region,
+            )
+            .await?,
             secrets: store.observe(session, &place.region, secrets_of(active)).await?,
             tags: service["tags"].clone(),
             running_deployment: found.running_deployment(),
             account: place.account,
         };
-        let service = found.entry.is_object().then(|| found.observed(session));
+        let write = {
+            let mut memory = self.memory();
+            memory.seen = found.newest_deployment().map(str::to_owned);
+            memory.write.clone()
+        };
+        let service = found.entry.is_object().then(|| found.observed(session, write.as_ref()));
         let details = serde_json::to_value(details).expect("texts and numbers are JSON");
         Ok(Observed { service, details, ..Observed::default() })
     }
@@ -215,7 +226,12 @@ impl Found {
         is_running.then(|| last["serviceDeploymentArn"].as_str().map(str::to_owned))?
     }
 
-    fn observed(self, session: &Session) -> Service {
+    fn newest_deployment(&self) -> Option<&str> {
+        self.deployments.first()?["serviceDeploymentArn"].as_str()
+    }
+
+    /// `write` is the last one of this run, if there was any.
+    fn observed(self, session: &Session, write: Option<&Write>) -> Service {
         let active = self.active();
         let path = &active["ingressPaths"][0];
         let url = path["endpoint"].as_str().filter(|endpoint| !endpoint.is_empty());
@@ -230,6 +246,7 @@ impl Found {
             deployment: self.deployments.first(),
             revision: self.serving(),
             now,
+            write,
         };
         let tags = &self.service["tags"];
         let previous = self.previous_arn().and_then(|arn| {
@@ -274,17 +291,6 @@ fn image_of(revision: &Value) -> Option<String> {
         _ => image,
     };
     Some(format!("{repository}@{digest}"))
-}
-
-async fn observe_role(
-    role: Option<&RoleSpec>,
-    session: &Session,
-    place: &Place,
-) -> Result<Option<ObservedRole>, CallError> {
-    match role {
-        Some(role) => role.observe(session, &place.region).await,
-        None => Ok(None),
-    }
 }
 
 /// The ARNs of the secrets that a configuration refers to.

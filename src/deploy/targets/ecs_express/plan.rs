@@ -10,7 +10,7 @@ use super::settings::Settings;
 use crate::cloud::{ECS, Request};
 use crate::deploy::aws::{
     EcrHost, Place, PlannedSecrets, RoleSpec, SecretStore, find_tag, hide_variables, object,
-    plan_references, plan_variables, role_name, shown_settings, small_tags,
+    plan_references, plan_roles, plan_variables, role_name, shown_settings, small_tags,
 };
 use crate::deploy::{
     DeployError, DeployPlan, Image, Observed, Ownership, Service, State, Step, Target as _,
@@ -268,20 +268,23 @@ impl EcsExpress {
         let reference = image.reference();
         let architecture = self.architecture(image)?;
         let store = self.store_for(&reference);
-        let workload = &self.workload;
-        let there = raw["active"]["executionRoleArn"].as_str();
-        let is_ours = self.execution_role(there, place).is_some();
-        let execution_role = if is_ours {
-            let role = self.execution_role_spec(&store, place);
-            role.plan(details.execution_role.as_ref(), place, workload, plan)?
-        } else {
-            named(self.settings.execution_role.as_deref(), there)
-        };
-        let there = raw["service"]["infrastructureRoleArn"].as_str();
-        let infrastructure_role = match self.infrastructure_role(there, place) {
-            Some(role) => role.plan(details.infrastructure_role.as_ref(), place, workload, plan)?,
-            None => named(self.settings.infrastructure_role.as_deref(), there),
-        };
+        let execution_there = raw["active"]["executionRoleArn"].as_str();
+        let infrastructure_there = raw["service"]["infrastructureRoleArn"].as_str();
+        let execution = self.execution_role(execution_there, place);
+        let execution = execution.map(|_| self.execution_role_spec(&store, place));
+        let is_ours = execution.is_some();
+        let infrastructure = self.infrastructure_role(infrastructure_there, place);
+        let roles = [
+            execution.map(|role| (role, details.execution_role.as_ref())),
+            infrastructure.map(|role| (role, details.infrastructure_role.as_ref())),
+        ];
+        let [execution, infrastructure] = plan_roles(roles, place, &self.workload, plan)?;
+        let settings = &self.settings;
+        let execution_role =
+            execution.unwrap_or_else(|| named(settings.execution_role.as_deref(), execution_there));
+        let infrastructure_role = infrastructure.unwrap_or_else(|| {
+            named(settings.infrastructure_role.as_deref(), infrastructure_there)
+        });
         let secrets = store.plan(&details.secrets, place, plan);
         let is_new = secrets.references != references(&raw["active"]);
         if !is_ours && is_new && store.statement(place).is_some() {
@@ -455,6 +458,11 @@ impl EcsExpress {
     fn step(&self, title: String, operation: &'static str, body: Value) -> Step {
         Step::new(title, Request::call(&ECS, &self.settings.region, operation, body))
     }
+}
+
+/// Whether a step has ECS begin a deployment.
+pub(super) fn begins_deployment(step: &Step) -> bool {
+    ["CreateExpressGatewayService", "UpdateExpressGatewayService"].contains(&step.request.operation)
 }
 
 impl Details {

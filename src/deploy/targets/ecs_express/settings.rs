@@ -5,16 +5,18 @@ use std::collections::BTreeMap;
 use serde_json::{Value, json};
 
 use crate::config::schema::{Field, Kind, Shape};
-use crate::config::{Node, Problems};
+use crate::config::{Node, Problems, Unit};
 use crate::deploy::TargetInput;
-use crate::deploy::aws::{check_secrets, read_number, read_region, read_role, read_size};
+use crate::deploy::aws::{
+    REGION_DOC, check_secrets, read_number, read_region, read_role, read_size,
+};
 
 /// What a target of this kind may say.
 pub(super) static SHAPE: Shape = Shape {
     name: "a target of kind `ecs-express`",
     fields: &[
         Field::required("target", Kind::Choice(&["ecs-express"]), "Always `ecs-express`."),
-        Field::required("region", Kind::Text, "The region: `eu-west-1`."),
+        Field::optional("region", Kind::Text, REGION_DOC),
         Field::optional(
             "name",
             Kind::Text,
@@ -33,7 +35,7 @@ pub(super) static SHAPE: Shape = Shape {
         ),
         Field::optional(
             "memory",
-            Kind::Integer(512, 122_880),
+            Kind::Measure(Unit::Megabytes, 512, 122_880),
             "Memory in MB: 2048 when absent. As Fargate has it: with 1 vCPU 2048 to 8192 in steps of 1024, \
              with 2 vCPU 4096 to 16384, with 4 vCPU 8192 to 30720.",
         ),
@@ -123,7 +125,7 @@ impl Settings {
     /// Reads and checks what fits the shape.
     pub(super) fn parse(input: &TargetInput<'_>, problems: &mut Problems) -> Option<Self> {
         let TargetInput { settings, workload, .. } = *input;
-        let region = read_region(settings, problems);
+        let region = read_region(input, problems);
         let name = name(settings, "name", &workload.name, input, problems);
         let cluster = name_of_cluster(settings, input, problems);
         let size = read_size(settings, "Fargate", &pairs(), problems);

@@ -4,7 +4,8 @@ use serde_json::Value;
 
 use crate::deploy::State;
 
-/// For how long the list of deployments may lack one that an update has begun, in seconds.
+/// For how long the list of deployments may lack one that somebody's update has begun, in seconds: longer, the
+/// service was changed otherwise. One that this run has begun is waited for however long it takes.
 const LAG_SECONDS: f64 = 120.0;
 /// The parts of the way from a URL to a service.
 const PARTS: [&str; 6] = [
@@ -27,6 +28,15 @@ pub(super) struct Facts<'a> {
     pub(super) revision: Option<&'a Value>,
     /// Now, in seconds since 1970.
     pub(super) now: f64,
+    /// The last write of this run, if there was any.
+    pub(super) write: Option<&'a Write>,
+}
+
+/// A write of ours that began a deployment.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Write {
+    /// The newest deployment before it, by its ARN.
+    pub(super) after: Option<String>,
 }
 
 impl Facts<'_> {
@@ -42,14 +52,14 @@ impl Facts<'_> {
         let Some(deployment) = self.deployment else {
             return match self.service["activeConfigurations"].as_array() {
                 // Deployments are forgotten after a time, services are not.
-                Some(configurations) if !configurations.is_empty() && !self.is_recent() => {
+                Some(configurations) if !configurations.is_empty() && !self.is_awaited() => {
                     State::Ready
                 }
                 _ => State::Updating("its first deployment has not begun yet".to_owned()),
             };
         };
         let updated = seconds(self.service, "updatedAt");
-        if updated > seconds(deployment, "createdAt") && self.is_recent() {
+        if updated > seconds(deployment, "createdAt") && self.is_awaited() {
             return State::Updating(
                 "the deployment of the last update has not begun yet".to_owned(),
             );
@@ -63,10 +73,12 @@ impl Facts<'_> {
         }
     }
 
-    /// Whether the service was changed a moment ago.
-    fn is_recent(&self) -> bool {
+    /// Whether another deployment must be under way: of our own write, or of a change a moment ago.
+    fn is_awaited(&self) -> bool {
+        let newest = self.deployment.map(|deployment| text(deployment, "/serviceDeploymentArn"));
+        let is_ours = self.write.is_some_and(|write| write.after.as_deref() == newest);
         let changed = seconds(self.service, "updatedAt").max(seconds(self.service, "createdAt"));
-        self.now - changed < LAG_SECONDS
+        is_ours || self.now - changed < LAG_SECONDS
     }
 
     /// A deployment can be over before the load balancer and the certificate are there.
@@ -217,13 +229,20 @@ mod tests {
             ),
             (Some(deployment("SUCCESSFUL", 99.0)), None, 9999.0, "ready: "),
         ] {
-            let facts = Facts { service: &service, deployment: deployment.as_ref(), revision, now };
+            let facts = Facts {
+                service: &service,
+                deployment: deployment.as_ref(),
+                revision,
+                now,
+                write: None,
+            };
             let state = facts.state();
             let found = format!("{}: {}", state.name(), state.reason().unwrap_or_default());
             assert_eq!(found, expected, "{deployment:?} {revision:?} {now}");
         }
         let draining = json!({"status": {"statusCode": "DRAINING"}});
-        let facts = Facts { service: &draining, deployment: None, revision: None, now: 0.0 };
+        let facts =
+            Facts { service: &draining, deployment: None, revision: None, now: 0.0, write: None };
         assert_eq!(facts.state(), State::Updating("the service is being deleted".into()));
     }
 

@@ -4,6 +4,7 @@ use serde_json::{Value, json};
 
 use super::Lambda;
 use super::found::Found;
+use super::plan::tags;
 use super::requests::ALIAS;
 use super::settings::Entry;
 use crate::cloud::Method;
@@ -25,7 +26,7 @@ pub(super) struct Reach<'a> {
 impl<'a> Reach<'a> {
     /// Where the alias that was found is reached.
     pub(super) fn of(found: &'a Found) -> Self {
-        if let Some(url) = found.api["apiEndpoint"].as_str() {
+        if let Some(url) = found.apis.first().and_then(|api| api["apiEndpoint"].as_str()) {
             return Self { url: Some(url), is_public: found.statement(API_STATEMENT).is_some() };
         }
         let is_allowed = [URL_STATEMENT, INVOKE_STATEMENT]
@@ -121,31 +122,28 @@ impl Lambda {
 
     /// The ARN of what calls through the API, when there should be one.
     fn plan_api(&self, found: &Found, plan: &mut DeployPlan) -> Option<String> {
-        let there = found.api["apiId"].as_str();
+        let (kept, removed) = match self.settings.entry {
+            Entry::Api => found.apis.split_at(found.apis.len().min(1)),
+            _ => found.apis.split_at(0),
+        };
+        for api in removed {
+            self.plan_api_removal(api, plan);
+        }
         if self.settings.entry != Entry::Api {
-            if plan.change("api", there, None::<String>) {
-                plan.steps.extend(self.api_removal(found));
-            }
             return None;
         }
         let place = found.place(&self.settings.region);
         let source = |id: &str| place.arn("execute-api", &format!("{id}/*/*"));
-        if let Some(id) = there {
+        if let Some(id) = kept.first().and_then(|api| api["apiId"].as_str()) {
             return Some(source(id));
         }
         let name = &self.settings.name;
         plan.change("api", None::<String>, Some(name.as_str()));
-        let ownership = Ownership::of(&self.workload);
-        let tags: serde_json::Map<_, _> = ownership
-            .tags()
-            .into_iter()
-            .map(|(key, value)| (key.to_owned(), value.into()))
-            .collect();
         let request = self.requests().create_api(json!({
             "name": name,
             "protocolType": "HTTP",
             "target": place.arn("lambda", &format!("function:{name}:{ALIAS}")),
-            "tags": tags,
+            "tags": tags(&Ownership::of(&self.workload)),
         }));
         let step = Step::new(format!("put the API `{name}` in front"), request);
         let step = step.creating(format!("api {name}"));
@@ -191,9 +189,10 @@ impl Lambda {
         step.or_done_by(&["ResourceNotFoundException"])
     }
 
-    pub(super) fn api_removal(&self, found: &Found) -> Option<Step> {
-        let request = self.requests().delete_api(found.api["apiId"].as_str()?);
-        let step = Step::new("delete the API in front", request);
-        Some(step.or_done_by(&["NotFoundException"]))
+    pub(super) fn plan_api_removal(&self, api: &Value, plan: &mut DeployPlan) {
+        let Some(id) = api["apiId"].as_str() else { return };
+        plan.change("api", Some(id), None::<String>);
+        let step = Step::new("delete the API in front", self.requests().delete_api(id));
+        plan.steps.push(step.or_done_by(&["NotFoundException"]));
     }
 }

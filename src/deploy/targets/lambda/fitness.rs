@@ -2,7 +2,7 @@
 
 use super::Lambda;
 use super::settings::Architecture;
-use crate::deploy::aws::EcrHost;
+use crate::deploy::aws::{EcrHost, ecr_host};
 use crate::deploy::{DeployError, Image, Manifest};
 use crate::oci::Compression;
 
@@ -36,7 +36,7 @@ impl Lambda {
     fn check_registry(&self, image: &Image) -> Result<(), DeployError> {
         let host = image.repository.registry();
         let region = &self.settings.region;
-        let example = format!("push it to `ACCOUNT.dkr.ecr.{region}.amazonaws.com/…`");
+        let example = format!("push it to `{}/…`", ecr_host("ACCOUNT", region));
         let Some(ecr) = EcrHost::parse(host) else {
             let reason = "functions come from private repositories of ECR only";
             return Err(unfit(image, reason, example));
@@ -45,8 +45,7 @@ impl Lambda {
             let kind = if ecr.is_fips { "FIPS" } else { "dual-stack" };
             let reason =
                 format!("it is named by a {kind} endpoint of ECR, which Lambda does not take");
-            let hint =
-                format!("name the repository `{}.dkr.ecr.{region}.amazonaws.com/…`", ecr.account);
+            let hint = format!("name the repository `{}/…`", ecr_host(&ecr.account, region));
             return Err(unfit(image, reason, hint));
         }
         if ecr.region != *region {

@@ -32,8 +32,10 @@ pub(super) struct Found {
     pub(super) latest_url: Value,
     /// What the policy of the alias allows.
     pub(super) statements: Vec<Value>,
-    /// The API in front, if it is ours.
-    pub(super) api: Value,
+    /// The APIs in front that are ours, the oldest first: two of them where two runs made one each.
+    pub(super) apis: Vec<Value>,
+    /// Whether there is a log that a removal which was broken off has left.
+    pub(super) has_left_log: bool,
     /// The role of our making.
     pub(super) role: Option<ObservedRole>,
 }

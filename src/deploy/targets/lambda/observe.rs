@@ -13,6 +13,7 @@ use crate::cloud::{CallError, ErrorClass, Method, Request};
 use crate::deploy::aws::{ObservedRole, Place};
 use crate::deploy::{Observed, Ownership, Previous, Service, Session, State};
 use crate::error::Result;
+use crate::oci::Digest;
 
 /// No list has more pages.
 const MAX_PAGES: usize = 1000;
@@ -41,9 +42,22 @@ impl Lambda {
         }
         found.role = self.find_role(found, session).await?;
         if self.settings.entry == Entry::Api || found.statement(API_STATEMENT).is_some() {
-            found.api = self.find_api(session).await?;
+            found.apis = self.find_apis(session).await?;
+        } else if found.latest.is_null() {
+            found.apis = unless_denied(self.find_apis(session).await)?;
+        }
+        if found.latest.is_null() {
+            found.has_left_log = unless_denied(self.find_left_log(found, session).await)?;
         }
         Ok(())
+    }
+
+    /// Whether the function's log says that it is ours: only a removal writes that down.
+    async fn find_left_log(&self, found: &Found, session: &Session) -> Result<bool, CallError> {
+        let place = found.place(&self.settings.region);
+        let tags = find(session, &self.requests().log_tags(&place)).await?;
+        let whose = Ownership::read(|key| tags["tags"][key].as_str());
+        Ok(whose == Ownership::of(&self.workload))
     }
 
     async fn look_at_versions(
@@ -102,16 +116,19 @@ impl Lambda {
         }
     }
 
-    /// The API of this function, by its tags and its name: names alone are not unique.
-    async fn find_api(&self, session: &Session) -> Result<Value, CallError> {
+    /// The APIs of this function, by their tags and its name: names alone are not unique.
+    async fn find_apis(&self, session: &Session) -> Result<Vec<Value>, CallError> {
         let request = self.requests().apis();
-        let apis = pages(session, request, "items", ["nextToken", "nextToken"]).await?;
+        let mut apis = pages(session, request, "items", ["nextToken", "nextToken"]).await?;
         let ours = Ownership::of(&self.workload);
         let is_ours = |api: &Value| {
             api["name"] == *self.settings.name
                 && Ownership::read(|key| api["tags"][key].as_str()) == ours
         };
-        Ok(apis.into_iter().find(is_ours).unwrap_or_default())
+        apis.retain(is_ours);
+        let text = |api: &Value, member: &str| api[member].as_str().unwrap_or_default().to_owned();
+        apis.sort_by_key(|api| ["createdDate", "apiId"].map(|member| text(api, member)));
+        Ok(apis)
     }
 
     /// The version before the one that serves.
@@ -134,6 +151,11 @@ fn service(found: &Found, state: State, previous: Option<Previous>) -> Service {
     let tags = &found.latest["Tags"];
     let serving = if found.live.is_null() { &found.latest } else { &found.live };
     let reach = Reach::of(found);
+    let mut ownership = Ownership::read(|key| tags[key].as_str());
+    // Tags are of the function, and whoever moves the alias may not have come to them.
+    if let Some(deployed) = deployed(&found.live) {
+        ownership.image_digest = Some(deployed.hex());
+    }
     Service {
         image: image_of(serving).map(str::to_owned),
         url: reach.url.map(str::to_owned),
@@ -141,9 +163,14 @@ fn service(found: &Found, state: State, previous: Option<Previous>) -> Service {
         state,
         revision: found.alias["FunctionVersion"].as_str().map(str::to_owned),
         previous,
-        ownership: Ownership::read(|key| tags[key].as_str()),
+        ownership,
         raw: found.latest.clone(),
     }
+}
+
+/// The image that a version says it was deployed from: that of its index, where it has one.
+fn deployed(version: &Value) -> Option<Digest> {
+    version["Configuration"]["Description"].as_str()?.rsplit(' ').next()?.parse().ok()
 }
 
 /// The number of a published version; nothing for `$LATEST`.
@@ -153,6 +180,15 @@ pub(super) fn number(configuration: &Value) -> Option<u64> {
 
 async fn find(session: &Session, request: &Request) -> Result<Value, CallError> {
     Ok(session.find(request).await?.map(|answer| answer.body).unwrap_or_default())
+}
+
+/// What was found, or nothing where we may not look: who deploys for the first time need not be allowed to
+/// see what others have left.
+fn unless_denied<T: Default>(found: Result<T, CallError>) -> Result<T, CallError> {
+    match found {
+        Err(error) if error.class == ErrorClass::Denied => Ok(T::default()),
+        found => found,
+    }
 }
 
 /// All items of a list: `names` are those of the cursor in the query and in the answer. What is not there

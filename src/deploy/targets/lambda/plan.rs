@@ -45,8 +45,8 @@ impl Lambda {
         }
         self.plan_concurrency(&found, &mut plan);
         self.plan_entry(&found, &mut plan);
-        if let Some(service) = &observed.service {
-            self.plan_tags(&wanted, &service.ownership, &found, &mut plan);
+        if observed.service.is_some() {
+            self.plan_tags(&wanted, &found, &mut plan);
         }
         Ok(plan)
     }
@@ -198,16 +198,11 @@ impl Lambda {
         }
     }
 
-    fn plan_tags(
-        &self,
-        wanted: &Wanted<'_>,
-        there: &Ownership,
-        found: &Found,
-        plan: &mut DeployPlan,
-    ) {
+    fn plan_tags(&self, wanted: &Wanted<'_>, found: &Found, plan: &mut DeployPlan) {
+        let there = Ownership::read(|key| found.latest["Tags"][key].as_str());
         let ours = &wanted.ownership;
         plan.change("managed-by", there.managed_by.clone(), ours.managed_by.clone());
-        if there == ours {
+        if there == *ours {
             return;
         }
         let place = found.place(&self.settings.region);
@@ -311,7 +306,7 @@ fn serves_alone(alias: &Value, plan: &mut DeployPlan) -> bool {
     is_alone
 }
 
-fn tags(ownership: &Ownership) -> Value {
+pub(super) fn tags(ownership: &Ownership) -> Value {
     let tags = ownership.tags().into_iter();
     tags.map(|(key, value)| (key.to_owned(), Value::from(value))).collect::<Map<_, _>>().into()
 }

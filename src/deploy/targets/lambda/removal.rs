@@ -5,9 +5,11 @@ use serde_json::Value;
 use super::Lambda;
 use super::found::{Found, digest_of};
 use super::observe::number;
+use super::plan::tags;
 use super::requests::BACK;
 use super::state;
-use crate::deploy::{DeployError, DeployPlan, Observed, Service, Step, Target};
+use crate::deploy::aws::Place;
+use crate::deploy::{DeployError, DeployPlan, Observed, Ownership, Service, Step, Target};
 use crate::error::Result;
 use crate::oci::Digest;
 
@@ -19,7 +21,8 @@ impl Lambda {
         observed: &Observed,
     ) -> Result<DeployPlan> {
         let Some(service) = &observed.service else {
-            return Err(self.nothing("it is not there", "deploy it first").into());
+            let hint = format!("deploy it first: `{}`", self.workload.command("deploy"));
+            return Err(self.nothing("it is not there", hint).into());
         };
         service.ownership.check(&self.workload, &self.subject())?;
         let found = Found::of(observed);
@@ -47,7 +50,10 @@ impl Lambda {
         version.ok_or_else(|| {
             self.nothing(
                 "there is no version before the one that serves",
-                "deploy the image that you want: `dockless deploy` builds and pushes nothing that is there",
+                format!(
+                    "deploy the image that you want: `{} --image NAME@sha256:…`",
+                    self.workload.command("deploy")
+                ),
             )
         })
     }
@@ -93,38 +99,56 @@ impl Lambda {
         if !found.url.is_null() {
             plan.steps.push(self.url_removal());
         }
-        if plan.change("api", found.api["apiId"].as_str(), None::<String>) {
-            plan.steps.extend(self.api_removal(&found));
+        for api in &found.apis {
+            self.plan_api_removal(api, &mut plan);
         }
+        let place = found.place(&self.settings.region);
         if observed.service.is_some() {
+            let has_own_log = self.has_own_log(&found);
+            if has_own_log {
+                plan.steps.push(self.log_mark(&place));
+            }
             let name = &self.settings.name;
             plan.change("function", Some(name.as_str()), None::<String>);
             let step = Step::new(format!("delete the function `{name}`"), self.requests().delete());
             plan.steps.push(step.or_done_by(&["ResourceNotFoundException"]));
-            self.plan_log_removal(&found, &mut plan);
+            if has_own_log {
+                self.plan_log_removal(&mut plan);
+            }
+        } else if found.has_left_log {
+            self.plan_log_removal(&mut plan);
         }
-        let place = found.place(&self.settings.region);
         self.role().plan_removal(found.role.as_ref(), &place, &self.workload, &mut plan);
         Ok(plan)
     }
 
-    /// Removes the group of the function's own; another may be shared.
-    fn plan_log_removal(&self, found: &Found, plan: &mut DeployPlan) {
-        let own = self.requests().log_group();
+    /// Whether the function writes to the group of its own; another may be shared.
+    fn has_own_log(&self, found: &Found) -> bool {
         let named = found.latest.pointer("/Configuration/LoggingConfig/LogGroup");
-        if named.and_then(Value::as_str).is_none_or(|named| named == own) {
-            plan.change("log group", Some(own.as_str()), None::<String>);
-            let request = self.requests().delete_log_group();
-            let step = Step::new(format!("delete the log group `{own}`"), request);
-            plan.steps.push(step.or_done_by(&["ResourceNotFoundException"]));
-        }
+        named.and_then(Value::as_str).is_none_or(|named| named == self.requests().log_group())
     }
 
-    fn nothing(&self, reason: impl Into<String>, hint: &str) -> DeployError {
+    /// Has the log say that it is ours: Lambda made it, and once the function is gone nothing else tells.
+    fn log_mark(&self, place: &Place) -> Step {
+        let tags = tags(&Ownership::of(&self.workload));
+        let step = Step::new("mark the log as ours", self.requests().tag_log(place, tags));
+        // Without the mark it stays behind only where the removal is broken off.
+        step.or_done_by(&["ResourceNotFoundException", "AccessDeniedException"])
+    }
+
+    fn plan_log_removal(&self, plan: &mut DeployPlan) {
+        let own = self.requests().log_group();
+        plan.change("log group", Some(own.as_str()), None::<String>);
+        let request = self.requests().delete_log_group();
+        let step = Step::new(format!("delete the log group `{own}`"), request);
+        plan.steps.push(step.or_done_by(&["ResourceNotFoundException"]));
+    }
+
+    fn nothing(&self, reason: impl Into<String>, hint: impl Into<String>) -> DeployError {
         DeployError::Nothing {
             subject: self.subject().to_string(),
             reason: reason.into(),
-            hint: hint.to_owned(),
+            hint: hint.into(),
         }
     }
 }

@@ -1,8 +1,9 @@
 //! Every request about a function.
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::cloud::{API_GATEWAY, LAMBDA, LOGS, Method, Request};
+use crate::deploy::aws::Place;
 
 /// The alias that serves.
 pub(super) const ALIAS: &str = "live";
@@ -134,8 +135,24 @@ impl Requests<'_> {
     }
 
     pub(super) fn delete_log_group(self) -> Request {
-        let body = serde_json::json!({"logGroupName": self.log_group()});
-        Request::call(&LOGS, self.region, "DeleteLogGroup", body)
+        self.logs("DeleteLogGroup", json!({"logGroupName": self.log_group()}))
+    }
+
+    /// Whose the function's log says that it is.
+    pub(super) fn log_tags(self, place: &Place) -> Request {
+        self.logs("ListTagsForResource", json!({"resourceArn": self.log_arn(place)})).that_reads()
+    }
+
+    pub(super) fn tag_log(self, place: &Place, tags: Value) -> Request {
+        self.logs("TagResource", json!({"resourceArn": self.log_arn(place), "tags": tags}))
+    }
+
+    fn log_arn(self, place: &Place) -> String {
+        place.arn("logs", &format!("log-group:{}", self.log_group()))
+    }
+
+    fn logs(self, operation: &'static str, body: Value) -> Request {
+        Request::call(&LOGS, self.region, operation, body)
     }
 
     fn of_function(self, operation: &'static str, method: Method, path: &str) -> Request {

@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use crate::config::schema::{Field, Kind, Shape};
-use crate::config::{Node, Problems};
+use crate::config::{Node, Problems, Unit};
 use crate::deploy::aws::{read_number, read_region, read_role};
 use crate::deploy::{SecretValue, TargetInput, Workload};
 
@@ -12,25 +12,30 @@ pub(super) static SHAPE: Shape = Shape {
     name: "the target `lambda`",
     fields: &[
         Field::required("target", Kind::Choice(&["lambda"]), "`lambda`."),
-        Field::required(
+        Field::optional(
             "region",
             Kind::Text,
-            "The region, which is that of the repository in ECR: `eu-west-1`.",
+            "The region, which is that of the repository in ECR: `eu-west-1`. When absent, that of \
+             `AWS_REGION`, `AWS_DEFAULT_REGION` or the profile.",
         ),
         Field::optional(
             "name",
             Kind::Text,
             "The function's name: 1 to 64 letters, digits, `-` or `_`. The service's name when absent.",
         ),
-        Field::optional("memory", Kind::Integer(128, 10_240), "Memory in MB: 1024 when absent."),
+        Field::optional(
+            "memory",
+            Kind::Measure(Unit::Megabytes, 128, 10_240),
+            "Memory in MB: 1024 when absent.",
+        ),
         Field::optional(
             "timeout",
-            Kind::Integer(1, 900),
+            Kind::Measure(Unit::Seconds, 1, 900),
             "Seconds for one request: 300 when absent. Behind an API no request takes longer than 30.",
         ),
         Field::optional(
             "ephemeral_storage",
-            Kind::Integer(512, 10_240),
+            Kind::Measure(Unit::Megabytes, 512, 10_240),
             "Space in `/tmp`, in MB: 512 when absent. Nothing else can be written to.",
         ),
         Field::optional(
@@ -194,8 +199,10 @@ pub(super) fn read(input: &TargetInput<'_>, problems: &mut Problems) -> Option<S
             "remove `pull`, or write `target: ecs-express`, which takes images of any registry";
         problems.report_with_hint(input.place_of_pull(), message, hint);
     }
+    let region = read_region(input, problems)?;
     Some(Settings {
-        region: read_region(node, problems)?,
+        entry: entry(input, &region, problems),
+        region,
         name: name(input, problems)?,
         memory: read_number(node, "memory", 1024),
         timeout: read_number(node, "timeout", 300),
@@ -206,7 +213,6 @@ pub(super) fn read(input: &TargetInput<'_>, problems: &mut Problems) -> Option<S
             None => None,
         },
         role_arn: read_role(node, "role_arn", problems),
-        entry: entry(node, problems),
         concurrency: node.get("concurrency").and_then(Node::as_integer),
     })
 }
@@ -225,7 +231,8 @@ fn name(input: &TargetInput<'_>, problems: &mut Problems) -> Option<String> {
     Some(text.to_owned())
 }
 
-fn entry(node: &Node, problems: &mut Problems) -> Entry {
+fn entry(input: &TargetInput<'_>, region: &str, problems: &mut Problems) -> Entry {
+    let node = input.settings;
     let has_api = node.get("api_gateway").and_then(Node::as_bool).unwrap_or(false);
     let url = node.get("url");
     let word = url.and_then(Node::as_text);
@@ -244,12 +251,11 @@ fn entry(node: &Node, problems: &mut Problems) -> Entry {
     if word == Some("none") {
         return Entry::None;
     }
-    if let Some(region) = node.get("region")
-        && region.as_text().is_some_and(|text| WITHOUT_URLS.contains(&text))
-    {
-        let message = "this region has no function URLs";
+    if WITHOUT_URLS.contains(&region) {
+        let position = node.get("region").map_or(input.position, |node| &node.position);
+        let message = format!("the region {region} has no function URLs");
         let hint = "write `api_gateway: true`, or `url: none` when nobody calls it from outside";
-        problems.report_with_hint(&region.position, message, hint);
+        problems.report_with_hint(position, message, hint);
     }
     Entry::Url {
         is_public: word != Some("iam"),

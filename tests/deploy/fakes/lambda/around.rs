@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use super::{ACCOUNT, Aws, REGION, Refusal, nothing};
 use crate::fake::Response;
@@ -14,6 +14,13 @@ pub(crate) struct Role {
     pub(crate) trust: String,
     pub(crate) attached: BTreeSet<String>,
     pub(crate) tags: BTreeMap<String, String>,
+}
+
+/// A group of logs.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Log {
+    pub(crate) events: Vec<Value>,
+    pub(crate) tags: Map<String, Value>,
 }
 
 impl Aws {
@@ -37,8 +44,10 @@ impl Aws {
                      <Arn>arn:aws:iam::{ACCOUNT}:user/bob</Arn>"
                 ),
             )),
-            "CreateApi" | "GetApis" | "DeleteApi" => Ok(self.api(operation, members)),
-            "FilterLogEvents" | "DeleteLogGroup" => self.log(operation, members),
+            "CreateApi" | "GetApis" | "DeleteApi" => self.api(operation, members),
+            "FilterLogEvents" | "DeleteLogGroup" | "ListTagsForResource" | "TagResource" => {
+                self.log(operation, members)
+            }
             _ => self.role(operation, members),
         }
     }
@@ -98,8 +107,8 @@ impl Aws {
         Ok(xml(operation, &body))
     }
 
-    fn api(&mut self, operation: &str, members: &Value) -> Response {
-        match operation {
+    fn api(&mut self, operation: &str, members: &Value) -> Result<Response, Refusal> {
+        Ok(match operation {
             "CreateApi" => {
                 let id = format!("api{}", self.apis.len());
                 let mut api = json!({
@@ -124,23 +133,37 @@ impl Aws {
                 Response::json(200, &page)
             }
             _ => {
+                let before = self.apis.len();
                 self.apis.retain(|api| api["apiId"] != members["apiId"]);
+                if self.apis.len() == before {
+                    return Err((404, "NotFoundException", "Invalid API identifier".to_owned()));
+                }
                 nothing()
             }
-        }
+        })
     }
 
     fn log(&mut self, operation: &str, members: &Value) -> Result<Response, Refusal> {
-        let group = members["logGroupName"].as_str().unwrap();
+        let of_arn = || members["resourceArn"].as_str()?.split_once(":log-group:").map(|it| it.1);
+        let group = members["logGroupName"].as_str().or_else(of_arn).unwrap();
         let missing = || {
             (400, "ResourceNotFoundException", "The specified log group does not exist.".to_owned())
         };
-        if operation == "DeleteLogGroup" {
-            self.logs.remove(group).ok_or_else(missing)?;
-            return Ok(Response { status: 200, headers: Vec::new(), body: "".into() });
-        }
-        let events = self.logs.get(group).ok_or_else(missing)?;
-        Ok(Response::json(200, &json!({"events": events})))
+        let done = Response { status: 200, headers: Vec::new(), body: "".into() };
+        let log = self.logs.get_mut(group).ok_or_else(missing)?;
+        Ok(match operation {
+            "FilterLogEvents" => Response::json(200, &json!({"events": log.events})),
+            "ListTagsForResource" if log.tags.is_empty() => Response::json(200, &json!({})),
+            "ListTagsForResource" => Response::json(200, &json!({"tags": log.tags})),
+            "TagResource" => {
+                log.tags.extend(members["tags"].as_object().unwrap().clone());
+                done
+            }
+            _ => {
+                self.logs.remove(group);
+                done
+            }
+        })
     }
 }
 

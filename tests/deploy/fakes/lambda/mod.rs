@@ -12,6 +12,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Value, json};
 
+pub(crate) use self::around::Log;
 use self::around::Role;
 use self::function::Ending;
 pub(crate) use self::function::Function;
@@ -30,8 +31,7 @@ pub(crate) struct Aws {
     pub(crate) functions: BTreeMap<String, Function>,
     pub(crate) roles: BTreeMap<String, Role>,
     pub(crate) apis: Vec<Value>,
-    /// What each group of logs has.
-    pub(crate) logs: BTreeMap<String, Vec<Value>>,
+    pub(crate) logs: BTreeMap<String, Log>,
     /// How many reads creating, updating and publishing take.
     pub(crate) reads: u32,
     /// For how many tries a role is not known to Lambda.
@@ -88,6 +88,24 @@ impl Aws {
     /// The operations that changed something since the last time this was asked.
     pub(crate) fn take_writes(&mut self) -> Vec<String> {
         std::mem::take(&mut self.writes)
+    }
+
+    /// What another run does first: the function gets this image.
+    pub(crate) fn give_image(&mut self, function: &str, image: &str) {
+        let (revision, ending) = (self.next_revision(), Ending { reads: 0, bad: None });
+        let function = self.functions.get_mut(function).unwrap();
+        function.update_code(&json!({"ImageUri": image}), revision, ending).unwrap();
+    }
+
+    /// What another run does until its version serves.
+    pub(crate) fn serve_image(&mut self, function: &str, image: &str) {
+        self.give_image(function, image);
+        let (revision, ending) = (self.next_revision(), Ending { reads: 0, bad: None });
+        let there = self.functions.get_mut(function).unwrap();
+        let description = image.split_once('@').unwrap().1;
+        let version = there.publish(&json!({"Description": description}), ending).unwrap();
+        let move_alias = json!({"Name": "live", "FunctionVersion": version["Version"]});
+        there.update_alias(function, &move_alias, revision).unwrap();
     }
 
     fn model(&self, call: &Call) -> &Model {

@@ -1,0 +1,209 @@
+//! Deploying to App Runner and to ECS Express Mode as whoever types the command sees it.
+
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+
+use crate::anywhere::Anywhere;
+use crate::fake::{Fault, Running};
+use crate::fakes::app_runner::AppRunner;
+use crate::fakes::aws::{Aws, AwsService};
+use crate::fakes::ecs_express::EcsExpress;
+use crate::support::cli::{Outcome, Sandbox};
+
+const HOST: &str = "123456789012.dkr.ecr.eu-west-1.amazonaws.com";
+/// What answers at every URL of a service is a registry: well where it is asked for this.
+const WELL: &str = "/v2/";
+const UNWELL: &str = "/health";
+/// The revision of ECS that serves.
+const REVISION: &str = "arn:aws:ecs:eu-west-1:123456789012:service-revision/default/agent/0";
+const LOGS: &str = "hint: `dockless logs`, with the same `-e`, shows what it printed\n";
+const BACK: &str = "hint: `dockless rollback`, with the same `-e`, brings back what ran before\n";
+
+/// A project with an environment, ECR, and an account with one service.
+struct World<S> {
+    sandbox: Sandbox,
+    registry: Anywhere,
+    cloud: Running<Aws<S>>,
+}
+
+impl<S: AwsService> World<S> {
+    /// The environment names no region: it is that of the caller's variables.
+    async fn new(kind: &str, health_path: &str, service: S) -> Self {
+        let hosts = [HOST, "*.eu-west-1.awsapprunner.com", "*.ecs.eu-west-1.on.aws"];
+        let world = Self {
+            sandbox: Sandbox::new(),
+            registry: Anywhere::start(&hosts).await,
+            cloud: Running::start(Aws::new(service)).await,
+        };
+        world.sandbox.write("agent.py", "print('one')\n");
+        world.sandbox.write(
+            "dockless.yaml",
+            format!(
+                "name: agent\nbase: builtin:static\nlayers: [{{kind: files, copy: [{{src: agent.py, dest: /srv/agent.py}}]}}]\n\
+                 image: [{HOST}/agent]\nenvironments:\n  production:\n    target: {kind}\n    name: agent\n    \
+                 health_check_path: {health_path}\n    create_roles: true\n"
+            ),
+        );
+        world
+    }
+
+    fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = self.sandbox.command(arguments);
+        self.registry.lead(&mut command);
+        command
+            .env("AWS_ENDPOINT_URL", self.cloud.url())
+            .env("AWS_ACCESS_KEY_ID", "AKID")
+            .env("AWS_SECRET_ACCESS_KEY", "canary-key")
+            .env("AWS_REGION", "eu-west-1");
+        command
+    }
+
+    fn run(&self, arguments: &[&str]) -> Outcome {
+        let outcome = Outcome::of(&mut self.command(arguments));
+        let shown = format!("{}{}", outcome.stdout, outcome.stderr);
+        assert!(!shown.contains("canary"), "{outcome:#?}");
+        assert_eq!(self.cloud.wrong(), [""; 0], "{outcome:#?}");
+        outcome
+    }
+
+    /// What `--json` says of the only deployment, without what is different in every run.
+    fn deployment(&self, arguments: &[&str]) -> Value {
+        let outcome = self.run(&[arguments, &["--json"]].concat());
+        let document: Value = serde_json::from_str(&outcome.stdout).unwrap();
+        let done = &document["deployments"][0];
+        json!({
+            "code": outcome.code,
+            "outcome": done["outcome"],
+            "probe": done["probe"],
+            "reason": done["reason"],
+        })
+    }
+
+    /// The first deployment gives the URL, and the next one writes nothing.
+    async fn deploys_once(&self, url: &str, writes: &[&str]) {
+        let outcome = self.run(&["deploy"]);
+        assert_eq!((outcome.code, outcome.stdout), (0, format!("{url}\n")), "{}", outcome.stderr);
+        assert_eq!(self.cloud.writes(), writes);
+        let unchanged = json!({
+            "code": 0,
+            "outcome": "unchanged",
+            "probe": {"result": "healthy", "status": 200},
+            "reason": null,
+        });
+        assert_eq!(self.deployment(&["deploy"]), unchanged);
+        assert_eq!(self.cloud.writes(), writes);
+    }
+
+    /// A run that fails: everything that it prints once the image is pushed.
+    fn failure(&self, arguments: &[&str]) -> String {
+        let outcome = self.run(arguments);
+        assert_eq!((outcome.code, outcome.stdout.as_str()), (3, ""), "{outcome:#?}");
+        let is_of_image = |line: &&str| !line.starts_with(&format!("pushed {HOST}/agent@sha256:"));
+        let lines = outcome.stderr.lines().skip_while(is_of_image).skip(1);
+        lines.map(|line| format!("{line}\n")).collect()
+    }
+}
+
+async fn app_runner(health_path: &str) -> World<AppRunner> {
+    World::new("app-runner", health_path, AppRunner { looks: 0, ..AppRunner::new() }).await
+}
+
+async fn ecs_express(health_path: &str) -> World<EcsExpress> {
+    World::new("ecs-express", health_path, EcsExpress { looks: 0, ..EcsExpress::new() }).await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_service_is_created_then_left_alone() {
+    let world = app_runner(WELL).await;
+    let writes =
+        ["CreateRole", "AttachRolePolicy", "CreateAutoScalingConfiguration", "CreateService"];
+    let url = "https://00000000000040008000000000000001.eu-west-1.awsapprunner.com";
+    world.deploys_once(url, &writes).await;
+
+    let world = ecs_express(WELL).await;
+    let writes = [
+        "CreateRole",
+        "AttachRolePolicy",
+        "CreateRole",
+        "AttachRolePolicy",
+        "CreateExpressGatewayService",
+    ];
+    world.deploys_once("https://agent.ecs.eu-west-1.on.aws", &writes).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_service_that_answers_badly_is_deployed_and_not_well() {
+    let world = app_runner(UNWELL).await;
+    let service = "App Runner service `agent` in eu-west-1";
+    let url = "https://00000000000040008000000000000001.eu-west-1.awsapprunner.com/health";
+    assert_eq!(
+        world.failure(&["deploy", "--wait-timeout", "2s"]),
+        format!(
+            "asking `{url}` whether it is well\nfailed {service}\n{service}: the image is deployed, and not well\n\
+             error: {service}: the image is deployed, and not well: `GET {url}` is answered with 404\n{LOGS}{BACK}"
+        )
+    );
+    let world = ecs_express(UNWELL).await;
+    let service = "ECS Express service `agent` in eu-west-1/default";
+    let url = "https://agent.ecs.eu-west-1.on.aws/health";
+    assert_eq!(
+        world.failure(&["deploy", "--wait-timeout", "2s"]),
+        format!(
+            "asking `{url}` whether it is well\nfailed {service}\n{service}: the image is deployed, and not well, \
+             revision `{REVISION}`\n\
+             error: {service}: the image is deployed, and not well: `GET {url}` is answered with 404\n{LOGS}{BACK}"
+        )
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_the_platform_took_back_is_a_failure_though_the_service_is_well() {
+    let world = app_runner(WELL).await;
+    assert_eq!(world.run(&["deploy"]).code, 0);
+    world.sandbox.write("agent.py", "print('two')\n");
+    world.cloud.with(|aws| aws.service.endings = vec!["ROLLBACK_SUCCEEDED"]);
+    let service = "App Runner service `agent` in eu-west-1";
+    assert_eq!(
+        world.failure(&["deploy"]),
+        format!(
+            "failed {service}\n{service}: the platform took the image back\n\
+             error: {service}: the platform took the image back: UPDATE_SERVICE is ROLLBACK_SUCCEEDED: the \
+             service runs as before; its events are in the log group that ends in `/service`\n{LOGS}"
+        )
+    );
+    let world = ecs_express(WELL).await;
+    assert_eq!(world.run(&["deploy"]).code, 0);
+    world.sandbox.write("agent.py", "print('two')\n");
+    world.cloud.with(|aws| aws.service.endings = vec!["ROLLBACK_SUCCESSFUL"]);
+    let service = "ECS Express service `agent` in eu-west-1/default";
+    assert_eq!(
+        world.failure(&["deploy"]),
+        format!(
+            "failed {service}\n{service}: the platform took the image back, revision `{REVISION}`\n\
+             error: {service}: the platform took the image back: the deployment is ROLLBACK_SUCCESSFUL: Service \
+             deployment rolled back because of alarms.; alarms: agent-5xx\n{LOGS}"
+        )
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_run_that_was_killed_before_it_heard_of_its_service_is_gone_on_with() {
+    let world = ecs_express(WELL).await;
+    let create = "CreateExpressGatewayService";
+    world.cloud.spoil(create, Fault::Stall);
+    let mut command = world.command(&["deploy"]);
+    let mut child = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+    let began = Instant::now();
+    while !world.cloud.writes().iter().any(|write| write == create) {
+        assert!(began.elapsed() < Duration::from_mins(1), "{:?}", world.cloud.writes());
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    child.kill().unwrap();
+    child.wait().unwrap();
+    let adopted = world.deployment(&["deploy"]);
+    assert_eq!(adopted["outcome"], "unchanged", "{adopted:#}");
+    let creations = world.cloud.writes().iter().filter(|write| *write == create).count();
+    assert_eq!(creations, 1, "it was found, and not created again");
+}
