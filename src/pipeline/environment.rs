@@ -150,7 +150,7 @@ fn read_target(
     spec: &EnvironmentSpec,
     workload: &Workload,
     problems: &mut Problems,
-    environment: &Environment,
+    variables: &Environment,
 ) -> Option<Box<dyn Target>> {
     if let Some(problem) = &target.problem {
         problems.extend(vec![problem.clone()]);
@@ -169,7 +169,7 @@ fn read_target(
     // What the target does not take is told here, and not once more by the target.
     let workload = &taken(workload, spec, kind, problems);
     let (settings, position) = (&target.settings, &target.kind_position);
-    let input = TargetInput { settings, position, workload, environment };
+    let input = TargetInput { settings, position, workload, environment: variables };
     (kind.parse)(&input, problems)
 }
 

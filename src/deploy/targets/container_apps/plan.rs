@@ -174,9 +174,9 @@ impl Planner<'_> {
              --location REGION`"
         ));
         DeployError::Missing {
-            what: format!(
+            what: vec![format!(
                 "the resource group `{resource_group}` in the subscription `{subscription_id}`"
-            ),
+            )],
             hints,
         }
     }

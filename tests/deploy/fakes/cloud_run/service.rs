@@ -23,7 +23,7 @@ pub(crate) struct Service {
     pub(crate) generation: u64,
     etag: u64,
     /// How many looks are left until the last change is done.
-    left: u32,
+    pub(super) left: u32,
     is_deleted: bool,
     /// What IAM says of it.
     pub(crate) policy: Value,
