@@ -17,7 +17,6 @@ const HOST: &str = "123456789012.dkr.ecr.eu-west-1.amazonaws.com";
 const WELL: &str = "/v2/";
 const UNWELL: &str = "/health";
 /// The revision of ECS that serves.
-const REVISION: &str = "arn:aws:ecs:eu-west-1:123456789012:service-revision/default/agent/0";
 const LOGS: &str = "hint: `dockless logs -e production` shows what it printed\n";
 const BACK: &str = "hint: `dockless rollback -e production` brings back what ran before\n";
 
