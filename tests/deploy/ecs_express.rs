@@ -3,6 +3,7 @@
 use dockless::deploy::{
     Deployment, LogQuery, Outcome, Pull, SecretValue, Target, Variable, Workload, carry_out, deploy,
 };
+use dockless::error::ErrorKind;
 use dockless::registry::Secret;
 use serde_json::json;
 
@@ -123,6 +124,26 @@ async fn an_update_that_was_rolled_back_is_no_success_though_the_service_is_acti
     }
     assert_eq!(deployed(&cloud, &*agent(), "four").await.unwrap().outcome, Outcome::Deployed);
     assert_eq!(cloud.wrong(), [""; 0]);
+}
+
+#[tokio::test]
+async fn a_cluster_that_is_not_there_is_missed_before_anything_is_written() {
+    let cloud = cloud().await;
+    cloud.with(|aws| aws.service.clusters = vec!["default", "agents"]);
+    for (cluster, near) in [
+        ("agent", "did you mean `cluster: agents`?"),
+        ("production", "there are: `default`, `agents`"),
+    ] {
+        let target = target("ecs-express", &workload(), &[("cluster", cluster)]).unwrap();
+        let error = deployed(&cloud, &*target, "one").await.unwrap_err();
+        let make = format!(
+            "make it: `aws ecs create-cluster --cluster-name {cluster} --region eu-west-1`, or leave `cluster` \
+             out"
+        );
+        assert_eq!(error.to_string(), format!("the cluster `{cluster}` in eu-west-1 is missing"));
+        assert_eq!((error.hints(), error.kind()), (vec![near.to_owned(), make], ErrorKind::Usage));
+    }
+    assert_eq!((cloud.writes(), cloud.wrong()), (Vec::new(), Vec::new()));
 }
 
 #[tokio::test]

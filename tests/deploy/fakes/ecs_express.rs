@@ -13,6 +13,8 @@ use crate::fake::Response;
 pub(crate) struct EcsExpress {
     /// By name; of those that were deleted, too.
     pub(crate) services: BTreeMap<String, Service>,
+    /// The names of the clusters.
+    pub(crate) clusters: Vec<&'static str>,
     /// How many looks find a deployment still going on.
     pub(crate) looks: u32,
     /// How many looks find no deployment yet after a write.
@@ -56,7 +58,14 @@ pub(crate) struct Deployment {
 impl EcsExpress {
     /// Nothing is there, and deployments are over at the third look.
     pub(crate) fn new() -> Self {
-        Self { services: BTreeMap::new(), looks: 2, lag: 0, lag_seconds: 0, endings: Vec::new() }
+        Self {
+            services: BTreeMap::new(),
+            clusters: vec!["default"],
+            looks: 2,
+            lag: 0,
+            lag_seconds: 0,
+            endings: Vec::new(),
+        }
     }
 
     /// An entry of a service that was deleted.
@@ -151,6 +160,17 @@ impl AwsService for EcsExpress {
         let text = |name: &str| input[name].as_str().unwrap_or_default();
         match operation {
             "CreateExpressGatewayService" => return self.create(account, input),
+            "ListClusters" => {
+                let arn = |name| format!("arn:aws:ecs:{REGION}:{ACCOUNT}:cluster/{name}");
+                let arns: Vec<_> = self.clusters.iter().map(arn).collect();
+                return Response::json(200, &json!({"clusterArns": arns}));
+            }
+            "DescribeServices"
+                if !self.clusters.contains(&input["cluster"].as_str().unwrap_or("default")) =>
+            {
+                let message = "Cluster not found.";
+                return Response::aws_error(400, "ClusterNotFoundException", message);
+            }
             "DescribeServices" => {
                 let name = input["services"][0].as_str().unwrap();
                 let answer = match self.services.get(name) {

@@ -5,8 +5,10 @@ use serde_json::{Value, json};
 
 use super::EcsExpress;
 use super::state::{Facts, Write, seconds};
-use crate::cloud::{Answer, CallError, ECS, Request};
-use crate::deploy::aws::{ObservedRole, ObservedSecrets, Place, RoleSpec, SecretStore, find_tag};
+use crate::cloud::{Answer, CallError, ECS, ErrorClass, Request};
+use crate::deploy::aws::{
+    ObservedRole, ObservedSecrets, Place, RoleSpec, SecretStore, find_tag, read_pages,
+};
 use crate::deploy::{Observed, Ownership, Previous, Service, Session};
 use crate::error::Result;
 
@@ -21,6 +23,8 @@ pub(super) struct Details {
     pub(super) tags: Value,
     /// The deployment that goes on, if one does.
     pub(super) running_deployment: Option<String>,
+    /// The clusters that there are, where the one that is named is not.
+    pub(super) other_clusters: Option<Vec<String>>,
 }
 
 /// The service with its deployments and revisions, as ECS tells of them.
@@ -33,6 +37,8 @@ struct Found {
     /// The newest first.
     deployments: Vec<Value>,
     revisions: Vec<Value>,
+    /// The clusters that there are, where the one that is named is not.
+    other_clusters: Option<Vec<String>>,
     /// Now, by the clock of ECS: ours may be minutes away from it.
     now: Option<f64>,
 }
@@ -60,6 +66,7 @@ impl EcsExpress {
             secrets: store.observe(session, &place.region, secrets_of(active)).await?,
             tags: service["tags"].clone(),
             running_deployment: found.running_deployment(),
+            other_clusters: found.other_clusters.clone(),
             account: place.account,
         };
         let write = {
@@ -93,7 +100,10 @@ impl EcsExpress {
             "cluster": settings.cluster, "services": [settings.name], "include": ["TAGS"],
         });
         let Some(answer) = self.ask(session, "DescribeServices", body).await? else {
-            return Ok(Found::default());
+            // ECS makes the default one itself.
+            let is_needed = settings.cluster != "default";
+            let other_clusters = if is_needed { Some(self.clusters(session).await?) } else { None };
+            return Ok(Found { other_clusters, ..Found::default() });
         };
         let entries = answer.body["services"].as_array().cloned().unwrap_or_default();
         // Of a service that was deleted an entry stays for some time.
@@ -115,6 +125,21 @@ impl EcsExpress {
             found.revisions = self.revisions(session, &found.wanted_revisions()).await?;
         }
         Ok(found)
+    }
+
+    /// The names of all clusters; none where the caller may not see them.
+    async fn clusters(&self, session: &Session) -> Result<Vec<String>, CallError> {
+        let ask = |token: Option<&str>| {
+            let body = token.map_or_else(|| json!({}), |token| json!({"nextToken": token}));
+            Request::call(&ECS, &self.settings.region, "ListClusters", body).that_reads()
+        };
+        let pages = match read_pages(session, "/nextToken", ask).await {
+            Err(error) if error.class == ErrorClass::Denied => Vec::new(),
+            pages => pages?,
+        };
+        let arns = pages.iter().filter_map(|page| page["clusterArns"].as_array()).flatten();
+        let names = arns.filter_map(|arn| arn.as_str()?.rsplit('/').next());
+        Ok(names.map(str::to_owned).collect())
     }
 
     /// The last deployments, the newest first, with all that ECS says of them.

@@ -7,6 +7,7 @@ use super::comparison::references;
 use super::observe::Details;
 use super::settings::Settings;
 use crate::cloud::{ECS, Request};
+use crate::config::schema::nearest;
 use crate::deploy::aws::{
     EcrHost, Place, PlannedSecrets, RoleSpec, SecretStore, ServiceTags, Tagged, hide_variables,
     plan_roles, role_name, secrets_revision, shown_settings, small_tags,
@@ -40,6 +41,9 @@ impl EcsExpress {
         let service = observed.service.as_ref();
         if let Some(service) = service {
             self.check_service(service)?;
+        }
+        if let Some(others) = &details.other_clusters {
+            return Err(self.missing_cluster(others));
         }
         let raw = service.map_or(&Value::Null, |service| &service.raw);
         let active = &raw["active"];
@@ -150,6 +154,22 @@ impl EcsExpress {
             )),
             _ => Ok(()),
         }
+    }
+
+    /// The cluster is not there: perhaps another one is meant.
+    fn missing_cluster(&self, others: &[String]) -> DeployError {
+        let Settings { region, cluster, .. } = &self.settings;
+        let others: Vec<_> = others.iter().map(String::as_str).collect();
+        let mut hints = Vec::new();
+        if let Some(near) = nearest(cluster, &others) {
+            hints.push(format!("did you mean `cluster: {near}`?"));
+        } else if !others.is_empty() {
+            hints.push(format!("there are: `{}`", others.join("`, `")));
+        }
+        hints.push(format!(
+            "make it: `aws ecs create-cluster --cluster-name {cluster} --region {region}`, or leave `cluster` out"
+        ));
+        DeployError::Missing { what: vec![format!("the cluster `{cluster}` in {region}")], hints }
     }
 
     /// Everything that the service needs before it is created or updated.
