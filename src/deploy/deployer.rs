@@ -158,7 +158,7 @@ fn told(error: Error, target: &dyn Target) -> Error {
         return error;
     }
     error.with_hint(format!(
-        "it may still get there: `{}` tells; wait longer with `--wait-timeout`",
+        "`{}` shows what comes of it, and the next run goes on from there; `--wait-timeout` waits longer",
         target.workload().command("status")
     ))
 }
@@ -207,8 +207,29 @@ pub struct NotDeployed {
     pub outcome: Outcome,
     /// Why, in the platform's words.
     pub reason: Option<String>,
-    /// Whether what ran before may be brought back.
-    pub has_way_back: bool,
+    /// What to do.
+    hints: Vec<String>,
+}
+
+impl NotDeployed {
+    /// The error of a target; `has_way_back` says whether what ran before may be brought back.
+    pub fn new(
+        target: &dyn Target,
+        outcome: Outcome,
+        reason: Option<String>,
+        has_way_back: bool,
+    ) -> Self {
+        let workload = target.workload();
+        let mut hints = Vec::new();
+        if !outcome.is_good() {
+            hints.push(format!("`{}` shows what it printed", workload.command("logs")));
+        }
+        if has_way_back && outcome == Outcome::DeployedNotHealthy {
+            let command = workload.command("rollback");
+            hints.push(format!("`{command}` brings back what ran before"));
+        }
+        Self { subject: target.subject(), outcome, reason, hints }
+    }
 }
 
 impl crate::error::Classified for NotDeployed {
@@ -217,16 +238,7 @@ impl crate::error::Classified for NotDeployed {
     }
 
     fn hints(&self) -> Vec<String> {
-        let logs = "`dockless logs`, with the same `-e`, shows what it printed";
-        let back = "`dockless rollback`, with the same `-e`, brings back what ran before";
-        let hints: &[&str] = match self.outcome {
-            Outcome::Unchanged | Outcome::Deployed => &[],
-            Outcome::DeployedNotHealthy if self.has_way_back => &[logs, back],
-            Outcome::DeployedNotHealthy | Outcome::RolledBackByPlatform | Outcome::Failed => {
-                &[logs]
-            }
-        };
-        hints.iter().copied().map(str::to_owned).collect()
+        self.hints.clone()
     }
 }
 

@@ -109,13 +109,7 @@ impl Classified for DeployError {
                  that should run"
                     .into(),
             ],
-            Self::Untold { .. } => Vec::new(),
-            Self::StillUpdating { .. } => {
-                vec![
-                    "`dockless status`, with the same `-e`, shows what comes of it, and the next `dockless deploy` goes on from there".into(),
-                    "wait longer with `--wait-timeout`".into(),
-                ]
-            }
+            Self::Untold { .. } | Self::StillUpdating { .. } => Vec::new(),
         }
     }
 

@@ -146,29 +146,29 @@ fn read(
 }
 
 fn read_target(
-    spec: &TargetSpec,
-    environment: &EnvironmentSpec,
+    target: &TargetSpec,
+    spec: &EnvironmentSpec,
     workload: &Workload,
     problems: &mut Problems,
     variables: &Environment,
 ) -> Option<Box<dyn Target>> {
-    if let Some(problem) = &spec.problem {
+    if let Some(problem) = &target.problem {
         problems.extend(vec![problem.clone()]);
         return None;
     }
-    let Some(kind) = targets::find(&spec.kind) else {
+    let Some(kind) = targets::find(&target.kind) else {
         let names: Vec<_> = TARGETS.iter().map(|kind| kind.name).collect();
         problems.report_with_hint(
-            &spec.kind_position,
-            format!("`{}` is no kind of target", spec.kind.escape_debug()),
-            hint_for(&spec.kind, &names),
+            &target.kind_position,
+            format!("`{}` is no kind of target", target.kind.escape_debug()),
+            hint_for(&target.kind, &names),
         );
         return None;
     };
-    schema::check_beside(&spec.settings, kind.shape, environment_keys(), problems);
+    schema::check_beside(&target.settings, kind.shape, environment_keys(), problems);
     // What the target does not take is told here, and not once more by the target.
-    let workload = &taken(workload, environment, kind, problems);
-    let (settings, position) = (&spec.settings, &spec.kind_position);
+    let workload = &taken(workload, spec, kind, problems);
+    let (settings, position) = (&target.settings, &target.kind_position);
     let input = TargetInput { settings, position, workload, environment: variables };
     (kind.parse)(&input, problems)
 }

@@ -143,8 +143,7 @@ impl Change<'_> {
     /// What is there afterwards, if it is what should be.
     fn judge(&self, target: &dyn Target, service: Option<Service>) -> Result<Option<Service>> {
         let not_deployed = |outcome, reason: Option<String>| {
-            let subject = target.subject();
-            Err(Error::new(NotDeployed { subject, outcome, reason, has_way_back: false }).late())
+            Err(Error::new(NotDeployed::new(target, outcome, reason, false)).late())
         };
         match (self.way, service) {
             (Way::Off, None) => Ok(None),

@@ -18,8 +18,8 @@ const WELL: &str = "/v2/";
 const UNWELL: &str = "/health";
 /// The revision of ECS that serves.
 const REVISION: &str = "arn:aws:ecs:eu-west-1:123456789012:service-revision/default/agent/0";
-const LOGS: &str = "hint: `dockless logs`, with the same `-e`, shows what it printed\n";
-const BACK: &str = "hint: `dockless rollback`, with the same `-e`, brings back what ran before\n";
+const LOGS: &str = "hint: `dockless logs -e production` shows what it printed\n";
+const BACK: &str = "hint: `dockless rollback -e production` brings back what ran before\n";
 
 /// A project with an environment, ECR, and an account with one service.
 struct World<S> {
@@ -82,14 +82,14 @@ impl<S: AwsService> World<S> {
     }
 
     /// The first deployment gives the URL, and the next one writes nothing.
-    async fn deploys_once(&self, url: &str, writes: &[&str]) {
+    fn deploys_once(&self, url: &str, writes: &[&str]) {
         let outcome = self.run(&["deploy"]);
         assert_eq!((outcome.code, outcome.stdout), (0, format!("{url}\n")), "{}", outcome.stderr);
         assert_eq!(self.cloud.writes(), writes);
         let unchanged = json!({
             "code": 0,
             "outcome": "unchanged",
-            "probe": {"result": "healthy", "status": 200},
+            "probe": {"result": "healthy", "status": 200, "reason": null},
             "reason": null,
         });
         assert_eq!(self.deployment(&["deploy"]), unchanged);
@@ -100,9 +100,9 @@ impl<S: AwsService> World<S> {
     fn failure(&self, arguments: &[&str]) -> String {
         let outcome = self.run(arguments);
         assert_eq!((outcome.code, outcome.stdout.as_str()), (3, ""), "{outcome:#?}");
-        let is_of_image = |line: &&str| !line.starts_with(&format!("pushed {HOST}/agent@sha256:"));
-        let lines = outcome.stderr.lines().skip_while(is_of_image).skip(1);
-        lines.map(|line| format!("{line}\n")).collect()
+        let is_of_image = |line: &&str| !line.starts_with(&format!("pushed to {HOST}/agent as "));
+        let lines = outcome.stderr.split_inclusive('\n').skip_while(is_of_image).skip(1);
+        lines.collect()
     }
 }
 
@@ -120,7 +120,7 @@ async fn a_service_is_created_then_left_alone() {
     let writes =
         ["CreateRole", "AttachRolePolicy", "CreateAutoScalingConfiguration", "CreateService"];
     let url = "https://00000000000040008000000000000001.eu-west-1.awsapprunner.com";
-    world.deploys_once(url, &writes).await;
+    world.deploys_once(url, &writes);
 
     let world = ecs_express(WELL).await;
     let writes = [
@@ -130,7 +130,7 @@ async fn a_service_is_created_then_left_alone() {
         "AttachRolePolicy",
         "CreateExpressGatewayService",
     ];
-    world.deploys_once("https://agent.ecs.eu-west-1.on.aws", &writes).await;
+    world.deploys_once("https://agent.ecs.eu-west-1.on.aws", &writes);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -141,8 +141,7 @@ async fn a_service_that_answers_badly_is_deployed_and_not_well() {
     assert_eq!(
         world.failure(&["deploy", "--wait-timeout", "2s"]),
         format!(
-            "asking `{url}` whether it is well\nfailed {service}\n{service}: the image is deployed, and not well\n\
-             error: {service}: the image is deployed, and not well: `GET {url}` is answered with 404\n{LOGS}{BACK}"
+            "error: {service}: the image is deployed, and not well: `GET {url}` is answered with 404\n{LOGS}{BACK}"
         )
     );
     let world = ecs_express(UNWELL).await;
@@ -151,9 +150,7 @@ async fn a_service_that_answers_badly_is_deployed_and_not_well() {
     assert_eq!(
         world.failure(&["deploy", "--wait-timeout", "2s"]),
         format!(
-            "asking `{url}` whether it is well\nfailed {service}\n{service}: the image is deployed, and not well, \
-             revision `{REVISION}`\n\
-             error: {service}: the image is deployed, and not well: `GET {url}` is answered with 404\n{LOGS}{BACK}"
+            "error: {service}: the image is deployed, and not well: `GET {url}` is answered with 404\n{LOGS}{BACK}"
         )
     );
 }
@@ -168,8 +165,7 @@ async fn what_the_platform_took_back_is_a_failure_though_the_service_is_well() {
     assert_eq!(
         world.failure(&["deploy"]),
         format!(
-            "failed {service}\n{service}: the platform took the image back\n\
-             error: {service}: the platform took the image back: UPDATE_SERVICE is ROLLBACK_SUCCEEDED: the \
+            "error: {service}: the platform took the image back: UPDATE_SERVICE is ROLLBACK_SUCCEEDED: the \
              service runs as before; its events are in the log group that ends in `/service`\n{LOGS}"
         )
     );
@@ -181,8 +177,7 @@ async fn what_the_platform_took_back_is_a_failure_though_the_service_is_well() {
     assert_eq!(
         world.failure(&["deploy"]),
         format!(
-            "failed {service}\n{service}: the platform took the image back, revision `{REVISION}`\n\
-             error: {service}: the platform took the image back: the deployment is ROLLBACK_SUCCESSFUL: Service \
+            "error: {service}: the platform took the image back: the deployment is ROLLBACK_SUCCESSFUL: Service \
              deployment rolled back because of alarms.; alarms: agent-5xx\n{LOGS}"
         )
     );
@@ -206,4 +201,18 @@ async fn a_run_that_was_killed_before_it_heard_of_its_service_is_gone_on_with() 
     assert_eq!(adopted["outcome"], "unchanged", "{adopted:#}");
     let creations = world.cloud.writes().iter().filter(|write| *write == create).count();
     assert_eq!(creations, 1, "it was found, and not created again");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_service_that_takes_too_long_is_asked_about_later() {
+    let world = app_runner(WELL).await;
+    world.cloud.with(|aws| aws.service.looks = 10_000);
+    let service = "App Runner service `agent` in eu-west-1";
+    assert_eq!(
+        world.failure(&["deploy", "--wait-timeout", "1s"]),
+        format!(
+            "failed {service}\nerror: deploy to {service}\n  still not done after 1 s: CREATE_SERVICE is IN_PROGRESS\n\
+             hint: it may still get there: `dockless status -e production` tells; wait longer with `--wait-timeout`\n"
+        )
+    );
 }

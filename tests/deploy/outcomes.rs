@@ -55,7 +55,7 @@ async fn how_a_deployment_ended_is_told_once() {
     fails_to_start(&world);
     let reason = "HEALTH_CHECK_CONTAINER_ERROR: Revision 'agent-staging-00002-abc' is not ready and cannot serve \
          traffic. It does not listen. Logs: https://console.cloud.google.com/logs/viewer?x";
-    let logs = "hint: `dockless logs`, with the same `-e`, shows what it printed";
+    let logs = "hint: `dockless logs -e staging` shows what it printed";
     assert_eq!(
         shown(&world.run(&["deploy"])),
         format!("3\nerror: {SERVICE}: the image is not deployed: {reason}\n{logs}\n")
@@ -88,8 +88,8 @@ async fn an_image_that_is_deployed_and_not_well_is_told_once() {
             "3\nerror: {SERVICE}: the image is deployed, and not well: HEALTH_CHECK_CONTAINER_ERROR: Revision \
              'agent-staging-00001-abc' is not ready and cannot serve traffic. It does not listen. Logs: \
              https://console.cloud.google.com/logs/viewer?x\n\
-             hint: `dockless logs`, with the same `-e`, shows what it printed\n\
-             hint: `dockless rollback`, with the same `-e`, brings back what ran before\n"
+             hint: `dockless logs -e staging` shows what it printed\n\
+             hint: `dockless rollback -e staging` brings back what ran before\n"
         )
     );
 }
@@ -104,9 +104,8 @@ async fn when_the_wait_is_over_the_platform_goes_on_and_the_next_run_takes_up_fr
         format!(
             "3\nerror: deploy to {SERVICE}\n  \
              still not done after 1 s, and the platform goes on: Deploying Revision.\n\
-             hint: `dockless status`, with the same `-e`, shows what comes of it, and the next `dockless deploy` \
-             goes on from there\n\
-             hint: wait longer with `--wait-timeout`\n"
+             hint: `dockless status -e staging` shows what comes of it, and the next run goes on from there; \
+             `--wait-timeout` waits longer\n"
         )
     );
     world.cloud.with(|cloud| cloud.finish());

@@ -73,12 +73,10 @@ impl DeployReport {
             deployment
         });
         if !deployment.outcome.is_good() && self.failure.is_none() {
-            self.failure = Some(Error::new(NotDeployed {
-                subject: deployment.subject.clone(),
-                outcome: deployment.outcome,
-                reason: deployment.reason.clone(),
-                has_way_back: deployment.rolled_back_to.is_none(),
-            }));
+            let Deployment { outcome, reason, rolled_back_to, .. } = &deployment;
+            let has_way_back = rolled_back_to.is_none();
+            let error = NotDeployed::new(target, *outcome, reason.clone(), has_way_back);
+            self.failure = Some(error.into());
         }
         self.deployments.push(deployment);
     }

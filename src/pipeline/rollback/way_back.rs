@@ -1,7 +1,7 @@
 //! Where a rollback goes: what the platform served before, else what the history here says.
 
 use crate::deploy::{
-    DeployError, DeployPlan, Entry, Observed, Service, Target, image_before, is_taken_back,
+    DeployError, DeployPlan, Entry, Observed, Service, State, Target, image_before, is_taken_back,
 };
 use crate::error::Result;
 
@@ -83,9 +83,12 @@ impl WayBack {
         else {
             return false;
         };
-        let is_revision = revision.is_some() && service.revision.as_deref() == revision;
-        let is_new = identity(service) != self.from;
-        is_revision || (is_new && service.image.as_deref() == Some(image))
+        let is_image = service.image.as_deref() == Some(image);
+        // What serves may be the goal already while the newest revision, which is to go, is not well.
+        let is_revision = revision.is_some()
+            && service.revision.as_deref() == revision
+            && service.state == State::Ready;
+        is_image && (is_revision || identity(service) != self.from)
     }
 }
 
@@ -109,7 +112,7 @@ mod tests {
     use serde_json::Value;
 
     use super::*;
-    use crate::deploy::{Ownership, Previous, State};
+    use crate::deploy::{Ownership, Previous};
 
     fn observed(image: &str, revision: &str, previous: Option<(&str, &str)>) -> Observed {
         let previous = previous.map(|(image, revision)| Previous {
@@ -171,5 +174,9 @@ mod tests {
         assert!(way(("a", "1")).is_gone(&observed("a", "1", None)));
         assert!(way(("a", "1")).is_gone(&observed("a", "3", None)));
         assert!(!way(("a", "1")).is_gone(&observed("a", "2", None)));
+        let mut failed = observed("a", "1", None);
+        let way = WayBack::find(&observed("a", "1", Some(("a", "1"))), &[]);
+        failed.service.as_mut().unwrap().state = State::Failed("it crashes".to_owned());
+        assert!(!way.is_gone(&failed));
     }
 }

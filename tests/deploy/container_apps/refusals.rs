@@ -132,8 +132,8 @@ const ROWS: [Row; 13] = [
     ),
 ];
 
-#[tokio::test(flavor = "multi_thread")]
-async fn every_refusal_says_what_to_do() {
+/// Everything that is said.
+async fn told() -> String {
     let world = World::new("").await;
     let mut told = String::new();
     let mut tell = |what: &str| {
@@ -181,7 +181,12 @@ async fn every_refusal_says_what_to_do() {
         world.fake.with(|fake| fake.ending = Ending::Refused(message));
         tell(what);
     }
-    insta::assert_snapshot!(told, @r#"
+    told
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_refusal_says_what_to_do() {
+    insta::assert_snapshot!(told().await, @r#"
     AuthorizationFailed: exit 3
     error: deploy to container app `agent` in agents
       create the container app `agent`
@@ -246,17 +251,17 @@ async fn every_refusal_says_what_to_do() {
 
     ExpiredAuthenticationToken: exit 2
     error: look at container app `agent` in agents
-      GET /subscriptions/00000000-0000-0000-0000-000000000001/resourceGroups/agents/providers/Microsoft.App/containerApps/agent?api-version=2026-01-01: ExpiredAuthenticationToken: The access token expiry UTC time '11/21/2026 10:00:00 AM' is earlier than current UTC time.
+      GET /subscriptions/00000000-0000-0000-0000-000000000001/resourceGroups/agents/providers/Microsoft.App/containerApps/agent?api-version=2026-01-01: ExpiredAuthenticationToken: The access token expiry UTC time '11/21/2026 10:00:00 AM' is earlier than current UTC time. (as `bob@acme.com (object o-1)`)
     hint: log in again: `az login`; in CI, the token of `azure/login` may have expired
 
     InvalidAuthenticationTokenTenant: exit 2
     error: look at container app `agent` in agents
-      GET /subscriptions/00000000-0000-0000-0000-000000000001/resourceGroups/agents/providers/Microsoft.App/containerApps/agent?api-version=2026-01-01: InvalidAuthenticationTokenTenant: The access token is from the wrong issuer 'https://sts.windows.net/t-1/'. It must match the tenant 'https://sts.windows.net/t-2/' associated with this subscription.
+      GET /subscriptions/00000000-0000-0000-0000-000000000001/resourceGroups/agents/providers/Microsoft.App/containerApps/agent?api-version=2026-01-01: InvalidAuthenticationTokenTenant: The access token is from the wrong issuer 'https://sts.windows.net/t-1/'. It must match the tenant 'https://sts.windows.net/t-2/' associated with this subscription. (as `bob@acme.com (object o-1)`)
     hint: the credentials are another tenant's: `az login --tenant t-2`, or set `AZURE_TENANT_ID` to it
 
     AuthenticationFailed: exit 2
     error: look at container app `agent` in agents
-      GET /subscriptions/00000000-0000-0000-0000-000000000001/resourceGroups/agents/providers/Microsoft.App/containerApps/agent?api-version=2026-01-01: AuthenticationFailed: Authentication failed. The 'Authorization' header is missing.
+      GET /subscriptions/00000000-0000-0000-0000-000000000001/resourceGroups/agents/providers/Microsoft.App/containerApps/agent?api-version=2026-01-01: AuthenticationFailed: Authentication failed. The 'Authorization' header is missing. (as `bob@acme.com (object o-1)`)
     hint: log in again: `az login`; in CI, the token of `azure/login` may have expired
 
     ResourceGroupNotFound: exit 2
@@ -273,19 +278,19 @@ async fn every_refusal_says_what_to_do() {
     identity may not pull: exit 3
     error: container app `agent` in agents: the image is deployed, and not well: ContainerAppOperationError: Failed to provision revision for container app 'agent'. Error details: The following field(s) are either invalid or missing. Field 'template.containers.agent.image' is invalid with details: 'Invalid value: "acme.azurecr.io/agents/agent": unable to pull image using Managed identity /subscriptions/s/resourceGroups/agents/providers/Microsoft.ManagedIdentity/userAssignedIdentities/puller for registry acme.azurecr.io';.
       the identity needs the role `AcrPull` on the registry: `az role assignment create --assignee-object-id $(az identity show --ids /subscriptions/s/resourceGroups/agents/providers/Microsoft.ManagedIdentity/userAssignedIdentities/puller --query principalId --output tsv) --assignee-principal-type ServicePrincipal --role AcrPull --scope $(az acr show --name acme --query id --output tsv)`; a role that was assigned a moment ago may take some minutes
-    hint: `dockless logs`, with the same `-e`, shows what it printed
-    hint: `dockless rollback`, with the same `-e`, brings back what ran before
+    hint: `dockless logs -e staging` shows what it printed
+    hint: `dockless rollback -e staging` brings back what ran before
 
     nobody may pull: exit 3
     error: container app `agent` in agents: the image is deployed, and not well: ContainerAppOperationError: Failed to provision revision for container app 'agent'. Error details: The following field(s) are either invalid or missing. Field 'template.containers.agent.image' is invalid with details: 'Invalid value: "acme.azurecr.io/agents/agent": GET https:?scope=repository%3Aagents%2Fagent%3Apull&service=acme.azurecr.io: UNAUTHORIZED: authentication required';.
       the registry gives the image to nobody whom it does not know: `pull: {username: …, password_env: …}`, or `identity: …` where it is one of Azure's
-    hint: `dockless logs`, with the same `-e`, shows what it printed
-    hint: `dockless rollback`, with the same `-e`, brings back what ran before
+    hint: `dockless logs -e staging` shows what it printed
+    hint: `dockless rollback -e staging` brings back what ran before
 
     no such image: exit 3
     error: container app `agent` in agents: the image is deployed, and not well: ContainerAppOperationError: Failed to provision revision for container app 'agent'. Error details: The following field(s) are either invalid or missing. Field 'template.containers.agent.image' is invalid with details: 'Invalid value: "acme.azurecr.io/agents/agent": MANIFEST_UNKNOWN: manifest tagged by "x" is not found';.
       the registry does not have this image any more: push it again
-    hint: `dockless logs`, with the same `-e`, shows what it printed
-    hint: `dockless rollback`, with the same `-e`, brings back what ran before
+    hint: `dockless logs -e staging` shows what it printed
+    hint: `dockless rollback -e staging` brings back what ran before
     "#);
 }

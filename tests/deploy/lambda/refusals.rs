@@ -1,7 +1,7 @@
 //! What is refused before any call: images that do not fit, and settings.
 
 use dockless::config::{ParsedFile, Problems, schema};
-use dockless::deploy::{Image, Pull, SecretValue, TargetInput, Variable, Workload, targets};
+use dockless::deploy::{Image, Pull, TargetInput, Variable, Workload, targets};
 use dockless::oci::{MediaType, Platform};
 use dockless::sys::Environment;
 
@@ -173,7 +173,6 @@ fn what_runs_is_checked_before_any_call() {
     let mut odd = workload();
     odd.env.insert("AWS_REGION".into(), Variable::Plain("x".repeat(5000)));
     odd.env.insert("_A".into(), Variable::Plain(String::new()));
-    odd.secrets.insert("KEY".into(), SecretValue::Kept("arn:aws:secretsmanager:x".into()));
     let names = "a name has two or more letters, digits or `_`, and starts with a letter; those of Lambda \
                  itself are taken";
     assert_eq!(

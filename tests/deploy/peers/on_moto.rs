@@ -97,7 +97,9 @@ async fn a_repository_that_is_missing_is_created_and_then_left_alone() {
     let repository = repository.parse::<Reference>().unwrap().repository;
     let wanted = NewRepository { has_immutable_tags: true, is_scanned: true, encryption_key: None };
     for expected in [true, false] {
-        let created = create_missing_repository(&aws.client, &repository, &wanted).await.unwrap();
+        let created = create_missing_repository(&aws.client, &SystemClock, &repository, &wanted)
+            .await
+            .unwrap();
         assert_eq!(created, expected);
     }
     let describe = json!({"repositoryNames": ["acme/missing"]});
