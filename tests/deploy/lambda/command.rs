@@ -44,7 +44,8 @@ impl Machine {
 
     /// `settings` are those of the target, one line each; `more` is of the project.
     fn configure(&self, settings: &str, more: &str) {
-        let settings: String = settings.lines().map(|setting| format!("    {setting}\n")).collect();
+        let settings: Vec<_> = settings.lines().map(|setting| format!("    {setting}")).collect();
+        let settings = settings.join("\n");
         let text = format!(
             "name: agent\nbase: builtin:static\n\
              layers: [{{kind: files, copy: [{{src: agent.py, dest: /srv/agent.py}}]}}]\n\

@@ -67,26 +67,29 @@ fn images_that_do_not_fit_are_refused_before_any_call() {
     }
 }
 
+/// What is wrong with these settings.
+fn problems(settings: &str, workload: &Workload) -> Vec<String> {
+    problems_in(&Environment::default(), settings, workload)
+}
+
+fn problems_in(environment: &Environment, settings: &str, workload: &Workload) -> Vec<String> {
+    let text = format!("target: lambda\n{settings}");
+    let mut problems = Problems::new();
+    let file = ParsedFile::parse(&text, &"f".into(), &mut problems).unwrap();
+    let kind = targets::find("lambda").unwrap();
+    schema::check(&file.root, kind.shape, &mut problems);
+    let position = &file.root.position;
+    let input = TargetInput { settings: &file.root, position, workload, environment };
+    (kind.parse)(&input, &mut problems);
+    let shown = |problem: dockless::config::Problem| {
+        let hint = problem.hint.map(|hint| format!("; {hint}")).unwrap_or_default();
+        format!("{}: {}{hint}", problem.position, problem.message)
+    };
+    problems.list().into_iter().map(shown).collect()
+}
+
 #[test]
 fn settings_are_checked_before_any_call() {
-    let problems_in = |environment: &Environment, settings: &str, workload: &Workload| {
-        let text = format!("target: lambda\n{settings}");
-        let mut problems = Problems::new();
-        let file = ParsedFile::parse(&text, &"f".into(), &mut problems).unwrap();
-        let kind = targets::find("lambda").unwrap();
-        schema::check(&file.root, kind.shape, &mut problems);
-        let position = &file.root.position;
-        let input = TargetInput { settings: &file.root, position, workload, environment };
-        (kind.parse)(&input, &mut problems);
-        let shown = |problem: dockless::config::Problem| {
-            let hint = problem.hint.map(|hint| format!("; {hint}")).unwrap_or_default();
-            format!("{}: {}{hint}", problem.position, problem.message)
-        };
-        problems.list().into_iter().map(shown).collect::<Vec<_>>()
-    };
-    let problems = |settings: &str, workload: &Workload| {
-        problems_in(&Environment::default(), settings, workload)
-    };
     for (settings, expected) in [
         ("region: eu-west-1\nmemory: 10240\nurl: none", vec![]),
         ("region: us-gov-west-1", vec![]),
@@ -155,6 +158,10 @@ fn settings_are_checked_before_any_call() {
              nobody calls it from outside"
         ]
     );
+}
+
+#[test]
+fn what_runs_is_checked_before_any_call() {
     let pulling = Workload { pull: Some(Pull::Kept("arn".into())), ..workload() };
     assert_eq!(
         problems("region: eu-west-1", &pulling),
