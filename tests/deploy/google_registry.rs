@@ -103,7 +103,7 @@ impl World {
     }
 
     fn push(&self) -> Outcome {
-        let mut command = self.sandbox.command(&["push"]);
+        let mut command = self.sandbox.command(["push"]);
         self.registry.lead(&mut command);
         command.env("CLOUDSDK_AUTH_ACCESS_TOKEN", TOKEN);
         command.env("CLOUDSDK_API_ENDPOINT_OVERRIDES_ARTIFACTREGISTRY", self.api.url());

@@ -51,7 +51,7 @@ impl Bearer {
 impl Authorizer for Bearer {
     async fn authorize(&self, outgoing: &Outgoing<'_>) -> Result<HeaderMap, CallError> {
         let (service, title) = (outgoing.request.service, outgoing.request.title());
-        let failure = |nowhere| none(service, title.clone(), nowhere);
+        let failure = |nowhere: Nowhere| none(service, title.clone(), &nowhere);
         let source = self.source().await.map_err(failure)?;
         let headers = source.headers().await.map_err(|reason| {
             failure(self.sources.nowhere(vec![format!("{}: {reason}", source.name)]))
@@ -61,7 +61,7 @@ impl Authorizer for Bearer {
 
     async fn identity(&self) -> Result<Option<String>, CallError> {
         let source = self.source().await;
-        let source = source.map_err(|nowhere| none(&CLOUD_RUN, "identity".to_owned(), nowhere))?;
+        let source = source.map_err(|nowhere| none(&CLOUD_RUN, "identity".to_owned(), &nowhere))?;
         Ok(source.identity.clone())
     }
 
@@ -70,7 +70,7 @@ impl Authorizer for Bearer {
     }
 }
 
-fn none(service: &'static Service, title: String, nowhere: Nowhere) -> CallError {
+fn none(service: &'static Service, title: String, nowhere: &Nowhere) -> CallError {
     CallError {
         message: format!("no credentials for Google Cloud:\n{}", nowhere.tried.join("\n")),
         hints: vec![nowhere.hint.to_owned()],

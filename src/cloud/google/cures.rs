@@ -209,7 +209,7 @@ mod tests {
     use super::super::super::{Method, Request};
     use super::*;
 
-    fn cures_of(code: &str, message: &str, detail: Value) -> Vec<String> {
+    fn cures_of(code: &str, message: &str, detail: &Value) -> Vec<String> {
         let request = Request::rest(&CLOUD_RUN, "r", "CreateService", Method::Post, "/v2/s");
         let error = json!({"status": code, "message": message, "details": [detail]});
         super::super::refusal::operation_failure(&request, &error).hints
@@ -218,7 +218,7 @@ mod tests {
     #[test]
     fn a_limit_of_all_is_waited_for() {
         assert_eq!(
-            cures_of("RESOURCE_EXHAUSTED", "Write requests per minute", Value::Null),
+            cures_of("RESOURCE_EXHAUSTED", "Write requests per minute", &Value::Null),
             ["the limit is for all who use the project: try again in a minute"]
         );
     }
@@ -240,12 +240,12 @@ mod tests {
                 "@type": "type.googleapis.com/google.rpc.BadRequest",
                 "fieldViolations": [{"field": field, "description": "no"}],
             });
-            assert_eq!(cures_of("INVALID_ARGUMENT", "bad", detail), [expected], "{field}");
+            assert_eq!(cures_of("INVALID_ARGUMENT", "bad", &detail), [expected], "{field}");
             let message = format!("Violation in CreateServiceRequest.service: {field}: no");
-            assert_eq!(cures_of("INVALID_ARGUMENT", &message, Value::Null), [expected], "{field}");
+            assert_eq!(cures_of("INVALID_ARGUMENT", &message, &Value::Null), [expected], "{field}");
         }
         let unknown = "template.containers[0].image: Expected an image path";
-        assert_eq!(cures_of("INVALID_ARGUMENT", unknown, Value::Null), [""; 0]);
+        assert_eq!(cures_of("INVALID_ARGUMENT", unknown, &Value::Null), [""; 0]);
     }
 
     #[test]
@@ -255,8 +255,8 @@ mod tests {
             "@type": "type.googleapis.com/google.rpc.PreconditionFailure",
             "violations": [{"type": "constraints/run.allowedIngress"}],
         });
-        assert_eq!(cures_of("FAILED_PRECONDITION", "no", detail), [forbidden]);
+        assert_eq!(cures_of("FAILED_PRECONDITION", "no", &detail), [forbidden]);
         let message = "Constraint 'constraints/run.allowedIngress' is violated";
-        assert_eq!(cures_of("FAILED_PRECONDITION", message, Value::Null), [forbidden]);
+        assert_eq!(cures_of("FAILED_PRECONDITION", message, &Value::Null), [forbidden]);
     }
 }

@@ -42,7 +42,7 @@ async fn a_service_that_shall_not_be_public_is_closed_and_what_else_its_policy_s
 #[tokio::test(flavor = "multi_thread")]
 async fn a_service_that_cannot_be_closed_is_deployed_and_the_user_is_told() {
     let world = open_world().await;
-    world.fake.with(|fake| fake.is_policy_fixed = true);
+    world.fake.with(|fake| fake.denied.insert("run.services.setIamPolicy"));
     let outcome = world.succeed(&["deploy"]);
     let text = "is deployed, and everybody may still call it: ";
     assert!(outcome.stderr.contains(text), "{outcome:#?}");

@@ -197,7 +197,7 @@ async fn values_that_no_revision_needs_any_more_are_destroyed() {
     world.fail_next("It crashed.");
     let outcome = Outcome::of(world.command(&["deploy"]).env("API_KEY", "canary-4"));
     assert_eq!((outcome.code, destructions().len()), (3, 1), "{outcome:#?}");
-    world.fake.with(|fake| fake.is_destruction_forbidden = true);
+    world.fake.with(|fake| fake.denied.insert("secretmanager.versions.destroy"));
     let outcome = deploy("canary-4", "four");
     assert!(outcome.stderr.contains("cannot destroy version 2 of the secret"), "{outcome:#?}");
     assert!(outcome.stderr.contains("roles/secretmanager.secretVersionManager"), "{outcome:#?}");

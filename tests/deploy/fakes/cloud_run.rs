@@ -5,7 +5,7 @@ mod entries;
 mod secret;
 mod service;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Value, json};
 
@@ -35,10 +35,8 @@ pub(crate) struct CloudRun {
     pub(crate) failure: Option<(String, String)>,
     /// Whether an organisation forbids services that everybody may call.
     pub(crate) is_public_forbidden: bool,
-    /// Whether we may not say who may call a service.
-    pub(crate) is_policy_fixed: bool,
-    /// Whether we may not destroy versions of secrets.
-    pub(crate) is_destruction_forbidden: bool,
+    /// The permissions that we lack.
+    pub(crate) denied: BTreeSet<&'static str>,
     /// Whether the project's default account may read secrets; any other one may read what their policies say.
     pub(crate) are_secrets_readable: bool,
     /// How many revisions or secrets one page has at most.
@@ -64,8 +62,7 @@ impl CloudRun {
             looks: 2,
             failure: None,
             is_public_forbidden: false,
-            is_policy_fixed: false,
-            is_destruction_forbidden: false,
+            denied: BTreeSet::new(),
             are_secrets_readable: true,
             page: 100,
             comes_to_nothing: None,

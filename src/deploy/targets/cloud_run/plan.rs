@@ -9,7 +9,7 @@ use super::access::{CLOSING, OPENING};
 use super::comparison::{There, compare};
 use super::observe::{DIGEST_KEY, details, last_part};
 use super::service::{Wanted, check_image, main_container, overlay};
-use super::versions::{DESTRUCTION, has_its_secrets};
+use super::versions::{DESTRUCTION, has_its_secrets, tell_of_version};
 use crate::cloud::{CLOUD_RUN, CallError, ErrorClass, Method, Request};
 use crate::deploy::{
     DeployError, DeployPlan, Image, Observed, Ownership, Service, Session, State, Step, Target as _,
@@ -175,12 +175,11 @@ impl CloudRun {
             )
             .into());
         }
-        let revision = match image {
-            Some(image) => details.revisions.iter().find(|one| one.is_ready && one.image == image),
-            None => {
-                let name = service.previous.as_ref().and_then(|it| it.revision.as_ref());
-                details.revisions.iter().find(|one| Some(&one.name) == name)
-            }
+        let revision = if let Some(image) = image {
+            details.revisions.iter().find(|one| one.is_ready && one.image == image)
+        } else {
+            let name = service.previous.as_ref().and_then(|it| it.revision.as_ref());
+            details.revisions.iter().find(|one| Some(&one.name) == name)
         };
         let Some(revision) = revision else {
             let what = image.map_or_else(
@@ -245,11 +244,10 @@ impl CloudRun {
         match session.call(&step.request).await {
             Err(error) if step.is_done_by.contains(&error.code.as_str()) => Ok(()),
             Err(error) if is_forbidden(&error) && kind != Some(LastStep::Traffic) => {
-                match kind {
-                    Some(LastStep::Destruction) => self.tell_of_version(step, &error, session),
-                    kind => {
-                        self.tell_of_access(kind == Some(LastStep::Opening), &error, session);
-                    }
+                if kind == Some(LastStep::Destruction) {
+                    tell_of_version(step, &error, session);
+                } else {
+                    self.tell_of_access(kind == Some(LastStep::Opening), &error, session);
                 }
                 Ok(())
             }

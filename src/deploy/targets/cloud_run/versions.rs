@@ -83,12 +83,12 @@ impl CloudRun {
             }
         }
     }
+}
 
-    /// Tells that a version stays that nobody needs.
-    pub(super) fn tell_of_version(&self, step: &Step, error: &CallError, session: &Session) {
-        let text = format!("cannot {}: {error}", step.title);
-        session.events.warn("old-secret", text, error.hints.first().cloned());
-    }
+/// Tells that a version stays that nobody needs.
+pub(super) fn tell_of_version(step: &Step, error: &CallError, session: &Session) {
+    let text = format!("cannot {}: {error}", step.title);
+    session.events.warn("old-secret", text, error.hints.first().cloned());
 }
 
 /// The revisions whose secrets must stay; nothing, when one of them is not known.

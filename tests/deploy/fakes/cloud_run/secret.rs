@@ -93,7 +93,7 @@ impl CloudRun {
     }
 
     fn destroy(&mut self, name: &str, number: usize) -> Response {
-        if self.is_destruction_forbidden {
+        if self.denied.contains("secretmanager.versions.destroy") {
             let text = format!(
                 "Permission 'secretmanager.versions.destroy' denied for resource '{name}/versions/{number}' (or it may not exist)."
             );

@@ -304,7 +304,7 @@ impl CloudRun {
             return Response::json(200, &policy);
         }
         if let Some(name) = name.strip_suffix(":setIamPolicy") {
-            if self.is_policy_fixed {
+            if self.denied.contains("run.services.setIamPolicy") {
                 let text = format!(
                     "Permission 'run.services.setIamPolicy' denied on resource '{name}' (or resource may not exist)."
                 );
