@@ -184,8 +184,9 @@ impl Client {
         if error.identity.is_some() || !matters {
             return error;
         }
-        // Who is not believed cannot ask who he is.
-        let may_ask = error.class == ErrorClass::Denied && error.service != &STS;
+        // Who is not believed cannot ask who he is; tokens of Azure tell it themselves.
+        let is_believed = error.class == ErrorClass::Denied && error.service != &STS;
+        let may_ask = is_believed || error.cloud() == Cloud::Azure;
         error.identity = if may_ask {
             self.identity(error.cloud()).await.ok()
         } else {

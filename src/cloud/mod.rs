@@ -30,16 +30,16 @@ mod xml;
 
 pub use answer::Answer;
 pub use api::Api;
-pub use aws::{NewRepository, aws_region, create_missing_repository};
-pub use azure::is_azure_registry;
+pub use aws::{NewRepository, aws_region};
+pub use azure::{azure_subscription, is_azure_registry};
 pub use ci::CiSystem;
 pub use client::{Client, ClientOptions};
 pub use error::{CallError, ErrorClass};
-pub use google::operation_failure;
+pub use google::{google_project, google_region, image_cure, operation_failure};
 pub use request::{Authority, Location, Method, Request};
 pub use service::{
     API_GATEWAY, APP_RUNNER, ARTIFACT_REGISTRY, CLOUD_LOGGING, CLOUD_RUN, CONTAINER_APPS_LOGS,
     Cloud, ECR, ECR_PUBLIC, ECS, IAM, LAMBDA, LOGS, RESOURCE_MANAGER, SECRET_MANAGER,
     SECRETS_MANAGER, STS, Service, Wire,
 };
-pub use vendors::RegistryLogins;
+pub use vendors::{RegistryLogins, create_missing_repository};

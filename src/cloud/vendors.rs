@@ -4,8 +4,9 @@ use std::sync::Arc;
 
 use super::authorizer::{Authorizer, Refusal};
 use super::service::{CLOUD_RUN, Cloud, RESOURCE_MANAGER, STS, Service};
-use super::{Api, CallError, ErrorClass, aws, azure, google};
+use super::{Api, CallError, ErrorClass, NewRepository, aws, azure, google};
 use crate::event::Events;
+use crate::oci::Repository;
 use crate::registry::{Https, Keychain, Settings};
 use crate::sys::command::Commands;
 use crate::sys::{Clock, Environment};
@@ -66,6 +67,23 @@ impl RegistryLogins<'_> {
             #[cfg(feature = "azure")]
             Arc::new(azure::AzureRegistries::new(https, environment, Arc::clone(clock))),
         ]
+    }
+}
+
+/// Creates a repository unless it is there; says whether it did. Where a push makes its repositories by itself,
+/// that is left to it.
+///
+/// # Errors
+/// The cloud cannot be asked, or refuses.
+pub async fn create_missing_repository(
+    api: &dyn Api,
+    clock: &dyn Clock,
+    repository: &Repository,
+    wanted: &NewRepository,
+) -> Result<bool, CallError> {
+    match google::ArtifactRepository::of(repository) {
+        Some(there) => there.create_if_missing(api, clock, wanted).await,
+        None => aws::create_missing_repository(api, repository, wanted).await,
     }
 }
 

@@ -73,7 +73,8 @@ pub(super) static NEW_REPOSITORY: Shape = Shape {
         Field::optional(
             "encryption_key",
             Kind::Text,
-            "The KMS key (ARN, id or alias) that encrypts the repository; a key of Amazon's when absent.",
+            "The KMS key that encrypts the repository: an ARN, an id or an alias for ECR, `projects/…` for Artifact Registry; a key \
+             of the cloud's when absent.",
         ),
     ],
 };

@@ -30,7 +30,8 @@ pub(super) async fn create_missing<'a>(
     let repositories: BTreeSet<_> = references.map(|reference| &reference.repository).collect();
     let mut has_created = false;
     for repository in repositories {
-        let created = cloud::create_missing_repository(&api, repository, &wanted).await;
+        let clock = context.clock.as_ref();
+        let created = cloud::create_missing_repository(&api, clock, repository, &wanted).await;
         if created
             .attempting(|| format!("create the repository `{repository}` if it is missing"))?
         {

@@ -22,7 +22,7 @@ pub(super) fn hint(repository: &Repository, detail: &str) -> String {
             let name = rest.split('/').next().filter(|name| !name.is_empty());
             let name = name.unwrap_or("REPOSITORY");
             format!(
-                "create it: `gcloud artifacts repositories create {name} --repository-format=docker --location={location} --project={first}`"
+                "create it: `gcloud artifacts repositories create {name} --repository-format=docker --location={location} --project={first}`, or have pushes do it: `create_repository: true` in `dockless.yaml`"
             )
         }
         (Service::DockerHub, _) => {
@@ -92,7 +92,7 @@ mod tests {
             ),
             (
                 "europe-west1-docker.pkg.dev/project/a/b",
-                "create it: `gcloud artifacts repositories create a --repository-format=docker --location=europe-west1 --project=project`",
+                "create it: `gcloud artifacts repositories create a --repository-format=docker --location=europe-west1 --project=project`, or have pushes do it: `create_repository: true` in `dockless.yaml`",
             ),
             ("docker.io/acme/agent", "check the name: is `acme` your user or organisation?"),
             (

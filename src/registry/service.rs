@@ -31,6 +31,8 @@ const HOSTS: &[(HostPattern, Service)] = &[
     (HostPattern("*.dkr-ecr.*.on.amazonwebservices.com.cn"), Service::Amazon),
     (HostPattern("public.ecr.aws"), Service::AmazonPublic),
     (HostPattern("*.azurecr.io"), Service::Azure),
+    (HostPattern("*.azurecr.cn"), Service::Azure),
+    (HostPattern("*.azurecr.us"), Service::Azure),
     (HostPattern("registry.digitalocean.com"), Service::DigitalOcean),
     (HostPattern("docker.io"), Service::DockerHub),
     (HostPattern("ghcr.io"), Service::GitHub),

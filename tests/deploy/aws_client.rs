@@ -210,6 +210,7 @@ async fn patience_ends() {
     let error = client.call(&describe()).await.unwrap_err();
     assert_eq!(error.class, ErrorClass::Throttled);
     assert!(clock.waits().iter().sum::<Duration>() <= Duration::from_mins(5));
+    assert_ne!(aws.stop_spoiling(), 0);
 }
 
 #[tokio::test]

@@ -36,6 +36,7 @@ async fn told(request: &Request, status: u16, code: &str, message: &str) -> Stri
         aws.spoil(operation, Fault::Refuse(Response::aws_error(status, code, message)));
     }
     let error = Error::from(client.call(request).await.unwrap_err());
+    aws.stop_spoiling();
     let mut text = format!("error: {error}\n");
     for hint in error.hints() {
         let _ = writeln!(text, "hint: {hint}");

@@ -82,7 +82,7 @@ impl<S: AwsService> World<S> {
     }
 
     /// The first deployment gives the URL, and the next one writes nothing.
-    async fn deploys_once(&self, url: &str, writes: &[&str]) {
+    fn deploys_once(&self, url: &str, writes: &[&str]) {
         let outcome = self.run(&["deploy"]);
         assert_eq!((outcome.code, outcome.stdout), (0, format!("{url}\n")), "{}", outcome.stderr);
         assert_eq!(self.cloud.writes(), writes);
@@ -101,8 +101,8 @@ impl<S: AwsService> World<S> {
         let outcome = self.run(arguments);
         assert_eq!((outcome.code, outcome.stdout.as_str()), (3, ""), "{outcome:#?}");
         let is_of_image = |line: &&str| !line.starts_with(&format!("pushed to {HOST}/agent as "));
-        let lines = outcome.stderr.lines().skip_while(is_of_image).skip(1);
-        lines.map(|line| format!("{line}\n")).collect()
+        let lines = outcome.stderr.split_inclusive('\n').skip_while(is_of_image).skip(1);
+        lines.collect()
     }
 }
 
@@ -120,7 +120,7 @@ async fn a_service_is_created_then_left_alone() {
     let writes =
         ["CreateRole", "AttachRolePolicy", "CreateAutoScalingConfiguration", "CreateService"];
     let url = "https://00000000000040008000000000000001.eu-west-1.awsapprunner.com";
-    world.deploys_once(url, &writes).await;
+    world.deploys_once(url, &writes);
 
     let world = ecs_express(WELL).await;
     let writes = [
@@ -130,7 +130,7 @@ async fn a_service_is_created_then_left_alone() {
         "AttachRolePolicy",
         "CreateExpressGatewayService",
     ];
-    world.deploys_once("https://agent.ecs.eu-west-1.on.aws", &writes).await;
+    world.deploys_once("https://agent.ecs.eu-west-1.on.aws", &writes);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -201,4 +201,18 @@ async fn a_run_that_was_killed_before_it_heard_of_its_service_is_gone_on_with() 
     assert_eq!(adopted["outcome"], "unchanged", "{adopted:#}");
     let creations = world.cloud.writes().iter().filter(|write| *write == create).count();
     assert_eq!(creations, 1, "it was found, and not created again");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_service_that_takes_too_long_is_asked_about_later() {
+    let world = app_runner(WELL).await;
+    world.cloud.with(|aws| aws.service.looks = 10_000);
+    let service = "App Runner service `agent` in eu-west-1";
+    assert_eq!(
+        world.failure(&["deploy", "--wait-timeout", "1s"]),
+        format!(
+            "failed {service}\nerror: deploy to {service}\n  still not done after 1 s: CREATE_SERVICE is IN_PROGRESS\n\
+             hint: it may still get there: `dockless status -e production` tells; wait longer with `--wait-timeout`\n"
+        )
+    );
 }

@@ -2,7 +2,10 @@
 
 mod access;
 mod answers;
+mod credentials;
 mod logs;
+mod parallel;
+mod refusals;
 mod revisions;
 mod secrets;
 
@@ -16,6 +19,8 @@ use crate::fakes::cloud_run::{CloudRun, TOKEN};
 use crate::support::cli::{Outcome, Sandbox};
 
 const HOST: &str = "europe-west1-docker.pkg.dev";
+/// Where tokens come from, in stories that fetch any.
+const TOKENS: &str = "tokens.acme.test";
 const PARENT: &str = "projects/acme-staging/locations/europe-west1";
 const SERVICE: &str = "/v2/projects/acme-staging/locations/europe-west1/services/agent";
 const SERVICES: &str = "/v2/projects/acme-staging/locations/europe-west1/services";
@@ -33,7 +38,7 @@ impl World {
     async fn new(more: &str) -> Self {
         let world = Self {
             sandbox: Sandbox::new(),
-            registry: Anywhere::start(&[HOST]).await,
+            registry: Anywhere::start(&[HOST, TOKENS]).await,
             fake: Running::start(CloudRun::new()).await,
         };
         world.fake.with(|fake| fake.looks = 1);

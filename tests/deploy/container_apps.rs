@@ -3,6 +3,7 @@
 mod leftovers;
 mod login;
 mod refusals;
+mod registry;
 mod rollback;
 mod secrets;
 mod trouble;
@@ -11,7 +12,8 @@ mod world;
 use serde_json::json;
 
 use self::world::{HOST, World};
-use crate::fakes::container_apps::{Ending, GROUP};
+use crate::fake::Fault;
+use crate::fakes::container_apps::{Ending, GROUP, error};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_app_is_created_then_left_alone_then_updated() {
@@ -164,4 +166,28 @@ async fn logs_are_the_lines_of_every_replica() {
         matches!(lines[..], [one, two] if one.ends_with("ready") && two.ends_with("asked")),
         "{outcome:#?}"
     );
+    // A replica that has gone by the time it is asked says nothing, and stops nobody.
+    world.fake.spoil("GET /logstream", Fault::Refuse(error(404, "NotFound", "no such replica")));
+    world.succeed(&["logs"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_subscription_may_be_the_one_that_az_has_chosen() {
+    let world = World::new("").await;
+    let id = "00000000-0000-0000-0000-000000000001";
+    let config = std::fs::read_to_string(world.sandbox.work().join("dockless.yaml")).unwrap();
+    let config = config.replace(&format!("    subscription_id: {id}\n"), "");
+    world.sandbox.write("dockless.yaml", config);
+    let run = |folder: &std::path::Path| {
+        let mut command = world.command(&["deploy"]);
+        world.checked(command.env("AZURE_CONFIG_DIR", folder))
+    };
+    let nowhere = run(&world.sandbox.work());
+    assert_eq!(nowhere.code, 2, "{nowhere:#?}");
+    assert!(nowhere.stderr.contains("nothing names the subscription"), "{nowhere:#?}");
+    let profile = json!({"subscriptions": [{"id": id, "isDefault": true}]});
+    let profile = world.sandbox.write("azure/azureProfile.json", format!("\u{feff}{profile}"));
+    let outcome = run(profile.parent().unwrap());
+    assert_eq!(outcome.code, 0, "{outcome:#?}");
+    assert_eq!(world.revisions(), 1);
 }

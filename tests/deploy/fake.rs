@@ -48,6 +48,8 @@ pub(crate) struct Response {
 pub(crate) enum Fault {
     /// It is not done, and this is the answer.
     Refuse(Response),
+    /// It is not done, and somebody on the way answers this: not the vendor, whose model says nothing of it.
+    Intercept(Response),
     /// It is done, and nobody hears the answer.
     LoseAnswer,
     /// It is done, and the answer does not come as long as anybody waits.
@@ -59,7 +61,8 @@ pub(crate) enum Fault {
 /// What somebody else does.
 type Doing<F> = Box<dyn FnOnce(&mut F) + Send>;
 
-/// A running fake.
+/// A running fake. A story in which something went that no model allows, or in which a fault was not met,
+/// fails when this is dropped.
 pub(crate) struct Running<F> {
     server: Server,
     shared: Arc<Mutex<Shared<F>>>,
@@ -117,6 +120,11 @@ impl<F: Fake> Running<F> {
         self.lock().faults.push((operation.to_owned(), fault));
     }
 
+    /// Ends the faults that nobody met, and says how many they were.
+    pub(crate) fn stop_spoiling(&self) -> usize {
+        std::mem::take(&mut self.lock().faults).len()
+    }
+
     /// Has somebody else change the state right before the next request for this operation.
     pub(crate) fn meanwhile(&self, operation: &str, doing: impl FnOnce(&mut F) + Send + 'static) {
         self.lock().doings.push((operation.to_owned(), Box::new(doing)));
@@ -152,6 +160,23 @@ impl<F: Fake> Running<F> {
     }
 }
 
+impl<F> Drop for Running<F> {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            return;
+        }
+        // One that panicked is one that does not know what it was asked.
+        let shared = self.shared.lock().expect("the fake did not panic");
+        assert_eq!(shared.wrong, [""; 0], "the vendor's model does not allow this");
+        let unmet = shared.faults.iter().map(|(operation, _)| operation);
+        let unmet: Vec<_> = unmet.chain(shared.doings.iter().map(|(name, _)| name)).collect();
+        assert_eq!(
+            unmet, [""; 0],
+            "nobody asked for these operations, which were to go another way"
+        );
+    }
+}
+
 impl<F: Fake> Shared<F> {
     /// The answer; nothing when it never comes.
     fn reply(&mut self, call: &Call) -> Option<Reply> {
@@ -176,6 +201,7 @@ impl<F: Fake> Shared<F> {
                 return None;
             }
             Some(Fault::Refuse(response)) => Ok(self.checked(call, response)),
+            Some(Fault::Intercept(response)) => Ok(response.reply()),
             Some(Fault::LoseAnswer) => {
                 self.fake.answer(call);
                 Err(Cut)
@@ -261,5 +287,37 @@ impl Response {
         let headers: Vec<_> =
             self.headers.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
         server::reply(self.status, &headers, self.body)
+    }
+}
+
+mod tests {
+    use super::*;
+
+    /// Allows one request only.
+    struct Strict;
+
+    impl Fake for Strict {
+        fn validate(&self, call: &Call) -> Vec<String> {
+            if call.path == "/good" { Vec::new() } else { vec!["no".into()] }
+        }
+
+        fn answer(&mut self, _call: &Call) -> Response {
+            Response::json(200, &json!({}))
+        }
+    }
+
+    #[tokio::test]
+    #[should_panic(expected = "nobody asked for these operations")]
+    async fn a_fault_that_nobody_meets_fails_the_story() {
+        let fake = Running::start(Strict).await;
+        fake.spoil("GET /god", Fault::Cut);
+        reqwest::get(format!("{}/good", fake.url())).await.unwrap();
+    }
+
+    #[tokio::test]
+    #[should_panic(expected = "GET /bad: no")]
+    async fn a_request_that_no_model_allows_fails_the_story() {
+        let fake = Running::start(Strict).await;
+        reqwest::get(format!("{}/bad", fake.url())).await.unwrap();
     }
 }

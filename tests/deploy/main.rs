@@ -21,6 +21,7 @@ mod ecs_express;
 mod fake;
 mod fakes;
 mod flow;
+mod google_registry;
 mod json;
 mod lambda;
 mod model;

@@ -25,6 +25,7 @@ mod sources;
 pub(super) use keychain::AmazonRegistries;
 pub use profile::aws_region;
 pub(super) use refusal::classify;
-pub use repository::{NewRepository, create_missing_repository};
+pub use repository::NewRepository;
+pub(super) use repository::create_missing_repository;
 #[cfg(feature = "aws")]
 pub(super) use signer::authorizer;

@@ -23,7 +23,7 @@ pub struct NewRepository {
 ///
 /// # Errors
 /// ECR cannot be asked, or refuses.
-pub async fn create_missing_repository(
+pub(in super::super) async fn create_missing_repository(
     api: &dyn Api,
     repository: &Repository,
     wanted: &NewRepository,

@@ -1,5 +1,6 @@
 //! What to do when no source has a token: the one thing that helps, where we are.
 
+use crate::cloud::CiSystem;
 use crate::sys::Environment;
 
 /// What Entra's own numbers mean, for whoever set a source up.
@@ -48,23 +49,41 @@ pub(super) fn cure(environment: &Environment, tried: &[String]) -> String {
     if let Some((_, hint)) = REFUSED.iter().find(|(known, _)| number(known)) {
         return (*hint).to_owned();
     }
-    let hint = if environment.is_on("GITHUB_ACTIONS") {
-        "give the job `permissions: {id-token: write}`, and add the step `azure/login` before this one, or \
-         set `AZURE_CLIENT_ID` and `AZURE_TENANT_ID` of an identity with a federated credential for this \
-         repository"
-    } else if environment.is_on("TF_BUILD") {
-        "run it in a step `AzureCLI@2` with a service connection of workload identity federation, and pass \
-         `SYSTEM_ACCESSTOKEN: $(System.AccessToken)` to it"
-    } else if environment.is_on("GITLAB_CI") {
-        "give the job an `id_tokens` entry, write the token to the file that `AZURE_FEDERATED_TOKEN_FILE` \
-         names, and set `AZURE_CLIENT_ID` and `AZURE_TENANT_ID`"
-    } else if environment.is_on("CI") {
-        "give the job `AZURE_TENANT_ID`, `AZURE_CLIENT_ID` and `AZURE_CLIENT_SECRET`, or \
-         `AZURE_FEDERATED_TOKEN_FILE` in place of the last"
-    } else {
-        "log in: `az login`"
-    };
-    hint.to_owned()
+    match CiSystem::of(environment) {
+        None => "log in: `az login`".to_owned(),
+        Some(CiSystem::GitHub) => {
+            "give the job `permissions: {id-token: write}`, and add the step `azure/login` before this \
+             one, or set `AZURE_CLIENT_ID` and `AZURE_TENANT_ID` of an identity with a federated \
+             credential for this repository"
+                .to_owned()
+        }
+        Some(CiSystem::AzurePipelines) => {
+            "run it in a step `AzureCLI@2` with a service connection of workload identity federation, and \
+             pass `SYSTEM_ACCESSTOKEN: $(System.AccessToken)` to it"
+                .to_owned()
+        }
+        Some(CiSystem::GitLab) => federated("the job an `id_tokens` entry"),
+        Some(CiSystem::CircleCi) => federated("the job a context, which gives it `CIRCLE_OIDC_TOKEN_V2`"),
+        Some(CiSystem::Buildkite) => {
+            federated("the job `buildkite-agent oidc request-token --audience api://AzureADTokenExchange`")
+        }
+        Some(CiSystem::Bitbucket) => {
+            federated("the step `oidc: true`, which gives it `BITBUCKET_STEP_OIDC_TOKEN`")
+        }
+        Some(CiSystem::Other) => {
+            "give the job `AZURE_TENANT_ID`, `AZURE_CLIENT_ID` and `AZURE_CLIENT_SECRET`, or \
+             `AZURE_FEDERATED_TOKEN_FILE` in place of the last"
+                .to_owned()
+        }
+    }
+}
+
+/// How the token of a job comes to Entra where we do not ask for it ourselves.
+fn federated(given: &str) -> String {
+    format!(
+        "give {given}, write the token to the file that `AZURE_FEDERATED_TOKEN_FILE` names, and set \
+         `AZURE_CLIENT_ID` and `AZURE_TENANT_ID` of an identity with a federated credential for it"
+    )
 }
 
 #[cfg(test)]
@@ -77,6 +96,9 @@ mod tests {
             ("GITHUB_ACTIONS", "`azure/login`"),
             ("TF_BUILD", "`AzureCLI@2`"),
             ("GITLAB_CI", "`id_tokens`"),
+            ("CIRCLECI", "`CIRCLE_OIDC_TOKEN_V2`"),
+            ("BUILDKITE", "`buildkite-agent oidc"),
+            ("BITBUCKET_BUILD_NUMBER", "`oidc: true`"),
             ("CI", "`AZURE_CLIENT_SECRET`"),
             ("HOME", "`az login`"),
         ] {

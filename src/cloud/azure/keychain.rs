@@ -46,18 +46,10 @@ impl AzureRegistries {
         let url: Url = format!("https://{host}/oauth2/exchange")
             .parse()
             .map_err(|_| format!("`{host}` is no host"))?;
-        let tenant = claims::claims(token.expose());
-        let tenant = tenant.as_ref().and_then(|claims| claims["tid"].as_str());
-        let mut form = Url::parse("form:").expect("it is a URL");
-        form.query_pairs_mut()
-            .append_pair("grant_type", "access_token")
-            .append_pair("service", host)
-            .extend_pairs(tenant.map(|tenant| ("tenant", tenant)))
-            .append_pair("access_token", token.expose());
         let mut request = Request::new(Method::POST, url);
         let kind = HeaderValue::from_static("application/x-www-form-urlencoded");
         request.headers_mut().insert(CONTENT_TYPE, kind);
-        *request.body_mut() = form.query().map(|form| form.to_owned().into());
+        *request.body_mut() = Some(form(host, token).into());
         let action = format!("get a token from `{host}`");
         let reply = https.send(request, &action).await;
         let reply =
@@ -105,6 +97,19 @@ impl Keychain for AzureRegistries {
     }
 }
 
+/// What a registry is asked with: a token, of which tenant, for whom.
+fn form(host: &str, token: &Secret) -> String {
+    let tenant = claims::claims(token.expose());
+    let tenant = tenant.as_ref().and_then(|claims| claims["tid"].as_str());
+    let mut form = Url::parse("form:").expect("it is a URL");
+    form.query_pairs_mut()
+        .append_pair("grant_type", "access_token")
+        .append_pair("service", host)
+        .extend_pairs(tenant.map(|tenant| ("tenant", tenant)))
+        .append_pair("access_token", token.expose());
+    form.query().unwrap_or_default().to_owned()
+}
+
 /// How long a token is good for.
 fn life(token: &str, now: i64) -> Duration {
     let end = claims::claims(token).and_then(|claims| claims["exp"].as_i64());
@@ -118,6 +123,21 @@ mod tests {
     use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 
     use super::*;
+
+    #[test]
+    fn a_registry_of_any_cloud_is_asked_with_the_token_and_its_tenant() {
+        let claims = BASE64_URL_SAFE_NO_PAD.encode(r#"{"tid":"t-1"}"#);
+        assert_eq!(
+            form("acme.azurecr.cn", &Secret::new(format!("h.{claims}.s"))),
+            format!(
+                "grant_type=access_token&service=acme.azurecr.cn&tenant=t-1&access_token=h.{claims}.s"
+            )
+        );
+        assert_eq!(
+            form("acme.azurecr.io", &Secret::new("a+b")),
+            "grant_type=access_token&service=acme.azurecr.io&access_token=a%2Bb"
+        );
+    }
 
     #[test]
     fn a_token_is_lent_until_it_ends() {

@@ -1,6 +1,5 @@
 //! Where tokens come from: the sources in the vendor's order, and why each has none.
 
-use std::error::Error as StdError;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -19,9 +18,10 @@ use super::cure::cure;
 use super::github::GithubToken;
 use super::http;
 use super::national::{AzureCloud, logins};
+use super::reason::{is_no_program, reason, told, way_of};
 use super::source::{ORDER, Source};
 use crate::error::Classified as _;
-use crate::registry::{self, Https, Secret};
+use crate::registry::{Https, Secret};
 use crate::sys::Environment;
 
 /// Where machines of Azure are told who they are.
@@ -288,33 +288,6 @@ fn credential<C: TokenCredential + 'static>(
         Ok(credential) => Ok(credential),
         Err(error) => Err(Nothing::Broken(reason(&error), Vec::new())),
     }
-}
-
-/// What a source says, without the names of the vendor's types, the numbers of its traces and its help pages.
-fn reason(error: &azure_core::Error) -> String {
-    let text = error.to_string();
-    let text = text.split_once(" authentication failed. ").map_or(text.as_str(), |(_, said)| said);
-    let line = text.lines().map(str::trim).find(|line| !line.is_empty());
-    let line = line.unwrap_or("it does not say why");
-    let line = line.split_once(" Trace ID:").map_or(line, |(said, _)| said);
-    line.trim_start_matches("ERROR: ").to_owned()
-}
-
-/// What was wrong on the way, if that is what was wrong.
-fn way_of<'a>(error: &'a (dyn StdError + 'static)) -> Option<&'a registry::Error> {
-    let mut chain = std::iter::successors(Some(error), |&error| error.source());
-    chain.find_map(|error| error.downcast_ref::<registry::Error>())
-}
-
-/// It and its cause, on one line.
-fn told(way: &registry::Error) -> String {
-    way.source().map_or_else(|| way.to_string(), |cause| format!("{way}: {cause}"))
-}
-
-/// Whether the vendor says that a program is not there.
-fn is_no_program(error: &azure_core::Error) -> bool {
-    let text = error.to_string();
-    ["not found on PATH", "wasn't found on PATH"].iter().any(|said| text.contains(said))
 }
 
 #[cfg(test)]

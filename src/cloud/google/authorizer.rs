@@ -40,7 +40,9 @@ impl Bearer {
             return Ok(Arc::clone(source));
         }
         let source = Arc::new(self.sources.find().await?);
-        self.events.detail(format!("Google Cloud: credentials from {}", source.name));
+        let who = source.identity.as_deref().unwrap_or("nobody who tells");
+        self.events
+            .detail(format!("Google Cloud: we are {who}, with credentials from {}", source.name));
         Ok(Arc::clone(kept.insert(source)))
     }
 }
@@ -52,7 +54,7 @@ impl Authorizer for Bearer {
         let failure = |nowhere| none(service, title.clone(), nowhere);
         let source = self.source().await.map_err(failure)?;
         let headers = source.headers().await.map_err(|reason| {
-            failure(self.sources.nowhere(&[format!("{}: {reason}", source.name)]))
+            failure(self.sources.nowhere(vec![format!("{}: {reason}", source.name)]))
         })?;
         Ok(headers)
     }
@@ -70,8 +72,8 @@ impl Authorizer for Bearer {
 
 fn none(service: &'static Service, title: String, nowhere: Nowhere) -> CallError {
     CallError {
-        message: format!("no credentials for Google Cloud: {}", nowhere.message),
-        hints: nowhere.hints,
+        message: format!("no credentials for Google Cloud:\n{}", nowhere.tried.join("\n")),
+        hints: vec![nowhere.hint.to_owned()],
         ..CallError::new(service, title, ErrorClass::NoCredentials)
     }
 }

@@ -58,7 +58,7 @@ impl Keychain for GoogleRegistries {
         }
         let source = match self.source().await {
             Ok(source) => source,
-            Err(nowhere) => return Lookup::Nothing(nowhere.message),
+            Err(nowhere) => return Lookup::Nothing(nowhere.tried.join("; ")),
         };
         let password = |username: &str, password: Secret| Credential::Password {
             username: username.to_owned(),

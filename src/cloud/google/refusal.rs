@@ -6,6 +6,7 @@ use serde_json::Value;
 
 use super::super::authorizer::Refusal;
 use super::super::{CallError, ErrorClass, Request};
+use super::cures;
 
 /// Codes of `google.rpc.Code` by number, and what they mean for us.
 const CODES: [(u64, &str, ErrorClass); 16] = [
@@ -25,22 +26,6 @@ const CODES: [(u64, &str, ErrorClass); 16] = [
     (14, "UNAVAILABLE", ErrorClass::Unavailable),
     (15, "DATA_LOSS", ErrorClass::Other),
     (16, "UNAUTHENTICATED", ErrorClass::WrongIdentity),
-];
-
-/// The smallest predefined roles with permissions that we need, by how the permissions begin.
-const ROLES: [(&str, &str); 12] = [
-    ("iam.serviceaccounts.actas", "roles/iam.serviceAccountUser"),
-    ("run.services.setiampolicy", "roles/run.admin"),
-    ("run.", "roles/run.developer"),
-    ("secretmanager.versions.access", "roles/secretmanager.secretAccessor"),
-    ("secretmanager.versions.add", "roles/secretmanager.secretVersionAdder"),
-    ("secretmanager.versions.destroy", "roles/secretmanager.secretVersionManager"),
-    ("secretmanager.", "roles/secretmanager.admin"),
-    ("logging.", "roles/logging.viewer"),
-    ("artifactregistry.repositories.downloadartifacts", "roles/artifactregistry.reader"),
-    ("artifactregistry.repositories.uploadartifacts", "roles/artifactregistry.writer"),
-    ("artifactregistry.", "roles/artifactregistry.admin"),
-    ("serviceusage.services.use", "roles/serviceusage.serviceUsageConsumer"),
 ];
 
 /// What is shown at most of a message.
@@ -104,47 +89,26 @@ fn of_status(request: &Request, error: &Value, http: Option<u16>) -> CallError {
 
 /// Makes more of a class by the details, and adds what to do.
 fn refine(failure: &mut CallError, details: &Details<'_>) {
-    let info = details.of("ErrorInfo").next();
-    let reason = info.and_then(|info| info["reason"].as_str()).unwrap_or_default();
-    let metadata = |name: &str| info.and_then(|info| info["metadata"][name].as_str());
-    match failure.class {
-        ErrorClass::Denied if reason == "SERVICE_DISABLED" => {
-            let api = metadata("service").unwrap_or("the API");
-            let project = metadata("consumer").and_then(|text| text.strip_prefix("projects/"));
-            let project = project.map(|project| format!(" --project={project}")).unwrap_or_default();
-            failure.hints.push(format!(
-                "enable it, and wait a minute: `gcloud services enable {api}{project}`"
-            ));
+    if failure.class == ErrorClass::Throttled && is_quota(details) {
+        failure.class = ErrorClass::Quota;
+        for violation in details.of("QuotaFailure").flat_map(|detail| items(&detail["violations"]))
+        {
+            let text = |name: &str| clean(violation[name].as_str().unwrap_or_default());
+            let (subject, description) = (text("subject"), text("description"));
+            failure.message = format!("{}; {subject}: {description}", failure.message);
         }
-        ErrorClass::Denied => failure.hints.extend(denied(&failure.message, metadata("permission"))),
-        ErrorClass::Throttled if is_quota(details) => {
-            failure.class = ErrorClass::Quota;
-            for violation in details.of("QuotaFailure").flat_map(|detail| items(&detail["violations"])) {
-                let text = |name: &str| clean(violation[name].as_str().unwrap_or_default());
-                let (subject, description) = (text("subject"), text("description"));
-                failure.message = format!("{}; {subject}: {description}", failure.message);
-            }
-            if let Some(metric) = metadata("quota_metric") {
-                let limit = metadata("quota_limit_value").unwrap_or("?");
-                failure.message = format!("{}; `{metric}` is limited to {limit}", failure.message);
-            }
-            failure.hints.push(
-                "ask for more at https://console.cloud.google.com/iam-admin/quotas, or use another region".into(),
-            );
+        if let Some(metric) = details.metadata("quota_metric") {
+            let limit = details.metadata("quota_limit_value").unwrap_or("?");
+            failure.message = format!("{}; `{metric}` is limited to {limit}", failure.message);
         }
-        ErrorClass::WrongIdentity => failure.hints.push(
-            "log in again: `gcloud auth application-default login`; in CI, get new credentials in the job".into(),
-        ),
-        _ => {}
     }
+    failure.hints = cures::cures(failure, details);
 }
 
 /// Whether an exhausted resource is a limit that waiting does not lift.
 fn is_quota(details: &Details<'_>) -> bool {
     let per_minute = |text: &str| text.contains("per minute") || text.contains("PerMinute");
-    let info = details.of("ErrorInfo").next();
-    let limit = info.and_then(|info| info["metadata"]["quota_limit"].as_str());
-    if let Some(limit) = limit {
+    if let Some(limit) = details.metadata("quota_limit") {
         return !per_minute(limit);
     }
     let mut violations =
@@ -154,52 +118,27 @@ fn is_quota(details: &Details<'_>) -> bool {
             .all(|violation| !per_minute(violation["description"].as_str().unwrap_or_default()))
 }
 
-/// What gives the permission that a message says is missing.
-fn denied(message: &str, permission: Option<&str>) -> Vec<String> {
-    let parsed = quoted_after(message, "ermission ").map(str::to_owned);
-    let Some(permission) = permission.map(str::to_owned).or(parsed) else { return Vec::new() };
-    let folded = permission.to_ascii_lowercase();
-    let Some((_, role)) = ROLES.iter().find(|(start, _)| folded.starts_with(start)) else {
-        return vec![format!("whoever deploys needs a role with `{permission}`")];
-    };
-    if *role == "roles/iam.serviceAccountUser" {
-        let account = message.split_whitespace().find(|word| word.contains('@'));
-        let account = account.unwrap_or("SERVICE_ACCOUNT").trim_matches(['\'', '`', '.', ',']);
-        return vec![format!(
-            "whoever deploys a service must be allowed to act as the account that runs it, which no role of \
-             Cloud Run says: `gcloud iam service-accounts add-iam-policy-binding {account} \
-             --member=user:YOU --role={role}`"
-        )];
-    }
-    let project = quoted_after(message, "resource ").and_then(|resource| {
-        let (_, rest) = resource.split_once("projects/")?;
-        rest.split('/').next()
-    });
-    let project = project.unwrap_or("PROJECT");
-    vec![format!(
-        "the smallest role with `{permission}` is `{role}`: `gcloud projects add-iam-policy-binding {project} \
-         --member=user:YOU --role={role}` (`serviceAccount:…` for a service account)"
-    )]
-}
-
-/// What stands in quotes after a word.
-fn quoted_after<'a>(text: &'a str, word: &str) -> Option<&'a str> {
-    let (_, rest) = text.split_once(word)?;
-    let mut parts = rest.split(['\'', '"', '`']);
-    parts.next().filter(|before| before.is_empty())?;
-    parts.next().filter(|quoted| !quoted.is_empty())
-}
-
 /// The details of an error, each with its type.
-struct Details<'a>(&'a [Value]);
+pub(super) struct Details<'a>(&'a [Value]);
 
 impl<'a> Details<'a> {
     /// Those of a type of `google.rpc`.
-    fn of(&self, name: &str) -> impl Iterator<Item = &'a Value> {
+    pub(super) fn of(&self, name: &str) -> impl Iterator<Item = &'a Value> {
         let end = format!("google.rpc.{name}");
         self.0
             .iter()
             .filter(move |detail| detail["@type"].as_str().is_some_and(|text| text.ends_with(&end)))
+    }
+
+    /// The word of a service for what is wrong.
+    pub(super) fn reason(&self) -> &'a str {
+        let info = self.of("ErrorInfo").next();
+        info.and_then(|info| info["reason"].as_str()).unwrap_or_default()
+    }
+
+    /// What a service adds to that word.
+    pub(super) fn metadata(&self, name: &str) -> Option<&'a str> {
+        self.of("ErrorInfo").next()?["metadata"][name].as_str()
     }
 
     fn retry_delay(&self) -> Option<Duration> {
@@ -209,7 +148,7 @@ impl<'a> Details<'a> {
     }
 }
 
-fn items(list: &Value) -> &[Value] {
+pub(super) fn items(list: &Value) -> &[Value] {
     list.as_array().map(Vec::as_slice).unwrap_or_default()
 }
 

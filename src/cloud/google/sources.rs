@@ -10,21 +10,24 @@ use google_cloud_auth::credentials::{
     AccessTokenCredentials, CacheableResource, CredentialsProvider as _, mds,
 };
 use reqwest::header::{AUTHORIZATION, HeaderMap, HeaderValue};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
+use super::super::CiSystem;
 use super::credentials::{self, CredentialsFile, SCOPE};
+use super::project::{self, FILE_VARIABLE};
 use crate::registry::Secret;
 use crate::sys::Environment;
 use crate::sys::command::{Command, Commands};
 
 /// A token of somebody's own, as the vendor's command takes one.
 const TOKEN_VARIABLE: &str = "CLOUDSDK_AUTH_ACCESS_TOKEN";
-/// The file that a person, or a CI system, names.
-const FILE_VARIABLE: &str = "GOOGLE_APPLICATION_CREDENTIALS";
 /// Another address of the metadata server.
 const METADATA_VARIABLE: &str = "GCE_METADATA_HOST";
 /// Where the metadata server is on Google's machines; elsewhere nobody answers, and nobody should wait for that.
 const METADATA_ADDRESS: &str = "169.254.169.254:80";
 const METADATA_LIMIT: Duration = Duration::from_secs(1);
+/// What is read at most of what it says.
+const MAX_METADATA_BYTES: u64 = 4096;
 /// Why it has nothing there.
 const NOT_REACHED: &str = "not reached (not on Google Cloud)";
 /// How long fetching a token may take.
@@ -63,9 +66,9 @@ enum Proof {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Nowhere {
     /// Every source that was asked, in order, and why it has none.
-    pub(super) message: String,
+    pub(super) tried: Vec<String>,
     /// What to do.
-    pub(super) hints: Vec<String>,
+    pub(super) hint: &'static str,
 }
 
 impl Sources {
@@ -77,7 +80,9 @@ impl Sources {
     pub(super) async fn find(&self) -> Result<Source, Nowhere> {
         if let Some(token) = self.environment.get(TOKEN_VARIABLE) {
             let proof = Proof::Token(Secret::new(token));
-            return Ok(Source::new(format!("`{TOKEN_VARIABLE}`"), proof));
+            let mut source = Source::new(format!("`{TOKEN_VARIABLE}`"), proof);
+            source.identity = Some(format!("whoever the token in {TOKEN_VARIABLE} is for"));
+            return Ok(source);
         }
         let mut tried = vec![format!("`{TOKEN_VARIABLE}` is not set")];
         match self.environment.get(FILE_VARIABLE) {
@@ -86,18 +91,18 @@ impl Sources {
                 let name = format!("`{path}` (`{FILE_VARIABLE}`)");
                 return match self.file(PathBuf::from(path)).await {
                     Ok(Some(file)) => Ok(Source::of_file(name, file)),
-                    Ok(None) => Err(self.nowhere(&[format!("{name}: it is not there")])),
-                    Err(reason) => Err(self.nowhere(&[format!("{name}: {reason}")])),
+                    Ok(None) => Err(self.nowhere(vec![format!("{name}: it is not there")])),
+                    Err(reason) => Err(self.nowhere(vec![format!("{name}: {reason}")])),
                 };
             }
             None => tried.push(format!("`{FILE_VARIABLE}` is not set")),
         }
-        if let Some(path) = self.default_file() {
+        if let Some(path) = project::default_file(&self.environment) {
             let name = format!("`{}`", path.display());
             match self.file(path).await {
                 Ok(Some(file)) => return Ok(Source::of_file(name, file)),
                 Ok(None) => tried.push(format!("{name}: it is not there")),
-                Err(reason) => return Err(self.nowhere(&[format!("{name}: {reason}")])),
+                Err(reason) => return Err(self.nowhere(vec![format!("{name}: {reason}")])),
             }
         }
         match self.metadata().await {
@@ -108,26 +113,11 @@ impl Sources {
             Ok(source) => return Ok(source),
             Err(reason) => tried.push(format!("`gcloud auth print-access-token`: {reason}")),
         }
-        Err(self.nowhere(&tried))
+        Err(self.nowhere(tried))
     }
 
     async fn file(&self, path: PathBuf) -> Result<Option<CredentialsFile>, String> {
         credentials::read(&path, self.environment.get("GOOGLE_CLOUD_QUOTA_PROJECT")).await
-    }
-
-    /// What `gcloud auth application-default login` writes.
-    fn default_file(&self) -> Option<PathBuf> {
-        let chosen = self.environment.get("CLOUDSDK_CONFIG").map(PathBuf::from);
-        let folder = chosen.or_else(|| {
-            if cfg!(windows) {
-                return self
-                    .environment
-                    .get("APPDATA")
-                    .map(|root| PathBuf::from(root).join("gcloud"));
-            }
-            self.environment.home().map(|home| home.join(".config/gcloud"))
-        });
-        folder.map(|folder| folder.join("application_default_credentials.json"))
     }
 
     /// The service account of a machine of Google's.
@@ -146,6 +136,7 @@ impl Sources {
             Ok(Ok(_)) => {}
             Ok(Err(_)) | Err(_) => return Err(NOT_REACHED.to_owned()),
         }
+        let told = tokio::time::timeout(METADATA_LIMIT, account_of_machine(&address)).await;
         let builder = mds::Builder::default().with_scopes([SCOPE]);
         let builder = match named {
             Some(host) => builder.with_endpoint(format!("http://{host}")),
@@ -156,7 +147,8 @@ impl Sources {
         let mut source =
             Source::new("the metadata server".to_owned(), Proof::Credentials(credentials));
         source.headers().await?;
-        source.identity = Some("the service account of this machine".to_owned());
+        let unknown = || "the service account of this machine".to_owned();
+        source.identity = Some(told.ok().flatten().unwrap_or_else(unknown));
         Ok(source)
     }
 
@@ -182,18 +174,54 @@ impl Sources {
         Ok(text)
     }
 
-    pub(super) fn nowhere(&self, tried: &[String]) -> Nowhere {
-        let hint = if self.environment.is_on("GITHUB_ACTIONS") {
-            "add the step `google-github-actions/auth` with `workload_identity_provider`, and `permissions: {id-token: write}` to the job"
-        } else if self.environment.is_on("GITLAB_CI") {
-            "give the job an `id_tokens` entry, write the token to a file, and let `gcloud iam workload-identity-pools create-cred-config … --credential-source-file=FILE` make the file that `GOOGLE_APPLICATION_CREDENTIALS` names"
-        } else if self.environment.is_on("CI") {
-            "let the job write a file of credentials for workload identity federation, and name it in `GOOGLE_APPLICATION_CREDENTIALS`; on a machine of your own, log in: `gcloud auth application-default login`"
-        } else {
-            "log in: `gcloud auth application-default login`"
-        };
-        Nowhere { message: tried.join("; "), hints: vec![hint.to_owned()] }
+    pub(super) fn nowhere(&self, tried: Vec<String>) -> Nowhere {
+        let hint = CiSystem::of(&self.environment)
+            .map_or("log in: `gcloud auth application-default login`", cure_of_job);
+        Nowhere { tried, hint }
     }
+}
+
+/// How a job comes to credentials, which federation gives it for a token of its CI system.
+fn cure_of_job(system: CiSystem) -> &'static str {
+    match system {
+        CiSystem::GitHub => {
+            "add the step `google-github-actions/auth` with `workload_identity_provider`, and `permissions: {id-token: write}` to the job"
+        }
+        CiSystem::GitLab => {
+            "give the job an `id_tokens` entry, write the token to a file, and let `gcloud iam workload-identity-pools create-cred-config … --credential-source-file=FILE` make the file that `GOOGLE_APPLICATION_CREDENTIALS` names"
+        }
+        CiSystem::AzurePipelines => {
+            "run this in the task `AzureCLI@2` with `addSpnToEnvironment: true`, write `$idToken` to a file, and let `gcloud iam workload-identity-pools create-cred-config … --credential-source-file=FILE` make the file that `GOOGLE_APPLICATION_CREDENTIALS` names"
+        }
+        CiSystem::CircleCi => {
+            "write `$CIRCLE_OIDC_TOKEN_V2` to a file, and let `gcloud iam workload-identity-pools create-cred-config … --credential-source-file=FILE` make the file that `GOOGLE_APPLICATION_CREDENTIALS` names"
+        }
+        CiSystem::Buildkite => {
+            "add the plugin `gcp-workload-identity-federation` with `audience` and `service-account` to the step"
+        }
+        CiSystem::Bitbucket => {
+            "set `oidc: true` for the step, write `$BITBUCKET_STEP_OIDC_TOKEN` to a file, and let `gcloud iam workload-identity-pools create-cred-config … --credential-source-file=FILE` make the file that `GOOGLE_APPLICATION_CREDENTIALS` names"
+        }
+        CiSystem::Other => {
+            "let the job write a file of credentials for workload identity federation, and name it in `GOOGLE_APPLICATION_CREDENTIALS`; on a machine of your own, log in: `gcloud auth application-default login`"
+        }
+    }
+}
+
+/// The address of the service account that a metadata server gives tokens for.
+async fn account_of_machine(address: &str) -> Option<String> {
+    let mut stream = tokio::net::TcpStream::connect(address).await.ok()?;
+    let path = "/computeMetadata/v1/instance/service-accounts/default/email";
+    let question =
+        format!("GET {path} HTTP/1.0\r\nHost: {address}\r\nMetadata-Flavor: Google\r\n\r\n");
+    stream.write_all(question.as_bytes()).await.ok()?;
+    let mut answer = String::new();
+    stream.take(MAX_METADATA_BYTES).read_to_string(&mut answer).await.ok()?;
+    let (head, email) = answer.split_once("\r\n\r\n")?;
+    let is_good = head.split(' ').nth(1) == Some("200");
+    let email = email.trim();
+    let is_address = email.contains('@') && email.bytes().all(|byte| byte.is_ascii_graphic());
+    (is_good && is_address).then(|| email.to_owned())
 }
 
 impl Source {
@@ -203,6 +231,7 @@ impl Source {
 
     fn of_file(name: String, file: CredentialsFile) -> Self {
         let CredentialsFile { credentials, identity, key } = file;
+        let identity = identity.or_else(|| Some(format!("the user of {}", name.replace('`', ""))));
         Self { name, identity, key, proof: Proof::Credentials(credentials) }
     }
 
@@ -307,13 +336,16 @@ mod tests {
         assert_eq!(
             found.unwrap_err(),
             Nowhere {
-                message: format!(
-                    "`CLOUDSDK_AUTH_ACCESS_TOKEN` is not set; `GOOGLE_APPLICATION_CREDENTIALS` is not set; \
-                     `{home}/.config/gcloud/application_default_credentials.json`: it is not there; \
-                     metadata server: `NO_GCE_CHECK` is set; \
-                     `gcloud auth print-access-token`: nobody is logged in"
-                ),
-                hints: vec!["log in: `gcloud auth application-default login`".into()],
+                tried: vec![
+                    "`CLOUDSDK_AUTH_ACCESS_TOKEN` is not set".into(),
+                    "`GOOGLE_APPLICATION_CREDENTIALS` is not set".into(),
+                    format!(
+                        "`{home}/.config/gcloud/application_default_credentials.json`: it is not there"
+                    ),
+                    "metadata server: `NO_GCE_CHECK` is set".into(),
+                    "`gcloud auth print-access-token`: nobody is logged in".into(),
+                ],
+                hint: "log in: `gcloud auth application-default login`",
             }
         );
     }
@@ -326,10 +358,10 @@ mod tests {
         );
         let nowhere = found.find().await.unwrap_err();
         assert_eq!(
-            nowhere.message,
-            "`/not/there` (`GOOGLE_APPLICATION_CREDENTIALS`): it is not there"
+            nowhere.tried,
+            ["`/not/there` (`GOOGLE_APPLICATION_CREDENTIALS`): it is not there"]
         );
-        assert!(nowhere.hints[0].contains("google-github-actions/auth"), "{nowhere:?}");
+        assert!(nowhere.hint.contains("google-github-actions/auth"), "{nowhere:?}");
     }
 
     #[tokio::test]
@@ -338,9 +370,36 @@ mod tests {
         // Nobody listens on the first port.
         let found = sources([("GCE_METADATA_HOST", "127.0.0.1:1"), ("CI", "true")], nobody);
         let nowhere = found.find().await.unwrap_err();
-        let text = "; metadata server: not reached (not on Google Cloud); ";
-        assert!(nowhere.message.contains(text), "{nowhere:?}");
-        assert!(nowhere.hints[0].starts_with("let the job write a file"), "{nowhere:?}");
+        let text = "metadata server: not reached (not on Google Cloud)";
+        assert!(nowhere.tried.iter().any(|line| line == text), "{nowhere:?}");
+        assert!(nowhere.hint.starts_with("let the job write a file"), "{nowhere:?}");
+    }
+
+    #[tokio::test]
+    async fn a_metadata_server_tells_whose_tokens_it_gives() {
+        for (answer, expected) in [
+            (
+                "HTTP/1.0 200 OK\r\n\r\nci@p.iam.gserviceaccount.com",
+                Some("ci@p.iam.gserviceaccount.com"),
+            ),
+            ("HTTP/1.0 404 Not Found\r\n\r\nnobody@here", None),
+            ("HTTP/1.0 200 OK\r\n\r\n<html>", None),
+            ("", None),
+        ] {
+            let server = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+            let address = server.local_addr().unwrap().to_string();
+            let serving = async {
+                let (mut stream, _) = server.accept().await.unwrap();
+                let mut question = [0; 1024];
+                let size = stream.read(&mut question).await.unwrap();
+                assert!(
+                    String::from_utf8_lossy(&question[..size]).contains("Metadata-Flavor: Google")
+                );
+                stream.write_all(answer.as_bytes()).await.unwrap();
+            };
+            let (told, ()) = tokio::join!(account_of_machine(&address), serving);
+            assert_eq!(told.as_deref(), expected, "{answer}");
+        }
     }
 
     #[tokio::test]

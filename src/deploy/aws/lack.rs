@@ -1,7 +1,8 @@
 //! What roles lack that may not be created here, as one error that says how to create it.
 
+use super::observed_role::ObservedRole;
 use super::policy::policy;
-use super::roles::{ObservedRole, RoleSpec};
+use super::roles::RoleSpec;
 use crate::deploy::{DeployError, Workload};
 
 /// What one role lacks.

@@ -13,6 +13,8 @@
 mod ecr;
 mod lack;
 mod logs;
+mod observed_role;
+mod observed_secrets;
 mod pages;
 mod place;
 mod policy;
@@ -26,14 +28,17 @@ mod variables;
 
 pub(super) use ecr::{EcrHost, ecr_host};
 pub(super) use logs::read_logs;
+pub(super) use observed_role::ObservedRole;
+pub(super) use observed_secrets::ObservedSecrets;
 pub(super) use pages::read_pages;
 pub(super) use place::Place;
-pub(super) use roles::{ObservedRole, RoleSpec, plan_roles, role_name};
-pub(super) use secrets::{ObservedSecrets, PlannedSecrets, SecretStore};
+pub(super) use roles::{RoleSpec, plan_role_removals, plan_roles, role_name};
+pub(super) use secrets::{PlannedSecrets, SecretStore};
 pub(super) use settings::{
-    REGION_DOC, check_secrets, read_number, read_region, read_role, read_size,
+    HEALTH_CHECK_PATH, PORT, REGION, check_secrets, read_health_path, read_number, read_region,
+    read_role, read_scaling_range, read_size,
 };
-pub(super) use tags::{capital_tags, find_tag, small_tags};
+pub(super) use tags::{ServiceTags, Tagged, capital_tags, find_tag, secrets_revision, small_tags};
 pub(super) use variables::{hide_variables, plan_references, plan_variables, shown_settings};
 
 /// An object as it is, for adding to it; an empty one where there is none.

@@ -1,15 +1,13 @@
 //! Roles that a service needs: looked at, created when that is allowed, and else explained.
 
-use std::collections::{BTreeMap, BTreeSet};
-
-use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::lack::Lack;
-use super::policy::{policy, principals};
-use super::{Place, capital_tags, find_tag, members};
-use crate::cloud::{CallError, IAM, Request};
-use crate::deploy::{DeployError, DeployPlan, Ownership, Session, Step, Workload};
+use super::observed_role::ObservedRole;
+use super::policy::policy;
+use super::{Place, capital_tags};
+use crate::cloud::{IAM, Request};
+use crate::deploy::{DeployError, DeployPlan, Ownership, Step, Workload};
 use crate::oci::Digest;
 
 /// The name of a role may not be longer.
@@ -32,21 +30,6 @@ pub(in crate::deploy) struct RoleSpec {
     pub(in crate::deploy) statements: Vec<Value>,
     /// The setting that names a role made elsewhere.
     pub(in crate::deploy) setting: &'static str,
-}
-
-/// A role that is there.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub(in crate::deploy) struct ObservedRole {
-    /// Its ARN.
-    pub(in crate::deploy) arn: String,
-    /// The services that may assume it.
-    pub(super) principals: BTreeSet<String>,
-    /// The ARNs of the policies that are attached to it.
-    attached: BTreeSet<String>,
-    /// The names of its own policies.
-    inline: BTreeSet<String>,
-    /// Its tags.
-    tags: BTreeMap<String, String>,
 }
 
 /// The name of a role of ours: always the same for the same parts, and never longer than names may be.
@@ -79,6 +62,20 @@ pub(in crate::deploy) fn plan_roles<const COUNT: usize>(
     if lacks.is_empty() { Ok(arns) } else { Err(Lack::error(&lacks)) }
 }
 
+/// Removes the roles that are ours, with all that is on them.
+pub(in crate::deploy) fn plan_role_removals<const COUNT: usize>(
+    roles: [(Option<RoleSpec>, Option<&ObservedRole>); COUNT],
+    place: &Place,
+    workload: &Workload,
+    plan: &mut DeployPlan,
+) {
+    for (role, observed) in roles {
+        if let Some(role) = role {
+            role.plan_removal(observed, place, workload, plan);
+        }
+    }
+}
+
 impl RoleSpec {
     /// Whether the role of a service is ours to look at: no setting names one, and no other is there.
     pub(in crate::deploy) fn is_ours(
@@ -93,57 +90,6 @@ impl RoleSpec {
     /// Whether a service that can do without a role needs this one: it has it, or must be allowed something.
     pub(in crate::deploy) fn is_needed(&self, there: Option<&str>) -> bool {
         there.is_some() || !self.statements.is_empty()
-    }
-
-    /// Asks what there is of a role, unless it is somebody else's business.
-    ///
-    /// # Errors
-    /// As [`Self::observe`].
-    pub(in crate::deploy) async fn observe_if_ours(
-        role: Option<&Self>,
-        session: &Session,
-        region: &str,
-    ) -> Result<Option<ObservedRole>, CallError> {
-        match role {
-            Some(role) => role.observe(session, region).await,
-            None => Ok(None),
-        }
-    }
-
-    /// Asks what there is of it.
-    ///
-    /// # Errors
-    /// IAM does not answer, or not to us.
-    pub(in crate::deploy) async fn observe(
-        &self,
-        session: &Session,
-        region: &str,
-    ) -> Result<Option<ObservedRole>, CallError> {
-        let ask = |operation| {
-            Request::call(&IAM, region, operation, json!({"RoleName": self.name})).that_reads()
-        };
-        let Some(role) = session.find(&ask("GetRole")).await? else { return Ok(None) };
-        // No role has more policies than one answer holds.
-        let Some(attached) = session.find(&ask("ListAttachedRolePolicies")).await? else {
-            return Ok(None);
-        };
-        let Some(inline) = session.find(&ask("ListRolePolicies")).await? else { return Ok(None) };
-        let text = |value: &Value| value.as_str().map(str::to_owned);
-        let list = |answer: &Value, name: &str| {
-            members(answer.get(name).unwrap_or(&Value::Null)).cloned().collect::<Vec<_>>()
-        };
-        let tags = role.body.pointer("/Role/Tags").unwrap_or(&Value::Null);
-        let keys = members(tags).filter_map(|tag| tag.get("Key")?.as_str());
-        let attached = list(&attached.body, "AttachedPolicies");
-        Ok(Some(ObservedRole {
-            arn: role.text("/Role/Arn").unwrap_or_default().to_owned(),
-            principals: principals(role.text("/Role/AssumeRolePolicyDocument").unwrap_or_default()),
-            attached: attached.iter().filter_map(|policy| text(policy.get("PolicyArn")?)).collect(),
-            inline: list(&inline.body, "PolicyNames").iter().filter_map(text).collect(),
-            tags: keys
-                .filter_map(|key| Some((key.to_owned(), find_tag(tags, key)?.to_owned())))
-                .collect(),
-        }))
     }
 
     /// Adds what is missing of it, and gives its ARN.
@@ -293,13 +239,6 @@ impl RoleSpec {
     }
 }
 
-impl ObservedRole {
-    /// Whether it belongs to this workload.
-    pub(super) fn is_ours(&self, workload: &Workload) -> bool {
-        Ownership::read(|key| self.tags.get(key).map(String::as_str)) == Ownership::of(workload)
-    }
-}
-
 /// Whether a role may be made, or changed: one that is there only when it is ours.
 fn may_write(observed: Option<&ObservedRole>, workload: &Workload) -> bool {
     workload.creates_roles && observed.is_none_or(|role| role.is_ours(workload))
@@ -307,6 +246,9 @@ fn may_write(observed: Option<&ObservedRole>, workload: &Workload) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::{BTreeMap, BTreeSet};
+
+    use super::super::policy::principals;
     use super::*;
     use crate::deploy::aws::testing::workload;
 

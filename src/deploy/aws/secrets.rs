@@ -2,14 +2,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use super::{Place, capital_tags, find_tag, members};
-use crate::cloud::{CallError, Request, SECRETS_MANAGER};
-use crate::deploy::{
-    DeployPlan, Given, Ownership, Pull, SecretValue, Session, Step, Subject, Workload,
-};
+use super::observed_secrets::{ObservedSecret, ObservedSecrets};
+use super::{Place, capital_tags};
+use crate::cloud::{Request, SECRETS_MANAGER};
+use crate::deploy::{DeployPlan, Given, Ownership, Pull, SecretValue, Step, Subject, Workload};
 use crate::oci::Digest;
 use crate::registry::Secret;
 
@@ -21,27 +19,11 @@ const PULL: &str = "@pull";
 /// The secrets of one workload in one region.
 #[derive(Debug, Clone)]
 pub(in crate::deploy) struct SecretStore<'a> {
-    workload: &'a Workload,
+    pub(super) workload: &'a Workload,
     /// Whose they are among the targets of the environment: `app-runner-agent`.
     service: String,
     /// Whether the platform pulls with a secret of ours, too.
     has_pull: bool,
-}
-
-/// What is there of each secret, by the name of its variable.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub(in crate::deploy) struct ObservedSecrets(BTreeMap<String, ObservedSecret>);
-
-/// A secret that is there; its value is compared when it is looked at, and not kept.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-struct ObservedSecret {
-    arn: String,
-    version: String,
-    /// Whether its value is the one that is wanted.
-    is_current: bool,
-    /// Whether it was removed, and can still be had back.
-    is_removed: bool,
-    is_ours: bool,
 }
 
 /// The secrets as they will be.
@@ -64,58 +46,6 @@ impl<'a> SecretStore<'a> {
     /// The same with what the platform pulls with.
     pub(in crate::deploy) fn with_pull(self) -> Self {
         Self { has_pull: true, ..self }
-    }
-
-    /// Asks what is there: of the secrets that are wanted, and of those that the service refers to now.
-    ///
-    /// # Errors
-    /// Secrets Manager does not answer, or not to us.
-    pub(in crate::deploy) async fn observe(
-        &self,
-        session: &Session,
-        region: &str,
-        referred: impl IntoIterator<Item = &str>,
-    ) -> Result<ObservedSecrets, CallError> {
-        let wanted = self.wanted();
-        let mut names: BTreeSet<String> = self.names().collect();
-        names.extend(referred.into_iter().filter_map(|arn| self.variable(arn)));
-        let mut found = BTreeMap::new();
-        for name in names {
-            let secret = self.observe_one(session, region, &name, wanted.get(&name)).await?;
-            found.extend(secret.map(|secret| (name, secret)));
-        }
-        Ok(ObservedSecrets(found))
-    }
-
-    async fn observe_one(
-        &self,
-        session: &Session,
-        region: &str,
-        name: &str,
-        wanted: Option<&Secret>,
-    ) -> Result<Option<ObservedSecret>, CallError> {
-        let body = json!({"SecretId": self.secret_name(name)});
-        let ask = |operation| {
-            Request::call(&SECRETS_MANAGER, region, operation, body.clone()).that_reads()
-        };
-        let Some(described) = session.find(&ask("DescribeSecret")).await? else { return Ok(None) };
-        let is_removed = described.body.get("DeletedDate").is_some_and(|date| !date.is_null());
-        let value = match wanted {
-            Some(_) if !is_removed => session.find(&ask("GetSecretValue")).await?,
-            _ => None,
-        };
-        let text = |pointer| value.as_ref().and_then(|value| value.text(pointer));
-        let version = text("/VersionId").or_else(|| current_version(&described.body));
-        let tags = described.body.get("Tags").unwrap_or(&Value::Null);
-        let ownership = Ownership::read(|key| find_tag(tags, key));
-        Ok(Some(ObservedSecret {
-            arn: described.text("/ARN").unwrap_or_default().to_owned(),
-            version: version.unwrap_or_default().to_owned(),
-            is_current: text("/SecretString")
-                .is_some_and(|there| wanted.is_some_and(|wanted| there == wanted.expose())),
-            is_removed,
-            is_ours: ownership.check_removal(self.workload, &self.subject(name, region)).is_ok(),
-        }))
     }
 
     /// Adds what is missing: a secret, or its new value.
@@ -250,7 +180,7 @@ impl<'a> SecretStore<'a> {
     }
 
     /// The names of all secrets that are ours to keep, whether their values are known here or not.
-    fn names(&self) -> impl Iterator<Item = String> {
+    pub(super) fn names(&self) -> impl Iterator<Item = String> {
         let unset = self.workload.secrets.iter();
         let unset = unset.filter(|(_, value)| **value == SecretValue::Unset);
         let names: BTreeSet<_> =
@@ -259,7 +189,7 @@ impl<'a> SecretStore<'a> {
     }
 
     /// The values that the caller has, by the name of the variable.
-    fn wanted(&self) -> BTreeMap<String, Secret> {
+    pub(super) fn wanted(&self) -> BTreeMap<String, Secret> {
         let given = self.workload.secrets.iter().filter_map(|(name, value)| match value {
             SecretValue::Given(secret) => Some((name.clone(), secret.clone())),
             SecretValue::Unset | SecretValue::Kept(_) => None,
@@ -292,7 +222,7 @@ impl<'a> SecretStore<'a> {
     }
 
     /// `dockless/PROJECT/ENVIRONMENT/SERVICE/NAME`.
-    fn secret_name(&self, name: &str) -> String {
+    pub(super) fn secret_name(&self, name: &str) -> String {
         format!("{}{name}", self.prefix())
     }
 
@@ -302,13 +232,13 @@ impl<'a> SecretStore<'a> {
     }
 
     /// The variable whose secret an ARN names, when it is one of this workload.
-    fn variable(&self, arn: &str) -> Option<String> {
+    pub(super) fn variable(&self, arn: &str) -> Option<String> {
         let id = arn.split(':').nth(6)?.strip_prefix(&self.prefix())?;
         let (name, _random) = id.rsplit_once('-')?;
         Some(name.to_owned())
     }
 
-    fn subject(&self, name: &str, region: &str) -> Subject {
+    pub(super) fn subject(&self, name: &str, region: &str) -> Subject {
         Subject { what: "secret", name: self.secret_name(name), place: region.to_owned() }
     }
 
@@ -333,13 +263,6 @@ impl<'a> SecretStore<'a> {
 /// The ARN of a secret without what may stand behind it: `arn:…:secret:NAME:KEY:STAGE:VERSION`.
 fn resource_of(arn: &str) -> String {
     arn.split(':').take(7).collect::<Vec<_>>().join(":")
-}
-
-/// The version whose value everybody reads; `DescribeSecret` tells it of a secret that was removed, too.
-fn current_version(described: &Value) -> Option<&str> {
-    let versions = described.get("VersionIdsToStages")?.as_object()?;
-    let is_current = |stages: &Value| members(stages).any(|stage| stage == "AWSCURRENT");
-    versions.iter().find_map(|(id, stages)| is_current(stages).then_some(id.as_str()))
 }
 
 fn given_name(name: &str) -> String {
@@ -462,14 +385,6 @@ mod tests {
         assert!(store.statement(&place()).is_some());
         store.plan_removal(&observed, &place(), &mut plan);
         assert_eq!(plan.steps[0].request.operation, "DeleteSecret");
-    }
-
-    #[test]
-    fn the_current_version_is_told_of_a_removed_secret_too() {
-        let described = json!({"VersionIdsToStages": {"1": ["AWSPREVIOUS"], "2": ["AWSCURRENT"]}});
-        assert_eq!(current_version(&described), Some("2"));
-        assert_eq!(current_version(&json!({"VersionIdsToStages": {"1": []}})), None);
-        assert_eq!(current_version(&json!({})), None);
     }
 
     #[test]

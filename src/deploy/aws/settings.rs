@@ -3,12 +3,30 @@
 use std::collections::BTreeMap;
 
 use crate::cloud::aws_region;
+use crate::config::schema::{Field, Kind};
 use crate::config::{Node, Problems};
 use crate::deploy::{Pull, SecretValue, TargetInput};
 
-/// What the docs say of the setting `region`.
-pub(in crate::deploy) const REGION_DOC: &str = "The region: `eu-west-1`. When absent, that of `AWS_REGION`, \
-     `AWS_DEFAULT_REGION` or the profile.";
+/// The setting `region`.
+pub(in crate::deploy) const REGION: Field = Field::optional(
+    "region",
+    Kind::Text,
+    "The region: `eu-west-1`. When absent, that of `AWS_REGION`, `AWS_DEFAULT_REGION` or the profile.",
+);
+
+/// The setting `port`.
+pub(in crate::deploy) const PORT: Field = Field::optional(
+    "port",
+    Kind::Integer(1, 65_535),
+    "The port that the container listens on: that of the image when absent.",
+);
+
+/// The setting `health_check_path`.
+pub(in crate::deploy) const HEALTH_CHECK_PATH: Field = Field::optional(
+    "health_check_path",
+    Kind::Text,
+    "What health checks ask: that of the agent, or `/health`, when absent.",
+);
 
 /// The `region` of a target: where the config names none, that of AWS's own tools.
 pub(in crate::deploy) fn read_region(
@@ -16,19 +34,16 @@ pub(in crate::deploy) fn read_region(
     problems: &mut Problems,
 ) -> Option<String> {
     let node = input.settings.get("region");
-    let region = match node {
-        Some(node) => node.as_text().map(str::to_owned)?,
-        None => match aws_region(input.environment) {
-            Some(region) => region,
-            None => {
-                problems.report_with_hint(
-                    input.position,
-                    "nothing says in which region of AWS",
-                    "add `region: eu-west-1`, or set `AWS_REGION` or the region of the profile",
-                );
-                return None;
-            }
-        },
+    let named = node.map(|node| node.as_text().map(str::to_owned));
+    let Some(region) = named.unwrap_or_else(|| aws_region(input.environment)) else {
+        if node.is_none() {
+            problems.report_with_hint(
+                input.position,
+                "nothing says in which region of AWS",
+                "add `region: eu-west-1`, or set `AWS_REGION` or the region of the profile",
+            );
+        }
+        return None;
     };
     let parts: Vec<_> = region.split('-').collect();
     let is_word =
@@ -84,6 +99,37 @@ pub(in crate::deploy) fn read_role(
 pub(in crate::deploy) fn read_number(settings: &Node, name: &str, absent: u32) -> u32 {
     let number = settings.get(name).and_then(Node::as_integer);
     number.and_then(|number| u32::try_from(number).ok()).unwrap_or(absent)
+}
+
+/// The `health_check_path` of a target, else that of the agent.
+pub(in crate::deploy) fn read_health_path(
+    input: &TargetInput<'_>,
+    problems: &mut Problems,
+) -> String {
+    let TargetInput { settings, workload, .. } = *input;
+    let path = settings.get_text("health_check_path").unwrap_or(&workload.health_path);
+    if !path.starts_with('/') {
+        let node = settings.get("health_check_path").unwrap_or(settings);
+        problems.report(&node.position, "`health_check_path` begins with `/`");
+    }
+    path.to_owned()
+}
+
+/// `auto_scaling_min` and `auto_scaling_max`: 1 to 5 when they are absent.
+pub(in crate::deploy) fn read_scaling_range(
+    settings: &Node,
+    problems: &mut Problems,
+) -> Option<(u32, u32)> {
+    let min = read_number(settings, "auto_scaling_min", 1);
+    let max = read_number(settings, "auto_scaling_max", 5);
+    if min > max {
+        let node = settings.get("auto_scaling_max").or_else(|| settings.get("auto_scaling_min"));
+        let position = &node.unwrap_or(settings).position;
+        let message = format!("`auto_scaling_min` is {min}, and `auto_scaling_max` only {max}");
+        problems.report_with_hint(position, message, "raise `auto_scaling_max`");
+        return None;
+    }
+    Some((min, max))
 }
 
 /// The processor and memory of a target: `cpu` in virtual processors and `memory` in MB, as one of the

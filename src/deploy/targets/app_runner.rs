@@ -4,11 +4,12 @@
 //! - `observe.rs`: what is there, and how it is: the service's own status says `RUNNING` after an update
 //!   that was rolled back, so the last operation is asked, too
 //! - `closed.rs`: where accounts go that it takes no more
-//! - `plan.rs`: what has to be done; `removal.rs`: back to the image of before, and away
+//! - `plan.rs`, `comparison.rs`: what has to be done, and what differs; `removal.rs`: back to the image of before, and away
 //!
 //! App Runner has no revisions: going back is an update with the image of before.
 
 mod closed;
+mod comparison;
 mod observe;
 mod plan;
 mod removal;

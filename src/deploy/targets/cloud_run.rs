@@ -3,6 +3,7 @@
 //! - `settings.rs`: what the config says; `service.rs`: the service that it asks for
 //! - `observe.rs`: what is there; `comparison.rs`: how the two differ; `plan.rs`: what to send
 //! - `secrets.rs`: values that Secret Manager keeps; `versions.rs`: those that nothing needs any more
+//! - `kept.rs`: secrets that it has already
 //! - `access.rs`: who may call it; `operations.rs`: what becomes of what was begun
 //! - `logs.rs`: what Cloud Logging has of it
 //!
@@ -11,6 +12,7 @@
 
 mod access;
 mod comparison;
+mod kept;
 mod logs;
 mod observe;
 mod operations;

@@ -5,7 +5,8 @@
 //!
 //! - `shape.rs`, `settings.rs`: what the config says, with its `amounts.rs` and `names.rs`
 //! - `app.rs`: the app that follows from it, upon the one that is there
-//! - `plan.rs`: what to send, `rollback.rs`: the way back; `described.rs`: what they change
+//! - `plan.rs`: what to send, `surroundings.rs`: where a new app goes, `rollback.rs`: the way back;
+//!   `described.rs`: what they change
 //! - `leftovers.rs`: what goes away with an earlier config; `requests.rs`: how all of it is sent
 //! - `observe.rs`: what is there, `state.rs`: how it is, with `advice.rs`, `begun.rs`: what became of our own requests
 //! - `logs.rs`: what it prints
@@ -25,6 +26,7 @@ mod rollback;
 mod settings;
 mod shape;
 mod state;
+mod surroundings;
 
 use async_trait::async_trait;
 

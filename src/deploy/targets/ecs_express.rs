@@ -3,14 +3,17 @@
 //! - `settings.rs`: what the config says
 //! - `observe.rs`: what is there; `state.rs`: how it is. A service is `ACTIVE` at once, which says nothing:
 //!   its last deployment is asked
-//! - `plan.rs`: what has to be done
+//! - `plan.rs`, `comparison.rs`: what has to be done, and what differs; `removal.rs`: back to the image of
+//!   before, and away
 //!
 //! An update takes six minutes or more by design: a part of the requests first, then all, each watched for
 //! three minutes; and it is taken back when more than 1 % of the requests fail, those for unknown paths
 //! included.
 
+mod comparison;
 mod observe;
 mod plan;
+mod removal;
 mod settings;
 mod state;
 

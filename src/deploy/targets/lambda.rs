@@ -3,12 +3,14 @@
 //! - `settings.rs`: what the config says; `fitness.rs`: which images run there
 //! - `requests.rs`: every request that is sent to a function
 //! - `observe.rs`: what is there, as `found.rs` has it; `state.rs`: how that is
-//! - `plan.rs`: the function, its versions and the alias `live`; `entry.rs`: how it is reached from outside
+//! - `plan.rs`: the function, its versions and the alias `live`
+//! - `entry.rs`: how it is reached from outside; `cors.rs`: from pages of which origins
 //! - `removal.rs`: back to an earlier version, and away
 //!
 //! What serves is the alias `live`: a deployment publishes a version and moves the alias to it, so that a
 //! version that came to nothing serves nobody, and going back is one request.
 
+mod cors;
 mod entry;
 mod fitness;
 mod found;

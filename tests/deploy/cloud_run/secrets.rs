@@ -15,7 +15,8 @@ async fn values_of_secrets_are_kept_by_secret_manager_and_only_written_when_they
     )
     .await;
     let policy = accessors(&["runner"]);
-    let shared = Secret { versions: vec!["Mw==".into(); 3], policy, ..Secret::default() };
+    let versions = vec!["Mw==".into(); 3];
+    let shared = Secret { labels: json!({}), versions, policy, ..Secret::default() };
     world
         .fake
         .with(|fake| fake.secrets.insert("projects/acme-staging/secrets/shared".into(), shared));
@@ -26,6 +27,8 @@ async fn values_of_secrets_are_kept_by_secret_manager_and_only_written_when_they
             !outcome.stderr.contains("canary") && !outcome.stderr.contains("Y2FuYXJ5"),
             "{outcome:#?}"
         );
+        let who = "Google Cloud: we are whoever the token in CLOUDSDK_AUTH_ACCESS_TOKEN is for";
+        assert!(outcome.stderr.contains(who), "{outcome:#?}");
     };
     let secret = || world.fake.with(|fake| fake.secrets[SECRET].clone());
     let env = || world.written().pointer("/template/containers/0/env").cloned();
@@ -198,4 +201,21 @@ async fn values_that_no_revision_needs_any_more_are_destroyed() {
     let outcome = deploy("canary-4", "four");
     assert!(outcome.stderr.contains("cannot destroy version 2 of the secret"), "{outcome:#?}");
     assert!(outcome.stderr.contains("roles/secretmanager.secretVersionManager"), "{outcome:#?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_secret_that_is_not_there_is_told_before_anything_is_written() {
+    let world = World::new("    secrets: {KEY: {secret_manager: shard-key}}\n").await;
+    let labels = json!({"team": "support"});
+    let secret = Secret { labels, versions: vec!["Mw==".into()], ..Secret::default() };
+    world.fake.with(|fake| {
+        fake.secrets.insert("projects/acme-staging/secrets/shared-key".into(), secret);
+    });
+    let outcome = world.run(&["deploy"]);
+    assert_eq!(outcome.code, 2, "{outcome:#?}");
+    let text =
+        "the secret `shard-key` in acme-staging is missing\nhint: did you mean `shared-key`?\n";
+    assert!(outcome.stderr.ends_with(text), "{outcome:#?}");
+    assert_eq!(world.fake.writes(), [""; 0]);
+    world.succeed(&["destroy", "--yes"]);
 }

@@ -132,8 +132,8 @@ const ROWS: [Row; 13] = [
     ),
 ];
 
-#[tokio::test(flavor = "multi_thread")]
-async fn every_refusal_says_what_to_do() {
+/// Everything that is said.
+async fn told() -> String {
     let world = World::new("").await;
     let mut told = String::new();
     let mut tell = |what: &str| {
@@ -181,7 +181,12 @@ async fn every_refusal_says_what_to_do() {
         world.fake.with(|fake| fake.ending = Ending::Refused(message));
         tell(what);
     }
-    insta::assert_snapshot!(told, @r#"
+    told
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_refusal_says_what_to_do() {
+    insta::assert_snapshot!(told().await, @r#"
     AuthorizationFailed: exit 3
     error: deploy to container app `agent` in agents
       create the container app `agent`
@@ -246,17 +251,17 @@ async fn every_refusal_says_what_to_do() {
 
     ExpiredAuthenticationToken: exit 2
     error: look at container app `agent` in agents
-      GET /subscriptions/00000000-0000-0000-0000-000000000001/resourceGroups/agents/providers/Microsoft.App/containerApps/agent?api-version=2026-01-01: ExpiredAuthenticationToken: The access token expiry UTC time '11/21/2026 10:00:00 AM' is earlier than current UTC time.
+      GET /subscriptions/00000000-0000-0000-0000-000000000001/resourceGroups/agents/providers/Microsoft.App/containerApps/agent?api-version=2026-01-01: ExpiredAuthenticationToken: The access token expiry UTC time '11/21/2026 10:00:00 AM' is earlier than current UTC time. (as `bob@acme.com (object o-1)`)
     hint: log in again: `az login`; in CI, the token of `azure/login` may have expired
 
     InvalidAuthenticationTokenTenant: exit 2
     error: look at container app `agent` in agents
-      GET /subscriptions/00000000-0000-0000-0000-000000000001/resourceGroups/agents/providers/Microsoft.App/containerApps/agent?api-version=2026-01-01: InvalidAuthenticationTokenTenant: The access token is from the wrong issuer 'https://sts.windows.net/t-1/'. It must match the tenant 'https://sts.windows.net/t-2/' associated with this subscription.
+      GET /subscriptions/00000000-0000-0000-0000-000000000001/resourceGroups/agents/providers/Microsoft.App/containerApps/agent?api-version=2026-01-01: InvalidAuthenticationTokenTenant: The access token is from the wrong issuer 'https://sts.windows.net/t-1/'. It must match the tenant 'https://sts.windows.net/t-2/' associated with this subscription. (as `bob@acme.com (object o-1)`)
     hint: the credentials are another tenant's: `az login --tenant t-2`, or set `AZURE_TENANT_ID` to it
 
     AuthenticationFailed: exit 2
     error: look at container app `agent` in agents
-      GET /subscriptions/00000000-0000-0000-0000-000000000001/resourceGroups/agents/providers/Microsoft.App/containerApps/agent?api-version=2026-01-01: AuthenticationFailed: Authentication failed. The 'Authorization' header is missing.
+      GET /subscriptions/00000000-0000-0000-0000-000000000001/resourceGroups/agents/providers/Microsoft.App/containerApps/agent?api-version=2026-01-01: AuthenticationFailed: Authentication failed. The 'Authorization' header is missing. (as `bob@acme.com (object o-1)`)
     hint: log in again: `az login`; in CI, the token of `azure/login` may have expired
 
     ResourceGroupNotFound: exit 2

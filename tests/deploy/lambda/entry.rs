@@ -99,3 +99,39 @@ async fn a_public_url_beside_ours_is_closed_where_nothing_should_be_public() {
         assert_eq!(again.outcome, Outcome::Unchanged, "{entry}");
     }
 }
+
+#[tokio::test]
+async fn pages_of_origins_that_are_named_may_call_it() {
+    let origins = "cors_origins: [https://b.example, https://a.example]\n";
+    for (entry, created, update, removal) in [
+        (
+            "url: public\n",
+            "CreateFunctionUrlConfig",
+            "UpdateFunctionUrlConfig",
+            "UpdateFunctionUrlConfig",
+        ),
+        ("api_gateway: true\n", "CreateApi", "UpdateApi", "DeleteCorsConfiguration"),
+    ] {
+        let world = World::new().await;
+        let allowed = || {
+            world.aws.with(|aws| match aws.apis.first() {
+                Some(api) => api["corsConfiguration"]["allowOrigins"].clone(),
+                None => aws.functions["agent"].urls["live"]["Cors"]["AllowOrigins"].clone(),
+            })
+        };
+        let (without, with) = (format!("{ROLE}{entry}"), format!("{ROLE}{entry}{origins}"));
+        let both = json!(["https://a.example", "https://b.example"]);
+        let none = serde_json::Value::Null;
+        for (settings, written, expected) in
+            [(&with, created, &both), (&without, removal, &none), (&with, update, &both)]
+        {
+            world.writes();
+            let deployed = world.deploy(&*target(settings), &image("one")).await;
+            assert_eq!((deployed.outcome, &allowed()), (Outcome::Deployed, expected), "{settings}");
+            let writes = world.writes();
+            assert!(writes.iter().any(|write| write == written), "{settings}: {writes:?}");
+            let again = world.deploy(&*target(settings), &image("one")).await;
+            assert_eq!((again.outcome, world.writes()), (Outcome::Unchanged, vec![]), "{settings}");
+        }
+    }
+}

@@ -118,6 +118,20 @@ fn settings_are_checked_before_any_call() {
             ],
         ),
         (
+            "region: eu-west-1\ncors_origins: [https://a.example/x, b.example, \"*\"]",
+            vec![
+                "f:3:16: `https://a.example/x` is no origin; write `https://HOST`, without a path, or `\"*\"` \
+                 for all",
+                "f:3:37: `b.example` is no origin; write `https://HOST`, without a path, or `\"*\"` for all",
+            ],
+        ),
+        (
+            "region: eu-west-1\nurl: none\ncors_origins: \"*\"",
+            vec![
+                "f:4:15: `cors_origins` belongs to a function URL or an API, and there is none; remove it",
+            ],
+        ),
+        (
             "region: eu-west-1\nname: a.b",
             vec![
                 "f:3:7: `a.b` is no name for a function; give it a `name` of 1 to 64 letters, digits, `-` or \
@@ -159,7 +173,7 @@ fn settings_are_checked_before_any_call() {
         [
             format!("f:1:1: Lambda sets the variable `AWS_REGION`; {names}"),
             format!("f:1:1: Lambda takes no variable `_A`; {names}"),
-            "f:1:1: Lambda has room for 4096 bytes of variables, and these take 5045; put what is large \
+            "f:1:1: Lambda has room for 4096 bytes of variables, and these take 5048; put what is large \
              into a file of the image, or let the agent fetch it"
                 .to_owned(),
         ]

@@ -126,23 +126,18 @@ async fn a_page_without_its_list_is_not_an_empty_one() {
 }
 
 #[tokio::test]
-async fn pages_that_lead_back_or_never_end_are_not_followed() {
+async fn pages_that_lead_back_are_not_followed() {
     let world = World::new().await;
     let target = target(ROLE);
     world.deploy(&*target, &image("one")).await;
     let versions = "GET /2015-03-31/functions/agent/versions";
-    let page = |next: usize| {
-        let body = json!({"Versions": [], "NextMarker": next.to_string()});
-        Fault::Refuse(Response::json(200, &body))
-    };
-    for (pages, expected) in [
-        (vec![1, 2, 1], "the pages lead back to one before"),
-        ((0..1000).collect(), "there are more than 1000 pages"),
-    ] {
-        for next in pages {
-            world.aws.spoil(versions, page(next));
-        }
-        let error = target.observe(&world.session()).await.unwrap_err();
-        assert_eq!(error.to_string(), format!("{versions}: {expected}"));
+    for next in ["1", "2", "1"] {
+        let body = json!({"Versions": [], "NextMarker": next});
+        world.aws.spoil(versions, Fault::Refuse(Response::json(200, &body)));
     }
+    let error = target.observe(&world.session()).await.unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        format!("{versions}?Marker=2: the list does not end after 3 pages")
+    );
 }

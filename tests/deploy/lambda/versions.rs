@@ -68,6 +68,9 @@ async fn the_alias_goes_back_to_the_version_before_at_once() {
     assert_eq!(back(Some(first)).await, (Some("1".into()), Some(digest("one")), false));
     assert_eq!(world.writes(), ["UpdateAlias"]);
     let observed = target.observe(&world.session()).await.unwrap();
+    // The tags of the function still say the third.
+    let deployed = observed.service.as_ref().and_then(|it| it.ownership.image_digest.clone());
+    assert_eq!(deployed.map(|hex| format!("sha256:{hex}")), Some(digest("one")));
     for (image, expected) in [
         (None, "there is no version before the one that serves"),
         (Some("r.io/a@sha256:00"), "it has no version of `r.io/a@sha256:00`"),

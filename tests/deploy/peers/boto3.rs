@@ -95,6 +95,7 @@ async fn boto3_takes_the_fake_for_app_runner() {
 #[tokio::test]
 async fn boto3_takes_the_fake_for_lambda() {
     let cloud = Running::start(lambda::Aws::new()).await;
+    cloud.with(|aws| aws.logs.insert("/aws/lambda/agent".into(), lambda::Log::default()));
     let told = drive("lambda.py", &cloud.url()).await;
     assert_eq!(cloud.wrong(), [""; 0]);
     let arn = "arn:aws:lambda:eu-west-1:123456789012:function:agent";
@@ -103,6 +104,9 @@ async fn boto3_takes_the_fake_for_lambda() {
     let image = format!("123456789012.dkr.ecr.eu-west-1.amazonaws.com/agent@sha256:{first}");
     let time = "2026-11-21T20:00:00.000+0000";
     let missing = json!({"error": "ResourceNotFoundException", "message": "not found: agent"});
+    let no_log = json!({
+        "error": "ResourceNotFoundException", "message": "The specified log group does not exist.",
+    });
     let exists =
         json!({"error": "ResourceConflictException", "message": "Function already exist: agent"});
     let function = json!({
@@ -180,6 +184,11 @@ async fn boto3_takes_the_fake_for_lambda() {
             ["GetFunction", missing],
             ["CreateApi", api],
             ["GetApis", {"Items": [api]}],
+            ["ListTagsForResource", {}],
+            ["TagResource", {}],
+            ["ListTagsForResource", {"tags": {"managed-by": "dockless"}}],
+            ["DeleteLogGroup", {}],
+            ["ListTagsForResource", no_log],
         ])
     );
 }

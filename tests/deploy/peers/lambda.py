@@ -13,7 +13,9 @@ TRUST = {
 }
 TAGS = [{"Key": "managed-by", "Value": "dockless"}]
 
-iam, functions, gateway = Driver("iam"), Driver("lambda"), Driver("apigatewayv2")
+LOG = "arn:aws:logs:eu-west-1:123456789012:log-group:/aws/lambda/agent"
+
+iam, functions, gateway, logs = Driver("iam"), Driver("lambda"), Driver("apigatewayv2"), Driver("logs")
 role = iam("CreateRole", RoleName="run", AssumeRolePolicyDocument=json.dumps(TRUST), Tags=TAGS)["Role"]["Arn"]
 
 functions("GetFunction", **AGENT)
@@ -52,6 +54,11 @@ functions("ListVersionsByFunction", **AGENT)
 functions("TagResource", Resource=arn, Tags={"a": "b"})
 gateway("CreateApi", Name="agent", ProtocolType="HTTP", Target=arn + ":live", Tags={"managed-by": "dockless"})
 gateway("GetApis")
+logs("ListTagsForResource", resourceArn=LOG)
+logs("TagResource", resourceArn=LOG, tags={"managed-by": "dockless"})
+logs("ListTagsForResource", resourceArn=LOG)
+logs("DeleteLogGroup", logGroupName="/aws/lambda/agent")
+logs("ListTagsForResource", resourceArn=LOG)
 functions("DeleteFunctionUrlConfig", Qualifier="live", **AGENT)
 functions("DeleteFunction", **AGENT)
 functions("GetFunction", **AGENT)
@@ -66,4 +73,4 @@ def brief(operation, answer):
     return [operation, answer]
 
 
-tell([brief(*told) for told in functions.answers + gateway.answers])
+tell([brief(*told) for told in functions.answers + gateway.answers + logs.answers])

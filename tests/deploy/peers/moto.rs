@@ -2,6 +2,7 @@
 
 use std::io::{BufRead as _, BufReader};
 use std::process::{Child, Command, Stdio};
+use std::sync::{Arc, Mutex, Weak};
 
 /// A running server; it ends when this is dropped, and with it all that was made there.
 #[derive(Debug)]
@@ -10,7 +11,20 @@ pub(crate) struct Moto {
     url: String,
 }
 
+/// The one that stories share while any of them runs.
+static SHARED: Mutex<Weak<Moto>> = Mutex::new(Weak::new());
+
 impl Moto {
+    /// One for stories that each have names of their own.
+    pub(crate) fn shared() -> Arc<Self> {
+        let mut shared = SHARED.lock().unwrap();
+        shared.upgrade().unwrap_or_else(|| {
+            let started = Arc::new(Self::start());
+            *shared = Arc::downgrade(&started);
+            started
+        })
+    }
+
     /// Starts one on a free port, for the account `123456789012`.
     pub(crate) fn start() -> Self {
         let mut process = Command::new(super::python())

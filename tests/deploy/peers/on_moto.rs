@@ -14,15 +14,15 @@ use serde_json::{Value, json};
 
 use super::{Moto, drive};
 
-/// What is done at one `moto`.
+/// What is done at one `moto`, which others use at the same time.
 struct Account {
-    moto: Moto,
+    moto: Arc<Moto>,
     client: Client,
 }
 
 impl Account {
     fn new() -> Self {
-        let moto = Moto::start();
+        let moto = Moto::shared();
         let client = Client::new(ClientOptions {
             settings: Settings::default(),
             environment: Environment::of(moto.variables()),
@@ -93,14 +93,16 @@ async fn a_repository_is_made_once() {
 #[tokio::test]
 async fn a_repository_that_is_missing_is_created_and_then_left_alone() {
     let aws = Account::new();
-    let repository = "123456789012.dkr.ecr.eu-west-1.amazonaws.com/acme/agent";
+    let repository = "123456789012.dkr.ecr.eu-west-1.amazonaws.com/acme/missing";
     let repository = repository.parse::<Reference>().unwrap().repository;
     let wanted = NewRepository { has_immutable_tags: true, is_scanned: true, encryption_key: None };
     for expected in [true, false] {
-        let created = create_missing_repository(&aws.client, &repository, &wanted).await.unwrap();
+        let created = create_missing_repository(&aws.client, &SystemClock, &repository, &wanted)
+            .await
+            .unwrap();
         assert_eq!(created, expected);
     }
-    let describe = json!({"repositoryNames": ["acme/agent"]});
+    let describe = json!({"repositoryNames": ["acme/missing"]});
     let described = aws.call(&ECR, "DescribeRepositories", describe).await.unwrap();
     let made = &described["repositories"][0];
     assert_eq!(

@@ -117,7 +117,7 @@ pub(super) static ROOT: Shape = Shape {
         Field::optional(
             "create_repository",
             Kind::Either(&[Kind::Boolean, Kind::Shape(&NEW_REPOSITORY)]),
-            "Whether a push creates the repositories of Amazon ECR that are missing, with the tag `managed-by: dockless`; \
+            "Whether a push creates the repositories of Amazon ECR and Artifact Registry that are missing, with the tag `managed-by: dockless`; \
              `false` when absent. A mapping says what they are to be like. A dry run creates none.",
         ),
         Field::optional(

@@ -4,12 +4,13 @@ use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 
+use super::comparison::texts;
 use super::observe::{Details, ObservedScaling};
 use super::{AppRunner, PUBLIC_ECR};
 use crate::cloud::{APP_RUNNER, Request};
 use crate::deploy::aws::{
-    Place, PlannedSecrets, RoleSpec, SecretStore, capital_tags, find_tag, hide_variables, object,
-    plan_references, plan_roles, plan_variables, role_name, shown_settings,
+    Place, PlannedSecrets, RoleSpec, SecretStore, ServiceTags, Tagged, capital_tags,
+    hide_variables, object, plan_roles, role_name, secrets_revision, shown_settings,
 };
 use crate::deploy::{
     DeployError, DeployPlan, Given, Image, Observed, Ownership, Service, State, Step, Target as _,
@@ -17,13 +18,11 @@ use crate::deploy::{
 };
 use crate::oci::Digest;
 
-/// The tag that changes whenever the value of a secret does.
-pub(super) const SECRETS_TAG: &str = "dockless-secrets";
 /// Where variables stand in what is sent, and in what is there.
 pub(super) const VARIABLES: &str =
     "/SourceConfiguration/ImageRepository/ImageConfiguration/RuntimeEnvironmentVariables";
 /// Where references to secrets stand.
-const SECRETS: &str =
+pub(super) const SECRETS: &str =
     "/SourceConfiguration/ImageRepository/ImageConfiguration/RuntimeEnvironmentSecrets";
 /// The name of an auto scaling configuration may not be longer.
 const MAX_SCALING_NAME: usize = 32;
@@ -31,13 +30,13 @@ const MAX_SCALING_NAME: usize = 32;
 const SCALING: &str = "auto scaling configuration";
 
 /// What a service is to become, when everything it needs is there.
-struct Wanted {
-    reference: String,
-    access_role: Option<String>,
-    instance_role: Option<String>,
+pub(super) struct Wanted {
+    pub(super) reference: String,
+    pub(super) access_role: Option<String>,
+    pub(super) instance_role: Option<String>,
     scaling_arn: String,
-    secrets: PlannedSecrets,
-    tags: BTreeMap<String, String>,
+    pub(super) secrets: PlannedSecrets,
+    tags: ServiceTags,
 }
 
 impl AppRunner {
@@ -61,7 +60,7 @@ impl AppRunner {
             matches!(service.state, State::Failed(_) | State::RolledBack(_))
         });
         let is_different = self.plan_changes(&wanted, &details, raw, &mut plan);
-        let old_secrets = find_tag(&details.tags, SECRETS_TAG).unwrap_or_default();
+        let old_secrets = secrets_revision(&details.tags);
         let arn = &raw["ServiceArn"];
         if service.is_none() {
             plan.steps.push(self.creation(&wanted));
@@ -80,7 +79,7 @@ impl AppRunner {
                 let step = self.step(title, "StartDeployment", json!({"ServiceArn": arn}));
                 plan.steps.push(step.settling());
             }
-            self.plan_tags(arn, &wanted.tags, &details.tags, &mut plan);
+            wanted.tags.plan(self.tagged(arn, &details), &mut plan);
         }
         self.store().plan_tidying(&details.secrets, &place, &mut plan);
         Ok(plan)
@@ -201,21 +200,13 @@ impl AppRunner {
             plan.notes.push(self.instance_role_spec(place, &store).permission_note(role));
         }
         let hash = config_hash(&shown_settings(&self.settings.document(), &self.workload));
-        let mut tags = owned(&Ownership::ours(&self.workload, &hash, image));
-        if !secrets.revision.is_empty() {
-            tags.insert(SECRETS_TAG.to_owned(), secrets.revision.clone());
-        }
-        let scaling_arn = self.plan_scaling(details, &tags, plan);
+        let tags = ServiceTags::new(&Ownership::ours(&self.workload, &hash, image), &secrets);
+        let scaling_arn = self.plan_scaling(details, plan);
         Ok(Wanted { reference, access_role, instance_role, scaling_arn, secrets, tags })
     }
 
     /// Reuses an auto scaling configuration that says the same, or makes one.
-    fn plan_scaling(
-        &self,
-        details: &Details,
-        tags: &BTreeMap<String, String>,
-        plan: &mut DeployPlan,
-    ) -> String {
+    fn plan_scaling(&self, details: &Details, plan: &mut DeployPlan) -> String {
         let wanted = self.settings.scaling;
         let mut known = details.scaling.iter().chain(&details.our_scaling);
         if let Some(same) = known.find(|scaling| scaling.scaling() == wanted) {
@@ -225,14 +216,13 @@ impl AppRunner {
         let unused = details.our_scaling.iter().filter(|scaling| !scaling.has_associated_service);
         plan.steps.extend(unused.map(|scaling| self.scaling_removal(scaling)));
         let name = self.scaling_name();
-        let kept = Ownership::of(&self.workload);
-        let kept = kept.tags().into_iter().filter(|(key, _)| tags.contains_key(*key));
+        let ownership = Ownership::of(&self.workload);
         let body = json!({
             "AutoScalingConfigurationName": name,
             "MinSize": wanted.min,
             "MaxSize": wanted.max,
             "MaxConcurrency": wanted.concurrency,
-            "Tags": capital_tags(kept),
+            "Tags": capital_tags(ownership.tags()),
         });
         let title = format!("create the auto scaling configuration `{name}`");
         let step = self.step(title, "CreateAutoScalingConfiguration", body);
@@ -250,82 +240,10 @@ impl AppRunner {
             .or_done_by(&["ResourceNotFoundException"])
     }
 
-    /// Notes what differs; says whether the service itself does.
-    fn plan_changes(
-        &self,
-        wanted: &Wanted,
-        details: &Details,
-        raw: &Value,
-        plan: &mut DeployPlan,
-    ) -> bool {
-        let text = |pointer: &str| raw.pointer(pointer).and_then(Value::as_str);
-        let source = "/SourceConfiguration";
-        let image = format!("{source}/ImageRepository");
-        let authentication = format!("{source}/AuthenticationConfiguration/AccessRoleArn");
-        let automatic = raw.pointer(&format!("{source}/AutoDeploymentsEnabled"));
-        let automatic = automatic.and_then(Value::as_bool).unwrap_or(false);
-        let settings = &self.settings;
-        let pairs = [
-            (
-                "image",
-                text(&format!("{image}/ImageIdentifier")).map(str::to_owned),
-                Some(wanted.reference.clone()),
-            ),
-            (
-                "port",
-                text(&format!("{image}/ImageConfiguration/Port")).map(str::to_owned),
-                Some(settings.port.to_string()),
-            ),
-            (
-                "start command",
-                text(&format!("{image}/ImageConfiguration/StartCommand")).map(str::to_owned),
-                None,
-            ),
-            ("automatic deployments", automatic.then(|| "on".to_owned()), None),
-            (
-                "cpu",
-                text("/InstanceConfiguration/Cpu").map(cpu_units),
-                Some(settings.cpu_units.to_string()),
-            ),
-            (
-                "memory",
-                text("/InstanceConfiguration/Memory").map(memory_mb),
-                Some(settings.memory_mb.to_string()),
-            ),
-            ("access role", text(&authentication).map(str::to_owned), wanted.access_role.clone()),
-            (
-                "instance role",
-                text("/InstanceConfiguration/InstanceRoleArn").map(str::to_owned),
-                wanted.instance_role.clone(),
-            ),
-            (
-                "health check",
-                text("/HealthCheckConfiguration/Path")
-                    .filter(|_| text("/HealthCheckConfiguration/Protocol") == Some("HTTP"))
-                    .map(str::to_owned),
-                Some(settings.health_path.clone()),
-            ),
-            (
-                "scaling",
-                details.scaling.as_ref().map(|scaling| scaling.scaling().to_string()),
-                Some(settings.scaling.to_string()),
-            ),
-        ];
-        let mut is_different = false;
-        for (what, before, after) in pairs {
-            is_different |= plan.change(what, before, after);
-        }
-        let variables = texts(raw.pointer(VARIABLES));
-        is_different |= plan_variables(&variables, &self.workload.env, plan);
-        let references = texts(raw.pointer(SECRETS));
-        is_different | plan_references(&references, &wanted.secrets.references, plan)
-    }
-
     fn creation(&self, wanted: &Wanted) -> Step {
         let mut body = self.configuration(wanted, &Value::Null);
         body["ServiceName"] = self.settings.name.clone().into();
-        let tags = wanted.tags.iter().map(|(key, value)| (key.as_str(), value.as_str()));
-        body["Tags"] = capital_tags(tags);
+        body["Tags"] = capital_tags(wanted.tags.pairs());
         let title = format!("create the service `{}`", self.settings.name);
         let mut step = self.step(title, "CreateService", body).creating(self.subject().to_string());
         step.request = hide_variables(step.request, VARIABLES, &self.workload.env);
@@ -380,27 +298,10 @@ impl AppRunner {
         })
     }
 
-    /// Writes the tags that differ. They come last: while it is being updated, a service takes none.
-    pub(super) fn plan_tags(
-        &self,
-        arn: &Value,
-        wanted: &BTreeMap<String, String>,
-        there: &Value,
-        plan: &mut DeployPlan,
-    ) {
-        let is_there = |(key, value): &(&String, &String)| find_tag(there, key) == Some(value);
-        let lacking: Vec<_> = wanted.iter().filter(|tag| !is_there(tag)).collect();
-        if !lacking.is_empty() {
-            let tags = lacking.iter().map(|(key, value)| (key.as_str(), value.as_str()));
-            let body = json!({"ResourceArn": arn, "Tags": capital_tags(tags)});
-            let title = format!("tag the service `{}`", self.settings.name);
-            plan.steps.push(self.step(title, "TagResource", body));
-        }
-        if !wanted.contains_key(SECRETS_TAG) && find_tag(there, SECRETS_TAG).is_some() {
-            let body = json!({"ResourceArn": arn, "TagKeys": [SECRETS_TAG]});
-            let title = format!("untag the service `{}`", self.settings.name);
-            plan.steps.push(self.step(title, "UntagResource", body));
-        }
+    /// The service as something that has tags.
+    pub(super) fn tagged<'a>(&'a self, arn: &'a Value, details: &'a Details) -> Tagged<'a> {
+        let (region, name) = (&self.settings.region, &self.settings.name);
+        Tagged { service: &APP_RUNNER, region, name, arn, tags: &details.tags }
     }
 
     pub(super) fn step(&self, title: String, operation: &'static str, body: Value) -> Step {
@@ -423,34 +324,4 @@ pub(super) fn instance_role_of(raw: &Value) -> Option<&str> {
 pub(super) fn repository_type(reference: &str) -> &'static str {
     let is_public = reference.split('/').next() == Some(PUBLIC_ECR);
     if is_public { "ECR_PUBLIC" } else { "ECR" }
-}
-
-/// The members of an object that are texts.
-fn texts(object: Option<&Value>) -> BTreeMap<String, String> {
-    let members = object.and_then(Value::as_object).into_iter().flatten();
-    members.filter_map(|(name, value)| Some((name.clone(), value.as_str()?.to_owned()))).collect()
-}
-
-pub(super) fn owned(ownership: &Ownership) -> BTreeMap<String, String> {
-    let tags = ownership.tags().into_iter();
-    tags.map(|(key, value)| (key.to_owned(), value.to_owned())).collect()
-}
-
-/// `1 vCPU` and `1024` are the same.
-fn cpu_units(text: &str) -> String {
-    match text.strip_suffix(" vCPU") {
-        Some("0.25") => "256".to_owned(),
-        Some("0.5") => "512".to_owned(),
-        Some(whole) => whole.parse::<u32>().map_or(text.to_owned(), |cpu| (cpu * 1024).to_string()),
-        None => text.to_owned(),
-    }
-}
-
-/// `2 GB` and `2048` are the same.
-fn memory_mb(text: &str) -> String {
-    match text.strip_suffix(" GB") {
-        Some("0.5") => "512".to_owned(),
-        Some(whole) => whole.parse::<u32>().map_or(text.to_owned(), |gb| (gb * 1024).to_string()),
-        None => text.to_owned(),
-    }
 }

@@ -4,10 +4,9 @@ use serde_json::{Value, json};
 
 use super::AppRunner;
 use super::observe::Details;
-use super::plan::{SECRETS_TAG, VARIABLES, owned, repository_type};
-use crate::deploy::aws::{find_tag, hide_variables, object};
-use crate::deploy::{DeployError, DeployPlan, Observed, Ownership, Target as _};
-use crate::oci::Digest;
+use super::plan::{VARIABLES, repository_type};
+use crate::deploy::aws::{ServiceTags, hide_variables, object, plan_role_removals};
+use crate::deploy::{DeployError, DeployPlan, Observed, Target as _};
 
 impl AppRunner {
     /// What brings an image back: nothing else changes.
@@ -41,15 +40,8 @@ impl AppRunner {
         let mut step = self.step(title, "UpdateService", body).settling();
         step.request = hide_variables(step.request, VARIABLES, &self.workload.env);
         plan.steps.push(step);
-        let digest = image.rsplit_once('@').and_then(|(_, digest)| digest.parse::<Digest>().ok());
-        let ownership = Ownership {
-            image_digest: digest.map(|digest| digest.hex()),
-            ..service.ownership.clone()
-        };
-        let mut tags = owned(&ownership);
-        let secrets = find_tag(&details.tags, SECRETS_TAG);
-        tags.extend(secrets.map(|revision| (SECRETS_TAG.to_owned(), revision.to_owned())));
-        self.plan_tags(arn, &tags, &details.tags, &mut plan);
+        let tags = ServiceTags::of_return(&service.ownership, image, &details.tags);
+        tags.plan(self.tagged(arn, &details), &mut plan);
         Ok(plan)
     }
 
@@ -73,14 +65,10 @@ impl AppRunner {
         let raw = service.map_or(&Value::Null, |service| &service.raw);
         let store = self.store();
         let roles = [
-            (self.access_role(raw, &place), &details.access_role),
-            (self.instance_role(raw, &place, &store), &details.instance_role),
+            (self.access_role(raw, &place), details.access_role.as_ref()),
+            (self.instance_role(raw, &place, &store), details.instance_role.as_ref()),
         ];
-        for (role, observed) in roles {
-            if let Some(role) = role {
-                role.plan_removal(observed.as_ref(), &place, &self.workload, &mut plan);
-            }
-        }
+        plan_role_removals(roles, &place, &self.workload, &mut plan);
         store.plan_removal(&details.secrets, &place, &mut plan);
         Ok(plan)
     }

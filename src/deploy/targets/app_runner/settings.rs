@@ -7,7 +7,8 @@ use serde_json::{Value, json};
 use crate::config::schema::{Field, Kind, Shape};
 use crate::config::{Node, Problems, Unit};
 use crate::deploy::aws::{
-    REGION_DOC, check_secrets, read_number, read_region, read_role, read_size,
+    HEALTH_CHECK_PATH, PORT, REGION, check_secrets, read_health_path, read_number, read_region,
+    read_role, read_scaling_range, read_size,
 };
 use crate::deploy::{Pull, TargetInput};
 
@@ -16,7 +17,7 @@ pub(super) static SHAPE: Shape = Shape {
     name: "a target of kind `app-runner`",
     fields: &[
         Field::required("target", Kind::Choice(&["app-runner"]), "Always `app-runner`."),
-        Field::optional("region", Kind::Text, REGION_DOC),
+        REGION,
         Field::optional(
             "name",
             Kind::Text,
@@ -46,16 +47,8 @@ pub(super) static SHAPE: Shape = Shape {
             "The role that the container itself has. When absent, that of the service that is there, or one \
              of ours where secrets need one.",
         ),
-        Field::optional(
-            "port",
-            Kind::Integer(1, 65_535),
-            "The port that the container listens on: that of the image when absent.",
-        ),
-        Field::optional(
-            "health_check_path",
-            Kind::Text,
-            "What health checks ask: that of the agent, or `/health`, when absent.",
-        ),
+        PORT,
+        HEALTH_CHECK_PATH,
         Field::optional(
             "auto_scaling_min",
             Kind::Integer(1, 25),
@@ -118,11 +111,7 @@ impl Settings {
             );
         }
         let scaling = scaling(settings, problems);
-        let health_path = settings.get_text("health_check_path").unwrap_or(&workload.health_path);
-        if !health_path.starts_with('/') {
-            let node = settings.get("health_check_path").unwrap_or(settings);
-            problems.report(&node.position, "`health_check_path` begins with `/`");
-        }
+        let health_path = read_health_path(input, problems);
         let (cpu_units, memory_mb) = size?;
         Some(Self {
             name: name?,
@@ -132,7 +121,7 @@ impl Settings {
             access_role,
             instance_role,
             port: read_number(settings, "port", u32::from(workload.port)),
-            health_path: health_path.to_owned(),
+            health_path,
             scaling: scaling?,
         })
     }
@@ -191,22 +180,7 @@ fn name(
 }
 
 fn scaling(settings: &Node, problems: &mut Problems) -> Option<Scaling> {
-    let scaling = Scaling {
-        min: read_number(settings, "auto_scaling_min", 1),
-        max: read_number(settings, "auto_scaling_max", 5),
-        concurrency: read_number(settings, "concurrency", Settings::CONCURRENCY),
-    };
-    if scaling.min > scaling.max {
-        let node = settings.get("auto_scaling_max").or_else(|| settings.get("auto_scaling_min"));
-        problems.report_with_hint(
-            &node.unwrap_or(settings).position,
-            format!(
-                "`auto_scaling_min` is {}, and `auto_scaling_max` only {}",
-                scaling.min, scaling.max
-            ),
-            "raise `auto_scaling_max`",
-        );
-        return None;
-    }
-    Some(scaling)
+    let (min, max) = read_scaling_range(settings, problems)?;
+    let concurrency = read_number(settings, "concurrency", Settings::CONCURRENCY);
+    Some(Scaling { min, max, concurrency })
 }

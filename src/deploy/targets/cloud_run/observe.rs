@@ -5,11 +5,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use super::kept::MissingSecret;
 use super::secrets::Kept;
 use super::service::main_container;
 use super::versions::LATEST_VERSION;
 use super::{CloudRun, access};
-use crate::cloud::{CLOUD_RUN, CallError, Method, Request};
+use crate::cloud::{CLOUD_RUN, CallError, Method, Request, image_cure};
 use crate::deploy::{DeployError, Observed, Ownership, Previous, Service, Session, State};
 use crate::error::Result;
 
@@ -34,6 +35,9 @@ pub(super) struct Details {
     /// The secrets that are there of those that are ours to keep, by id.
     #[serde(default)]
     pub(super) secrets: BTreeMap<String, Kept>,
+    /// The secrets that the config names, and are not there.
+    #[serde(default)]
+    pub(super) missing: Vec<MissingSecret>,
 }
 
 /// One revision.
@@ -79,7 +83,11 @@ impl CloudRun {
             service = Some(read(raw, &details));
         }
         details.secrets = self.look_at_secrets(service.as_ref(), session).await?;
-        if service.as_ref().is_some_and(|service| !service.state.is_updating()) {
+        let is_updating = service.as_ref().is_some_and(|service| service.state.is_updating());
+        if !is_updating {
+            details.missing = self.look_for_kept(session).await?;
+        }
+        if service.is_some() && !is_updating {
             self.look_at_versions(&mut details.secrets, session).await?;
         }
         let details = serde_json::to_value(details).expect("its keys are texts");
@@ -167,10 +175,14 @@ fn state(raw: &Value, details: &Details) -> State {
         return State::Ready;
     }
     let of_revision = revision.filter(|revision| !revision.is_ready && !revision.reason.is_empty());
-    State::Failed(match (of_revision, reason(condition)) {
+    let reason = match (of_revision, reason(condition)) {
         (Some(revision), _) => revision.reason.clone(),
         (None, Some(reason)) => reason,
         (None, None) => format!("the revision `{newest}` is not ready"),
+    };
+    State::Failed(match image_cure(&reason) {
+        Some(cure) => format!("{reason} ({cure})"),
+        None => reason,
     })
 }
 

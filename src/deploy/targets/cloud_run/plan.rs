@@ -35,6 +35,7 @@ impl CloudRun {
             service.ownership.check(&self.workload, &self.subject())?;
         }
         let details = details(observed);
+        self.check_kept(&details)?;
         let ownership = Ownership::ours(&self.workload, &self.settings_hash(), image);
         let mut plan = DeployPlan::default();
         let versions = self.plan_secrets(there, &details, &ownership, &mut plan)?;
@@ -151,6 +152,7 @@ impl CloudRun {
         image: Option<&str>,
         observed: &Observed,
     ) -> Result<DeployPlan> {
+        let deploy = self.workload.command("deploy");
         let nothing = |reason: String, hint: &str| DeployError::Nothing {
             subject: self.subject().to_string(),
             reason,
@@ -159,7 +161,7 @@ impl CloudRun {
         let Some(service) = &observed.service else {
             return Err(nothing(
                 "there is no such service".into(),
-                "deploy it first: `dockless deploy`",
+                &format!("deploy it first: `{deploy}`"),
             )
             .into());
         };
@@ -169,7 +171,7 @@ impl CloudRun {
             let reason = "its newest revision failed, and the one before it serves still: there is nothing to undo";
             return Err(nothing(
                 reason.into(),
-                "to go further back, deploy that image: `dockless deploy --image …`",
+                &format!("to go further back, deploy that image: `{deploy} --image …`"),
             )
             .into());
         }
@@ -187,7 +189,7 @@ impl CloudRun {
             );
             return Err(nothing(
                 what,
-                "deploy the image that you want: `dockless deploy --image …`",
+                &format!("deploy the image that you want: `{deploy} --image …`"),
             )
             .into());
         };
@@ -196,8 +198,8 @@ impl CloudRun {
                 "the revision `{}` reads versions of secrets that were destroyed since",
                 revision.name
             );
-            let hint = "deploy its image with the values of now: `dockless deploy --image …`";
-            return Err(nothing(what, hint).into());
+            let hint = format!("deploy its image with the values of now: `{deploy} --image …`");
+            return Err(nothing(what, &hint).into());
         }
         let revision = &revision.name;
         let mut plan = DeployPlan::default();

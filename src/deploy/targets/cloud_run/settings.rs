@@ -1,5 +1,6 @@
 //! The settings of a service, checked before anything is asked.
 
+use crate::cloud::{google_project, google_region};
 use crate::config::schema::{Field, Kind, Shape};
 use crate::config::{Node, Problems, Unit};
 use crate::deploy::{SecretValue, TargetInput};
@@ -9,8 +10,17 @@ pub(super) static SHAPE: Shape = Shape {
     name: "a target `cloud-run`",
     fields: &[
         Field::required("target", Kind::Choice(&["cloud-run"]), "`cloud-run`."),
-        Field::required("project_id", Kind::Text, "The project, by its id."),
-        Field::optional("region", Kind::Text, "The region: `us-central1` when absent."),
+        Field::optional(
+            "project_id",
+            Kind::Text,
+            "The project, by its id. When absent, that of `GOOGLE_CLOUD_PROJECT`, of `CLOUDSDK_CORE_PROJECT`, or of the \
+             file with the credentials.",
+        ),
+        Field::optional(
+            "region",
+            Kind::Text,
+            "The region. When absent, that of `CLOUDSDK_RUN_REGION` or of `CLOUDSDK_COMPUTE_REGION`, else `us-central1`.",
+        ),
         Field::optional("name", Kind::Text, "The service: `PROJECT-ENVIRONMENT` when absent."),
         Field::optional(
             "memory",
@@ -56,7 +66,7 @@ pub(super) static SHAPE: Shape = Shape {
             "public",
             Kind::Boolean,
             "Whether callers need no credentials. When absent, that stays as it is; a new service needs \
-             them. `false` does not take away what IAM grants to `allUsers`.",
+             them. `false` also takes away what IAM grants to `allUsers`.",
         ),
         Field::optional(
             "port",
@@ -81,6 +91,8 @@ pub(super) static SHAPE: Shape = Shape {
     ],
 };
 
+/// Where services are when nobody names a region.
+const DEFAULT_REGION: &str = "us-central1";
 /// Fewest processors for more than so much memory (in MiB), and least memory for so many processors.
 const PROCESSORS_FOR_MEMORY: [(i64, i64); 4] = [(24576, 8), (16384, 6), (8192, 4), (4096, 2)];
 const MEMORY_FOR_PROCESSORS: [(i64, i64); 3] = [(8, 4096), (6, 4096), (4, 2048)];
@@ -114,14 +126,24 @@ pub(super) struct Settings {
 
 /// Reads settings that fit the shape.
 pub(super) fn read(input: &TargetInput<'_>, problems: &mut Problems) -> Option<Settings> {
-    let TargetInput { settings, workload, .. } = *input;
+    let TargetInput { settings, workload, environment, .. } = *input;
+    let project = settings.get_text("project_id").map(str::to_owned);
+    let Some(project) = project.or_else(|| google_project(environment)) else {
+        problems.report_with_hint(
+            input.position,
+            "no project is named".to_owned(),
+            "add `project_id`, or set `GOOGLE_CLOUD_PROJECT`: `gcloud projects list` shows all",
+        );
+        return None;
+    };
+    let region = google_region(environment);
     let text = |name: &str, default: &str| settings.get_text(name).unwrap_or(default).to_owned();
     let number =
         |name: &str, default: i64| settings.get(name).and_then(Node::as_integer).unwrap_or(default);
     let truth = |name: &str| settings.get(name).and_then(Node::as_bool);
     let read = Settings {
-        project: settings.get_text("project_id")?.to_owned(),
-        region: text("region", "us-central1"),
+        project,
+        region: text("region", region.as_deref().unwrap_or(DEFAULT_REGION)),
         name: text("name", &workload.name),
         memory: text("memory", "512Mi"),
         cpu: number("cpu", 1),

@@ -181,6 +181,33 @@ fn settings_are_checked_before_anything_is_asked() {
 }
 
 #[test]
+fn the_project_and_the_region_may_be_left_to_the_caller_s_variables() {
+    let at = position();
+    let settings = Node::mapping(vec![("target", Node::plain("cloud-run", &at))], &at);
+    let workload = workload();
+    let place = |environment: &Environment| {
+        let mut problems = Problems::new();
+        let input =
+            TargetInput { settings: &settings, position: &at, workload: &workload, environment };
+        let read = settings::read(&input, &mut problems);
+        let problems: Vec<_> = problems.list().into_iter().map(|it| it.message).collect();
+        (read.map(|read| (read.project, read.region)), problems)
+    };
+    assert_eq!(
+        place(&Environment::of([
+            ("GOOGLE_CLOUD_PROJECT", "acme-prod"),
+            ("CLOUDSDK_COMPUTE_REGION", "europe-north1"),
+        ])),
+        (Some(("acme-prod".into(), "europe-north1".into())), Vec::new())
+    );
+    assert_eq!(
+        place(&Environment::of([("CLOUDSDK_CORE_PROJECT", "acme-prod")])),
+        (Some(("acme-prod".into(), "us-central1".into())), Vec::new())
+    );
+    assert_eq!(place(&Environment::of([])), (None, vec!["no project is named".to_owned()]));
+}
+
+#[test]
 fn a_workload_that_cloud_run_cannot_run_is_told_so() {
     let plain = |text: &str| Variable::Plain(text.into());
     let kept = |text: &str| SecretValue::Kept(text.into());

@@ -83,9 +83,9 @@ impl Api for Listening {
             Err(_) => {}
         }
         drop(begun);
-        answer.map_err(|error| match is_taken(&error.message) {
-            true => CallError { class: ErrorClass::Exists, ..error },
-            false => error,
+        answer.map_err(|error| {
+            let class = if is_taken(&error.message) { ErrorClass::Exists } else { error.class };
+            CallError { class, ..error }
         })
     }
 

@@ -126,7 +126,7 @@ fn referred<'a>(value: &'a Value, names: &[&str]) -> BTreeSet<&'a str> {
             }
         }
         Value::Array(items) => {
-            items.iter().for_each(|item| found.append(&mut referred(item, names)));
+            found.extend(items.iter().flat_map(|item| referred(item, names)));
         }
         _ => {}
     }

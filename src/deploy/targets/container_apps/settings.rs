@@ -2,6 +2,7 @@
 
 use super::amounts::{gibibytes, hundredths, shown_hundredths};
 use super::names::{is_app_name, is_group_name, is_identity, is_uuid, secret_name};
+use crate::cloud::azure_subscription;
 use crate::config::{Node, Problems};
 use crate::deploy::{Pull, SecretValue, TargetInput};
 
@@ -29,7 +30,7 @@ pub(super) struct Settings {
 impl Settings {
     /// Reads settings that fit the shape; nothing when one of them cannot be.
     pub(super) fn parse(input: &TargetInput<'_>, problems: &mut Problems) -> Option<Self> {
-        let TargetInput { settings: node, position, workload, .. } = *input;
+        let TargetInput { settings: node, position, workload, environment } = *input;
         let found = problems.list().len();
         let text = |name: &str| node.get_text(name).map(str::to_owned);
         let number =
@@ -44,7 +45,9 @@ impl Settings {
         let health_check_path =
             text("health_check_path").unwrap_or_else(|| workload.health_path.clone());
         let settings = Self {
-            subscription_id: text("subscription_id")?,
+            subscription_id: text("subscription_id")
+                .or_else(|| azure_subscription(environment))
+                .unwrap_or_default(),
             resource_group: text("resource_group")?,
             environment_name: text("environment_name")?,
             location: text("location"),
@@ -63,8 +66,12 @@ impl Settings {
         check(
             "subscription_id",
             is_uuid(&settings.subscription_id),
-            format!("`{}` is no id of a subscription", settings.subscription_id),
-            "`az account list --output table` shows them: 00000000-0000-0000-0000-000000000000",
+            match settings.subscription_id.as_str() {
+                "" => "nothing names the subscription".to_owned(),
+                id => format!("`{id}` is no id of a subscription"),
+            },
+            "write `subscription_id`, set `AZURE_SUBSCRIPTION_ID`, or choose one with `az account set \
+             --subscription NAME`: `az account list --output table` shows their ids",
         );
         check(
             "resource_group",
@@ -225,14 +232,22 @@ mod tests {
     }
 
     fn parse(more: &str, workload: &Workload) -> (Option<Settings>, Vec<String>) {
+        let subscription = ("AZURE_SUBSCRIPTION_ID", "00000000-0000-0000-0000-000000000001");
+        parse_in(&Environment::of([subscription]), more, workload)
+    }
+
+    fn parse_in(
+        environment: &Environment,
+        more: &str,
+        workload: &Workload,
+    ) -> (Option<Settings>, Vec<String>) {
         let text = format!(
-            "target: container-apps\nsubscription_id: 00000000-0000-0000-0000-000000000001\n\
-             resource_group: agents\nenvironment_name: production\n{more}"
+            "target: container-apps\nresource_group: agents\nenvironment_name: production\n{more}"
         );
         let mut problems = Problems::new();
         let file: Arc<str> = "f".into();
         let file = ParsedFile::parse(&text, &file, &mut problems).unwrap();
-        let (position, environment) = (&file.root.position, &Environment::default());
+        let position = &file.root.position;
         let input = TargetInput { settings: &file.root, position, workload, environment };
         let settings = Settings::parse(&input, &mut problems);
         (settings, problems.list().into_iter().map(|problem| problem.message).collect())
@@ -283,6 +298,28 @@ mod tests {
             let (settings, problems) = parse(more, &workload());
             assert_eq!(problems, Vec::from_iter(expected), "{more}");
             assert_eq!(settings.is_some(), expected.is_none(), "{more}");
+        }
+    }
+
+    #[test]
+    fn the_subscription_is_that_of_the_config_or_else_that_of_the_caller() {
+        let [one, two] = ["1", "2"].map(|end| format!("00000000-0000-0000-0000-00000000000{end}"));
+        let here = Environment::of([("AZURE_SUBSCRIPTION_ID", &one)]);
+        let nowhere = Environment::of([("AZURE_CONFIG_DIR", "/nowhere")]);
+        for (environment, more, expected) in [
+            (&here, String::new(), Ok(one.as_str())),
+            (&here, format!("subscription_id: {two}"), Ok(two.as_str())),
+            (&nowhere, String::new(), Err("nothing names the subscription")),
+            (
+                &nowhere,
+                "subscription_id: main".to_owned(),
+                Err("`main` is no id of a subscription"),
+            ),
+        ] {
+            let (settings, problems) = parse_in(environment, &more, &workload());
+            let found = settings.as_ref().map(|settings| settings.subscription_id.as_str());
+            let found = found.ok_or_else(|| problems.join("; "));
+            assert_eq!(found, expected.map_err(str::to_owned), "{more}");
         }
     }
 

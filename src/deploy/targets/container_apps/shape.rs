@@ -7,7 +7,12 @@ pub(super) static SHAPE: Shape = Shape {
     name: "a target `container-apps`",
     fields: &[
         Field::required("target", Kind::Choice(&["container-apps"]), "`container-apps`."),
-        Field::required("subscription_id", Kind::Text, "The subscription, a UUID."),
+        Field::optional(
+            "subscription_id",
+            Kind::Text,
+            "The subscription, a UUID: `AZURE_SUBSCRIPTION_ID`, or what `az account set` has chosen, when \
+             absent.",
+        ),
         Field::required("resource_group", Kind::Text, "The resource group."),
         Field::required(
             "environment_name",

@@ -8,7 +8,8 @@ use crate::config::schema::{Field, Kind, Shape};
 use crate::config::{Node, Problems, Unit};
 use crate::deploy::TargetInput;
 use crate::deploy::aws::{
-    REGION_DOC, check_secrets, read_number, read_region, read_role, read_size,
+    HEALTH_CHECK_PATH, PORT, REGION, check_secrets, read_health_path, read_number, read_region,
+    read_role, read_scaling_range, read_size,
 };
 
 /// What a target of this kind may say.
@@ -16,7 +17,7 @@ pub(super) static SHAPE: Shape = Shape {
     name: "a target of kind `ecs-express`",
     fields: &[
         Field::required("target", Kind::Choice(&["ecs-express"]), "Always `ecs-express`."),
-        Field::optional("region", Kind::Text, REGION_DOC),
+        REGION,
         Field::optional(
             "name",
             Kind::Text,
@@ -57,16 +58,8 @@ pub(super) static SHAPE: Shape = Shape {
              of the service that is there, or one of ours.",
         ),
         Field::optional("task_role_arn", Kind::Text, "The role that the container itself has."),
-        Field::optional(
-            "port",
-            Kind::Integer(1, 65_535),
-            "The port that the container listens on: that of the image when absent.",
-        ),
-        Field::optional(
-            "health_check_path",
-            Kind::Text,
-            "What health checks ask: that of the agent, or `/health`, when absent.",
-        ),
+        PORT,
+        HEALTH_CHECK_PATH,
         Field::optional(
             "auto_scaling_min",
             Kind::Integer(1, 1000),
@@ -134,11 +127,7 @@ impl Settings {
         let task_role = read_role(settings, "task_role_arn", problems);
         check_secrets(input, problems);
         let scaling = scaling(settings, problems);
-        let health_path = settings.get_text("health_check_path").unwrap_or(&workload.health_path);
-        if !health_path.starts_with('/') {
-            let node = settings.get("health_check_path").unwrap_or(settings);
-            problems.report(&node.position, "`health_check_path` begins with `/`");
-        }
+        let health_path = read_health_path(input, problems);
         let (cpu_units, memory_mb) = size?;
         Some(Self {
             name: name?,
@@ -151,7 +140,7 @@ impl Settings {
             infrastructure_role,
             task_role,
             port: read_number(settings, "port", u32::from(workload.port)),
-            health_path: health_path.to_owned(),
+            health_path,
             scaling: scaling?,
             network: network(settings),
         })
@@ -217,23 +206,17 @@ fn name(
 }
 
 fn scaling(settings: &Node, problems: &mut Problems) -> Option<Value> {
-    let min = read_number(settings, "auto_scaling_min", 1);
-    let max = read_number(settings, "auto_scaling_max", 5);
+    let (min, max) = read_scaling_range(settings, problems)?;
     let target = read_number(settings, "auto_scaling_target", 60);
     let metric = match settings.get_text("auto_scaling_metric") {
         Some("memory") => "AVERAGE_MEMORY",
         Some("requests") => "REQUEST_COUNT_PER_TARGET",
         _ => "AVERAGE_CPU",
     };
-    let place = |name| &settings.get(name).unwrap_or(settings).position;
-    if min > max {
-        let message = format!("`auto_scaling_min` is {min}, and `auto_scaling_max` only {max}");
-        problems.report_with_hint(place("auto_scaling_max"), message, "raise `auto_scaling_max`");
-        return None;
-    }
     if metric != "REQUEST_COUNT_PER_TARGET" && target > 100 {
         let message = format!("`auto_scaling_target` is {target} percent");
-        problems.report_with_hint(place("auto_scaling_target"), message, "write 1 to 100");
+        let position = &settings.get("auto_scaling_target").unwrap_or(settings).position;
+        problems.report_with_hint(position, message, "write 1 to 100");
         return None;
     }
     Some(json!({

@@ -2,11 +2,11 @@
 
 use serde_json::{Value, json};
 
-use super::Lambda;
 use super::found::Found;
 use super::plan::tags;
 use super::requests::ALIAS;
 use super::settings::Entry;
+use super::{Lambda, cors};
 use crate::cloud::Method;
 use crate::deploy::{DeployPlan, Given, Ownership, Step};
 
@@ -92,9 +92,12 @@ impl Lambda {
             return;
         };
         let (auth, mode) = (Entry::auth_type(is_public), Entry::invoke_mode(is_streaming));
-        let body = json!({"AuthType": auth, "InvokeMode": mode});
+        let mut body = json!({"AuthType": auth, "InvokeMode": mode});
         let is_there = there.is_some();
-        if !plan.change("url", there, Some(shown(auth, mode))) {
+        let is_other = plan.change("url", there, Some(shown(auth, mode)));
+        if self.note_origins(&found.url["Cors"], plan) {
+            body["Cors"] = cors::of_url(&self.settings.cors_origins);
+        } else if !is_other {
             return;
         }
         let requests = self.requests();
@@ -134,21 +137,47 @@ impl Lambda {
         }
         let place = found.place(&self.settings.region);
         let source = |id: &str| place.arn("execute-api", &format!("{id}/*/*"));
-        if let Some(id) = kept.first().and_then(|api| api["apiId"].as_str()) {
+        if let [api] = kept
+            && let Some(id) = api["apiId"].as_str()
+        {
+            self.plan_origins(api, id, plan);
             return Some(source(id));
         }
         let name = &self.settings.name;
         plan.change("api", None::<String>, Some(name.as_str()));
-        let request = self.requests().create_api(json!({
+        let mut body = json!({
             "name": name,
             "protocolType": "HTTP",
             "target": place.arn("lambda", &format!("function:{name}:{ALIAS}")),
             "tags": tags(&Ownership::of(&self.workload)),
-        }));
+        });
+        if self.note_origins(&Value::Null, plan) {
+            body["corsConfiguration"] = cors::of_api(&self.settings.cors_origins);
+        }
+        let request = self.requests().create_api(body);
         let step = Step::new(format!("put the API `{name}` in front"), request);
         let step = step.creating(format!("api {name}"));
         plan.steps.push(step.giving_within("source", "/apiId", source(Given::BLANK)));
         Some(Given::mark("source"))
+    }
+
+    /// Notes how the origins differ that may call it; says whether they do.
+    fn note_origins(&self, there: &Value, plan: &mut DeployPlan) -> bool {
+        let wanted = cors::shown(&self.settings.cors_origins);
+        plan.change("cors_origins", cors::shown(&cors::allowed(there)), wanted)
+    }
+
+    fn plan_origins(&self, api: &Value, id: &str, plan: &mut DeployPlan) {
+        if !self.note_origins(&api["corsConfiguration"], plan) {
+            return;
+        }
+        let (requests, origins) = (self.requests(), &self.settings.cors_origins);
+        let request = if origins.is_empty() {
+            requests.delete_origins(id)
+        } else {
+            requests.update_api(id, json!({"corsConfiguration": cors::of_api(origins)}))
+        };
+        plan.steps.push(Step::new("change who may call the API from a browser", request));
     }
 
     /// Adds a statement of ours to the policy, or takes it away.

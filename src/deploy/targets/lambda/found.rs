@@ -93,6 +93,21 @@ impl Found {
         self.alias["Description"] == BACK
     }
 
+    /// The digest that the version which serves was deployed from, where the function's tag is of another
+    /// version: whoever moves the alias comes to the tags later, or not at all.
+    pub(super) fn untagged_digest(&self, tag: Option<&str>) -> Option<String> {
+        let says = |version: &Value| {
+            let text = version["Description"].as_str().unwrap_or_default();
+            tag.is_some_and(|tag| text.contains(tag))
+        };
+        let live = &self.live["Configuration"];
+        if says(live) || !self.versions.iter().any(says) {
+            return None;
+        }
+        let digest = live["Description"].as_str()?.rsplit(' ').next()?;
+        Some(digest.parse::<Digest>().ok()?.hex())
+    }
+
     /// A statement of the policy by its id.
     pub(super) fn statement(&self, id: &str) -> Option<&Value> {
         self.statements.iter().find(|statement| statement["Sid"] == id)

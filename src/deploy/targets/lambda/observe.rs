@@ -1,7 +1,5 @@
 //! Asks what there is of a function.
 
-use std::collections::BTreeSet;
-
 use serde_json::Value;
 
 use super::Lambda;
@@ -10,13 +8,9 @@ use super::found::{Found, image_of};
 use super::settings::Entry;
 use super::state;
 use crate::cloud::{CallError, ErrorClass, Method, Request};
-use crate::deploy::aws::{ObservedRole, Place};
+use crate::deploy::aws::{ObservedRole, Place, read_pages};
 use crate::deploy::{Observed, Ownership, Previous, Service, Session, State};
 use crate::error::Result;
-use crate::oci::Digest;
-
-/// No list has more pages.
-const MAX_PAGES: usize = 1000;
 
 impl Lambda {
     pub(super) async fn look(&self, session: &Session) -> Result<Observed> {
@@ -44,10 +38,10 @@ impl Lambda {
         if self.settings.entry == Entry::Api || found.statement(API_STATEMENT).is_some() {
             found.apis = self.find_apis(session).await?;
         } else if found.latest.is_null() {
-            found.apis = unless_denied(self.find_apis(session).await)?;
+            found.apis = unless_denied(self.find_apis(session)).await?;
         }
         if found.latest.is_null() {
-            found.has_left_log = unless_denied(self.find_left_log(found, session).await)?;
+            found.has_left_log = unless_denied(self.find_left_log(found, session)).await?;
         }
         Ok(())
     }
@@ -66,7 +60,7 @@ impl Lambda {
         session: &Session,
     ) -> Result<(), CallError> {
         let requests = self.requests();
-        found.versions = pages(session, requests.versions(), "Versions", ["Marker", "NextMarker"])
+        found.versions = items(session, requests.versions(), "Versions", ["Marker", "NextMarker"])
             .await?
             .into_iter()
             .filter(|version| number(version).is_some())
@@ -119,7 +113,7 @@ impl Lambda {
     /// The APIs of this function, by their tags and its name: names alone are not unique.
     async fn find_apis(&self, session: &Session) -> Result<Vec<Value>, CallError> {
         let request = self.requests().apis();
-        let mut apis = pages(session, request, "items", ["nextToken", "nextToken"]).await?;
+        let mut apis = items(session, request, "items", ["nextToken", "nextToken"]).await?;
         let ours = Ownership::of(&self.workload);
         let is_ours = |api: &Value| {
             api["name"] == *self.settings.name
@@ -152,9 +146,8 @@ fn service(found: &Found, state: State, previous: Option<Previous>) -> Service {
     let serving = if found.live.is_null() { &found.latest } else { &found.live };
     let reach = Reach::of(found);
     let mut ownership = Ownership::read(|key| tags[key].as_str());
-    // Tags are of the function, and whoever moves the alias may not have come to them.
-    if let Some(deployed) = deployed(&found.live) {
-        ownership.image_digest = Some(deployed.hex());
+    if let Some(digest) = found.untagged_digest(ownership.image_digest.as_deref()) {
+        ownership.image_digest = Some(digest);
     }
     Service {
         image: image_of(serving).map(str::to_owned),
@@ -168,11 +161,6 @@ fn service(found: &Found, state: State, previous: Option<Previous>) -> Service {
     }
 }
 
-/// The image that a version says it was deployed from: that of its index, where it has one.
-fn deployed(version: &Value) -> Option<Digest> {
-    version["Configuration"]["Description"].as_str()?.rsplit(' ').next()?.parse().ok()
-}
-
 /// The number of a published version; nothing for `$LATEST`.
 pub(super) fn number(configuration: &Value) -> Option<u64> {
     configuration["Version"].as_str()?.parse().ok()
@@ -184,8 +172,10 @@ async fn find(session: &Session, request: &Request) -> Result<Value, CallError> 
 
 /// What was found, or nothing where we may not look: who deploys for the first time need not be allowed to
 /// see what others have left.
-fn unless_denied<T: Default>(found: Result<T, CallError>) -> Result<T, CallError> {
-    match found {
+async fn unless_denied<T: Default>(
+    finding: impl Future<Output = Result<T, CallError>>,
+) -> Result<T, CallError> {
+    match finding.await {
         Err(error) if error.class == ErrorClass::Denied => Ok(T::default()),
         found => found,
     }
@@ -193,36 +183,24 @@ fn unless_denied<T: Default>(found: Result<T, CallError>) -> Result<T, CallError
 
 /// All items of a list: `names` are those of the cursor in the query and in the answer. What is not there
 /// has none.
-async fn pages(
+async fn items(
     session: &Session,
     request: Request,
     list: &str,
     names: [&str; 2],
 ) -> Result<Vec<Value>, CallError> {
+    let ask = |cursor: Option<&str>| match cursor {
+        Some(cursor) => request.clone().with_query(names[0], cursor),
+        None => request.clone(),
+    };
     let mut items = Vec::new();
-    let mut seen = BTreeSet::new();
-    let mut next = request.clone();
-    while seen.len() < MAX_PAGES {
-        let Some(mut page) = session.find(&next).await?.map(|answer| answer.body) else {
-            return Ok(items);
-        };
+    for mut page in read_pages(session, &format!("/{}", names[1]), ask).await? {
         let Some(Value::Array(found)) = page.get_mut(list).map(Value::take) else {
-            return Err(wrong_page(&request, format!("the answer has no list `{list}`")));
+            let error = CallError::new(request.service, request.title(), ErrorClass::Other);
+            let message = format!("the answer has no list `{list}`");
+            return Err(CallError { message, ..error });
         };
         items.extend(found);
-        match page[names[1]].as_str() {
-            Some(cursor) if !cursor.is_empty() => {
-                next = request.clone().with_query(names[0], cursor);
-                if !seen.insert(cursor.to_owned()) {
-                    return Err(wrong_page(&request, "the pages lead back to one before".into()));
-                }
-            }
-            _ => return Ok(items),
-        }
     }
-    Err(wrong_page(&request, format!("there are more than {MAX_PAGES} pages")))
-}
-
-fn wrong_page(request: &Request, message: String) -> CallError {
-    CallError { message, ..CallError::new(request.service, request.title(), ErrorClass::Other) }
+    Ok(items)
 }

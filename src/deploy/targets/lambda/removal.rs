@@ -131,7 +131,7 @@ impl Lambda {
     /// Has the log say that it is ours: Lambda made it, and once the function is gone nothing else tells.
     fn log_mark(&self, place: &Place) -> Step {
         let tags = tags(&Ownership::of(&self.workload));
-        let step = Step::new("mark the log as ours", self.requests().tag_log(place, tags));
+        let step = Step::new("mark the log as ours", self.requests().tag_log(place, &tags));
         // Without the mark it stays behind only where the removal is broken off.
         step.or_done_by(&["ResourceNotFoundException", "AccessDeniedException"])
     }

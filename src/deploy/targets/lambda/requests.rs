@@ -130,6 +130,15 @@ impl Requests<'_> {
         self.api("CreateApi", Method::Post, "/v2/apis").with_body(body)
     }
 
+    pub(super) fn update_api(self, id: &str, body: Value) -> Request {
+        self.api("UpdateApi", Method::Patch, &format!("/v2/apis/{id}")).with_body(body)
+    }
+
+    /// Takes back which origins may call an API.
+    pub(super) fn delete_origins(self, id: &str) -> Request {
+        self.api("DeleteCorsConfiguration", Method::Delete, &format!("/v2/apis/{id}/cors"))
+    }
+
     pub(super) fn delete_api(self, id: &str) -> Request {
         self.api("DeleteApi", Method::Delete, &format!("/v2/apis/{id}"))
     }
@@ -143,7 +152,7 @@ impl Requests<'_> {
         self.logs("ListTagsForResource", json!({"resourceArn": self.log_arn(place)})).that_reads()
     }
 
-    pub(super) fn tag_log(self, place: &Place, tags: Value) -> Request {
+    pub(super) fn tag_log(self, place: &Place, tags: &Value) -> Request {
         self.logs("TagResource", json!({"resourceArn": self.log_arn(place), "tags": tags}))
     }
 

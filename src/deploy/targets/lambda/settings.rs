@@ -2,6 +2,7 @@
 
 use serde::Serialize;
 
+use super::cors;
 use crate::config::schema::{Field, Kind, Shape};
 use crate::config::{Node, Problems, Unit};
 use crate::deploy::aws::{read_number, read_region, read_role};
@@ -68,6 +69,13 @@ pub(super) static SHAPE: Shape = Shape {
              absent. It is public.",
         ),
         Field::optional(
+            "cors_origins",
+            Kind::OneOrMany(&Kind::Text),
+            "Origins whose pages may call it from a browser, with every method and header: \
+             `https://acme.example`, or `\"*\"` for all. When absent, browsers are told what the agent itself \
+             answers.",
+        ),
+        Field::optional(
             "concurrency",
             Kind::Integer(1, 100_000),
             "How many requests may run at once, reserved for this function. What is reserved stays as it is \
@@ -90,6 +98,9 @@ pub(super) struct Settings {
     pub(super) architecture: Option<Architecture>,
     pub(super) role_arn: Option<String>,
     pub(super) entry: Entry,
+    /// Those whose pages may call it.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(super) cors_origins: Vec<String>,
     /// Reserved; nothing where it is left alone.
     pub(super) concurrency: Option<i64>,
 }
@@ -200,8 +211,10 @@ pub(super) fn read(input: &TargetInput<'_>, problems: &mut Problems) -> Option<S
         problems.report_with_hint(input.place_of_pull(), message, hint);
     }
     let region = read_region(input, problems)?;
+    let entry = entry(input, &region, problems);
     Some(Settings {
-        entry: entry(input, &region, problems),
+        entry,
+        cors_origins: cors::read(input, entry, problems),
         region,
         name: name(input, problems)?,
         memory: read_number(node, "memory", 1024),

@@ -96,6 +96,32 @@ impl CloudRun {
         self.begin(parent, Operation::Of(name.to_owned()))
     }
 
+    /// What another run does for the same environment: it deploys this image, and creates the service for it where
+    /// there is none.
+    pub(crate) fn deploy_beside(&mut self, name: &str, image: &str) {
+        let service = self.services.entry(name.to_owned()).or_default();
+        let mut container = json!({"ports": [{"containerPort": 8080}], "resources": {}});
+        let there = service.written.get("template").map(|template| &template["containers"][0]);
+        if let Some(there) = there {
+            container = there.clone();
+        }
+        container["image"] = image.into();
+        let digest = image.rsplit_once(':').unwrap().1;
+        let written = json!({
+            "annotations": {"dockless-image-digest": digest},
+            "ingress": "INGRESS_TRAFFIC_ALL",
+            "labels": {
+                "managed-by": "dockless",
+                "dockless-project": "agent",
+                "dockless-environment": "staging",
+            },
+            "template": {"containers": [container]},
+            "traffic": [{"type": LATEST, "percent": 100}],
+        });
+        service.written = written.as_object().cloned().unwrap();
+        self.change(name, true);
+    }
+
     fn begin(&mut self, parent: &str, operation: Operation) -> Response {
         self.operation = Some(operation);
         Response::json(200, &json!({"name": format!("{parent}/operations/7"), "done": false}))
@@ -204,8 +230,10 @@ impl CloudRun {
                 newest["conditions"][0] = json!({"type": "Ready", "state": "CONDITION_SUCCEEDED"});
             }
             Some((word, text)) => {
+                // Each word belongs to one of the two lists of reasons.
+                let member = if word.starts_with("SECRET") { "reason" } else { "revisionReason" };
                 newest["conditions"][0] = json!({
-                    "type": "Ready", "state": "CONDITION_FAILED", "revisionReason": word, "message": text,
+                    "type": "Ready", "state": "CONDITION_FAILED", member: word, "message": text,
                 });
                 newest["logUri"] = "https://console.cloud.google.com/logs/viewer?x".into();
             }

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Map, Value, json};
 
+use super::function::take;
 use super::{ACCOUNT, Aws, REGION, Refusal, nothing};
 use crate::fake::Response;
 
@@ -44,7 +45,9 @@ impl Aws {
                      <Arn>arn:aws:iam::{ACCOUNT}:user/bob</Arn>"
                 ),
             )),
-            "CreateApi" | "GetApis" | "DeleteApi" => self.api(operation, members),
+            "CreateApi" | "GetApis" | "UpdateApi" | "DeleteCorsConfiguration" | "DeleteApi" => {
+                self.api(operation, members)
+            }
             "FilterLogEvents" | "DeleteLogGroup" | "ListTagsForResource" | "TagResource" => {
                 self.log(operation, members)
             }
@@ -119,8 +122,20 @@ impl Aws {
                 for member in ["name", "protocolType", "tags"] {
                     api[member] = members[member].clone();
                 }
+                take(&mut api, members, &["corsConfiguration"]);
                 self.apis.push(api.clone());
                 Response::json(201, &api)
+            }
+            "UpdateApi" | "DeleteCorsConfiguration" => {
+                let there = self.apis.iter_mut().find(|api| api["apiId"] == members["apiId"]);
+                let Some(api) = there else { return Err(no_api()) };
+                if operation == "UpdateApi" {
+                    take(api, members, &["corsConfiguration"]);
+                    Response::json(200, api)
+                } else {
+                    api.as_object_mut().unwrap().remove("corsConfiguration");
+                    nothing()
+                }
             }
             "GetApis" => {
                 // One at a time, so that nobody forgets the pages.
@@ -136,7 +151,7 @@ impl Aws {
                 let before = self.apis.len();
                 self.apis.retain(|api| api["apiId"] != members["apiId"]);
                 if self.apis.len() == before {
-                    return Err((404, "NotFoundException", "Invalid API identifier".to_owned()));
+                    return Err(no_api());
                 }
                 nothing()
             }
@@ -165,6 +180,10 @@ impl Aws {
             }
         })
     }
+}
+
+fn no_api() -> Refusal {
+    (404, "NotFoundException", "Invalid API identifier specified".to_owned())
 }
 
 impl Role {

@@ -262,7 +262,7 @@ impl Function {
             "FunctionArn": format!("{}:{qualifier}", arn(name)),
             "CreationTime": TIME,
         });
-        take(&mut url, members, &["AuthType", "InvokeMode"]);
+        take(&mut url, members, &["AuthType", "InvokeMode", "Cors"]);
         let answer = url.clone();
         url["LastModifiedTime"] = TIME.into();
         self.urls.insert(qualifier.to_owned(), url);
@@ -272,7 +272,7 @@ impl Function {
     pub(super) fn update_url(&mut self, members: &Value) -> Result<Value, Refusal> {
         let qualifier = members["Qualifier"].as_str().unwrap_or("");
         let url = self.urls.get_mut(qualifier).ok_or_else(|| not_found("url"))?;
-        take(url, members, &["AuthType", "InvokeMode"]);
+        take(url, members, &["AuthType", "InvokeMode", "Cors"]);
         Ok(url.clone())
     }
 
@@ -406,7 +406,7 @@ fn code_of(image: &str) -> String {
     image.rsplit(':').next().unwrap().to_owned()
 }
 
-fn take(into: &mut Value, from: &Value, names: &[&str]) {
+pub(super) fn take(into: &mut Value, from: &Value, names: &[&str]) {
     for name in names {
         if let Some(value) = from.get(name) {
             into[name] = value.clone();
