@@ -132,7 +132,7 @@ impl Change<'_> {
         let state = clouds::service_state(self.state, self.environment, target);
         let recorded = match &service {
             None => state.forget(),
-            Some(service) => state.record_rollback(service, way_back.from_image()),
+            Some(service) => state.record_rollback(service, way_back.image_of_start()),
         };
         if let Err(error) = recorded {
             clouds::warn_of_history(&self.context.events, &error.into());

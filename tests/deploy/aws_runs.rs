@@ -210,8 +210,10 @@ async fn a_service_that_takes_too_long_is_asked_about_later() {
     assert_eq!(
         world.failure(&["deploy", "--wait-timeout", "1s"]),
         format!(
-            "failed {service}\nerror: deploy to {service}\n  still not done after 1 s: CREATE_SERVICE is IN_PROGRESS\n\
-             hint: it may still get there: `dockless status -e production` tells; wait longer with `--wait-timeout`\n"
+            "error: deploy to {service}\n  \
+             still not done after 1 s, and the platform goes on: CREATE_SERVICE is IN_PROGRESS\n\
+             hint: `dockless status -e production` shows what comes of it, and the next run goes on from there; \
+             `--wait-timeout` waits longer\n"
         )
     );
 }

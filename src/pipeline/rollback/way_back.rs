@@ -46,7 +46,7 @@ impl WayBack {
     }
 
     /// The image that ran when the way was looked for.
-    pub(super) fn from_image(&self) -> Option<&str> {
+    pub(super) fn image_of_start(&self) -> Option<&str> {
         self.from.0.as_deref()
     }
 

@@ -27,6 +27,7 @@ pub(super) struct ServiceStatus {
 
 /// What a target said.
 #[derive(Debug)]
+#[expect(clippy::large_enum_variant, reason = "there is one for each target, and most are large")]
 pub(super) enum Found {
     /// The service, if there is one; and what differs from the config, or why that cannot be told.
     Service(Option<(Service, Drift)>),
