@@ -1,7 +1,7 @@
 //! HTTP to services that are no registries, with what registries have: the same TLS, proxies, patience
 //! and discretion.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -61,16 +61,12 @@ pub(crate) struct NoReply {
 }
 
 impl Https {
-    /// Speaks to whoever is asked for as these settings have it for every host; what they say of single
-    /// registries is for those.
+    /// Speaks to whoever is asked for as these settings have it for every host, and for hosts that they name. What
+    /// they allow registries to do without (TLS, a certificate that counts) is for registries alone.
     pub fn new(settings: Settings, events: Events, clock: Arc<dyn Clock>) -> Self {
-        let for_all =
-            settings.authorities.into_iter().filter(|(host, _)| host.is_empty()).collect();
         let settings = Settings {
             insecure: BTreeSet::new(),
             skip_tls_verify: BTreeSet::new(),
-            authorities: for_all,
-            client_certificates: BTreeMap::new(),
             certificate_folders: Vec::new(),
             ..settings
         };

@@ -50,7 +50,9 @@ impl Logins {
             .env("HTTPS_PROXY", format!("http://{}", self.proxy.host()))
             .env_remove("SSL_CERT_FILE");
         if has_authority {
-            command.env("DOCKLESS_REGISTRY_CERTIFICATE", self.authority.certificate());
+            // As the hint of who does not trust it says.
+            let authority = format!("{LOGINS}={}", self.authority.certificate().display());
+            command.env("DOCKLESS_REGISTRY_CERTIFICATE", authority);
         }
         world.checked(&mut command)
     }
@@ -82,7 +84,8 @@ async fn who_does_not_trust_the_authority_is_told_so() {
     assert_eq!(outcome.code, 2, "{outcome:#?}");
     let shown = format!("{}{}", outcome.stdout, outcome.stderr);
     assert!(shown.contains("no source has credentials for Azure"), "{outcome:#?}");
-    assert!(shown.contains("--registry-certificate"), "{outcome:#?}");
+    let hint = format!("--registry-certificate {LOGINS}=FILE");
+    assert!(shown.contains(&hint), "{outcome:#?}");
     assert_eq!(logins.server.requests(), [""; 0]);
 }
 
