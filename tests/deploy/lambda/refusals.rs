@@ -180,7 +180,7 @@ fn what_runs_is_checked_before_any_call() {
         [
             format!("f:1:1: Lambda sets the variable `AWS_REGION`; {names}"),
             format!("f:1:1: Lambda takes no variable `_A`; {names}"),
-            "f:1:1: Lambda has room for 4096 bytes of variables, and these take 5048; put what is large \
+            "f:1:1: Lambda has room for 4096 bytes of variables, and these take 5045; put what is large \
              into a file of the image, or let the agent fetch it"
                 .to_owned(),
         ]
