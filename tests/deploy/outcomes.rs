@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
+use crate::fakes::cloud_run::CloudRun;
 use crate::support::cli::Outcome;
 use crate::world::{STAGING, World};
 
@@ -16,8 +17,8 @@ const CREATE: &str = "POST /v2/projects/acme-staging/locations/europe-west1/serv
 fn shown(outcome: &Outcome) -> String {
     let pushed = outcome.stderr.lines().position(|line| line.starts_with("pushed to "));
     let lines = outcome.stderr.lines().skip(pushed.map_or(0, |place| place + 1));
-    let text: String =
-        lines.chain(outcome.stdout.lines()).map(|line| format!("{line}\n")).collect();
+    let lines: Vec<_> = lines.chain(outcome.stdout.lines()).collect();
+    let text = lines.join("\n");
     let mut parts = text.split("sha256:");
     let mut shown = parts.next().unwrap().to_owned();
     for part in parts {
@@ -25,7 +26,7 @@ fn shown(outcome: &Outcome) -> String {
         shown.push_str("sha256:…");
         shown.push_str(rest);
     }
-    format!("{}\n{shown}", outcome.code)
+    format!("{}\n{shown}\n", outcome.code)
 }
 
 fn fails_to_start(world: &World) {
@@ -108,7 +109,7 @@ async fn when_the_wait_is_over_the_platform_goes_on_and_the_next_run_takes_up_fr
              `--wait-timeout` waits longer\n"
         )
     );
-    world.cloud.with(|cloud| cloud.finish());
+    world.cloud.with(CloudRun::finish);
     assert_eq!(world.document(&["deploy", "--json"])["deployments"][0]["outcome"], "unchanged");
     let creations = world.cloud.writes().iter().filter(|write| *write == CREATE).count();
     assert_eq!(creations, 1);
@@ -141,7 +142,7 @@ async fn a_run_that_is_interrupted_says_that_the_platform_goes_on() {
         );
         assert_eq!(output.status.code(), Some(code));
         assert_eq!(output.stdout, b"");
-        world.cloud.with(|cloud| cloud.finish());
+        world.cloud.with(CloudRun::finish);
         world.succeed(&["deploy"]);
         let creations = world.cloud.writes().iter().filter(|write| *write == CREATE).count();
         assert_eq!(creations, 1, "it was found, and not created again");
