@@ -69,6 +69,15 @@ struct Prepared<'a> {
     observed: Observed,
 }
 
+/// How it ended at a target.
+struct Ended {
+    deployment: Deployment,
+    /// The service, when what ran before is back.
+    back: Option<Service>,
+    /// Whether something ran well before that is not back.
+    has_way_back: bool,
+}
+
 /// Builds, pushes and deploys; or only deploys, where an image is named.
 ///
 /// # Errors
@@ -84,6 +93,9 @@ pub fn deploy(request: &DeployRequest, context: &Context) -> Result<DeployReport
         }
         _ => None,
     };
+    if let ImageChoice::Named(text) = &request.image {
+        images::read_name(text, context)?;
+    }
     let state = StateFile::of(&project.config.source.directory, context.clock.clone());
     let clouds = Clouds::new(context, &request.project.network, request.wait_limit);
     let clouds = if request.is_unprobed { clouds.without_probe() } else { clouds };
@@ -132,11 +144,11 @@ pub fn deploy(request: &DeployRequest, context: &Context) -> Result<DeployReport
             let result = one(target, &image, &session, request)
                 .await
                 .map_err(|error| if is_first { late(error) } else { error.late() });
-            if let Ok((deployment, back)) = &result {
+            if let Ok(Ended { deployment, back, .. }) = &result {
                 let state = clouds::service_state(&state, &chosen.name, target);
                 clouds::remember(&state, deployment, back.as_ref(), context);
             }
-            report.add(target, &image, result.map(|(deployment, _)| deployment));
+            report.add(target, &image, result);
         }
         Ok(report)
     })
@@ -181,13 +193,13 @@ async fn prepare<'a>(
     Ok(prepared)
 }
 
-/// Deploys to one target and, where it is asked for and needed, brings back what ran before: the service then.
+/// Deploys to one target and, where it is asked for and needed, brings back what ran before.
 async fn one(
     target: &dyn Target,
     image: &Image,
     session: &Session,
     request: &DeployRequest,
-) -> Result<(Deployment, Option<Service>)> {
+) -> Result<Ended> {
     // What came to nothing is nothing to go back to: then it is what serves in its place.
     let before = target.observe(session).await?.service.and_then(|service| match service.state {
         State::Ready => service.image,
@@ -204,7 +216,7 @@ async fn one(
         } else {
             task.finish(report::summary(&deployment));
         }
-        return Ok((deployment, None));
+        return Ok(Ended { deployment, back: None, has_way_back: false });
     }
     drop(task);
     let mut back = None;
@@ -220,7 +232,8 @@ async fn one(
         }
     }
     deployment.rolled_back_to = back.as_ref().and_then(|service| service.image.clone());
-    Ok((deployment, back))
+    let has_way_back = before.is_some() && back.is_none();
+    Ok(Ended { deployment, back, has_way_back })
 }
 
 /// Brings back what ran before, and says whether it is back.

@@ -113,10 +113,11 @@ impl Change<'_> {
         let found = target.observe(&session).await.attempting(attempt)?;
         let way_back = WayBack::find(&found, &self.history(target));
         let plan = |observed: &Observed| self.way.plan(target, &way_back, observed);
-        let (observed, _) = deploy::carry_out(target, &session, &plan).await.attempting(attempt)?;
+        let (observed, has_written) =
+            deploy::carry_out(target, &session, &plan).await.attempting(attempt)?;
         let service = self.judge(target, observed.service)?;
         let stage = match &service {
-            None if found.service.is_none() => {
+            None if found.service.is_none() && !has_written => {
                 task.skip("nothing is there");
                 Stage::Absent
             }

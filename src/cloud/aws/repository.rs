@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use super::super::service::ECR;
+use super::super::service::{Cloud, ECR, Service};
 use super::super::{Api, CallError, ErrorClass, Request};
 use crate::oci::Repository;
 use crate::registry::AmazonRegistry;
@@ -16,6 +16,32 @@ pub struct NewRepository {
     pub is_scanned: bool,
     /// The KMS key that encrypts it; AES-256 with a key of Amazon's without.
     pub encryption_key: Option<String>,
+}
+
+impl NewRepository {
+    /// The key, for a repository of this cloud's.
+    ///
+    /// # Errors
+    /// The key is another cloud's: a repository without it would not be what was asked for.
+    pub(in super::super) fn key_for(
+        &self,
+        service: &'static Service,
+        repository: &str,
+    ) -> Result<Option<&str>, CallError> {
+        let key = self.encryption_key.as_deref();
+        let is_its = |key: &&str| key.starts_with("projects/") == (service.cloud == Cloud::Google);
+        match key.filter(|key| !is_its(key)) {
+            None => Ok(key),
+            Some(key) => Err(CallError {
+                message: format!("the `encryption_key` `{key}` is no key of {}", service.cloud),
+                hints: vec![format!(
+                    "create the repository `{repository}` by hand, with a key of that cloud's, or let `encryption_key` name one: an \
+                     ARN, an id or an alias for ECR, `projects/…` for Artifact Registry"
+                )],
+                ..CallError::new(service, "CreateRepository".to_owned(), ErrorClass::Invalid)
+            }),
+        }
+    }
 }
 
 /// Creates a repository unless it is there; says whether it did. What is not in a private registry of
@@ -41,7 +67,7 @@ pub(in super::super) async fn create_missing_repository(
         Err(error) if error.class == ErrorClass::NotFound => {}
         Err(error) => return Err(error),
     }
-    let create = creation(account, region, path, wanted);
+    let create = creation(account, region, path, wanted)?;
     match api.call(&create).await {
         Ok(_) => Ok(true),
         // Somebody else was faster.
@@ -55,7 +81,12 @@ pub(in super::super) async fn create_missing_repository(
     }
 }
 
-fn creation(account: &str, region: &str, path: &str, wanted: &NewRepository) -> Request {
+fn creation(
+    account: &str,
+    region: &str,
+    path: &str,
+    wanted: &NewRepository,
+) -> Result<Request, CallError> {
     let mutability = if wanted.has_immutable_tags { "IMMUTABLE" } else { "MUTABLE" };
     let mut body = json!({
         "registryId": account,
@@ -66,10 +97,10 @@ fn creation(account: &str, region: &str, path: &str, wanted: &NewRepository) -> 
     if wanted.is_scanned {
         body["imageScanningConfiguration"] = json!({"scanOnPush": true});
     }
-    if let Some(key) = &wanted.encryption_key {
+    if let Some(key) = wanted.key_for(&ECR, path)? {
         body["encryptionConfiguration"] = json!({"encryptionType": "KMS", "kmsKey": key});
     }
-    Request::call(&ECR, region, "CreateRepository", body)
+    Ok(Request::call(&ECR, region, "CreateRepository", body))
 }
 
 #[cfg(test)]
@@ -95,7 +126,11 @@ mod tests {
         };
         for (wanted, body) in [(NewRepository::default(), plain), (wanted, full)] {
             let expected = Request::call(&ECR, "eu-west-1", "CreateRepository", body);
-            assert_eq!(creation("1", "eu-west-1", "a/b", &wanted), expected);
+            assert_eq!(creation("1", "eu-west-1", "a/b", &wanted).unwrap(), expected);
         }
+        let other =
+            NewRepository { encryption_key: Some("projects/p".into()), ..NewRepository::default() };
+        let error = creation("1", "eu-west-1", "a/b", &other).unwrap_err();
+        assert_eq!(error.message, "the `encryption_key` `projects/p` is no key of AWS");
     }
 }

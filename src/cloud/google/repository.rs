@@ -62,7 +62,7 @@ impl ArtifactRepository {
             Err(error) if error.class == ErrorClass::NotFound => {}
             Err(error) => return Err(error),
         }
-        let create = self.creation(wanted);
+        let create = self.creation(wanted)?;
         let created = match api.call(&create).await {
             Ok(answer) => finish(&create, answer.body, api, clock).await,
             Err(error) => Err(error),
@@ -80,19 +80,18 @@ impl ArtifactRepository {
         }
     }
 
-    fn creation(&self, wanted: &NewRepository) -> Request {
+    fn creation(&self, wanted: &NewRepository) -> Result<Request, CallError> {
         let mut body = json!({"format": "DOCKER", "labels": {"managed-by": "dockless"}});
         if wanted.has_immutable_tags {
             body["dockerConfig"] = json!({"immutableTags": true});
         }
-        // A key of another cloud's is for repositories there.
-        if let Some(key) = wanted.encryption_key.as_ref().filter(|key| key.starts_with("projects/"))
-        {
-            body["kmsKeyName"] = key.clone().into();
+        if let Some(key) = wanted.key_for(&ARTIFACT_REGISTRY, &self.id)? {
+            body["kmsKeyName"] = key.into();
         }
-        self.request("CreateRepository", Method::Post, "")
+        Ok(self
+            .request("CreateRepository", Method::Post, "")
             .with_query("repositoryId", &self.id)
-            .with_body(body)
+            .with_body(body))
     }
 
     fn request(&self, operation: &'static str, method: Method, path: &str) -> Request {
@@ -172,12 +171,10 @@ mod tests {
             "format": "DOCKER", "labels": {"managed-by": "dockless"},
             "dockerConfig": {"immutableTags": true}, "kmsKeyName": key,
         });
-        for (wanted, body) in [
-            (NewRepository::default(), &plain),
-            (of(true, key), &full),
-            (of(false, "alias/k"), &plain),
-        ] {
-            let request = place.creation(&wanted);
+        let error = place.creation(&of(false, "alias/k")).unwrap_err();
+        assert_eq!(error.message, "the `encryption_key` `alias/k` is no key of Google Cloud");
+        for (wanted, body) in [(NewRepository::default(), &plain), (of(true, key), &full)] {
+            let request = place.creation(&wanted).unwrap();
             assert_eq!(request.body.as_ref(), Some(body));
             assert_eq!(
                 request.title(),

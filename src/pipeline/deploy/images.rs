@@ -55,9 +55,7 @@ pub(super) async fn images(
 ) -> Result<Vec<Image>> {
     let (credentials, network) = (request.credentials.as_ref(), &request.project.network);
     if let ImageChoice::Named(text) = &request.image {
-        let reference = image_name::read(text).attempting(|| {
-            format!("read `{}`", context.option_names.variable("--image").unwrap_or("--image"))
-        })?;
+        let reference = read_name(text, context)?;
         return Ok(vec![
             fetch(&reference, &project.config.publish, credentials, network, context).await?,
         ]);
@@ -91,6 +89,13 @@ pub(super) async fn images(
         request.records.write(&image)?;
     }
     Ok(of_produced(&image, repositories))
+}
+
+/// The image that `--image` names.
+pub(super) fn read_name(text: &str, context: &Context) -> Result<Reference> {
+    image_name::read(text).attempting(|| {
+        format!("read `{}`", context.option_names.variable("--image").unwrap_or("--image"))
+    })
 }
 
 /// The image as it will be, as far as targets judge it before it is built: its places, its platforms, and how its

@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 
 use serde_json::{Value, json};
 
+use super::Ended;
 use crate::deploy::{DeployPlan, Deployment, Image, NotDeployed, Outcome, Probe, Subject, Target};
 use crate::error::{Error, Result};
 use crate::pipeline::check::error_document;
@@ -56,8 +57,8 @@ impl DeployReport {
     }
 
     /// Notes how it ended at a target, with this image.
-    pub(super) fn add(&mut self, target: &dyn Target, image: &Image, result: Result<Deployment>) {
-        let deployment = result.unwrap_or_else(|error| {
+    pub(super) fn add(&mut self, target: &dyn Target, image: &Image, result: Result<Ended>) {
+        let Ended { deployment, has_way_back, .. } = result.unwrap_or_else(|error| {
             let deployment = Deployment {
                 target: target.kind().name,
                 subject: target.subject(),
@@ -70,11 +71,10 @@ impl DeployReport {
                 rolled_back_to: None,
             };
             self.failure = Some(error);
-            deployment
+            Ended { deployment, back: None, has_way_back: false }
         });
         if !deployment.outcome.is_good() && self.failure.is_none() {
-            let Deployment { outcome, reason, rolled_back_to, .. } = &deployment;
-            let has_way_back = rolled_back_to.is_none();
+            let Deployment { outcome, reason, .. } = &deployment;
             let error = NotDeployed::new(target, *outcome, reason.clone(), has_way_back);
             self.failure = Some(error.into());
         }

@@ -212,12 +212,11 @@ fn serving_name(raw: &Value) -> Option<&str> {
     })
 }
 
-/// The newest revision with another image, before the one that is served, that could be served again.
+/// The newest revision before the one that is served that could be served again.
 fn previous(serving: Option<&Revision>, details: &Details) -> Option<Previous> {
     let serving = serving?;
     let older = details.revisions.iter().skip_while(|revision| revision.name != serving.name);
-    let revision =
-        older.skip(1).find(|revision| revision.is_ready && revision.image != serving.image)?;
+    let revision = older.skip(1).find(|revision| revision.is_ready)?;
     Some(Previous { revision: Some(revision.name.clone()), image: revision.image.clone() })
 }
 
