@@ -50,6 +50,9 @@ pub async fn deploy(target: &dyn Target, image: &Image, session: &Session) -> Re
         outcome = Outcome::DeployedNotHealthy;
         reason = Some(what.clone());
     }
+    if outcome == Outcome::Deployed {
+        tidy(target, &target.plan_tidying(image, &observed), session).await;
+    }
     Ok(Deployment {
         target: target.kind().name,
         subject: target.subject(),
@@ -61,6 +64,17 @@ pub async fn deploy(target: &dyn Target, image: &Image, session: &Session) -> Re
         probe,
         rolled_back_to: None,
     })
+}
+
+/// Removes what is left over of earlier deployments, as far as that can be done.
+async fn tidy(target: &dyn Target, plan: &DeployPlan, session: &Session) {
+    if plan.is_empty() {
+        return;
+    }
+    if let Err(error) = target.apply(plan, session).await {
+        let text = format!("{}: what is left over stays: {error}", target.subject());
+        session.events.warn("not-tidied", text, error.hints().into_iter().next());
+    }
 }
 
 /// Carries out another plan of the target (a way back, a removal) and gives what is there then.

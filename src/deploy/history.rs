@@ -63,9 +63,11 @@ pub fn image_before<'a>(history: &'a [Entry], current: Option<&str>) -> Option<&
     good.find(is_fit).map(|entry| entry.image.as_str())
 }
 
-/// Whether the last that happened to an image was that something else was brought back in its place.
+/// Whether something else was brought back in place of an image, which did not run well since.
 pub fn is_taken_back(history: &[Entry], image: &str) -> bool {
-    let is_about = |entry: &&Entry| entry.image == image || entry.from.as_deref() == Some(image);
+    let is_about = |entry: &&Entry| {
+        (entry.image == image && entry.is_good()) || entry.from.as_deref() == Some(image)
+    };
     let last = history.iter().rev().find(is_about);
     last.is_some_and(|entry| entry.image != image)
 }
@@ -100,6 +102,16 @@ mod tests {
                 vec![deployed("o"), deployed("a"), deployed("b"), back("a", "b")],
                 Some("a"),
                 Some("o"),
+            ),
+            (
+                vec![
+                    deployed("a"),
+                    deployed("b"),
+                    back("a", "b"),
+                    entry("b", "rolled_back_by_platform", None),
+                ],
+                Some("a"),
+                None,
             ),
             (
                 vec![deployed("a"), deployed("b"), back("a", "b"), deployed("c")],

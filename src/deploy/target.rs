@@ -142,6 +142,15 @@ pub trait Target: fmt::Debug + Send + Sync {
         steps::run(plan, session, &|| self.observe(session)).await
     }
 
+    /// What may go now that the newest revision runs well.
+    ///
+    /// Asked only when this run carried a deployment out, found it well and probed it; what fails of it is told
+    /// as a warning and changes nothing about how the deployment ended. No part of [`Self::plan`]: what is only
+    /// left over is no drift, and a deployment that changes nothing does not tidy.
+    fn plan_tidying(&self, _image: &Image, _observed: &Observed) -> DeployPlan {
+        DeployPlan::default()
+    }
+
     /// What brings back what was served before: the previous revision, or this image when it is given.
     ///
     /// # Errors
