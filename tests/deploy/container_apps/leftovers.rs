@@ -132,3 +132,27 @@ async fn what_others_have_assigned_stays() {
     assert_eq!(identity, json!({"type": "UserAssigned", "userAssignedIdentities": {other: {}}}));
     assert_eq!(world.writes().len(), 2);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_identity_that_a_rule_of_others_uses_stays() {
+    let world = World::new(&format!("    identity: {IDENTITY}\n")).await;
+    world.succeed(&["deploy"]);
+    world.fake.with(|fake| {
+        let queue = json!({"type": "azure-queue", "metadata": {}, "identity": IDENTITY});
+        let app = fake.app();
+        app.written["properties"]["template"]["scale"]["rules"] =
+            json!([{"name": "queue", "custom": queue}]);
+        app.revisions[0].template = app.written["properties"]["template"].clone();
+    });
+    world.configure("");
+    world.succeed(&["deploy"]);
+    let written = world.written();
+    assert_eq!(
+        written["identity"],
+        json!({"type": "UserAssigned", "userAssignedIdentities": {IDENTITY: {}}})
+    );
+    assert_eq!(written["properties"]["configuration"]["registries"], json!([]));
+    let writes = world.writes().len();
+    world.succeed(&["deploy"]);
+    assert_eq!(world.writes().len(), writes);
+}
