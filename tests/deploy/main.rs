@@ -18,6 +18,7 @@ mod cloud_run;
 mod container_apps;
 mod ecr;
 mod ecs_express;
+mod ecs_express_lag;
 mod fake;
 mod fakes;
 mod flow;

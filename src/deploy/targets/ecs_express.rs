@@ -5,24 +5,24 @@
 //!   its last deployment is asked
 //! - `plan.rs`, `comparison.rs`: what has to be done, and what differs; `removal.rs`: back to the image of
 //!   before, and away
+//! - `memory.rs`: what this run has written itself
 //!
 //! An update takes six minutes or more by design: a part of the requests first, then all, each watched for
 //! three minutes; and it is taken back when more than 1 % of the requests fail, those for unknown paths
 //! included.
 
 mod comparison;
+mod memory;
 mod observe;
 mod plan;
 mod removal;
 mod settings;
 mod state;
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
-
 use async_trait::async_trait;
 
+use memory::Memory;
 use settings::Settings;
-use state::Write;
 
 use crate::cloud::Cloud;
 use crate::deploy::aws::read_logs;
@@ -50,7 +50,7 @@ pub(super) static ECS_EXPRESS: TargetKind = TargetKind {
     parse: |input: &TargetInput<'_>, problems| {
         let settings = Settings::parse(input, problems)?;
         let workload = input.workload.clone();
-        Some(Box::new(EcsExpress { settings, workload, memory: Mutex::default() }))
+        Some(Box::new(EcsExpress { settings, workload, memory: Memory::default() }))
     },
 };
 
@@ -59,16 +59,7 @@ pub(super) static ECS_EXPRESS: TargetKind = TargetKind {
 struct EcsExpress {
     settings: Settings,
     workload: Workload,
-    memory: Mutex<Memory>,
-}
-
-/// What this run remembers of the deployments of a service, by their ARNs.
-#[derive(Debug, Default)]
-struct Memory {
-    /// The newest one at the last look.
-    seen: Option<String>,
-    /// The last write that began one, if there was any.
-    write: Option<Write>,
+    memory: Memory,
 }
 
 #[async_trait]
@@ -107,10 +98,7 @@ impl Target for EcsExpress {
     }
 
     async fn apply(&self, plan: &DeployPlan, session: &Session) -> Result<()> {
-        if plan.steps.iter().any(plan::begins_deployment) {
-            let mut memory = self.memory();
-            memory.write = Some(Write { after: memory.seen.clone() });
-        }
+        let session = &self.memory.noting(plan, session);
         steps::run(plan, session, &|| self.observe(session)).await
     }
 
@@ -155,10 +143,6 @@ impl EcsExpress {
                     .to_owned(),
             }
         })
-    }
-
-    fn memory(&self) -> MutexGuard<'_, Memory> {
-        self.memory.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn nothing(&self, reason: &str) -> DeployError {

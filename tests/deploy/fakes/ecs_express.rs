@@ -21,6 +21,8 @@ pub(crate) struct EcsExpress {
     pub(crate) lag: u32,
     /// How many seconds pass with each of these looks.
     pub(crate) lag_seconds: i64,
+    /// Whether no deployment begins for a configuration that differs in its scaling at most.
+    pub(crate) is_thrifty: bool,
     /// How the next deployments end; `SUCCESSFUL` when there is nothing more.
     pub(crate) endings: Vec<&'static str>,
 }
@@ -32,7 +34,7 @@ pub(crate) struct Service {
     pub(crate) tags: BTreeMap<String, String>,
     infrastructure_role: String,
     created_at: f64,
-    updated_at: f64,
+    pub(crate) updated_at: f64,
     /// Every configuration that was written, the newest last; the number is that of the revision.
     pub(crate) revisions: Vec<Value>,
     /// The number of the revision that serves; nothing before the first does.
@@ -64,6 +66,7 @@ impl EcsExpress {
             looks: 2,
             lag: 0,
             lag_seconds: 0,
+            is_thrifty: false,
             endings: Vec::new(),
         }
     }
@@ -119,6 +122,7 @@ impl EcsExpress {
     }
 
     fn deploy(&mut self, account: &mut Account, name: &str, input: &Value) {
+        let is_thrifty = self.is_thrifty;
         let ending = if self.endings.is_empty() { "SUCCESSFUL" } else { self.endings.remove(0) };
         let (looks, lag) = (self.looks, self.lag);
         let service = self.services.get_mut(name).unwrap();
@@ -139,8 +143,19 @@ impl EcsExpress {
                 revision[member] = value.clone();
             }
         }
-        service.revisions.push(revision);
         service.updated_at = account.now();
+        let fixed = |revision: &Value| {
+            let mut revision = revision.clone();
+            revision["scalingTarget"].take();
+            revision
+        };
+        if let Some(last) = service.revisions.last_mut().filter(|_| is_thrifty)
+            && fixed(last) == fixed(&revision)
+        {
+            *last = revision;
+            return;
+        }
+        service.revisions.push(revision);
         service.hidden = lag;
         service.deployments.push(Deployment {
             status: "PENDING",
@@ -193,7 +208,7 @@ impl AwsService for EcsExpress {
         let first = lists.into_iter().filter_map(|list| input[list][0].as_str());
         let named = arns.into_iter().filter(|arn| !arn.is_empty()).chain(first).next().unwrap();
         let name = named.split('/').nth(2).unwrap_or(named).to_owned();
-        let lag_seconds = self.lag_seconds;
+        let (lag_seconds, is_thrifty) = (self.lag_seconds, self.is_thrifty);
         let Some(service) = self.services.get_mut(&name) else {
             return Response::aws_error(400, "InvalidParameterException", "Resource not found");
         };
@@ -206,7 +221,7 @@ impl AwsService for EcsExpress {
         let answer = match operation {
             "DescribeExpressGatewayService" => json!({"service": service.told(&name)}),
             "ListServiceDeployments" => {
-                if service.hidden > 0 {
+                if service.hidden > 0 || is_thrifty {
                     account.pass(lag_seconds);
                 }
                 service.look();

@@ -69,11 +69,7 @@ impl EcsExpress {
             other_clusters: found.other_clusters.clone(),
             account: place.account,
         };
-        let write = {
-            let mut memory = self.memory();
-            memory.seen = found.newest_deployment().map(str::to_owned);
-            memory.write.clone()
-        };
+        let write = self.memory.look(found.newest_deployment());
         let service = found.entry.is_object().then(|| found.observed(session, write.as_ref()));
         let details = serde_json::to_value(details).expect("texts and numbers are JSON");
         Ok(Observed { service, details, ..Observed::default() })

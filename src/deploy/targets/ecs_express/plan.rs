@@ -292,11 +292,6 @@ impl EcsExpress {
     }
 }
 
-/// Whether a step has ECS begin a deployment.
-pub(super) fn begins_deployment(step: &Step) -> bool {
-    ["CreateExpressGatewayService", "UpdateExpressGatewayService"].contains(&step.request.operation)
-}
-
 impl Details {
     /// What was observed beside the service.
     pub(super) fn of(observed: &Observed) -> Self {

@@ -5,8 +5,11 @@ use serde_json::Value;
 use crate::deploy::State;
 
 /// For how long the list of deployments may lack one that somebody's update has begun, in seconds: longer, the
-/// service was changed otherwise. One that this run has begun is waited for however long it takes.
+/// service was changed otherwise. One that is sure to follow a write of this run is waited for however long it
+/// takes.
 const LAG_SECONDS: f64 = 120.0;
+/// The same after a write of this run that may begin none.
+const OWN_LAG_SECONDS: f64 = 300.0;
 /// The parts of the way from a URL to a service.
 const PARTS: [&str; 6] = [
     "loadBalancer",
@@ -32,11 +35,13 @@ pub(super) struct Facts<'a> {
     pub(super) write: Option<&'a Write>,
 }
 
-/// A write of ours that began a deployment.
+/// A write of ours that was answered.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Write {
     /// The newest deployment before it, by its ARN.
     pub(super) after: Option<String>,
+    /// Whether a deployment is sure to follow it.
+    pub(super) is_sure: bool,
 }
 
 impl Facts<'_> {
@@ -76,9 +81,10 @@ impl Facts<'_> {
     /// Whether another deployment must be under way: of our own write, or of a change a moment ago.
     fn is_awaited(&self) -> bool {
         let newest = self.deployment.map(|deployment| text(deployment, "/serviceDeploymentArn"));
-        let is_ours = self.write.is_some_and(|write| write.after.as_deref() == newest);
+        let ours = self.write.filter(|write| write.after.as_deref() == newest);
         let changed = seconds(self.service, "updatedAt").max(seconds(self.service, "createdAt"));
-        is_ours || self.now - changed < LAG_SECONDS
+        let limit = if ours.is_some() { OWN_LAG_SECONDS } else { LAG_SECONDS };
+        ours.is_some_and(|write| write.is_sure) || self.now - changed < limit
     }
 
     /// A deployment can be over before the load balancer and the certificate are there.
