@@ -78,6 +78,32 @@ async fn a_secret_that_azure_keeps_stops_nobody() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_login_to_a_registry_of_before_is_no_drift_and_goes_after_the_next_deployment() {
+    let world = World::new("").await;
+    world.succeed(&["deploy"]);
+    world.fake.with(|fake| {
+        let app = fake.app();
+        let name = "pull-old-azurecr-io";
+        app.secrets.insert(name.to_owned(), "canary-old".to_owned());
+        let login =
+            json!({"server": "old.azurecr.io", "username": "bob", "passwordSecretRef": name});
+        let configuration = &mut app.written["properties"]["configuration"];
+        configuration["secrets"] = json!([{"name": name}]);
+        configuration["registries"] = json!([login]);
+    });
+    let status = world.succeed(&["status", "--json"]);
+    let status: Value = serde_json::from_str(&status.stdout).unwrap();
+    assert_eq!(status["services"][0]["drift"], json!([]), "{status:#}");
+    world.succeed(&["deploy"]);
+    assert_eq!(world.writes().len(), 1);
+    world.sandbox.write("agent.py", "print('two')\n");
+    world.succeed(&["deploy"]);
+    assert_eq!((world.writes().len(), world.revisions()), (3, 2));
+    assert_eq!(secrets(&world), [""; 0]);
+    assert_eq!(world.written()["properties"]["configuration"]["registries"], json!([]));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn what_left_the_config_goes_back_to_how_it_is_without() {
     let world = World::new("").await;
     let lower = IDENTITY.to_ascii_lowercase();

@@ -23,8 +23,6 @@ pub(super) struct Wanted<'a> {
     pub(super) image: &'a str,
     /// The registry that has it.
     pub(super) registry: &'a str,
-    /// What revisions need that may serve again.
-    pub(super) in_use: &'a Value,
 }
 
 impl Wanted<'_> {
@@ -41,7 +39,8 @@ impl Wanted<'_> {
                 },
             })
         });
-        leftovers::drop_logins(&mut app, self.registry, self.in_use);
+        // What other registries had may be needed on the way back.
+        leftovers::drop_logins(&mut app, |server| server.eq_ignore_ascii_case(self.registry));
         let properties = &mut app["properties"];
         if let Some(profile) = &self.settings.workload_profile {
             properties["workloadProfileName"] = profile.clone().into();
@@ -64,7 +63,7 @@ impl Wanted<'_> {
     }
 
     /// The managed identities that the settings name.
-    fn identities(&self) -> Vec<&str> {
+    pub(super) fn identities(&self) -> Vec<&str> {
         let mut identities: Vec<_> = self.settings.identity.iter().map(String::as_str).collect();
         if let Some(Pull::Kept(identity)) = &self.workload.pull {
             identities.push(identity);

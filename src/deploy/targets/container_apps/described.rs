@@ -9,7 +9,7 @@ use super::app::container;
 use crate::deploy::{Change, DeployPlan};
 
 /// What stands for a value that nobody is shown.
-pub(super) const HIDDEN: &str = "(hidden)";
+const HIDDEN: &str = "(hidden)";
 
 /// How the names of variables begin among settings.
 const VARIABLE: &str = "env.";

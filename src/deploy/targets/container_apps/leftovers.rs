@@ -13,22 +13,26 @@ use super::names::{is_own_secret, is_system, pull_secret_name};
 /// The tag with the names of the identities that the config has assigned.
 const IDENTITIES_KEY: &str = "dockless-identities";
 
-/// Removes the logins to registries that the config no longer names, but for those that images of `in_use`
-/// revisions come from.
-pub(super) fn drop_logins(app: &mut Value, registry: &str, in_use: &Value) {
+/// Removes the logins of the config's to registries that `is_left` says of.
+pub(super) fn drop_logins(app: &mut Value, is_left: impl Fn(&str) -> bool) {
     let identities = assigned(app);
     let Some(entries) = app.pointer_mut("/properties/configuration/registries") else { return };
-    let is_left = |entry: &Value| {
+    let is_of_config = |entry: &Value, server: &str| {
         let text = |member: &str| entry[member].as_str().unwrap_or_default();
-        let server = text("server").to_ascii_lowercase();
-        let is_of_config = text("passwordSecretRef") == pull_secret_name(&server)
-            || identities.contains(short(text("identity")));
-        let is_needed = server != registry.to_ascii_lowercase() && has(&in_use["servers"], &server);
-        is_of_config && !is_needed
+        text("passwordSecretRef") == pull_secret_name(server)
+            || identities.contains(short(text("identity")))
     };
     if let Some(entries) = entries.as_array_mut() {
-        entries.retain(|entry| !is_left(entry));
+        entries.retain(|entry| {
+            let server = entry["server"].as_str().unwrap_or_default().to_ascii_lowercase();
+            !(is_of_config(entry, &server) && is_left(&server))
+        });
     }
+}
+
+/// Whether a revision that is `in_use` has an image of this registry.
+pub(super) fn is_pulled_from(server: &str, in_use: &Value) -> bool {
+    has(&in_use["servers"], server)
 }
 
 /// Removes the identities that the config has assigned and no longer names (`wanted`), but for those that

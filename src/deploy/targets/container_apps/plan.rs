@@ -38,7 +38,6 @@ impl Planner<'_> {
             workload: self.workload,
             image: &reference,
             registry: image.repository.registry(),
-            in_use: &observed.details["in_use"],
         };
         let settings = config_hash(&wanted.summary());
         let ownership = Ownership::ours(self.workload, &settings, image);

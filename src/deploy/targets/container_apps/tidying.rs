@@ -1,22 +1,27 @@
-//! What goes when the newest revision runs well: secrets of ours that nothing needs any more.
+//! What goes when the newest revision runs well: logins, identities and secrets of ours that nothing needs any more,
+//! not even the way back.
 //!
 //! Some say that the platform keeps what any revision refers to, also one that was switched off: it refuses at
 //! once, or begins an operation that fails, and the app with it. So what is removed comes with its way back.
 
+use serde_json::{Value, json};
+
 use super::ContainerApp;
-use super::app::sendable;
-use super::described::HIDDEN;
-use super::leftovers::{drop_secrets, unused_secrets};
+use super::app::{Wanted, sendable};
+use super::described::compare;
+use super::leftovers::{
+    drop_identities, drop_logins, drop_secrets, is_pulled_from, note_identities, unused_secrets,
+};
 use super::plan::Planner;
 use super::requests;
 use crate::cloud::{CallError, ErrorClass, Method, RESOURCE_MANAGER};
 use crate::deploy::{
-    DeployPlan, Image, Observed, Service, Session, State, Step, Target as _, steps,
+    Change, DeployPlan, Image, Observed, Service, Session, State, Step, Target as _, steps,
 };
 use crate::error::{Error, Result};
 
 impl Planner<'_> {
-    /// What removes the secrets of ours that nothing needs; the second step is the way back from the first
+    /// What removes what is ours and nothing needs; the second step is the way back from the first
     /// ([`way_back`]).
     pub(super) fn tidying(self, image: &Image, observed: &Observed) -> DeployPlan {
         let mut plan = DeployPlan::default();
@@ -26,16 +31,27 @@ impl Planner<'_> {
                 && self.check_secrets(observed).is_ok()
         };
         let Some(service) = observed.service.as_ref().filter(is_fit) else { return plan };
+        let reference = image.reference();
+        let wanted = Wanted {
+            settings: self.settings,
+            workload: self.workload,
+            image: &reference,
+            registry: image.repository.registry(),
+        };
         let there = sendable(&service.raw);
-        let unused = unused_secrets(&there, &observed.details["in_use"]);
-        if unused.is_empty() {
+        let mut app = there.clone();
+        let in_use = &observed.details["in_use"];
+        drop_logins(&mut app, |server| {
+            !server.eq_ignore_ascii_case(wanted.registry) && !is_pulled_from(server, in_use)
+        });
+        drop_identities(&mut app, &wanted.identities());
+        note_identities(&mut app, Some(&there));
+        let unused = unused_secrets(&app, in_use);
+        drop_secrets(&mut app, &unused);
+        plan.changes = changes(&there, &app);
+        if plan.changes.is_empty() {
             return plan;
         }
-        for name in &unused {
-            plan.change(format!("secrets.{name}"), Some(HIDDEN), None::<String>);
-        }
-        let mut app = there.clone();
-        drop_secrets(&mut app, &unused);
         let name = &self.settings.name;
         for (title, app) in [
             (format!("remove what nothing needs from `{name}`"), &app),
@@ -57,6 +73,19 @@ pub(super) fn way_back(plan: &DeployPlan) -> Option<(DeployPlan, DeployPlan)> {
     }
 }
 
+/// What is different of what is tidied.
+fn changes(before: &Value, after: &Value) -> Vec<Change> {
+    let tidied = |app: &Value| {
+        json!({
+            "identity": app["identity"],
+            "properties": {"configuration": app["properties"]["configuration"]},
+        })
+    };
+    let mut plan = DeployPlan::default();
+    compare(&mut plan, Some(&tidied(before)), &tidied(after), "", &|_| false);
+    plan.changes
+}
+
 impl ContainerApp {
     /// Removes what may go; where that came to nothing and the app is not well for it, the app becomes again
     /// what it was.
@@ -66,6 +95,13 @@ impl ContainerApp {
         back: &DeployPlan,
         session: &Session,
     ) -> Result<()> {
+        // A service may have been asked for a while whether it is well: what others did since stays.
+        let now = self.observe(session).await?;
+        let is_ready = now.service.is_some_and(|service| service.state == State::Ready);
+        if !is_ready || now.details["is_overtaken"] == true {
+            session.events.detail("something else is going on there: what is left over stays");
+            return Ok(());
+        }
         let sent = self.send(there, session).await;
         if sent.as_ref().is_err_and(|error| error.find::<CallError>().is_none()) {
             return sent;
@@ -76,20 +112,22 @@ impl ContainerApp {
         };
         let service = observed.service.as_ref();
         if let Some(State::Failed(reason)) = service.map(|service| &service.state) {
-            let put = requests::put(&self.settings, serde_json::Value::Null).title();
-            let mut error = CallError {
-                message: reason.clone(),
+            let unmended = match self.send(back, session).await {
+                Ok(()) => String::new(),
+                Err(error) => format!("; and it could not be left as it was: {error}"),
+            };
+            let put = requests::put(&self.settings, Value::Null).title();
+            let error = CallError {
+                message: format!("{reason}{unmended}"),
                 hints: vec![self.hint()],
                 ..CallError::new(&RESOURCE_MANAGER, put, ErrorClass::Other)
             };
-            if let Err(unmended) = self.send(back, session).await {
-                error.message += &format!("; and it could not be left as it was: {unmended}");
-            }
             return Err(error.into());
         }
-        let is_done = service.is_some_and(|service| {
-            unused_secrets(&service.raw, &observed.details["in_use"]).is_empty()
-        });
+        let written = there.steps.first().and_then(|step| step.request.body.as_ref());
+        let is_done = service
+            .zip(written)
+            .is_some_and(|(service, written)| changes(&service.raw, written).is_empty());
         match sent {
             Err(_) if is_done => Ok(()),
             Err(error) => Err(match error.find::<CallError>() {
