@@ -172,11 +172,27 @@ fn targets(shared: &Node, own: &Node, problems: &mut Problems) -> Vec<TargetSpec
             "move it into the target that it belongs to",
         );
     }
-    if several.items().is_empty() {
+    if matches!(&several.value, Value::Sequence(items) if items.is_empty()) {
         let hint = "write `- {target: cloud-run, …}` for each";
         problems.report_with_hint(&several.position, "`targets` names no target", hint);
     }
-    several.items().iter().filter_map(|node| target(node, problems)).collect()
+    let items = several.items().iter().filter(|node| matches!(node.value, Value::Mapping(_)));
+    items.filter_map(|node| target(&without_shared(node, problems), problems)).collect()
+}
+
+/// One of several targets without what belongs to the environment, which is reported.
+fn without_shared(node: &Node, problems: &mut Problems) -> Node {
+    let is_shared = |key: &str| key != "target" && environment_keys().any(|name| name == key);
+    let (shared, own): (Vec<_>, Vec<_>) =
+        node.members().iter().cloned().partition(|(key, _)| is_shared(&key.text));
+    for (key, _) in shared {
+        problems.report_with_hint(
+            &key.position,
+            format!("`{}` stands in a target", key.text),
+            "write it beside `targets`: it is for all targets of the environment",
+        );
+    }
+    Node { value: Value::Mapping(own), position: node.position.clone() }
 }
 
 fn target(node: &Node, problems: &mut Problems) -> Option<TargetSpec> {

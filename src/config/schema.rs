@@ -200,7 +200,8 @@ pub fn check_beside(
     others: impl IntoIterator<Item = &'static str>,
     problems: &mut Problems,
 ) {
-    let known: Vec<_> = names(shape).into_iter().chain(others).collect();
+    let mut known = names(shape);
+    known.extend(others.into_iter().filter(|other| !names(shape).contains(other)));
     let Value::Mapping(members) = &node.value else {
         problems
             .report(&node.position, format!("{} is a mapping, not {}", shape.name, node.kind()));
@@ -333,7 +334,7 @@ const ALIASES: &[(&str, &[&str])] = &[
     ("dir", &["workdir"]),
     ("dirs", &["directories"]),
     ("dst", &["dest"]),
-    ("environment", &["env"]),
+    ("environment", &["environments", "env"]),
     ("envs", &["env"]),
     ("excludes", &["exclude"]),
     ("expose", &["ports"]),
@@ -369,10 +370,11 @@ const ALIASES: &[(&str, &[&str])] = &[
 fn hint_for_key(text: &str, known: &[&str]) -> String {
     let folded = text.to_ascii_lowercase().replace('-', "_");
     let habit = ALIASES.iter().find(|(alias, _)| *alias == folded);
-    let meant = habit.and_then(|(_, words)| words.iter().find(|word| known.contains(*word)));
-    match meant {
-        Some(word) => format!("did you mean `{word}`?"),
-        None => hint_for(text, known),
+    let words = habit.map_or(&[][..], |(_, words)| words);
+    let meant: Vec<_> = words.iter().copied().filter(|word| known.contains(word)).collect();
+    match &meant[..] {
+        [] => hint_for(text, known),
+        words => format!("did you mean `{}`?", words.join("` or `")),
     }
 }
 

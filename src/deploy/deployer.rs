@@ -172,7 +172,7 @@ fn told(error: Error, target: &dyn Target) -> Error {
         return error;
     }
     error.with_hint(format!(
-        "`{}` shows what comes of it, and the next run goes on from there; `--wait-timeout` waits longer",
+        "`{}` shows the outcome, and the next run goes on from there; `--wait-timeout` waits longer",
         target.workload().command("status")
     ))
 }

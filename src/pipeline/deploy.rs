@@ -18,8 +18,8 @@ use super::environment::{self, Chosen, Values};
 use super::failures::Failures;
 use super::{Context, Credentials, ProjectRequest, RecordFiles, project, runtime};
 use crate::deploy::{
-    self, DeployPlan, Deployment, Image, Observed, Outcome, Service, Session, State, StateFile,
-    Target,
+    self, DeployError, DeployPlan, Deployment, Image, Observed, Outcome, Service, Session, State,
+    StateFile, Target,
 };
 use crate::error::{Attempting as _, Error, Result};
 use crate::oci::Digest;
@@ -95,6 +95,15 @@ pub fn deploy(request: &DeployRequest, context: &Context) -> Result<DeployReport
     };
     if let ImageChoice::Named(text) = &request.image {
         images::read_name(text, context)?;
+    }
+    if request.image != ImageChoice::Built
+        && !(request.to.is_empty() && request.project.tags.is_empty())
+    {
+        context.events.warn(
+            "unused-options",
+            "nothing is built and pushed, so where to (`--to`, `--tag`) does not matter".to_owned(),
+            None,
+        );
     }
     let state = StateFile::of(&project.config.source.directory, context.clock.clone());
     let clouds = Clouds::new(context, &request.project.network, request.wait_limit);
@@ -186,11 +195,21 @@ async fn prepare<'a>(
         if let Some(images) = guessed {
             let plan =
                 images::fitting(*target, images).and_then(|image| target.plan(&image, observed));
-            failures.keep("deploy to", &subject, plan);
+            failures.keep("deploy to", &subject, plan.map_err(without_digest));
         }
     }
     failures.into_result()?;
     Ok(prepared)
+}
+
+/// The same of an image that is not built yet: nobody knows its digest.
+fn without_digest(error: Error) -> Error {
+    let Some(DeployError::Unfit { target, image, reason, hint }) = error.downcast_ref() else {
+        return error;
+    };
+    let image = image.split('@').next().unwrap_or_default().to_owned();
+    let (target, reason, hint) = (target.clone(), reason.clone(), hint.clone());
+    DeployError::Unfit { target, image, reason, hint }.into()
 }
 
 /// Deploys to one target and, where it is asked for and needed, brings back what ran before.

@@ -117,11 +117,13 @@ pub(super) fn choose(
     let spec = find(config, name)?;
     let mut problems = Problems::new();
     let chosen = read(spec, config, values, &mut problems, context);
+    check_twice(&chosen, spec, &mut problems);
     // What is wrong with the others shows now, and not when it is their turn; but nobody who goes back in a hurry
     // is kept from it.
     let others = config.environments.iter().filter(|other| other.name != spec.name);
+    let elsewhere = Context { environment: elsewhere(), ..context.clone() };
     for other in others.filter(|_| values == Values::Needed) {
-        read(other, config, Values::Optional, &mut problems, context);
+        read(other, config, Values::Optional, &mut problems, &elsewhere);
     }
     if let Err(error) = problems.into_result() {
         return Err(project.locate(error.into()));
@@ -135,6 +137,38 @@ pub(super) fn choose(
         }
     }
     Ok(chosen)
+}
+
+/// What the surroundings of a deployment to another environment say is not known here; that they say it is
+/// supposed.
+fn elsewhere() -> Environment {
+    Environment::of([
+        ("AWS_REGION", "us-east-1"),
+        ("AZURE_SUBSCRIPTION_ID", "00000000-0000-0000-0000-000000000000"),
+        ("CLOUDSDK_RUN_REGION", "us-central1"),
+        ("GOOGLE_CLOUD_PROJECT", "another-project"),
+    ])
+}
+
+/// Two targets of an environment must not take turns in changing the same service.
+fn check_twice(chosen: &Chosen, spec: &EnvironmentSpec, problems: &mut Problems) {
+    // Where a target could not be read, nobody knows which belongs to which.
+    if chosen.targets.len() != spec.targets.len() {
+        return;
+    }
+    for (place, target) in chosen.targets.iter().enumerate() {
+        let subject = target.subject();
+        let is_same = |other: &&Box<dyn Target>| {
+            other.kind().name == target.kind().name && other.subject() == subject
+        };
+        if chosen.targets[..place].iter().any(|other| is_same(&other)) {
+            problems.report_with_hint(
+                &spec.targets[place].kind_position,
+                format!("{subject} is a target of this environment already"),
+                "give one of them another `name`, or remove it",
+            );
+        }
+    }
 }
 
 fn read(

@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::clouds::Clouds;
 use super::environment::{self, Values};
 use super::{Context, EnvironmentRequest, project, runtime};
-use crate::deploy::{LogLine, LogQuery};
+use crate::deploy::{DeployError, LogLine, LogQuery, Session, Target};
 use crate::error::{Attempting as _, Result};
 
 /// Between two questions for new lines.
@@ -44,14 +44,19 @@ pub fn logs(
         let mut queries: Vec<_> =
             chosen.targets.iter().map(|_| LogQuery { since_ms, cursor: None }).collect();
         let mut has_lines = false;
+        let mut is_first = true;
         loop {
             let mut has_more = false;
+            let mut absent = Vec::new();
             for (target, query) in chosen.targets.iter().zip(&mut queries) {
                 let subject = target.subject();
                 let (lines, cursor) = target
                     .logs(query, &session)
                     .await
                     .attempting(|| format!("read the log of {subject}"))?;
+                if is_first && lines.is_empty() {
+                    absent.extend(absence(target.as_ref(), &session).await?);
+                }
                 let name = has_several.then_some(subject.name.as_str());
                 // What is printed while this goes on is for those who follow.
                 let is_over = !which.has_follow && lines.iter().any(|line| line.at_ms > began_ms);
@@ -62,6 +67,13 @@ pub fn logs(
                 has_more |=
                     !is_over && !lines.is_empty() && cursor.is_some() && cursor != query.cursor;
                 query.cursor = cursor.or(query.cursor.take());
+            }
+            is_first = false;
+            if absent.len() == chosen.targets.len() {
+                return Err(absent.remove(0).into());
+            }
+            for error in absent {
+                context.events.note(error.to_string());
             }
             match (has_more, which.has_follow) {
                 (true, _) => {}
@@ -79,4 +91,15 @@ pub fn logs(
             }
         }
     })
+}
+
+/// Why there is no log, where that is because there is no service.
+async fn absence(target: &dyn Target, session: &Session) -> Result<Option<DeployError>> {
+    let subject = target.subject().to_string();
+    let observed = target.observe(session).await.attempting(|| format!("look at {subject}"))?;
+    Ok(observed.service.is_none().then(|| DeployError::Nothing {
+        subject,
+        reason: "it is not there".to_owned(),
+        hint: format!("deploy it first: `{}`", target.workload().command("deploy")),
+    }))
 }

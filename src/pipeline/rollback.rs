@@ -136,7 +136,7 @@ impl Change<'_> {
         let plan = |observed: &Observed| self.way.plan(target, &way_back, observed);
         let (observed, has_written) =
             deploy::carry_out(target, &session, &plan).await.attempting(attempt)?;
-        let service = self.judge(target, observed.service)?;
+        let service = self.judge(target, found.service.as_ref(), observed.service)?;
         let stage = match &service {
             None if found.service.is_none() && !has_written => {
                 task.skip("nothing is there");
@@ -163,7 +163,15 @@ impl Change<'_> {
     }
 
     /// What is there afterwards, if it is what should be.
-    fn judge(&self, target: &dyn Target, service: Option<Service>) -> Result<Option<Service>> {
+    fn judge(
+        &self,
+        target: &dyn Target,
+        before: Option<&Service>,
+        service: Option<Service>,
+    ) -> Result<Option<Service>> {
+        // What was going on was stopped, and what ran before runs on.
+        let is_stopped = matches!(before.map(|before| &before.state), Some(State::Updating(_)))
+            && matches!(service.as_ref().map(|there| &there.state), Some(State::RolledBack(_)));
         let not_deployed = |outcome, reason: Option<String>| {
             Err(Error::new(NotDeployed::new(target, outcome, reason, false)).late())
         };
@@ -174,7 +182,9 @@ impl Change<'_> {
                 not_deployed(Outcome::Failed, Some(reason))
             }
             (Way::Back, None) => not_deployed(Outcome::Failed, Some("it is not there".to_owned())),
-            (Way::Back, Some(service)) if service.state == State::Ready => Ok(Some(service)),
+            (Way::Back, Some(service)) if service.state == State::Ready || is_stopped => {
+                Ok(Some(service))
+            }
             (Way::Back, Some(service)) => {
                 let reason = service.state.reason().map(str::to_owned);
                 not_deployed(Outcome::DeployedNotHealthy, reason)

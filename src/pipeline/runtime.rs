@@ -81,7 +81,7 @@ impl Unfinished {
             matches!(action, Action::Deploy | Action::RollBack | Action::Remove)
         };
         self.running.iter().any(is_change).then(|| {
-            "the platform goes on with what was begun: `dockless status`, with the same `-e`, shows what comes of it, \
+            "the platform goes on with what was begun: `dockless status`, with the same `-e`, shows the outcome, \
              and the next run goes on from there"
                 .to_owned()
         })
@@ -90,10 +90,10 @@ impl Unfinished {
 
 impl fmt::Display for Unfinished {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let running = self
-            .running
-            .iter()
-            .map(|(action, subject)| format!("{} `{subject}`", action.running()));
+        let running = self.running.iter().map(|(action, subject)| match subject.contains('`') {
+            true => format!("{} {subject}", action.running()),
+            false => format!("{} `{subject}`", action.running()),
+        });
         for (begin, list) in
             [(", while ", running.collect()), ("; not answered yet: ", self.awaited.clone())]
         {

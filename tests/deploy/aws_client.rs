@@ -299,7 +299,7 @@ async fn without_credentials_every_source_says_why() {
         ),
         (
             "GITHUB_ACTIONS",
-            "let the job have a role: `permissions: id-token: write`, and the step `aws-actions/configure-aws-credentials` with `role-to-assume` before this one",
+            "let the job have a role: `permissions: {contents: read, id-token: write}`, and the step `aws-actions/configure-aws-credentials` with `role-to-assume` before this one",
         ),
         (
             "GITLAB_CI",

@@ -18,7 +18,6 @@ const WELL: &str = "/v2/";
 const UNWELL: &str = "/health";
 /// The revision of ECS that serves.
 const LOGS: &str = "hint: `dockless logs -e production` shows what it printed\n";
-const BACK: &str = "hint: `dockless rollback -e production` brings back what ran before\n";
 
 /// A project with an environment, ECR, and an account with one service.
 struct World<S> {
@@ -95,6 +94,13 @@ impl<S: AwsService> World<S> {
         assert_eq!(self.cloud.writes(), writes);
     }
 
+    /// The image that runs.
+    fn deployed_image(&self) -> String {
+        let outcome = self.run(&["status", "--json"]);
+        let document: Value = serde_json::from_str(&outcome.stdout).unwrap();
+        document["services"][0]["image"].as_str().unwrap().to_owned()
+    }
+
     /// A run that fails: everything that it prints once the image is pushed.
     fn failure(&self, arguments: &[&str]) -> String {
         let outcome = self.run(arguments);
@@ -140,7 +146,7 @@ async fn a_service_that_answers_badly_is_deployed_and_not_well() {
     assert_eq!(
         world.failure(&["deploy", "--wait-timeout", "2s"]),
         format!(
-            "error: {service}: the image is deployed, and not well: `GET {url}` is answered with 404\n{LOGS}{BACK}"
+            "error: {service}: the image is deployed, and not well: `GET {url}` is answered with 404\n{LOGS}"
         )
     );
     let world = ecs_express(UNWELL).await;
@@ -149,7 +155,7 @@ async fn a_service_that_answers_badly_is_deployed_and_not_well() {
     assert_eq!(
         world.failure(&["deploy", "--wait-timeout", "2s"]),
         format!(
-            "error: {service}: the image is deployed, and not well: `GET {url}` is answered with 404\n{LOGS}{BACK}"
+            "error: {service}: the image is deployed, and not well: `GET {url}` is answered with 404\n{LOGS}"
         )
     );
 }
@@ -212,7 +218,7 @@ async fn a_service_that_takes_too_long_is_asked_about_later() {
         format!(
             "error: deploy to {service}\n  \
              still not done after 1 s, and the platform goes on: CREATE_SERVICE is IN_PROGRESS\n\
-             hint: `dockless status -e production` shows what comes of it, and the next run goes on from there; \
+             hint: `dockless status -e production` shows the outcome, and the next run goes on from there; \
              `--wait-timeout` waits longer\n"
         )
     );
@@ -242,4 +248,18 @@ async fn a_region_that_is_not_in_the_config_is_said_and_what_is_in_another_is_no
     // Where the history knows it, there is no other place.
     let outcome = world.run(&["destroy", "--yes"]);
     assert!(!outcome.stderr.contains("nothing is there, but"), "{outcome:#?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_deployment_that_goes_on_is_stopped_by_going_back() {
+    let world = ecs_express(WELL).await;
+    assert_eq!(world.run(&["deploy"]).code, 0);
+    let first = world.deployed_image();
+    world.sandbox.write("agent.py", "print('two')\n");
+    world.cloud.with(|aws| aws.service.looks = 10_000);
+    assert_eq!(world.run(&["deploy", "--wait-timeout", "1s"]).code, 3);
+    world.cloud.with(|aws| aws.service.looks = 0);
+    let outcome = world.run(&["rollback"]);
+    assert_eq!((outcome.code, outcome.stdout), (0, format!("{first}\n")), "{}", outcome.stderr);
+    assert!(world.cloud.writes().contains(&"StopServiceDeployment".to_owned()));
 }

@@ -71,7 +71,7 @@ async fn what_no_target_takes_is_not_pushed() {
     let world = World::new(STAGING).await;
     let outcome = world.run(&["deploy", "--to", "ghcr.io/acme/agent"]);
     assert_eq!(outcome.code, 2, "{outcome:#?}");
-    assert!(outcome.stderr.contains("does not run `ghcr.io/acme/agent@"), "{outcome:#?}");
+    assert!(outcome.stderr.contains("does not run `ghcr.io/acme/agent`:"), "{outcome:#?}");
     assert_eq!(world.registry.called(), [""; 0]);
     // Somebody else's service ends it as early.
     world.succeed(&["deploy"]);
@@ -242,4 +242,20 @@ async fn check_says_who_we_are_and_what_runs() {
     assert_eq!(report["targets"][0]["found"], "not deployed yet", "{report:#}");
     assert_eq!(report["targets"][0]["cloud"], "Google Cloud");
     assert_eq!(world.cloud.writes(), [""; 0]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn there_is_no_log_of_what_is_not_deployed() {
+    let world = World::new(STAGING).await;
+    for arguments in [&["logs", "-e", "staging"][..], &["logs", "-e", "staging", "--follow"]] {
+        let outcome = world.run(arguments);
+        assert_eq!((outcome.code, outcome.stdout.as_str()), (2, ""), "{outcome:#?}");
+        assert_eq!(
+            errors(&outcome),
+            [
+                "error: Cloud Run service `agent-staging` in acme-staging/europe-west1: it is not there",
+                "hint: deploy it first: `dockless deploy -e staging`",
+            ]
+        );
+    }
 }

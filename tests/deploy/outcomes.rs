@@ -82,6 +82,8 @@ async fn how_a_deployment_ended_is_told_once() {
 #[tokio::test(flavor = "multi_thread")]
 async fn an_image_that_is_deployed_and_not_well_is_told_once() {
     let world = World::new(STAGING).await;
+    world.succeed(&["deploy"]);
+    world.sandbox.write("agent.py", "print('two')\n");
     fails_to_start(&world);
     assert_eq!(
         shown(&world.run(&["deploy"])),
@@ -105,7 +107,7 @@ async fn when_the_wait_is_over_the_platform_goes_on_and_the_next_run_takes_up_fr
         format!(
             "3\nerror: deploy to {SERVICE}\n  \
              still not done after 1 s, and the platform goes on: Deploying Revision.\n\
-             hint: `dockless status -e staging` shows what comes of it, and the next run goes on from there; \
+             hint: `dockless status -e staging` shows the outcome, and the next run goes on from there; \
              `--wait-timeout` waits longer\n"
         )
     );
@@ -133,12 +135,12 @@ async fn a_run_that_is_interrupted_says_that_the_platform_goes_on() {
         let stderr = String::from_utf8(output.stderr).unwrap();
         let lines: Vec<_> = stderr.lines().skip_while(|line| !line.starts_with("error:")).collect();
         let [error, hint] = lines[..] else { panic!("{stderr}") };
-        let expected = format!("error: interrupted by {name}, while deploying `{SERVICE}`");
+        let expected = format!("error: interrupted by {name}, while deploying {SERVICE}");
         assert!(error.starts_with(&expected), "{error}");
         assert_eq!(
             hint,
-            "hint: the platform goes on with what was begun: `dockless status`, with the same `-e`, shows what comes \
-             of it, and the next run goes on from there"
+            "hint: the platform goes on with what was begun: `dockless status`, with the same `-e`, shows the outcome, \
+             and the next run goes on from there"
         );
         assert_eq!(output.status.code(), Some(code));
         assert_eq!(output.stdout, b"");

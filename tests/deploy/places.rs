@@ -28,7 +28,7 @@ async fn what_is_wrong_with_a_value_points_at_it() {
         problems(&outcome),
         [
             "dockless.yaml:9:17: the variable `PORT` is set by Cloud Run itself",
-            "hint: leave it out; the container finds its port in `PORT`, which `port` sets",
+            "hint: leave it out (the value of `PORT` is that of the setting `port`)",
             "dockless.yaml:9:26: the variable `NOT_THERE` is not set",
             "hint: set it, or write a default: `${NOT_THERE:-…}`",
             "dockless.yaml:11:30: `cloud-run` takes no secret of `secrets_manager`",
@@ -121,4 +121,57 @@ fn what_the_surroundings_name_is_told_with_what_names_it() {
         let expected: Vec<_> = expected.iter().map(|text| format!("{kind}: {text}")).collect();
         assert_eq!(told, expected, "{named:?}");
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn two_targets_are_not_the_same_service() {
+    let world = World::new(
+        "  staging:\n    targets:\n      - {target: lambda, region: eu-west-1}\n      \
+         - {target: lambda, region: eu-central-1}\n      \
+         - {target: lambda, region: eu-west-1, memory: 512, env: {A: b}}\n      - {target: lambda, region: eu-west-1}\n",
+    )
+    .await;
+    let outcome = world.run(&["deploy"]);
+    assert_eq!(outcome.code, 2, "{outcome:#?}");
+    assert_eq!(
+        problems(&outcome),
+        [
+            "dockless.yaml:10:58: `env` stands in a target",
+            "hint: write it beside `targets`: it is for all targets of the environment",
+        ]
+    );
+    let text = std::fs::read_to_string(world.sandbox.work().join("dockless.yaml")).unwrap();
+    let text = text.replace(", env: {A: b}", "");
+    world.sandbox.write("dockless.yaml", text);
+    let outcome = world.run(&["deploy"]);
+    let already =
+        "Lambda function `agent-staging` in eu-west-1 is a target of this environment already";
+    let hint = "hint: give one of them another `name`, or remove it";
+    assert_eq!(
+        problems(&outcome),
+        [
+            &format!("dockless.yaml:10:18: {already}"),
+            hint,
+            &format!("dockless.yaml:11:18: {already}"),
+            hint
+        ]
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_only_the_surroundings_of_another_environment_say_is_no_mistake_here() {
+    let world = World::new(
+        "  staging: {target: cloud-run, project_id: acme-staging, region: europe-west1}\n  \
+         production: {target: lambda}\n",
+    )
+    .await;
+    world.succeed(&["deploy", "-e", "staging"]);
+    let outcome = world.run(&["deploy", "-e", "production"]);
+    assert_eq!(
+        problems(&outcome),
+        [
+            "dockless.yaml:7:24: nothing says in which region of AWS",
+            "hint: add `region: eu-west-1`, or set `AWS_REGION` or the region of the profile",
+        ]
+    );
 }

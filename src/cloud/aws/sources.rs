@@ -198,7 +198,7 @@ impl Sources {
 fn cure_of_job(system: CiSystem) -> &'static str {
     match system {
         CiSystem::GitHub => {
-            "let the job have a role: `permissions: id-token: write`, and the step `aws-actions/configure-aws-credentials` with `role-to-assume` before this one"
+            "let the job have a role: `permissions: {contents: read, id-token: write}`, and the step `aws-actions/configure-aws-credentials` with `role-to-assume` before this one"
         }
         CiSystem::GitLab => {
             "let the job have a role: `id_tokens` in its definition, the token written to the file that `AWS_WEB_IDENTITY_TOKEN_FILE` names, and `AWS_ROLE_ARN`"

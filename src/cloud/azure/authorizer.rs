@@ -105,7 +105,7 @@ mod tests {
             (Environment::of([named]), "log in: `az login`"),
             (
                 Environment::of([named, ("GITHUB_ACTIONS", "true")]),
-                "give the job `permissions: {id-token: write}`, and add the step `azure/login` before \
+                "give the job `permissions: {contents: read, id-token: write}`, and add the step `azure/login` before \
                  this one, or set `AZURE_CLIENT_ID` and `AZURE_TENANT_ID` of an identity with a \
                  federated credential for this repository",
             ),

@@ -52,7 +52,7 @@ pub(super) fn cure(environment: &Environment, tried: &[String]) -> String {
     match CiSystem::of(environment) {
         None => "log in: `az login`".to_owned(),
         Some(CiSystem::GitHub) => {
-            "give the job `permissions: {id-token: write}`, and add the step `azure/login` before this \
+            "give the job `permissions: {contents: read, id-token: write}`, and add the step `azure/login` before this \
              one, or set `AZURE_CLIENT_ID` and `AZURE_TENANT_ID` of an identity with a federated \
              credential for this repository"
                 .to_owned()

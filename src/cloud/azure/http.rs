@@ -15,7 +15,7 @@ use crate::registry::{Https, Retry};
 /// What a request is for, in messages.
 const ACTION: &str = "ask for a token";
 /// How often a request that never arrived, or that nobody could answer then, is sent again.
-const MAX_RETRIES: u32 = 3;
+pub(super) const MAX_RETRIES: u32 = 3;
 
 /// Sends the requests of Azure's credentials.
 #[derive(Debug)]

@@ -185,7 +185,7 @@ impl Sources {
 fn cure_of_job(system: CiSystem) -> &'static str {
     match system {
         CiSystem::GitHub => {
-            "add the step `google-github-actions/auth` with `workload_identity_provider`, and `permissions: {id-token: write}` to the job"
+            "add the step `google-github-actions/auth` with `workload_identity_provider`, and `permissions: {contents: read, id-token: write}` to the job"
         }
         CiSystem::GitLab => {
             "give the job an `id_tokens` entry, write the token to a file, and let `gcloud iam workload-identity-pools create-cred-config … --credential-source-file=FILE` make the file that `GOOGLE_APPLICATION_CREDENTIALS` names"

@@ -7,7 +7,8 @@
 //! - `app.rs`: the app that follows from it, upon the one that is there
 //! - `plan.rs`: what to send, `surroundings.rs`: where a new app goes, `rollback.rs`: the way back;
 //!   `described.rs`: what they change
-//! - `leftovers.rs`: what goes away with an earlier config; `requests.rs`: how all of it is sent
+//! - `leftovers.rs`: what goes away with an earlier config, `tidying.rs`: and when; `requests.rs`: how all of it
+//!   is sent
 //! - `observe.rs`: what is there, `state.rs`: how it is, with `advice.rs`, `begun.rs`: what became of our own requests
 //! - `logs.rs`: what it prints
 
@@ -27,6 +28,7 @@ mod settings;
 mod shape;
 mod state;
 mod surroundings;
+mod tidying;
 
 use async_trait::async_trait;
 
@@ -88,6 +90,22 @@ impl ContainerApp {
     fn planner(&self) -> Planner<'_> {
         Planner { settings: &self.settings, workload: &self.workload, subject: &self.subject }
     }
+
+    /// Sends the requests of a plan, and waits for what they began.
+    async fn send(&self, plan: &DeployPlan, session: &Session) -> Result<()> {
+        self.memory.begin();
+        steps::run(plan, &self.memory.listen(session), &|| self.observe(session)).await?;
+        if self.memory.get().operation.is_none() {
+            return Ok(());
+        }
+        let observed = steps::settled(session, &|| self.observe(session)).await?;
+        if observed.details["is_name_taken"] == true {
+            self.memory.note_taken();
+            let title = requests::get(&self.settings).title();
+            return Err(CallError::new(&RESOURCE_MANAGER, title, ErrorClass::Exists).into());
+        }
+        Ok(())
+    }
 }
 
 #[async_trait]
@@ -129,18 +147,14 @@ impl Target for ContainerApp {
     }
 
     async fn apply(&self, plan: &DeployPlan, session: &Session) -> Result<()> {
-        self.memory.begin();
-        steps::run(plan, &self.memory.listen(session), &|| self.observe(session)).await?;
-        if self.memory.get().operation.is_none() {
-            return Ok(());
+        match tidying::way_back(plan) {
+            Some((there, back)) => self.tidy(&there, &back, session).await,
+            None => self.send(plan, session).await,
         }
-        let observed = steps::settled(session, &|| self.observe(session)).await?;
-        if observed.details["is_name_taken"] == true {
-            self.memory.note_taken();
-            let title = requests::get(&self.settings).title();
-            return Err(CallError::new(&RESOURCE_MANAGER, title, ErrorClass::Exists).into());
-        }
-        Ok(())
+    }
+
+    fn plan_tidying(&self, image: &Image, observed: &Observed) -> DeployPlan {
+        self.planner().tidying(image, observed)
     }
 
     fn plan_rollback(&self, image: Option<&str>, observed: &Observed) -> Result<DeployPlan> {

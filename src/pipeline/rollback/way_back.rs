@@ -71,8 +71,10 @@ impl WayBack {
             }
         };
         if plan.is_empty() {
-            let reason = "only settings have changed, and it brings back images alone";
-            return Err(nothing(reason.to_owned(), "deploy with the settings of before").into());
+            let reason =
+                "only settings have changed since, and a rollback brings back images alone";
+            let hint = "write the settings of before into the config, and deploy";
+            return Err(nothing(reason.to_owned(), hint).into());
         }
         Ok(plan)
     }

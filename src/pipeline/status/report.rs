@@ -178,10 +178,7 @@ impl ServiceStatus {
         }
         if let Some(Entry { from: Some(from), at, .. }) = self.rollback() {
             let at = jiff::Timestamp::from_second(*at).unwrap_or_default();
-            line(
-                "note",
-                &format!("rolled back from {from} at {at}; what differs is what that undid"),
-            );
+            line("note", &format!("rolled back from {from} at {at}"));
         }
         match drift {
             Err(reason) => line("drift", &format!("not known: {reason}")),

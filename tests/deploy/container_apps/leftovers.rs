@@ -1,6 +1,6 @@
 //! What left the config goes back to how it is without: in the plan, and in the app.
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::world::{HOST, IDENTITY, World};
 
@@ -45,16 +45,36 @@ async fn a_secret_that_left_the_config_is_there_for_the_way_back() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_secret_that_azure_keeps_stops_nobody() {
-    let world = World::new(SECRET).await;
-    world.succeed(&["deploy"]);
-    world.fake.with(|fake| fake.app().is_strict = true);
-    world.configure("");
-    world.succeed(&["deploy"]);
-    for text in ["two", "three"] {
-        world.sandbox.write("agent.py", format!("print('{text}')\n"));
+    for is_late in [false, true] {
+        let world = World::new(SECRET).await;
         world.succeed(&["deploy"]);
+        world.fake.with(|fake| {
+            fake.app().is_strict = true;
+            fake.app().is_late = is_late;
+        });
+        world.configure("");
+        world.succeed(&["deploy"]);
+        world.sandbox.write("agent.py", "print('two')\n");
+        let outcome = world.succeed(&["deploy", "--rollback-on-failure", "--json"]);
+        let document: Value = serde_json::from_str(&outcome.stdout).unwrap();
+        assert_eq!(document["deployments"][0]["outcome"], "deployed", "{outcome:#?}");
+        let warnings = outcome.stderr.matches("what is left over stays").count();
+        assert_eq!(warnings, 1, "{outcome:#?}");
+        let hint = "`az containerapp secret remove --name agent --resource-group agents";
+        assert!(outcome.stderr.contains(hint), "{outcome:#?}");
+        assert_eq!((secrets(&world).len(), world.revisions()), (1, 3));
+        // Where only the operation fails, the app gets its secret back.
+        let writes = world.writes().len();
+        assert_eq!(writes, if is_late { 5 } else { 4 });
+        let outcome = world.succeed(&["deploy", "--json"]);
+        let document: Value = serde_json::from_str(&outcome.stdout).unwrap();
+        assert_eq!(document["deployments"][0]["outcome"], "unchanged", "{outcome:#?}");
+        let status = world.succeed(&["status", "--json"]);
+        let status: Value = serde_json::from_str(&status.stdout).unwrap();
+        assert_eq!(status["services"][0]["state"], "ready", "{status:#}");
+        assert_eq!(status["services"][0]["drift"], json!([]), "{status:#}");
+        assert_eq!(world.writes().len(), writes);
     }
-    assert_eq!((secrets(&world).len(), world.revisions()), (1, 4));
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -111,4 +131,28 @@ async fn what_others_have_assigned_stays() {
     let identity = world.written()["identity"].clone();
     assert_eq!(identity, json!({"type": "UserAssigned", "userAssignedIdentities": {other: {}}}));
     assert_eq!(world.writes().len(), 2);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_identity_that_a_rule_of_others_uses_stays() {
+    let world = World::new(&format!("    identity: {IDENTITY}\n")).await;
+    world.succeed(&["deploy"]);
+    world.fake.with(|fake| {
+        let queue = json!({"type": "azure-queue", "metadata": {}, "identity": IDENTITY});
+        let app = fake.app();
+        app.written["properties"]["template"]["scale"]["rules"] =
+            json!([{"name": "queue", "custom": queue}]);
+        app.revisions[0].template = app.written["properties"]["template"].clone();
+    });
+    world.configure("");
+    world.succeed(&["deploy"]);
+    let written = world.written();
+    assert_eq!(
+        written["identity"],
+        json!({"type": "UserAssigned", "userAssignedIdentities": {IDENTITY: {}}})
+    );
+    assert_eq!(written["properties"]["configuration"]["registries"], json!([]));
+    let writes = world.writes().len();
+    world.succeed(&["deploy"]);
+    assert_eq!(world.writes().len(), writes);
 }

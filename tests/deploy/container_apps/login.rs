@@ -1,8 +1,13 @@
 //! Who we are at Azure, by tokens that are asked for on the way that all requests of ours go.
 
+use std::process::Command;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use futures_util::future::BoxFuture;
+use hyper::Request;
+use hyper::body::Incoming;
 use serde_json::json;
 
 use super::world::World;
@@ -26,8 +31,13 @@ struct Logins {
 impl Logins {
     /// One that answers every request with this.
     async fn start(response: Response) -> Self {
-        let answer = move |_| -> BoxFuture<'static, Reply> {
-            let response = response.clone();
+        Self::start_with(move |_| response.clone()).await
+    }
+
+    /// One that answers by the path of a request.
+    async fn start_with(answer: impl Fn(&str) -> Response + Send + Sync + 'static) -> Self {
+        let answer = move |request: Request<Incoming>| -> BoxFuture<'static, Reply> {
+            let response = answer(request.uri().path());
             Box::pin(async move { Ok(response.reply()) })
         };
         let server = Server::start("127.0.0.1", answer).await;
@@ -40,6 +50,10 @@ impl Logins {
 
     /// `check` with the secret of a client.
     fn check(&self, world: &World, has_authority: bool) -> Outcome {
+        world.checked(&mut self.command(world, has_authority))
+    }
+
+    fn command(&self, world: &World, has_authority: bool) -> Command {
         let mut command = world.command(&["check", "-e", "staging", "-v"]);
         command
             .env("AZURE_TOKEN_CREDENTIALS", "EnvironmentCredential")
@@ -54,7 +68,7 @@ impl Logins {
             let authority = format!("{LOGINS}={}", self.authority.certificate().display());
             command.env("DOCKLESS_REGISTRY_CERTIFICATE", authority);
         }
-        world.checked(&mut command)
+        command
     }
 }
 
@@ -103,4 +117,41 @@ async fn what_entra_refuses_is_told_with_what_helps() {
     assert!(shown.contains("are expired. Visit"), "{outcome:#?}");
     assert!(!shown.contains("Trace ID"), "{outcome:#?}");
     assert!(shown.contains("`az ad app credential reset --id CLIENT`"), "{outcome:#?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_cannot_give_the_token_of_the_job_just_then_is_asked_again() {
+    let claims = json!({"appid": "builder", "oid": "o-1", "tid": "t-1"}).to_string();
+    let token = format!("canary.{}.s", URL_SAFE_NO_PAD.encode(claims));
+    for (status, is_given_later) in [(503, true), (429, true), (403, false)] {
+        let answer =
+            json!({"token_type": "Bearer", "expires_in": 3600, "access_token": token.clone()});
+        let asked = AtomicUsize::new(0);
+        let logins = Logins::start_with(move |path| match path {
+            "/job" if asked.fetch_add(1, Ordering::SeqCst) == 0 || !is_given_later => {
+                Response::json(status, &json!({"message": "not now"}))
+            }
+            "/job" => Response::json(200, &json!({"value": "canary-job-token"})),
+            _ => Response::json(200, &answer),
+        })
+        .await;
+        let world = World::new("").await;
+        let mut command = logins.command(&world, true);
+        command
+            .env("AZURE_TOKEN_CREDENTIALS", "ClientAssertionCredential")
+            .env_remove("AZURE_CLIENT_SECRET")
+            .env("ACTIONS_ID_TOKEN_REQUEST_URL", format!("https://{LOGINS}/job?api=2"))
+            .env("ACTIONS_ID_TOKEN_REQUEST_TOKEN", "canary-request-token");
+        let outcome = world.checked(&mut command);
+        let shown = format!("{}{}", outcome.stdout, outcome.stderr);
+        let told = format!("GitHub gives no token for the job: it answered {status}");
+        assert!(shown.contains(&told), "{outcome:#?}");
+        assert_eq!(
+            shown.contains(&format!("trying again: {told}")),
+            is_given_later,
+            "{outcome:#?}"
+        );
+        let is_known = outcome.stdout.contains("as client builder (object o-1, tenant t-1)");
+        assert_eq!(is_known, is_given_later, "{outcome:#?}");
+    }
 }

@@ -279,18 +279,15 @@ async fn every_refusal_says_what_to_do() {
     error: container app `agent` in agents: the image is deployed, and not well: ContainerAppOperationError: Failed to provision revision for container app 'agent'. Error details: The following field(s) are either invalid or missing. Field 'template.containers.agent.image' is invalid with details: 'Invalid value: "acme.azurecr.io/agents/agent": unable to pull image using Managed identity /subscriptions/s/resourceGroups/agents/providers/Microsoft.ManagedIdentity/userAssignedIdentities/puller for registry acme.azurecr.io';.
       the identity needs the role `AcrPull` on the registry: `az role assignment create --assignee-object-id $(az identity show --ids /subscriptions/s/resourceGroups/agents/providers/Microsoft.ManagedIdentity/userAssignedIdentities/puller --query principalId --output tsv) --assignee-principal-type ServicePrincipal --role AcrPull --scope $(az acr show --name acme --query id --output tsv)`; a role that was assigned a moment ago may take some minutes
     hint: `dockless logs -e staging` shows what it printed
-    hint: `dockless rollback -e staging` brings back what ran before
 
     nobody may pull: exit 3
     error: container app `agent` in agents: the image is deployed, and not well: ContainerAppOperationError: Failed to provision revision for container app 'agent'. Error details: The following field(s) are either invalid or missing. Field 'template.containers.agent.image' is invalid with details: 'Invalid value: "acme.azurecr.io/agents/agent": GET https:?scope=repository%3Aagents%2Fagent%3Apull&service=acme.azurecr.io: UNAUTHORIZED: authentication required';.
       the registry gives the image to nobody whom it does not know: `pull: {username: …, password_env: …}`, or `identity: …` where it is one of Azure's
     hint: `dockless logs -e staging` shows what it printed
-    hint: `dockless rollback -e staging` brings back what ran before
 
     no such image: exit 3
     error: container app `agent` in agents: the image is deployed, and not well: ContainerAppOperationError: Failed to provision revision for container app 'agent'. Error details: The following field(s) are either invalid or missing. Field 'template.containers.agent.image' is invalid with details: 'Invalid value: "acme.azurecr.io/agents/agent": MANIFEST_UNKNOWN: manifest tagged by "x" is not found';.
       the registry does not have this image any more: push it again
     hint: `dockless logs -e staging` shows what it printed
-    hint: `dockless rollback -e staging` brings back what ran before
     "#);
 }

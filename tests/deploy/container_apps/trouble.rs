@@ -92,6 +92,22 @@ async fn what_failed_is_deployed_again_when_it_is_asked_for_again() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_serves_although_its_last_change_failed_is_asked_for_again_as_it_is() {
+    let world = World::new("").await;
+    world.succeed(&["deploy"]);
+    world.fake.with(|fake| fake.app().has_failed = true);
+    let status = world.succeed(&["status", "--json"]);
+    let status: Value = serde_json::from_str(&status.stdout).unwrap();
+    let service = &status["services"][0];
+    assert_eq!(service["state"], "failed", "{status:#}");
+    assert_eq!(service["drift"][0]["what"], "provisioning_state", "{status:#}");
+    assert!(status.to_string().contains("runs all the same"), "{status:#}");
+    world.succeed(&["deploy"]);
+    world.succeed(&["deploy"]);
+    assert_eq!((world.writes().len(), world.revisions()), (2, 1));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn what_is_missing_comes_with_the_command_that_makes_it() {
     let world = World::new("").await;
     world.fake.with(|fake| fake.is_registered = false);

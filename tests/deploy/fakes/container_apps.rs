@@ -101,6 +101,10 @@ impl ContainerApps {
                 let message = taken(suffix.as_str().unwrap());
                 Some(json!({"code": "ContainerAppOperationError", "message": message}))
             }
+            _ if app.is_lacking => {
+                let message = "Operation expired.";
+                Some(json!({"code": "ContainerAppOperationError", "message": message}))
+            }
             _ => None,
         };
         self.ending = Ending::Well;

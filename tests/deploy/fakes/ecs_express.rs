@@ -285,6 +285,7 @@ impl AwsService for EcsExpress {
                 assert_eq!(text("stopType"), "ROLLBACK");
                 let last = service.deployments.last_mut().unwrap();
                 (last.status, last.ending) = ("ROLLBACK_REQUESTED", "ROLLBACK_SUCCESSFUL");
+                last.looks = last.looks.min(2);
                 json!({"serviceDeploymentArn": text("serviceDeploymentArn")})
             }
             "TagResource" => {

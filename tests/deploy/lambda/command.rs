@@ -142,8 +142,7 @@ async fn a_function_that_answers_badly_is_deployed_and_not_well() {
         errors(&outcome).replace(&function_host(), "HOST"),
         "error: Lambda function `agent-production` in eu-west-1: the image is deployed, and not well: `GET \
          https://HOST/health` is answered with 404\n\
-         hint: `dockless logs -e production` shows what it printed\n\
-         hint: `dockless rollback -e production` brings back what ran before\n"
+         hint: `dockless logs -e production` shows what it printed\n"
     );
 }
 

@@ -201,7 +201,7 @@ impl Settings {
                     "{} instances at least are more than {}",
                     self.min_instances, self.max_instances
                 ),
-                "`max_instances` is 100 when absent",
+                "raise `max_instances` (100 when absent), or lower `min_instances`",
             );
         }
         let is_path = self.health_path.starts_with('/')
@@ -272,7 +272,7 @@ fn check_workload(input: &TargetInput<'_>, problems: &mut Problems) {
             problems.report_with_hint(
                 input.place_of(name),
                 format!("the variable `{name}` is set by Cloud Run itself"),
-                "leave it out; the container finds its port in `PORT`, which `port` sets",
+                "leave it out (the value of `PORT` is that of the setting `port`)",
             );
         }
         if name.starts_with(RESERVED_START) {

@@ -156,7 +156,7 @@ fn settings_are_checked_before_anything_is_asked() {
         (&[("cpu", "3")], "there are no instances with 3 processors; 1, 2, 4, 6 or 8"),
         (
             &[("min_instances", "101")],
-            "101 instances at least are more than 100; `max_instances` is 100 when absent",
+            "101 instances at least are more than 100; raise `max_instances` (100 when absent), or lower `min_instances`",
         ),
         (
             &[("health_check_path", "health")],
@@ -219,7 +219,7 @@ fn a_workload_that_cloud_run_cannot_run_is_told_so() {
     assert_eq!(
         of(&|workload| drop(workload.env.insert("PORT".into(), plain("80")))),
         [
-            "the variable `PORT` is set by Cloud Run itself; leave it out; the container finds its port in `PORT`, which `port` sets"
+            "the variable `PORT` is set by Cloud Run itself; leave it out (the value of `PORT` is that of the setting `port`)"
         ]
     );
     assert_eq!(
@@ -371,7 +371,7 @@ fn a_revision_that_failed_is_made_again() {
     assert_eq!(changes(&plan), ["revision: failed → made again"]);
     assert_eq!(
         plan.steps[0].request.title(),
-        "PATCH /v2/projects/acme-staging/locations/europe-west1/services/agent?updateMask=template&forceNewRevision=true"
+        "PATCH /v2/projects/acme-staging/locations/europe-west1/services/agent?updateMask=annotations,template&forceNewRevision=true"
     );
 }
 

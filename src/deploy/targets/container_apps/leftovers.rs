@@ -32,11 +32,11 @@ pub(super) fn drop_logins(app: &mut Value, registry: &str, in_use: &Value) {
 }
 
 /// Removes the identities that the config has assigned and no longer names (`wanted`), but for those that
-/// something still refers to.
+/// anything in the app still refers to: a login, a secret in a vault, a rule that scales it.
 pub(super) fn drop_identities(app: &mut Value, wanted: &[&str]) {
     let mut left = assigned(app);
     left.retain(|name| !wanted.iter().any(|identity| short(identity) == *name));
-    let used = referred(&app["properties"]["configuration"], &["identity"]);
+    let used = referred(&app["properties"], &["identity"]);
     left.retain(|name| !used.iter().any(|identity| short(identity) == *name));
     if left.is_empty() {
         return;

@@ -44,7 +44,7 @@ pub(super) async fn observe(
         details["names"] = json!(begun.taken);
         return Ok(Observed { details, ..Observed::default() });
     };
-    let seen = Seen {
+    let mut seen = Seen {
         app: &raw,
         revision: newest(&raw, &revisions),
         replicas: Vec::new(),
@@ -57,11 +57,14 @@ pub(super) async fn observe(
     if let (State::Updating(_) | State::Failed(_), Some(revision)) = (&state, seen.revision) {
         let name = revision["name"].as_str().unwrap_or_default();
         let replicas = list(requests::replicas(settings, name), session).await?;
-        let replicas = replicas.unwrap_or_default();
-        state = Seen { replicas, ..seen.clone() }.state();
+        seen.replicas = replicas.unwrap_or_default();
+        state = seen.state();
     }
     let mut observed = Observed {
-        details: json!({"has_revision": !seen.is_without_revision(settings)}),
+        details: json!({
+            "has_revision": !seen.is_without_revision(settings),
+            "is_unfinished": seen.is_unfinished(),
+        }),
         ..Observed::default()
     };
     if seen.revision.is_some_and(|revision| revision["properties"]["active"] == false) {

@@ -3,8 +3,8 @@
 use serde_json::{Value, json};
 
 use super::app::{PREVIOUS_KEY, Wanted, container, is_same_template, sendable};
-use super::described::{HIDDEN, compare, note_secret};
-use super::leftovers::{drop_secrets, note_identities, unused_secrets};
+use super::described::{compare, note_secret};
+use super::leftovers::note_identities;
 use super::names::{pull_secret_name, secret_name};
 use super::requests;
 use super::settings::Settings;
@@ -13,6 +13,9 @@ use crate::deploy::{
     Subject, Variable, Workload, config_hash,
 };
 use crate::registry::Secret;
+
+/// That the last change of the app failed, though its newest revision runs as it should: it is asked for again.
+const UNFINISHED: &str = "provisioning_state";
 
 /// What planning works with.
 #[derive(Clone, Copy)]
@@ -65,6 +68,8 @@ impl Planner<'_> {
         let has_no_revision = observed.details["has_revision"] == false;
         if has_no_revision {
             plan.change("revision", Some("failed"), Some("new"));
+        } else if observed.details["is_unfinished"] == true {
+            plan.change(UNFINISHED, Some("Failed"), Some("Succeeded"));
         }
         let has_other = plan.changes.iter().any(|change| is_of_revision(&change.what));
         if has_other || has_new_secret {
@@ -83,30 +88,12 @@ impl Planner<'_> {
             self.check_overtaken(service, observed)?;
             let title = format!("update the container app `{}`", self.settings.name);
             plan.steps.push(Step::new(title, self.request(&app, observed)).settling());
-        } else if service.state == State::Ready {
-            self.tidy(&mut plan, app, observed);
         }
         if let Some(step) = self.waking(service, observed, plan.is_empty()) {
             plan.change("state", Some("stopped"), Some("running"));
             plan.steps.push(step);
         }
         Ok(plan)
-    }
-
-    /// Removes the secrets of ours that nothing needs. This is not done together with anything else: some
-    /// say that the platform refuses it while any revision refers to one, also one that was switched off.
-    fn tidy(self, plan: &mut DeployPlan, mut app: Value, observed: &Observed) {
-        let unused = unused_secrets(&app, &observed.details["in_use"]);
-        if unused.is_empty() {
-            return;
-        }
-        for name in &unused {
-            plan.change(format!("secrets.{name}"), Some(HIDDEN), None::<String>);
-        }
-        drop_secrets(&mut app, &unused);
-        let title = format!("remove what nothing needs from `{}`", self.settings.name);
-        let step = Step::new(title, self.request(&app, observed));
-        plan.steps.push(step.or_done_by(&["ContainerAppSecretInvalid"]));
     }
 
     /// What removes the app; its environment and its resource group stay.
@@ -264,7 +251,7 @@ fn registry_secret<'a>(wanted: &Wanted<'a>) -> Option<(String, &'a Secret)> {
 pub(super) fn is_of_revision(setting: &str) -> bool {
     let of_app = ["tags.", "identity.", "registries.", "secrets."];
     !of_app.iter().any(|prefix| setting.starts_with(prefix))
-        && !["revisions_mode", "ingress_external", "port"].contains(&setting)
+        && !["revisions_mode", "ingress_external", "port", UNFINISHED].contains(&setting)
 }
 
 /// The name of the newest revision.

@@ -99,7 +99,7 @@ impl Settings {
                 "`min_replicas` ({}) is more than `max_replicas` ({})",
                 settings.min_replicas, settings.max_replicas
             ),
-            "`max_replicas` is 10 when absent",
+            "raise `max_replicas` (10 when absent), or lower `min_replicas`",
         );
         check(
             "identity",

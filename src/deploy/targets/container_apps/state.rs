@@ -9,7 +9,6 @@ use super::settings::Settings;
 use crate::deploy::State;
 
 /// What the state of an app follows from.
-#[derive(Clone)]
 pub(super) struct Seen<'a> {
     pub(super) app: &'a Value,
     /// The newest revision.
@@ -29,10 +28,10 @@ impl Seen<'_> {
             "Deleting" => return State::Updating("the app is being deleted".to_owned()),
             "Succeeded" | "" => {}
             "Failed" | "Canceled" => {
-                if let Some(reason) = self.crash() {
-                    return State::Failed(reason);
+                if self.is_unfinished() {
+                    return State::Failed(self.unfinished());
                 }
-                return State::Failed(self.failure());
+                return State::Failed(self.crash().unwrap_or_else(|| self.failure()));
             }
             state => return State::Updating(format!("the app is {state}")),
         }
@@ -116,10 +115,6 @@ impl Seen<'_> {
 
     /// Why the newest revision came to nothing, in the words of whoever tells most.
     fn failure(&self) -> String {
-        let said = |value: &Value| {
-            let (code, message) = (value["code"].as_str(), value["message"].as_str()?);
-            Some(code.map_or(message.to_owned(), |code| format!("{code}: {message}")))
-        };
         let name = self.app["properties"]["latestRevisionName"].as_str().unwrap_or_default();
         let reason = said(&self.operation["error"])
             .or_else(|| {
@@ -142,6 +137,30 @@ impl Seen<'_> {
         }
     }
 
+    /// Whether only the last change of the app failed: what it should be became a revision, which is well.
+    pub(super) fn is_unfinished(&self) -> bool {
+        let Some(revision) = self.revision else { return false };
+        let suffix = self.app["properties"]["template"]["revisionSuffix"].as_str();
+        let name = revision["name"].as_str().and_then(|name| name.split_once("--"));
+        self.has_failed()
+            && suffix.is_some_and(|suffix| name.is_some_and(|(_, own)| own == suffix))
+            && self.state_of_revision(revision) == State::Ready
+    }
+
+    /// The same, in the words of the operation where it is known.
+    fn unfinished(&self) -> String {
+        let name = self.app["properties"]["latestRevisionName"].as_str().unwrap_or_default();
+        let reason = said(&self.operation["error"])
+            .or_else(|| said(&self.app["properties"]["deploymentErrors"]))
+            .unwrap_or_else(|| "the last change of the app failed".to_owned());
+        format!("{reason} (its newest revision `{name}` runs all the same)")
+    }
+
+    fn has_failed(&self) -> bool {
+        let state = self.app["properties"]["provisioningState"].as_str().unwrap_or_default();
+        ["Failed", "Canceled"].contains(&state)
+    }
+
     /// Whether the operation failed because a revision of that name was there once.
     pub(super) fn is_name_taken(&self) -> bool {
         is_taken(&self.operation["error"].to_string())
@@ -150,12 +169,16 @@ impl Seen<'_> {
     /// Whether what the app should be never became a revision, so that the same must be asked for again.
     pub(super) fn is_without_revision(&self, settings: &Settings) -> bool {
         let properties = &self.app["properties"];
-        let has_failed = ["Failed", "Canceled"]
-            .contains(&properties["provisioningState"].as_str().unwrap_or_default());
         let Some(revision) = self.revision else { return true };
-        has_failed
+        self.has_failed() && !self.is_unfinished()
             || revision["properties"]["provisioningState"] == "Failed"
             || image_of(&revision["properties"]["template"], settings)
                 != image_of(&properties["template"], settings)
     }
+}
+
+/// An error as the platform writes it, on one line.
+fn said(value: &Value) -> Option<String> {
+    let (code, message) = (value["code"].as_str(), value["message"].as_str()?);
+    Some(code.map_or(message.to_owned(), |code| format!("{code}: {message}")))
 }

@@ -19,11 +19,16 @@ pub(crate) struct App {
     pub(crate) revisions: Vec<Revision>,
     /// Whether it keeps the secrets that any revision refers to, also one that was switched off.
     pub(crate) is_strict: bool,
+    /// Whether it is so only after a while: what leaves such a secret out is taken, and fails.
+    pub(crate) is_late: bool,
     pub(super) ready: Option<String>,
     /// How many looks are left.
     pub(super) left: u32,
     pub(super) next: Option<Revision>,
-    pub(super) has_failed: bool,
+    /// Whether the last change failed.
+    pub(crate) has_failed: bool,
+    /// Whether the last change lacks a secret that is kept.
+    pub(super) is_lacking: bool,
     pub(super) is_leaving: bool,
 }
 
@@ -66,8 +71,13 @@ impl App {
         };
         let users = self.revisions.iter().filter(|revision| revision.is_active || self.is_strict);
         let used = users.flat_map(|revision| named(&revision.template));
+        self.is_lacking = false;
         for name in named(template).into_iter().chain(used) {
             if !secrets.contains_key(&name) {
+                self.is_lacking = true;
+                if self.is_late {
+                    continue;
+                }
                 let message = format!("The secret '{name}' is used and cannot be left out.");
                 return Err(error(400, "ContainerAppSecretInvalid", &message));
             }
@@ -89,6 +99,7 @@ impl App {
                 is_active: true,
             });
         }
+        self.has_failed = self.is_lacking;
         self.secrets = secrets;
         self.written = body;
         Ok(())
