@@ -5,7 +5,7 @@
 
 mod watched;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -189,6 +189,7 @@ pub struct Events {
     next_id: Arc<AtomicU64>,
     running: Arc<Mutex<Running>>,
     awaited: Arc<Mutex<BTreeMap<u64, String>>>,
+    noted: Arc<Mutex<BTreeSet<String>>>,
 }
 
 /// What the tasks that have not ended do, and to what.
@@ -217,6 +218,14 @@ impl Events {
     /// Tells something that everybody wants to know.
     pub fn note(&self, text: impl Into<String>) {
         self.send(Event::Note { text: text.into() });
+    }
+
+    /// The same, unless it was told in this run already.
+    pub fn note_once(&self, text: impl Into<String>) {
+        let text = text.into();
+        if lock(&self.noted).insert(text.clone()) {
+            self.note(text);
+        }
     }
 
     /// Tells something for `-v`.

@@ -6,6 +6,7 @@
 //! - `api.rs`: the contract between deploy targets and whoever sends: the real client, or a fake
 //! - `client.rs`: the real client; `endpoint.rs`, `wire.rs`, `xml.rs`: where it sends what, and reads
 //! - `vendors.rs`: where each cloud is plugged in; `authorizer.rs`: the contract for that
+//! - `assumed.rs`: region, project and subscription where the config names none
 //! - `ci.rs`: the CI system that runs us, whose jobs get their credentials in ways of their own
 //! - `aws/`, `google/`, `azure/`: credentials, refusals, and the credentials of their registries; signatures of AWS
 //!
@@ -14,6 +15,7 @@
 
 mod answer;
 mod api;
+mod assumed;
 mod authorizer;
 mod aws;
 mod azure;
@@ -30,12 +32,16 @@ mod xml;
 
 pub use answer::Answer;
 pub use api::Api;
-pub use aws::{NewRepository, aws_region};
-pub use azure::{azure_subscription, is_azure_registry};
+pub use assumed::Assumed;
+pub use aws::{NewRepository, assumed_aws_region, aws_region};
+pub use azure::{assumed_azure_subscription, azure_subscription, is_azure_registry};
 pub use ci::CiSystem;
 pub use client::{Client, ClientOptions};
 pub use error::{CallError, ErrorClass};
-pub use google::{google_project, google_region, image_cure, operation_failure};
+pub use google::{
+    assumed_google_project, assumed_google_region, google_project, google_region, image_cure,
+    operation_failure,
+};
 pub use request::{Authority, Location, Method, Request};
 pub use service::{
     API_GATEWAY, APP_RUNNER, ARTIFACT_REGISTRY, CLOUD_LOGGING, CLOUD_RUN, CONTAINER_APPS_LOGS,

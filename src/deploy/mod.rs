@@ -40,5 +40,5 @@ pub use plan::{Change, DeployPlan, Given, GivenForm, Step};
 pub use probe::{NoAnswer, Prober};
 pub use session::{Journal, Session};
 pub use state::{ServiceState, StateError, StateFile};
-pub use target::{LogLine, LogQuery, Subject, Target, TargetInput, TargetKind};
+pub use target::{Assumption, LogLine, LogQuery, Subject, Target, TargetInput, TargetKind};
 pub use workload::{DEFAULT_ENVIRONMENT, Places, Pull, SecretValue, Variable, Workload};

@@ -137,6 +137,15 @@ impl StateFile {
         ServiceState { file: self.clone(), environment, service }
     }
 
+    /// What was deployed to an environment: `lambda agent in eu-west-1`.
+    ///
+    /// # Errors
+    /// The file cannot be read.
+    pub fn services(&self, environment: &str) -> Result<Vec<String>, StateError> {
+        let mut content = self.read()?;
+        Ok(content.environments.remove(environment).unwrap_or_default().into_keys().collect())
+    }
+
     fn path(&self) -> PathBuf {
         self.folder.join(FILE)
     }

@@ -6,6 +6,7 @@ use async_trait::async_trait;
 
 use super::steps;
 use super::{DeployError, DeployPlan, Image, Observed, Session, Workload};
+use crate::cloud::Assumed;
 use crate::config::schema::Shape;
 use crate::config::{Node, Position, Problems};
 use crate::error::Result;
@@ -30,8 +31,21 @@ pub struct TargetKind {
     pub pull_references: &'static [&'static str],
     /// The vendor's command that removes a service, with `{name}` and the parts of its place, `{0}` and `{1}`.
     pub removal: &'static str,
+    /// What the surroundings name where the settings do not.
+    pub assumptions: &'static [Assumption],
     /// Reads settings that fit the shape, and reports what is wrong with them.
     pub parse: fn(&TargetInput<'_>, &mut Problems) -> Option<Box<dyn Target>>,
+}
+
+/// A setting that is taken from the surroundings where the config does not name it.
+#[derive(Debug)]
+pub struct Assumption {
+    /// The setting: `project_id`.
+    pub setting: &'static str,
+    /// What it is, for people: `project`.
+    pub what: &'static str,
+    /// What the vendor's own tools would take.
+    pub find: fn(&Environment) -> Option<Assumed>,
 }
 
 /// What a target is made of.
@@ -48,6 +62,16 @@ pub struct TargetInput<'a> {
 }
 
 impl TargetKind {
+    /// What these settings leave to the surroundings, for people: it may be another elsewhere.
+    pub fn assumed(&self, settings: &Node, environment: &Environment) -> Vec<String> {
+        let absent = self.assumptions.iter().filter(|it| settings.get(it.setting).is_none());
+        let told = absent.filter_map(|Assumption { what, find, .. }| {
+            let Assumed { value, source } = find(environment)?;
+            Some(format!("{}: {what} {value}, from {source}", self.name))
+        });
+        told.collect()
+    }
+
     /// The vendor's command that removes this.
     pub fn removal_command(&self, subject: &Subject) -> String {
         let mut command = self.removal.replace("{name}", &subject.name);

@@ -91,9 +91,29 @@ pub(super) fn service_state(
     environment: &str,
     target: &dyn Target,
 ) -> ServiceState {
+    state.service(environment, &state_key(target))
+}
+
+/// What the state calls what a target deploys.
+fn state_key(target: &dyn Target) -> String {
     let subject = target.subject();
-    let service = format!("{} {} {}", target.kind().name, subject.name, subject.place);
-    state.service(environment, service.trim_end())
+    let key = format!("{} {} {}", target.kind().name, subject.name, subject.place);
+    key.trim_end().to_owned()
+}
+
+/// Where the history knows a service of the same kind and name that none of an environment's targets leads to.
+pub(super) fn other_places(
+    state: &StateFile,
+    environment: &str,
+    target: &dyn Target,
+    targets: &[Box<dyn Target>],
+) -> Vec<String> {
+    let keys: Vec<_> = targets.iter().map(|target| state_key(target.as_ref())).collect();
+    let begins = format!("{} {} ", target.kind().name, target.subject().name);
+    // Without a history, nobody knows of any.
+    let known = state.services(environment).unwrap_or_default();
+    let others = known.into_iter().filter(|key| !keys.contains(key));
+    others.filter_map(|key| key.strip_prefix(&begins).map(str::to_owned)).collect()
 }
 
 /// Writes a deployment into the history, and what was brought back after it; nothing depends on it.

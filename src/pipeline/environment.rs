@@ -128,6 +128,14 @@ pub(super) fn choose(
     if let Err(error) = problems.into_result() {
         return Err(project.locate(error.into()));
     }
+    // Another machine may name another place: what is not in the config is said.
+    for target in &spec.targets {
+        let kind = targets::find(&target.kind);
+        let assumed = kind.map(|kind| kind.assumed(&target.settings, &context.environment));
+        for text in assumed.into_iter().flatten() {
+            context.events.note_once(text);
+        }
+    }
     Ok(chosen)
 }
 

@@ -88,6 +88,9 @@ impl Change<'_> {
         for (target, result) in targets.iter().zip(join_all(looks).await) {
             let subject = target.subject();
             let Some(observed) = failures.keep("look at", &subject, result) else { continue };
+            if self.way == Way::Off && observed.service.is_none() {
+                self.warn_of_other_places(target.as_ref(), targets);
+            }
             let way_back = WayBack::find(&observed, &self.history(target.as_ref()));
             let plan = self.way.plan(target.as_ref(), &way_back, &observed);
             if let Some(plan) = failures.keep(self.way.attempt(), &subject, plan) {
@@ -96,6 +99,24 @@ impl Change<'_> {
         }
         failures.into_result()?;
         Ok(services)
+    }
+
+    /// Nothing is here, but what the history knows elsewhere may go on running.
+    fn warn_of_other_places(&self, target: &dyn Target, targets: &[Box<dyn Target>]) {
+        let places = clouds::other_places(self.state, self.environment, target, targets);
+        if places.is_empty() {
+            return;
+        }
+        let subject = target.subject();
+        let places = places.join("` and `");
+        let text = format!(
+            "{subject}: nothing is there, but it was deployed to `{places}` from this folder"
+        );
+        let hint = format!(
+            "name that place in the config and run `{}` again",
+            target.workload().command("destroy")
+        );
+        self.context.events.warn("elsewhere", text, Some(hint));
     }
 
     fn history(&self, target: &dyn Target) -> Vec<Entry> {

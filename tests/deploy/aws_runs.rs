@@ -225,6 +225,32 @@ async fn a_service_that_takes_too_long_is_asked_about_later() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_region_that_is_not_in_the_config_is_said_and_what_is_in_another_is_not_forgotten() {
+    let world = ecs_express(WELL).await;
+    let notes = |outcome: &Outcome| {
+        let lines = outcome.stderr.lines().filter(|line| line.contains(": region "));
+        lines.map(str::to_owned).collect::<Vec<_>>()
+    };
+    let here = "ecs-express: region eu-west-1, from `AWS_REGION`";
+    assert_eq!(notes(&world.run(&["deploy"])), [here]);
+    assert_eq!(notes(&world.run(&["destroy", "--dry-run"])), [here]);
+    // Nothing is there where another machine looks.
+    world.cloud.with(|aws| aws.service.services.clear());
+    for arguments in [&["destroy", "--dry-run"][..], &["destroy"], &["destroy", "--yes"]] {
+        let outcome = Outcome::of(world.command(arguments).env("AWS_REGION", "us-east-1"));
+        assert_eq!(outcome.code, 0, "{outcome:#?}");
+        assert_eq!(notes(&outcome), ["ecs-express: region us-east-1, from `AWS_REGION`"]);
+        let warning = "warning: ECS Express service `agent` in us-east-1/default: nothing is there, but it was \
+                       deployed to `eu-west-1/default` from this folder\n\
+                       \x20 hint: name that place in the config and run `dockless destroy -e production` again\n";
+        assert!(outcome.stderr.contains(warning), "{outcome:#?}");
+    }
+    // Where the history knows it, there is no other place.
+    let outcome = world.run(&["destroy", "--yes"]);
+    assert!(!outcome.stderr.contains("nothing is there, but"), "{outcome:#?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_deployment_that_goes_on_is_stopped_by_going_back() {
     let world = ecs_express(WELL).await;
     assert_eq!(world.run(&["deploy"]).code, 0);

@@ -19,6 +19,7 @@ mod container_apps;
 mod ecr;
 mod ecs_express;
 mod ecs_express_lag;
+mod ecs_express_left;
 mod fake;
 mod fakes;
 mod flow;

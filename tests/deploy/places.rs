@@ -1,5 +1,9 @@
 //! What is wrong with an environment is told with its place in the file.
 
+use dockless::config::{Node, Position};
+use dockless::deploy::targets;
+use dockless::sys::Environment;
+
 use crate::support::cli::Outcome;
 use crate::world::World;
 
@@ -83,6 +87,40 @@ async fn a_provider_of_holodeck_without_its_section_is_told_with_the_lines_to_ad
     );
     // The image can be built all the same.
     world.succeed(&["build", "--dry-run", "--base", "builtin:static"]);
+}
+
+#[test]
+fn what_the_surroundings_name_is_told_with_what_names_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let profile = folder.path().join("azureProfile.json");
+    std::fs::write(&profile, r#"{"subscriptions": [{"id": "s", "isDefault": true}]}"#).unwrap();
+    let environment = Environment::of([
+        ("AWS_DEFAULT_REGION", "eu-west-1"),
+        ("CLOUDSDK_CORE_PROJECT", "acme"),
+        ("CLOUDSDK_RUN_REGION", "europe-west1"),
+        ("AZURE_CONFIG_DIR", folder.path().to_str().unwrap()),
+    ]);
+    let aws = "region eu-west-1, from `AWS_DEFAULT_REGION`";
+    let project = "project acme, from `CLOUDSDK_CORE_PROJECT`";
+    let region = "region europe-west1, from `CLOUDSDK_RUN_REGION`";
+    let azure = format!("subscription s, from `{}`", profile.display());
+    let position = Position::default();
+    for (kind, named, expected) in [
+        ("lambda", None, &[aws][..]),
+        ("app-runner", None, &[aws]),
+        ("ecs-express", None, &[aws]),
+        ("ecs-express", Some("region"), &[]),
+        ("cloud-run", None, &[project, region]),
+        ("cloud-run", Some("region"), &[project]),
+        ("container-apps", None, &[&azure]),
+        ("container-apps", Some("subscription_id"), &[]),
+    ] {
+        let members = named.map(|name| (name, Node::text("here", &position)));
+        let told =
+            targets::find(kind).unwrap().assumed(&Node::mapping(members, &position), &environment);
+        let expected: Vec<_> = expected.iter().map(|text| format!("{kind}: {text}")).collect();
+        assert_eq!(told, expected, "{named:?}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

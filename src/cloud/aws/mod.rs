@@ -23,7 +23,7 @@ mod signer;
 mod sources;
 
 pub(super) use keychain::AmazonRegistries;
-pub use profile::aws_region;
+pub use profile::{assumed_aws_region, aws_region};
 pub(super) use refusal::classify;
 pub use repository::NewRepository;
 pub(super) use repository::create_missing_repository;

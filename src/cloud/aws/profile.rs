@@ -2,17 +2,25 @@
 
 use std::path::PathBuf;
 
+use crate::cloud::Assumed;
 use crate::sys::Environment;
 
 /// The region that AWS's own tools would take: `AWS_REGION`, `AWS_DEFAULT_REGION`, then the profile's.
 pub fn aws_region(environment: &Environment) -> Option<String> {
-    let of_variable =
-        environment.get("AWS_REGION").or_else(|| environment.get("AWS_DEFAULT_REGION"));
-    if let Some(region) = of_variable {
-        return Some(region.to_owned());
-    }
-    let text = std::fs::read_to_string(config_file(environment)?).ok()?;
-    setting(&text, name(environment), "region").map(str::to_owned)
+    assumed_aws_region(environment).map(|assumed| assumed.value)
+}
+
+/// The same, with what names it.
+pub fn assumed_aws_region(environment: &Environment) -> Option<Assumed> {
+    let of_variable = Assumed::of_variables(environment, &["AWS_REGION", "AWS_DEFAULT_REGION"]);
+    of_variable.or_else(|| {
+        let file = config_file(environment)?;
+        let text = std::fs::read_to_string(&file).ok()?;
+        let profile = name(environment);
+        let value = setting(&text, profile, "region")?.to_owned();
+        let source = format!("the profile `{profile}` of `{}`", file.display());
+        Some(Assumed { value, source })
+    })
 }
 
 /// The profile that is meant.
@@ -96,6 +104,15 @@ mod tests {
             (Environment::of([]), None),
         ] {
             assert_eq!(aws_region(&environment).as_deref(), expected);
+        }
+        for (environment, expected) in [
+            (Environment::of([("AWS_DEFAULT_REGION", "y")]), "`AWS_DEFAULT_REGION`".to_owned()),
+            (
+                Environment::of([("AWS_CONFIG_FILE", file), ("AWS_PROFILE", "b")]),
+                format!("the profile `b` of `{file}`"),
+            ),
+        ] {
+            assert_eq!(assumed_aws_region(&environment).unwrap().source, expected);
         }
     }
 }

@@ -41,4 +41,4 @@ pub(super) use keychain::AzureRegistries;
 pub(super) use national::AzureCloud;
 pub(super) use refusal::classify;
 pub use registry_host::is_azure_registry;
-pub use subscription::azure_subscription;
+pub use subscription::{assumed_azure_subscription, azure_subscription};

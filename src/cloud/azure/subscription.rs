@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use serde_json::Value;
 
+use crate::cloud::Assumed;
 use crate::sys::Environment;
 
 /// What the vendor's tools write before a text in UTF-8.
@@ -12,11 +13,17 @@ const MARK: &[u8] = b"\xef\xbb\xbf";
 /// The subscription that Azure's own tools would take: `AZURE_SUBSCRIPTION_ID`, then what `az account set`
 /// has chosen.
 pub fn azure_subscription(environment: &Environment) -> Option<String> {
-    if let Some(id) = environment.get("AZURE_SUBSCRIPTION_ID") {
-        return Some(id.to_owned());
-    }
-    let profile = std::fs::read(folder(environment)?.join("azureProfile.json")).ok()?;
-    chosen(&profile)
+    assumed_azure_subscription(environment).map(|assumed| assumed.value)
+}
+
+/// The same, with what names it.
+pub fn assumed_azure_subscription(environment: &Environment) -> Option<Assumed> {
+    let of_variable = Assumed::of_variables(environment, &["AZURE_SUBSCRIPTION_ID"]);
+    of_variable.or_else(|| {
+        let file = folder(environment)?.join("azureProfile.json");
+        let id = chosen(&std::fs::read(&file).ok()?)?;
+        Some(Assumed::of_file(id, &file))
+    })
 }
 
 /// `AZURE_CONFIG_DIR`, else `~/.azure`.

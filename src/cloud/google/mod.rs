@@ -26,7 +26,7 @@ pub(super) use authorizer::authorizer;
 pub use cures::image_cure;
 #[cfg(feature = "gcp")]
 pub(super) use keychain::GoogleRegistries;
-pub use project::{google_project, google_region};
+pub use project::{assumed_google_project, assumed_google_region, google_project, google_region};
 pub(super) use refusal::classify;
 pub use refusal::operation_failure;
 pub(super) use repository::ArtifactRepository;

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use serde_json::Value;
 
+use crate::cloud::Assumed;
 use crate::sys::Environment;
 
 /// The file of credentials that a person, or a CI system, names.
@@ -17,25 +18,33 @@ const PROJECT_MEMBERS: [&str; 2] = ["project_id", "quota_project_id"];
 
 /// The project: `GOOGLE_CLOUD_PROJECT`, `CLOUDSDK_CORE_PROJECT`, then the one of the file of credentials.
 pub fn google_project(environment: &Environment) -> Option<String> {
-    first(environment, PROJECT_VARIABLES).or_else(|| of_credentials(environment))
+    assumed_google_project(environment).map(|assumed| assumed.value)
+}
+
+/// The same, with what names it.
+pub fn assumed_google_project(environment: &Environment) -> Option<Assumed> {
+    let of_variable = Assumed::of_variables(environment, &PROJECT_VARIABLES);
+    of_variable.or_else(|| of_credentials(environment))
 }
 
 /// The region: `CLOUDSDK_RUN_REGION`, then `CLOUDSDK_COMPUTE_REGION`.
 pub fn google_region(environment: &Environment) -> Option<String> {
-    first(environment, REGION_VARIABLES)
+    assumed_google_region(environment).map(|assumed| assumed.value)
 }
 
-fn first(environment: &Environment, variables: [&str; 2]) -> Option<String> {
-    variables.into_iter().find_map(|name| environment.get(name)).map(str::to_owned)
+/// The same, with what names it.
+pub fn assumed_google_region(environment: &Environment) -> Option<Assumed> {
+    Assumed::of_variables(environment, &REGION_VARIABLES)
 }
 
-fn of_credentials(environment: &Environment) -> Option<String> {
+fn of_credentials(environment: &Environment) -> Option<Assumed> {
     let named = environment.get(FILE_VARIABLE).map(PathBuf::from);
-    let text = std::fs::read_to_string(named.or_else(|| default_file(environment))?).ok()?;
+    let file = named.or_else(|| default_file(environment))?;
+    let text = std::fs::read_to_string(&file).ok()?;
     let document: Value = serde_json::from_str(&text).ok()?;
     let mut members = PROJECT_MEMBERS.into_iter();
     let found = members.find_map(|name| document[name].as_str().filter(|text| !text.is_empty()));
-    found.map(str::to_owned)
+    found.map(|project| Assumed::of_file(project.to_owned(), &file))
 }
 
 /// What `gcloud auth application-default login` writes.

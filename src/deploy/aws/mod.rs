@@ -35,8 +35,8 @@ pub(super) use place::Place;
 pub(super) use roles::{RoleSpec, plan_role_removals, plan_roles, role_name};
 pub(super) use secrets::{PlannedSecrets, SecretStore};
 pub(super) use settings::{
-    HEALTH_CHECK_PATH, PORT, REGION, check_secrets, read_health_path, read_number, read_region,
-    read_role, read_scaling_range, read_size,
+    ASSUMPTIONS, HEALTH_CHECK_PATH, PORT, REGION, check_secrets, read_health_path, read_number,
+    read_region, read_role, read_scaling_range, read_size,
 };
 pub(super) use tags::{ServiceTags, Tagged, capital_tags, find_tag, secrets_revision, small_tags};
 pub(super) use variables::{hide_variables, plan_references, plan_variables, shown_settings};

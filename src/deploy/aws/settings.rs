@@ -2,10 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use crate::cloud::aws_region;
+use crate::cloud::{assumed_aws_region, aws_region};
 use crate::config::schema::{Field, Kind};
 use crate::config::{Node, Problems};
-use crate::deploy::{Pull, SecretValue, TargetInput};
+use crate::deploy::{Assumption, Pull, SecretValue, TargetInput};
 
 /// The setting `region`.
 pub(in crate::deploy) const REGION: Field = Field::optional(
@@ -13,6 +13,10 @@ pub(in crate::deploy) const REGION: Field = Field::optional(
     Kind::Text,
     "The region: `eu-west-1`. When absent, that of `AWS_REGION`, `AWS_DEFAULT_REGION` or the profile.",
 );
+
+/// Where a target is when `region` does not say it.
+pub(in crate::deploy) const ASSUMPTIONS: &[Assumption] =
+    &[Assumption { setting: "region", what: "region", find: assumed_aws_region }];
 
 /// The setting `port`.
 pub(in crate::deploy) const PORT: Field = Field::optional(

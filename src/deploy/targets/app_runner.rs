@@ -20,7 +20,7 @@ use async_trait::async_trait;
 use settings::Settings;
 
 use crate::cloud::Cloud;
-use crate::deploy::aws::{EcrHost, read_logs};
+use crate::deploy::aws::{ASSUMPTIONS, EcrHost, read_logs};
 use crate::deploy::{
     DeployError, DeployPlan, Image, LogLine, LogQuery, Observed, Session, Subject, Target,
     TargetInput, TargetKind, Workload, steps,
@@ -41,6 +41,7 @@ pub(super) static APP_RUNNER: TargetKind = TargetKind {
     pull_references: &[],
     removal: "aws apprunner delete-service --region {0} --service-arn \"$(aws apprunner list-services --region {0} \
               --query \"ServiceSummaryList[?ServiceName=='{name}'].ServiceArn\" --output text)\"",
+    assumptions: ASSUMPTIONS,
     parse: |input: &TargetInput<'_>, problems| {
         let settings = Settings::parse(input, problems)?;
         Some(Box::new(AppRunner { settings, workload: input.workload.clone() }))

@@ -26,11 +26,11 @@ mod versions;
 
 use async_trait::async_trait;
 
-use crate::cloud::{Cloud, SECRET_MANAGER};
+use crate::cloud::{Cloud, SECRET_MANAGER, assumed_google_project, assumed_google_region};
 use crate::config::Problems;
 use crate::deploy::{
-    DeployError, DeployPlan, Image, LogLine, LogQuery, Observed, Session, State, Subject, Target,
-    TargetInput, TargetKind, Workload, steps,
+    Assumption, DeployError, DeployPlan, Image, LogLine, LogQuery, Observed, Session, State,
+    Subject, Target, TargetInput, TargetKind, Workload, steps,
 };
 use crate::error::Result;
 use operations::{Operations, Progress};
@@ -48,6 +48,10 @@ pub(super) static CLOUD_RUN: TargetKind = TargetKind {
     secret_references: &["secret_manager"],
     pull_references: &[],
     removal: "gcloud run services delete {name} --project {0} --region {1}",
+    assumptions: &[
+        Assumption { setting: "project_id", what: "project", find: assumed_google_project },
+        Assumption { setting: "region", what: "region", find: assumed_google_region },
+    ],
     parse,
 };
 

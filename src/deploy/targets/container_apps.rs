@@ -36,11 +36,11 @@ use self::begun::Memory;
 use self::plan::Planner;
 use self::settings::Settings;
 use self::shape::SHAPE;
-use crate::cloud::{CallError, Cloud, ErrorClass, RESOURCE_MANAGER};
+use crate::cloud::{CallError, Cloud, ErrorClass, RESOURCE_MANAGER, assumed_azure_subscription};
 use crate::config::Problems;
 use crate::deploy::{
-    DeployError, DeployPlan, Image, LogLine, LogQuery, Observed, Session, Subject, Target,
-    TargetInput, TargetKind, Workload, steps,
+    Assumption, DeployError, DeployPlan, Image, LogLine, LogQuery, Observed, Session, Subject,
+    Target, TargetInput, TargetKind, Workload, steps,
 };
 use crate::error::Result;
 
@@ -58,6 +58,11 @@ pub(super) static KIND: TargetKind = TargetKind {
     secret_references: &["key_vault"],
     pull_references: &["identity"],
     removal: "az containerapp delete --name {name} --resource-group {0}",
+    assumptions: &[Assumption {
+        setting: "subscription_id",
+        what: "subscription",
+        find: assumed_azure_subscription,
+    }],
     parse,
 };
 

@@ -25,7 +25,7 @@ use memory::Memory;
 use settings::Settings;
 
 use crate::cloud::Cloud;
-use crate::deploy::aws::read_logs;
+use crate::deploy::aws::{ASSUMPTIONS, read_logs};
 use crate::deploy::{
     DeployError, DeployPlan, Image, LogLine, LogQuery, Observed, Session, Subject, Target,
     TargetInput, TargetKind, Workload, steps,
@@ -47,6 +47,7 @@ pub(super) static ECS_EXPRESS: TargetKind = TargetKind {
     pull_references: &["secrets_manager"],
     removal: "aws ecs delete-express-gateway-service --region {0} --service-arn \"$(aws ecs describe-services \
               --region {0} --cluster {1} --services {name} --query 'services[0].serviceArn' --output text)\"",
+    assumptions: ASSUMPTIONS,
     parse: |input: &TargetInput<'_>, problems| {
         let settings = Settings::parse(input, problems)?;
         let workload = input.workload.clone();

@@ -27,7 +27,7 @@ use self::requests::Requests;
 use self::settings::Settings;
 use crate::cloud::{CallError, Cloud};
 use crate::config::Problems;
-use crate::deploy::aws::{RoleSpec, read_logs, role_name};
+use crate::deploy::aws::{ASSUMPTIONS, RoleSpec, read_logs, role_name};
 use crate::deploy::{
     DeployError, DeployPlan, Image, LogLine, LogQuery, Observed, Session, Subject, Target,
     TargetInput, TargetKind, Workload, steps,
@@ -47,6 +47,7 @@ pub(super) static LAMBDA: TargetKind = TargetKind {
     secret_references: &[],
     pull_references: &[],
     removal: "aws lambda delete-function --region {0} --function-name {name}",
+    assumptions: ASSUMPTIONS,
     parse,
 };
 

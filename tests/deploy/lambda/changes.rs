@@ -209,3 +209,29 @@ async fn of_an_index_the_function_gets_the_manifest_of_its_processor() {
     let observed = target.observe(&world.session()).await.unwrap();
     assert!(target.plan_rollback(Some(&both.reference()), &observed).unwrap().is_empty());
 }
+
+#[tokio::test]
+async fn what_was_reserved_here_is_given_back_and_what_others_reserve_stays() {
+    let world = World::new().await;
+    let reserving = target(&format!("{ROLE}concurrency: 5\n"));
+    world.deploy(&*reserving, &image("one")).await;
+    let again = world.deploy(&*reserving, &image("one")).await;
+    assert_eq!(again.outcome, Outcome::Unchanged);
+    world.writes();
+    let plain = target(ROLE);
+    let observed = plain.observe(&world.session()).await.unwrap();
+    let plan = plain.plan(&image("one"), &observed).unwrap();
+    let changes: Vec<_> = plan.changes.iter().map(ToString::to_string).collect();
+    assert_eq!(changes, ["concurrency: 5 → (none)"]);
+    world.deploy(&*plain, &image("one")).await;
+    assert_eq!(world.writes(), ["DeleteFunctionConcurrency", "TagResource", "UntagResource"]);
+    let again = world.deploy(&*plain, &image("one")).await;
+    assert_eq!((again.outcome, world.writes()), (Outcome::Unchanged, Vec::new()));
+    // Nothing at all may run: somebody has stopped it.
+    for before in [&plain, &reserving] {
+        world.deploy(&**before, &image("one")).await;
+        world.aws.with(|aws| aws.functions.get_mut("agent").unwrap().concurrency = Some(0));
+        world.deploy(&*plain, &image("one")).await;
+        world.aws.with(|aws| assert_eq!(aws.functions["agent"].concurrency, Some(0)));
+    }
+}

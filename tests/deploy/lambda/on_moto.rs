@@ -69,10 +69,11 @@ async fn a_function_with_role_and_api_comes_stays_changes_and_goes() {
     assert_eq!(observed.service.unwrap().revision.as_deref(), Some("1"));
     // Roles without a policy, and those that still have one, are things that only IAM tells apart.
     let away = |observed: &_| target.plan_destroy(observed);
-    let (observed, has_written) = carry_out(&*target, &session(), &away).await.unwrap();
+    let (observed, has_written) =
+        carry_out(&*target, &session().removing(true), &away).await.unwrap();
     assert_eq!((observed.service, has_written), (None, true));
     // Once more: the mark of a log outlives the log there.
-    let (observed, _) = carry_out(&*target, &session(), &away).await.unwrap();
+    let (observed, _) = carry_out(&*target, &session().removing(true), &away).await.unwrap();
     assert_eq!(observed.service, None);
 }
 

@@ -99,7 +99,7 @@ async fn what_is_ours_is_removed_and_nothing_else() {
     world.writes();
     world.aws.with(|aws| aws.logs.insert(LOG.into(), Log::default()));
     let destroy = |observed: &_| target.plan_destroy(observed);
-    let session = world.session();
+    let session = world.session().removing(true);
     let (observed, _) = carry_out(&*target, &session, &destroy).await.unwrap();
     assert_eq!(observed.service, None);
     assert_eq!(
@@ -126,7 +126,7 @@ async fn a_removal_that_was_broken_off_is_gone_on_with() {
     let workload = Workload { creates_roles: true, ..workload() };
     let delete = "DELETE /2015-03-31/functions/agent";
     for (broken, left) in [
-        (delete, &["TagResource", "DeleteFunction", "DeleteLogGroup"][..]),
+        (delete, &["DeleteFunction", "DeleteLogGroup"][..]),
         ("DeleteLogGroup", &["DeleteLogGroup"]),
         ("DetachRolePolicy", &[]),
     ] {
@@ -141,9 +141,10 @@ async fn a_removal_that_was_broken_off_is_gone_on_with() {
         };
         world.aws.spoil(broken, denied);
         let destroy = |observed: &_| target.plan_destroy(observed);
-        assert!(carry_out(&*target, &world.session(), &destroy).await.is_err(), "{broken}");
+        let session = world.session().removing(true);
+        assert!(carry_out(&*target, &session, &destroy).await.is_err(), "{broken}");
         world.writes();
-        carry_out(&*target, &world.session(), &destroy).await.unwrap();
+        carry_out(&*target, &session, &destroy).await.unwrap();
         assert_eq!(world.writes(), [left, &["DetachRolePolicy", "DeleteRole"]].concat());
         world.aws.with(|aws| {
             assert!(aws.functions.is_empty() && aws.apis.is_empty() && aws.logs.is_empty());
@@ -167,6 +168,43 @@ async fn a_log_that_nobody_says_is_ours_stays() {
     }
     let deployed = world.deploy(&*target, &image("one")).await;
     assert_eq!(deployed.outcome, Outcome::Deployed);
+}
+
+#[tokio::test]
+async fn a_log_that_somebody_else_made_outlives_the_function_with_its_tags() {
+    let terraform = json!({"managed-by": "terraform"});
+    let team = json!({"Team": "agents"});
+    let denied = Response::aws_error(403, "AccessDeniedException", "not you");
+    for (tags, fault, why) in [
+        (terraform, None, "its tags are not ours"),
+        (team, None, "its tags are not ours"),
+        (
+            json!({}),
+            Some(Fault::Refuse(denied)),
+            "whose it is could not be seen (`logs:ListTagsForResource`)",
+        ),
+    ] {
+        let world = World::new().await;
+        let target = target(ROLE);
+        world.deploy(&*target, &image("one")).await;
+        let tags = tags.as_object().unwrap();
+        let log = Log { tags: tags.clone().into_iter().collect(), ..Log::default() };
+        world.aws.with(|aws| aws.logs.insert(LOG.into(), log));
+        world.writes();
+        if let Some(fault) = fault {
+            world.aws.spoil("ListTagsForResource", fault);
+        }
+        let session = world.session().removing(true);
+        let observed = target.observe(&session).await.unwrap();
+        let plan = target.plan_destroy(&observed).unwrap();
+        assert_eq!(plan.notes, [format!("the log group `{LOG}` stays: {why}")]);
+        target.apply(&plan, &session).await.unwrap();
+        assert_eq!(world.writes(), ["DeleteFunctionUrlConfig", "DeleteFunction"]);
+        world.aws.with(|aws| {
+            let left = &aws.logs[LOG].tags;
+            assert!(left.iter().eq(tags.iter()), "{left:?}");
+        });
+    }
 }
 
 #[tokio::test]

@@ -34,8 +34,6 @@ impl EcsExpress {
                 member("autoScalingTargetValue")
             )
         };
-        // What the config does not name stays as it is.
-        let task_role = settings.task_role.clone().or_else(|| text("/taskRoleArn"));
         let network = |name: &str| settings.network.get(name).map(sorted);
         let there = |name: &str| active["networkConfiguration"].get(name).map(sorted);
         let mut pairs = vec![
@@ -57,10 +55,21 @@ impl EcsExpress {
                 Some(wanted.architecture.to_owned()),
             ),
             ("execution role", text("/executionRoleArn"), Some(wanted.execution_role.clone())),
-            ("task role", text("/taskRoleArn"), task_role),
             ("health check", text("/healthCheckPath"), Some(settings.health_path.clone())),
             ("scaling", active.get("scalingTarget").map(scaling), Some(scaling(&settings.scaling))),
         ];
+        match (&settings.task_role, text("/taskRoleArn")) {
+            (Some(role), there) => pairs.push(("task role", there, Some(role.clone()))),
+            // An update that leaves it out changes nothing about it.
+            (None, Some(there)) => {
+                plan.notes.push(format!(
+                    "the task role `{there}` stays, with its rights: ECS takes another one, but cannot go back to none; \
+                     name one in `task_role_arn`, or destroy the service first"
+                ));
+                plan.change("task role", Some(there), None::<String>);
+            }
+            (None, None) => {}
+        }
         for (what, member) in [("subnets", "subnets"), ("security groups", "securityGroups")] {
             if let Some(wanted) = network(member) {
                 pairs.push((what, there(member), Some(wanted)));

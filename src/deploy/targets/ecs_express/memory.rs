@@ -50,7 +50,8 @@ impl Memory {
 /// Whether a change is one of what containers are made of. Nobody says whether ECS begins a deployment for
 /// others.
 fn makes_revision(change: &Change) -> bool {
-    change.what != "scaling" && !change.what.starts_with("secret `")
+    let is_left_over = change.what == "task role" && change.after.is_none();
+    change.what != "scaling" && !is_left_over && !change.what.starts_with("secret `")
 }
 
 fn lock(seen: &Mutex<Seen>) -> MutexGuard<'_, Seen> {

@@ -57,7 +57,12 @@ pub(super) static SHAPE: Shape = Shape {
             "The role that ECS makes the load balancer with; it cannot be changed later. When absent, that \
              of the service that is there, or one of ours.",
         ),
-        Field::optional("task_role_arn", Kind::Text, "The role that the container itself has."),
+        Field::optional(
+            "task_role_arn",
+            Kind::Text,
+            "The role that the container itself has. ECS cannot take one away: when absent, that of the service \
+             that is there stays, which `status` shows.",
+        ),
         PORT,
         HEALTH_CHECK_PATH,
         Field::optional(
@@ -84,12 +89,14 @@ pub(super) static SHAPE: Shape = Shape {
         Field::optional(
             "subnets",
             Kind::List(&Kind::Text),
-            "The subnets: those of the default VPC when absent. Private ones make the URL private.",
+            "The subnets: when absent, those of the service that is there, or of the default VPC. Private ones make \
+             the URL private.",
         ),
         Field::optional(
             "security_groups",
             Kind::List(&Kind::Text),
-            "Security groups of the tasks, beside the one that ECS makes.",
+            "Security groups of the tasks, beside the one that ECS makes: when absent, those of the service that is \
+             there.",
         ),
     ],
 };

@@ -34,10 +34,26 @@ pub(super) struct Found {
     pub(super) statements: Vec<Value>,
     /// The APIs in front that are ours, the oldest first: two of them where two runs made one each.
     pub(super) apis: Vec<Value>,
-    /// Whether there is a log that a removal which was broken off has left.
-    pub(super) has_left_log: bool,
+    /// Whose the log is.
+    pub(super) log: LogOwner,
     /// The role of our making.
     pub(super) role: Option<ObservedRole>,
+}
+
+/// Whose the log of a function is, by its tags; looked at where it may have to go.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) enum LogOwner {
+    /// Nobody has looked, or nobody here may.
+    #[default]
+    Unknown,
+    /// There is none.
+    Absent,
+    /// It has no tags: Lambda itself made it.
+    Lambda,
+    /// A removal of ours has written that down.
+    Ours,
+    /// Somebody else made it.
+    Other,
 }
 
 impl Found {

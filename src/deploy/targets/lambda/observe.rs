@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use super::Lambda;
 use super::entry::{API_STATEMENT, Reach};
-use super::found::{Found, image_of};
+use super::found::{Found, LogOwner, image_of};
 use super::settings::Entry;
 use super::state;
 use crate::cloud::{CallError, ErrorClass, Method, Request};
@@ -40,18 +40,29 @@ impl Lambda {
         } else if found.latest.is_null() {
             found.apis = unless_denied(self.find_apis(session)).await?;
         }
-        if found.latest.is_null() {
-            found.has_left_log = unless_denied(self.find_left_log(found, session)).await?;
+        if found.latest.is_null() || session.is_removal {
+            found.log = unless_denied(self.find_log_owner(found, session)).await?;
         }
         Ok(())
     }
 
-    /// Whether the function's log says that it is ours: only a removal writes that down.
-    async fn find_left_log(&self, found: &Found, session: &Session) -> Result<bool, CallError> {
+    /// Whose the function's log says that it is.
+    async fn find_log_owner(
+        &self,
+        found: &Found,
+        session: &Session,
+    ) -> Result<LogOwner, CallError> {
         let place = found.place(&self.settings.region);
-        let tags = find(session, &self.requests().log_tags(&place)).await?;
-        let whose = Ownership::read(|key| tags["tags"][key].as_str());
-        Ok(whose == Ownership::of(&self.workload))
+        let Some(answer) = session.find(&self.requests().log_tags(&place)).await? else {
+            return Ok(LogOwner::Absent);
+        };
+        let tags = &answer.body["tags"];
+        if tags.as_object().is_none_or(serde_json::Map::is_empty) {
+            return Ok(LogOwner::Lambda);
+        }
+        let whose = Ownership::read(|key| tags[key].as_str());
+        let is_ours = whose == Ownership::of(&self.workload);
+        Ok(if is_ours { LogOwner::Ours } else { LogOwner::Other })
     }
 
     async fn look_at_versions(

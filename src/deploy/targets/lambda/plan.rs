@@ -17,6 +17,9 @@ use crate::deploy::{
 };
 use crate::error::Result;
 
+/// The tag that says how many requests were reserved by us: what others reserve is left alone.
+const RESERVED: &str = "dockless-concurrency";
+
 /// What the function should be.
 struct Wanted<'a> {
     image: &'a Image,
@@ -81,7 +84,7 @@ impl Lambda {
         body["PackageType"] = "Image".into();
         body["Code"] = json!({"ImageUri": reference});
         body["Architectures"] = json!([wanted.architecture.name()]);
-        body["Tags"] = tags(&wanted.ownership);
+        body["Tags"] = self.tags(&wanted.ownership);
         let request = self.with_hidden(self.requests().create(body));
         let name = &self.settings.name;
         let step = Step::new(format!("create the function `{name}`"), request);
@@ -189,9 +192,16 @@ impl Lambda {
     }
 
     fn plan_concurrency(&self, found: &Found, plan: &mut DeployPlan) {
-        let Some(wanted) = self.settings.concurrency else { return };
         let there = found.latest.pointer("/Concurrency/ReservedConcurrentExecutions");
         let there = there.and_then(Value::as_i64).map(|number| number.to_string());
+        let Some(wanted) = self.settings.concurrency else {
+            if there.is_some() && there.as_deref() == reserved(found) {
+                plan.change("concurrency", there, None::<String>);
+                let step = Step::new("reserve no requests any more", self.requests().release());
+                plan.steps.push(step);
+            }
+            return;
+        };
         if plan.change("concurrency", there, Some(wanted.to_string())) {
             let request = self.requests().reserve(json!({"ReservedConcurrentExecutions": wanted}));
             plan.steps.push(Step::new(format!("reserve {wanted} requests at once"), request));
@@ -202,13 +212,27 @@ impl Lambda {
         let there = Ownership::read(|key| found.latest["Tags"][key].as_str());
         let ours = &wanted.ownership;
         plan.change("managed-by", there.managed_by.clone(), ours.managed_by.clone());
-        if there == *ours {
-            return;
-        }
         let place = found.place(&self.settings.region);
         let arn = place.arn("lambda", &format!("function:{}", self.settings.name));
-        let request = self.requests().tag(&arn, json!({"Tags": tags(ours)}));
-        plan.steps.push(Step::new("write down what was deployed", request));
+        let wanted = self.settings.concurrency.map(|number| number.to_string());
+        let reserved = reserved(found);
+        if there != *ours || (wanted.is_some() && wanted.as_deref() != reserved) {
+            let request = self.requests().tag(&arn, json!({"Tags": self.tags(ours)}));
+            plan.steps.push(Step::new("write down what was deployed", request));
+        }
+        if wanted.is_none() && reserved.is_some() {
+            let request = self.requests().untag(&arn, RESERVED);
+            plan.steps.push(Step::new("write down that nothing is reserved", request));
+        }
+    }
+
+    /// The tags of the function.
+    fn tags(&self, ownership: &Ownership) -> Value {
+        let mut tags = tags(ownership);
+        if let Some(number) = self.settings.concurrency {
+            tags[RESERVED] = number.to_string().into();
+        }
+        tags
     }
 
     /// Notes how settings differ from those that are there; says whether they do.
@@ -304,6 +328,11 @@ fn serves_alone(alias: &Value, plan: &mut DeployPlan) -> bool {
         plan.change("traffic", Some("several versions"), Some("one version"));
     }
     is_alone
+}
+
+/// How many requests we have reserved, as the function's tags say.
+fn reserved(found: &Found) -> Option<&str> {
+    found.latest["Tags"][RESERVED].as_str()
 }
 
 pub(super) fn tags(ownership: &Ownership) -> Value {

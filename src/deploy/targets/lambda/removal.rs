@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use super::Lambda;
-use super::found::{Found, digest_of};
+use super::found::{Found, LogOwner, digest_of};
 use super::observe::number;
 use super::plan::tags;
 use super::requests::BACK;
@@ -104,18 +104,18 @@ impl Lambda {
         }
         let place = found.place(&self.settings.region);
         if observed.service.is_some() {
-            let has_own_log = self.has_own_log(&found);
-            if has_own_log {
+            let takes_log = self.has_own_log(&found) && self.may_take_log(&found, &mut plan);
+            if takes_log && found.log != LogOwner::Ours {
                 plan.steps.push(self.log_mark(&place));
             }
             let name = &self.settings.name;
             plan.change("function", Some(name.as_str()), None::<String>);
             let step = Step::new(format!("delete the function `{name}`"), self.requests().delete());
             plan.steps.push(step.or_done_by(&["ResourceNotFoundException"]));
-            if has_own_log {
+            if takes_log {
                 self.plan_log_removal(&mut plan);
             }
-        } else if found.has_left_log {
+        } else if found.log == LogOwner::Ours {
             self.plan_log_removal(&mut plan);
         }
         self.role().plan_removal(found.role.as_ref(), &place, &self.workload, &mut plan);
@@ -126,6 +126,17 @@ impl Lambda {
     fn has_own_log(&self, found: &Found) -> bool {
         let named = found.latest.pointer("/Configuration/LoggingConfig/LogGroup");
         named.and_then(Value::as_str).is_none_or(|named| named == self.requests().log_group())
+    }
+
+    /// Whether the log goes with the function; notes why not.
+    fn may_take_log(&self, found: &Found, plan: &mut DeployPlan) -> bool {
+        let why = match found.log {
+            LogOwner::Absent | LogOwner::Lambda | LogOwner::Ours => return true,
+            LogOwner::Other => "its tags are not ours",
+            LogOwner::Unknown => "whose it is could not be seen (`logs:ListTagsForResource`)",
+        };
+        plan.notes.push(format!("the log group `{}` stays: {why}", self.requests().log_group()));
+        false
     }
 
     /// Has the log say that it is ours: Lambda made it, and once the function is gone nothing else tells.

@@ -106,6 +106,12 @@ impl Requests<'_> {
         self.lambda("PutFunctionConcurrency", Method::Put, &path).with_body(body)
     }
 
+    /// Reserves nothing any more.
+    pub(super) fn release(self) -> Request {
+        let path = format!("/2017-10-31/functions/{}/concurrency", self.name);
+        self.lambda("DeleteFunctionConcurrency", Method::Delete, &path)
+    }
+
     /// Looks at the URL of the alias, or does something to it.
     pub(super) fn url(self, operation: &'static str, method: Method) -> Request {
         self.latest_url(operation, method).with_query("Qualifier", ALIAS)
@@ -118,8 +124,11 @@ impl Requests<'_> {
     }
 
     pub(super) fn tag(self, arn: &str, body: Value) -> Request {
-        let path = format!("/2017-03-31/tags/{}", arn.replace(':', "%3A").replace('/', "%2F"));
-        self.lambda("TagResource", Method::Post, &path).with_body(body)
+        self.lambda("TagResource", Method::Post, &tags_path(arn)).with_body(body)
+    }
+
+    pub(super) fn untag(self, arn: &str, key: &str) -> Request {
+        self.lambda("UntagResource", Method::Delete, &tags_path(arn)).with_query("tagKeys", key)
     }
 
     pub(super) fn apis(self) -> Request {
@@ -176,4 +185,8 @@ impl Requests<'_> {
     fn api(self, operation: &'static str, method: Method, path: &str) -> Request {
         Request::rest(&API_GATEWAY, self.region, operation, method, path)
     }
+}
+
+fn tags_path(arn: &str) -> String {
+    format!("/2017-03-31/tags/{}", arn.replace(':', "%3A").replace('/', "%2F"))
 }

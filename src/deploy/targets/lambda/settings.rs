@@ -78,8 +78,8 @@ pub(super) static SHAPE: Shape = Shape {
         Field::optional(
             "concurrency",
             Kind::Integer(1, 100_000),
-            "How many requests may run at once, reserved for this function. What is reserved stays as it is \
-             when absent.",
+            "How many requests may run at once, reserved for this function. When absent, what was reserved for \
+             it here before is given back, and what others have reserved stays.",
         ),
     ],
 };

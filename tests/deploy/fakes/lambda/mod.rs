@@ -197,6 +197,16 @@ impl Aws {
                 function.concurrency = members["ReservedConcurrentExecutions"].as_i64();
                 reply(200, json!({"ReservedConcurrentExecutions": function.concurrency}))
             }
+            "DeleteFunctionConcurrency" => {
+                function.concurrency = None;
+                Ok(nothing())
+            }
+            "UntagResource" => {
+                for key in members["tagKeys"].as_array().unwrap() {
+                    function.tags.remove(key.as_str().unwrap());
+                }
+                Ok(nothing())
+            }
             "TagResource" => {
                 function.tags.extend(members["Tags"].as_object().unwrap().clone());
                 Ok(nothing())
