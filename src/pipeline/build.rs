@@ -42,6 +42,7 @@ pub fn build(request: &BuildRequest, context: &Context) -> Result<Produced> {
         arguments,
         destinations,
         is_named: request.has_load,
+        is_rehearsal: false,
     };
     runtime::run(context, request.project.network.timeout, async {
         let engine = match &archive {

@@ -70,6 +70,7 @@ pub fn push(request: &PushRequest, context: &Context) -> Result<Produced> {
         arguments,
         destinations,
         is_named: false,
+        is_rehearsal: false,
     };
     runtime::run(context, request.project.network.timeout, run.produce(context))
 }

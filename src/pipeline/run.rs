@@ -41,6 +41,8 @@ pub(super) struct Run<'a> {
     pub(super) destinations: Destinations,
     /// Whether the image needs a name even where nothing is pushed.
     pub(super) is_named: bool,
+    /// Whether this is for the digest alone, and the push that it stands for must have its tags.
+    pub(super) is_rehearsal: bool,
 }
 
 /// What is known of a run before anything is made.
@@ -287,6 +289,9 @@ impl Run<'_> {
 
     fn fallback_tags(&self, vcs: Option<&VcsFacts>, context: &Context) -> Result<Vec<String>> {
         let named = self.arguments.references.first().and_then(|reference| reference.tag.clone());
+        if self.is_rehearsal && self.arguments.references.is_empty() {
+            return tags::of_config(&self.project.config, vcs, context);
+        }
         if self.destinations.is_empty() || !self.arguments.references.is_empty() {
             return Ok(named.into_iter().collect());
         }

@@ -259,3 +259,21 @@ async fn there_is_no_log_of_what_is_not_deployed() {
         );
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_dry_run_fails_where_the_push_would_have_no_tag() {
+    let world = World::new(STAGING).await;
+    let mut config = std::fs::read_to_string(world.sandbox.work().join("dockless.yaml")).unwrap();
+    config.push_str("tags: ['{{ git.sha7 }}']\n");
+    world.sandbox.write("dockless.yaml", config);
+    let shown = |arguments: &[&str]| {
+        let outcome = world.run(arguments);
+        assert_eq!((outcome.code, outcome.stdout.as_str()), (2, ""), "{outcome:#?}");
+        outcome.stderr
+    };
+    let dry = shown(&["deploy", "--dry-run"]);
+    assert!(dry.contains("cannot be a tag here"), "{dry}");
+    assert_eq!(dry, shown(&["deploy"]));
+    assert_eq!(world.registry.called(), [""; 0]);
+    world.succeed(&["deploy", "--dry-run", "-t", "v1"]);
+}

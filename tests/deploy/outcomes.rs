@@ -82,8 +82,6 @@ async fn how_a_deployment_ended_is_told_once() {
 #[tokio::test(flavor = "multi_thread")]
 async fn an_image_that_is_deployed_and_not_well_is_told_once() {
     let world = World::new(STAGING).await;
-    world.succeed(&["deploy"]);
-    world.sandbox.write("agent.py", "print('two')\n");
     fails_to_start(&world);
     assert_eq!(
         shown(&world.run(&["deploy"])),
@@ -91,8 +89,7 @@ async fn an_image_that_is_deployed_and_not_well_is_told_once() {
             "3\nerror: {SERVICE}: the image is deployed, and not well: HEALTH_CHECK_CONTAINER_ERROR: Revision \
              'agent-staging-00001-abc' is not ready and cannot serve traffic. It does not listen. Logs: \
              https://console.cloud.google.com/logs/viewer?x\n\
-             hint: `dockless logs -e staging` shows what it printed\n\
-             hint: `dockless rollback -e staging` brings back what ran before\n"
+             hint: `dockless logs -e staging` shows what it printed\n"
         )
     );
 }

@@ -67,20 +67,18 @@ pub(super) async fn images(
         destinations.references().map(|reference| reference.repository.clone()).collect();
     // A dry run needs the digest, and pushes nothing.
     let is_dry_run = request.project.is_dry_run;
-    let project_request = crate::pipeline::ProjectRequest {
-        is_dry_run: false,
-        tags: if is_dry_run { Vec::new() } else { request.project.tags.clone() },
-        ..request.project.clone()
-    };
+    let project_request =
+        crate::pipeline::ProjectRequest { is_dry_run: false, ..request.project.clone() };
     let run = Run {
         request: &project_request,
         credentials: request.credentials.as_ref(),
         records: &request.records,
         existing_tag: request.existing_tag,
         project,
-        arguments: if is_dry_run { tags::TagArguments::default() } else { arguments },
+        arguments,
         destinations: if is_dry_run { Destinations::default() } else { destinations },
         is_named: false,
+        is_rehearsal: is_dry_run,
     };
     let Produced::Image(image) = Box::pin(run.produce(context)).await? else {
         unreachable!("only a dry run gives a plan, and this is none");

@@ -135,15 +135,21 @@ async fn a_function_comes_stays_and_is_asked_whether_it_is_well() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_function_that_answers_badly_is_deployed_and_not_well() {
     let machine = Machine::new().await;
-    machine.configure(ROLE, NOT_WELL);
-    let outcome = machine.run(&["deploy", "--wait-timeout", "1s"]);
-    assert_eq!((outcome.code, &*outcome.stdout), (3, ""), "{outcome:#?}");
-    assert_eq!(
-        errors(&outcome).replace(&function_host(), "HOST"),
-        "error: Lambda function `agent-production` in eu-west-1: the image is deployed, and not well: `GET \
-         https://HOST/health` is answered with 404\n\
-         hint: `dockless logs -e production` shows what it printed\n"
-    );
+    let told = "error: Lambda function `agent-production` in eu-west-1: the image is deployed, and not well: `GET \
+                https://HOST/health` is answered with 404\n\
+                hint: `dockless logs -e production` shows what it printed\n";
+    let fails = || {
+        machine.configure(ROLE, NOT_WELL);
+        let outcome = machine.run(&["deploy", "--wait-timeout", "1s"]);
+        assert_eq!((outcome.code, &*outcome.stdout), (3, ""), "{outcome:#?}");
+        errors(&outcome).replace(&function_host(), "HOST")
+    };
+    assert_eq!(fails(), told);
+    machine.configure(ROLE, WELL);
+    assert_eq!(machine.ended(&["deploy"]), ["unchanged", "healthy"]);
+    machine.write("two");
+    let back = "hint: `dockless rollback -e production` brings back what ran before\n";
+    assert_eq!(fails(), format!("{told}{back}"));
 }
 
 #[tokio::test(flavor = "multi_thread")]
