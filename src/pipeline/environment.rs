@@ -158,10 +158,10 @@ fn check_twice(chosen: &Chosen, spec: &EnvironmentSpec, problems: &mut Problems)
     }
     for (place, target) in chosen.targets.iter().enumerate() {
         let subject = target.subject();
-        let is_same = |other: &&Box<dyn Target>| {
+        let is_same = |other: &dyn Target| {
             other.kind().name == target.kind().name && other.subject() == subject
         };
-        if chosen.targets[..place].iter().any(|other| is_same(&other)) {
+        if chosen.targets[..place].iter().any(|other| is_same(other.as_ref())) {
             problems.report_with_hint(
                 &spec.targets[place].kind_position,
                 format!("{subject} is a target of this environment already"),

@@ -90,9 +90,9 @@ impl Unfinished {
 
 impl fmt::Display for Unfinished {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let running = self.running.iter().map(|(action, subject)| match subject.contains('`') {
-            true => format!("{} {subject}", action.running()),
-            false => format!("{} `{subject}`", action.running()),
+        let running = self.running.iter().map(|(action, subject)| {
+            let quote = if subject.contains('`') { "" } else { "`" };
+            format!("{} {quote}{subject}{quote}", action.running())
         });
         for (begin, list) in
             [(", while ", running.collect()), ("; not answered yet: ", self.awaited.clone())]

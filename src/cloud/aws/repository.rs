@@ -27,19 +27,19 @@ impl NewRepository {
         &self,
         service: &'static Service,
         repository: &str,
-    ) -> Result<Option<&str>, CallError> {
+    ) -> Result<Option<&str>, Box<CallError>> {
         let key = self.encryption_key.as_deref();
         let is_its = |key: &&str| key.starts_with("projects/") == (service.cloud == Cloud::Google);
         match key.filter(|key| !is_its(key)) {
             None => Ok(key),
-            Some(key) => Err(CallError {
+            Some(key) => Err(Box::new(CallError {
                 message: format!("the `encryption_key` `{key}` is no key of {}", service.cloud),
                 hints: vec![format!(
                     "create the repository `{repository}` by hand, with a key of that cloud's, or let `encryption_key` name one: an \
                      ARN, an id or an alias for ECR, `projects/…` for Artifact Registry"
                 )],
                 ..CallError::new(service, "CreateRepository".to_owned(), ErrorClass::Invalid)
-            }),
+            })),
         }
     }
 }
@@ -67,7 +67,7 @@ pub(in super::super) async fn create_missing_repository(
         Err(error) if error.class == ErrorClass::NotFound => {}
         Err(error) => return Err(error),
     }
-    let create = creation(account, region, path, wanted)?;
+    let create = creation(account, region, path, wanted).map_err(|error| *error)?;
     match api.call(&create).await {
         Ok(_) => Ok(true),
         // Somebody else was faster.
@@ -86,7 +86,7 @@ fn creation(
     region: &str,
     path: &str,
     wanted: &NewRepository,
-) -> Result<Request, CallError> {
+) -> Result<Request, Box<CallError>> {
     let mutability = if wanted.has_immutable_tags { "IMMUTABLE" } else { "MUTABLE" };
     let mut body = json!({
         "registryId": account,

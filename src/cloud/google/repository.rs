@@ -62,7 +62,7 @@ impl ArtifactRepository {
             Err(error) if error.class == ErrorClass::NotFound => {}
             Err(error) => return Err(error),
         }
-        let create = self.creation(wanted)?;
+        let create = self.creation(wanted).map_err(|error| *error)?;
         let created = match api.call(&create).await {
             Ok(answer) => finish(&create, answer.body, api, clock).await,
             Err(error) => Err(error),
@@ -80,7 +80,7 @@ impl ArtifactRepository {
         }
     }
 
-    fn creation(&self, wanted: &NewRepository) -> Result<Request, CallError> {
+    fn creation(&self, wanted: &NewRepository) -> Result<Request, Box<CallError>> {
         let mut body = json!({"format": "DOCKER", "labels": {"managed-by": "dockless"}});
         if wanted.has_immutable_tags {
             body["dockerConfig"] = json!({"immutableTags": true});
