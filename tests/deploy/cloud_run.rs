@@ -8,6 +8,7 @@ mod parallel;
 mod refusals;
 mod revisions;
 mod secrets;
+mod versions;
 
 use std::process::Command;
 
@@ -176,7 +177,7 @@ async fn a_service_is_created_then_left_alone_then_updated() {
         .iter()
         .filter_map(|call| call.query("updateMask").map(str::to_owned))
         .collect();
-    assert_eq!(masks, ["template", "annotations,labels,template"]);
+    assert_eq!(masks, ["annotations,template", "annotations,labels,template"]);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -5,13 +5,14 @@ use super::super::{CallError, ErrorClass};
 use super::refusal::{Details, clean, items};
 
 /// The smallest predefined roles with permissions that we need, by how the permissions begin.
-const ROLES: [(&str, &str); 12] = [
+const ROLES: [(&str, &str); 13] = [
     ("iam.serviceaccounts.actas", "roles/iam.serviceAccountUser"),
     ("run.services.setiampolicy", "roles/run.admin"),
     ("run.", "roles/run.developer"),
     ("secretmanager.versions.access", "roles/secretmanager.secretAccessor"),
     ("secretmanager.versions.add", "roles/secretmanager.secretVersionAdder"),
-    ("secretmanager.versions.destroy", "roles/secretmanager.secretVersionManager"),
+    ("secretmanager.versions.disable", "roles/secretmanager.secretVersionManager"),
+    ("secretmanager.versions.enable", "roles/secretmanager.secretVersionManager"),
     ("secretmanager.", "roles/secretmanager.admin"),
     ("logging.", "roles/logging.viewer"),
     ("artifactregistry.repositories.downloadartifacts", "roles/artifactregistry.reader"),

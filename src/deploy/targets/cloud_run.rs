@@ -2,7 +2,7 @@
 //!
 //! - `settings.rs`: what the config says; `service.rs`: the service that it asks for
 //! - `observe.rs`: what is there; `comparison.rs`: how the two differ; `plan.rs`: what to send
-//! - `secrets.rs`: values that Secret Manager keeps; `versions.rs`: those that nothing needs any more
+//! - `secrets.rs`: values that Secret Manager keeps; `versions.rs`: those that nothing reads any more
 //! - `kept.rs`: secrets that it has already
 //! - `access.rs`: who may call it; `operations.rs`: what becomes of what was begun
 //! - `logs.rs`: what Cloud Logging has of it
@@ -26,7 +26,7 @@ mod versions;
 
 use async_trait::async_trait;
 
-use crate::cloud::Cloud;
+use crate::cloud::{Cloud, SECRET_MANAGER};
 use crate::config::Problems;
 use crate::deploy::{
     DeployError, DeployPlan, Image, LogLine, LogQuery, Observed, Session, State, Subject, Target,
@@ -134,13 +134,21 @@ impl Target for CloudRun {
         self.plan_deployment(image, observed)
     }
 
+    fn plan_tidying(&self, _image: &Image, observed: &Observed) -> DeployPlan {
+        self.plan_disabling(observed)
+    }
+
     async fn apply(&self, plan: &DeployPlan, session: &Session) -> Result<()> {
         let operations = Operations::default();
         let session = operations.watch(session);
         let (needed, last) = plan::without_last_steps(plan);
+        let is_of_secrets = plan.steps.iter().all(|step| *step.request.service == SECRET_MANAGER);
         let observe: steps::Observing<'_> =
             &|| Box::pin(self.observe_operation(&operations, &session));
         steps::run(&needed, &session, observe).await?;
+        if is_of_secrets {
+            return Ok(());
+        }
         let mut observed = steps::settled(&session, observe).await?;
         for step in &last {
             let kind = LastStep::of(step);

@@ -43,6 +43,7 @@ async fn values_of_secrets_are_kept_by_secret_manager_and_only_written_when_they
             versions: vec!["Y2FuYXJ5LTE=".into()],
             policy: accessors(&["runner"]),
             policy_changes: 1,
+            ..Secret::default()
         }
     );
     assert_eq!(
@@ -164,43 +165,6 @@ async fn a_secret_that_the_service_may_not_read_says_which_role_is_missing() {
     assert_eq!(outcome.code, 3, "{outcome:#?}");
     assert!(outcome.stderr.contains("SECRETS_ACCESS_CHECK_FAILED"), "{outcome:#?}");
     assert!(outcome.stderr.contains("roles/secretmanager.secretAccessor"), "{outcome:#?}");
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn values_that_no_revision_needs_any_more_are_destroyed() {
-    let world = World::new("    secrets: {API_KEY: {env: API_KEY}}\n").await;
-    let deploy = |value: &str, program: &str| {
-        world.sandbox.write("agent.py", format!("print('{program}')\n"));
-        let outcome = Outcome::of(world.command(&["deploy"]).env("API_KEY", value));
-        assert_eq!((outcome.code, world.fake.wrong()), (0, Vec::new()), "{outcome:#?}");
-        outcome
-    };
-    let versions = || world.fake.with(|fake| fake.secrets[SECRET].versions.clone());
-    let destructions = || {
-        let writes = world.fake.writes();
-        writes.into_iter().filter(|write| write.ends_with(":destroy")).collect::<Vec<_>>()
-    };
-    deploy("canary-1", "one");
-    deploy("canary-2", "two");
-    assert_eq!(destructions(), [""; 0], "a rollback needs the first");
-    deploy("canary-3", "three");
-    assert_eq!(destructions(), [format!("POST /v1/{SECRET}/versions/1:destroy")]);
-    assert_eq!(versions(), ["", "Y2FuYXJ5LTI=", "Y2FuYXJ5LTM="]);
-
-    world.succeed(&["rollback"]);
-    let outcome = world.run(&["rollback"]);
-    assert_ne!(outcome.code, 0, "{outcome:#?}");
-    assert!(outcome.stderr.contains("reads versions of secrets that were destroyed since"));
-    deploy("canary-3", "three");
-
-    // A failure leaves everything as it is, and so does somebody who may not destroy.
-    world.fail_next("It crashed.");
-    let outcome = Outcome::of(world.command(&["deploy"]).env("API_KEY", "canary-4"));
-    assert_eq!((outcome.code, destructions().len()), (3, 1), "{outcome:#?}");
-    world.fake.with(|fake| fake.denied.insert("secretmanager.versions.destroy"));
-    let outcome = deploy("canary-4", "four");
-    assert!(outcome.stderr.contains("cannot destroy version 2 of the secret"), "{outcome:#?}");
-    assert!(outcome.stderr.contains("roles/secretmanager.secretVersionManager"), "{outcome:#?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

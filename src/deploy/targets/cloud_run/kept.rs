@@ -5,10 +5,9 @@ use serde::{Deserialize, Serialize};
 use super::CloudRun;
 use super::observe::{Details, all_pages, last_part};
 use super::settings::kept_secret;
-use crate::cloud::{ErrorClass, Method};
+use crate::cloud::Method;
 use crate::config::schema::nearest;
 use crate::deploy::{DeployError, SecretValue, Session};
-use crate::error::Result;
 
 /// One that is not there.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -21,7 +20,7 @@ pub(super) struct MissingSecret {
 
 impl CloudRun {
     /// Looks for what is named in our project; what may not be seen counts as there.
-    pub(super) async fn look_for_kept(&self, session: &Session) -> Result<Vec<MissingSecret>> {
+    pub(super) async fn look_for_kept(&self, session: &Session) -> Vec<MissingSecret> {
         let mut missing = Vec::new();
         for id in self.kept_ids() {
             let request = self.secret_request("GetSecret", Method::Get, &format!("/{id}"));
@@ -31,11 +30,12 @@ impl CloudRun {
                     let near = self.near(&id, session).await;
                     missing.push(MissingSecret { id, near });
                 }
-                Err(error) if error.class == ErrorClass::Denied => {}
-                Err(error) => return Err(error.into()),
+                Err(error) => {
+                    session.events.detail(format!("the secret `{id}` is not known: {error}"));
+                }
             }
         }
-        Ok(missing)
+        missing
     }
 
     fn kept_ids(&self) -> Vec<String> {

@@ -17,6 +17,9 @@ use crate::error::Result;
 /// The key of the image's digest: too long for a label, so it is an annotation.
 pub(super) const DIGEST_KEY: &str = "dockless-image-digest";
 
+/// The key of the revision that served before the newest one was made.
+pub(super) const PREVIOUS_KEY: &str = "dockless-previous-revision";
+
 /// How many pages of a list are read at most.
 const MAX_PAGES: usize = 100;
 
@@ -38,6 +41,9 @@ pub(super) struct Details {
     /// The secrets that the config names, and are not there.
     #[serde(default)]
     pub(super) missing: Vec<MissingSecret>,
+    /// The ids of those that were ours to keep, that revisions read, and that are not there any more.
+    #[serde(default)]
+    pub(super) gone: BTreeSet<String>,
 }
 
 /// One revision.
@@ -75,7 +81,8 @@ impl CloudRun {
             if !is_reconciling(&raw) {
                 let request = get("ListRevisions", format!("{}/revisions", self.path()));
                 let request = request.with_query("pageSize", "100");
-                details.revisions = revisions(&all_pages(&request, "revisions", session).await?);
+                let list = all_pages(&request, "revisions", session).await?;
+                details.revisions = revisions(&list, &self.settings.project);
                 details.policy = self.look_at_policy(session).await?;
                 details.lets_everybody_in = raw["invokerIamDisabled"] == Value::Bool(true)
                     || details.policy.as_ref().is_some_and(access::is_open);
@@ -85,10 +92,11 @@ impl CloudRun {
         details.secrets = self.look_at_secrets(service.as_ref(), session).await?;
         let is_updating = service.as_ref().is_some_and(|service| service.state.is_updating());
         if !is_updating {
-            details.missing = self.look_for_kept(session).await?;
+            details.missing = self.look_for_kept(session).await;
         }
         if service.is_some() && !is_updating {
-            self.look_at_versions(&mut details.secrets, session).await?;
+            self.look_at_versions(&mut details.secrets, session).await;
+            self.look_for_gone(&mut details, session).await;
         }
         let details = serde_json::to_value(details).expect("its keys are texts");
         Ok(Observed { service, details, ..Observed::default() })
@@ -148,7 +156,7 @@ fn read(raw: Value, details: &Details) -> Service {
         is_public: details.lets_everybody_in && raw["ingress"] == "INGRESS_TRAFFIC_ALL",
         state: state(&raw, details),
         revision: serving.map(|revision| revision.name.clone()),
-        previous: previous(serving, details),
+        previous: previous(&raw, serving, details),
         ownership: Ownership::read(|key| {
             let place = if key == DIGEST_KEY { "annotations" } else { "labels" };
             raw[place][key].as_str()
@@ -212,23 +220,42 @@ fn serving_name(raw: &Value) -> Option<&str> {
     })
 }
 
-/// The newest revision before the one that is served that could be served again.
-fn previous(serving: Option<&Revision>, details: &Details) -> Option<Previous> {
+/// The revision that served before the one that serves, if it could be served again: the one that is written down;
+/// where none is, the newest one that is older.
+fn previous(raw: &Value, serving: Option<&Revision>, details: &Details) -> Option<Previous> {
     let serving = serving?;
-    let older = details.revisions.iter().skip_while(|revision| revision.name != serving.name);
-    let revision = older.skip(1).find(|revision| revision.is_ready)?;
+    let written = written_previous(raw).filter(|_| is_as_written(raw, serving));
+    let mut older = details.revisions.iter().skip_while(|one| one.name != serving.name).skip(1);
+    let revision = match written {
+        Some(name) => details.revisions.iter().find(|one| one.name == name && one.is_ready)?,
+        None => older.find(|revision| revision.is_ready)?,
+    };
     Some(Previous { revision: Some(revision.name.clone()), image: revision.image.clone() })
 }
 
+/// The revision that served before the newest one was made, as it was written down then.
+pub(super) fn written_previous(raw: &Value) -> Option<&str> {
+    raw["annotations"][PREVIOUS_KEY].as_str().filter(|name| !name.is_empty())
+}
+
+/// Whether a revision is the newest one, and the one of which the annotations tell: another tool makes revisions
+/// without changing them.
+fn is_as_written(raw: &Value, serving: &Revision) -> bool {
+    let digest = serving.image.rsplit_once("@sha256:").map(|(_, digest)| digest);
+    serving.name == last_part(&raw["latestCreatedRevision"])
+        && digest.is_some()
+        && raw["annotations"][DIGEST_KEY].as_str() == digest
+}
+
 /// The revisions of an answer, the newest first.
-fn revisions(list: &[Value]) -> Vec<Revision> {
+fn revisions(list: &[Value], project: &str) -> Vec<Revision> {
     let mut list: Vec<_> = list.iter().collect();
     // Times of one API, all in UTC: their order is that of their texts, as long as names break ties.
     list.sort_by_key(|revision| (revision["createTime"].as_str(), revision["name"].as_str()));
-    list.into_iter().rev().map(revision).collect()
+    list.into_iter().rev().map(|raw| revision(raw, project)).collect()
 }
 
-fn revision(raw: &Value) -> Revision {
+fn revision(raw: &Value, project: &str) -> Revision {
     let conditions = raw["conditions"].as_array();
     let ready = conditions.into_iter().flatten().find(|condition| condition["type"] == "Ready");
     let is_ready = ready.is_some_and(|condition| condition["state"] == "CONDITION_SUCCEEDED");
@@ -247,28 +274,39 @@ fn revision(raw: &Value) -> Revision {
             .to_owned(),
         is_ready,
         reason,
-        secrets: secrets_of(raw),
+        secrets: secrets_of(raw, project),
     }
 }
 
-/// The secrets that the containers of a revision read, as variables or as files.
-fn secrets_of(revision: &Value) -> BTreeSet<(String, String)> {
+/// The secrets of a project that the containers of a revision read, as variables or as files.
+pub(super) fn secrets_of(revision: &Value, project: &str) -> BTreeSet<(String, String)> {
     fn all(list: &Value) -> impl Iterator<Item = &Value> {
         list.as_array().into_iter().flatten()
     }
     let variables = all(&revision["containers"]).flat_map(|container| all(&container["env"]));
     let variables = variables.filter_map(|one| one.pointer("/valueSource/secretKeyRef"));
     let variables = variables.map(|reference| (&reference["secret"], &reference["version"]));
-    let files = all(&revision["volumes"]).flat_map(|volume| {
-        let secret = &volume["secret"];
-        all(&secret["items"]).map(move |item| (&secret["secret"], &item["version"]))
+    let secrets = all(&revision["volumes"]).filter_map(|volume| volume.get("secret"));
+    let files = secrets.flat_map(|secret| {
+        let items = secret["items"].as_array().filter(|items| !items.is_empty());
+        // Without items, there is one file with the newest version.
+        let without = items.is_none().then_some((&secret["secret"], &Value::Null));
+        let items = items.into_iter().flatten();
+        items.map(move |item| (&secret["secret"], &item["version"])).chain(without)
     });
-    variables
-        .chain(files)
-        .map(|(secret, version)| {
-            (last_part(secret).to_owned(), version.as_str().unwrap_or(LATEST_VERSION).to_owned())
-        })
-        .collect()
+    let read = variables.chain(files).filter_map(|(secret, version)| {
+        let secret = id_in(project, secret.as_str()?)?;
+        Some((secret.to_owned(), version.as_str().unwrap_or(LATEST_VERSION).to_owned()))
+    });
+    read.collect()
+}
+
+/// The id of a secret that may be in a project: of one that is named by number, nobody can tell.
+fn id_in<'a>(project: &str, secret: &'a str) -> Option<&'a str> {
+    let Some(rest) = secret.strip_prefix("projects/") else { return Some(secret) };
+    let (other, id) = rest.split_once("/secrets/")?;
+    let is_number = other.bytes().all(|byte| byte.is_ascii_digit());
+    (other == project || is_number).then_some(id)
 }
 
 /// The short name in a long one.

@@ -7,9 +7,8 @@ use serde_json::{Map, Value, json};
 use super::CloudRun;
 use super::access::{CLOSING, OPENING};
 use super::comparison::{There, compare};
-use super::observe::{DIGEST_KEY, details, last_part};
+use super::observe::{DIGEST_KEY, PREVIOUS_KEY, Revision, details, last_part, written_previous};
 use super::service::{Wanted, check_image, main_container, overlay};
-use super::versions::{DESTRUCTION, has_its_secrets, tell_of_version};
 use crate::cloud::{CLOUD_RUN, CallError, ErrorClass, Method, Request};
 use crate::deploy::{
     DeployError, DeployPlan, Image, Observed, Ownership, Service, Session, State, Step, Target as _,
@@ -43,9 +42,6 @@ impl CloudRun {
         match there {
             None => self.plan_creation(&wanted, &ownership, &mut plan),
             Some(service) => self.plan_update(service, &wanted, &ownership, &mut plan),
-        }
-        if let Some(service) = there {
-            self.plan_destruction(service, &details, &mut plan);
         }
         self.plan_access(there, &details, &mut plan);
         Ok(plan)
@@ -106,6 +102,14 @@ impl CloudRun {
             body["labels"] = others(&raw["labels"]);
             body["annotations"] = others(&raw["annotations"]);
             mark(&mut body, ownership);
+        }
+        // What serves when a revision is made is what was there before it.
+        let previous = service.revision.as_deref().filter(|_| parts.contains("template"));
+        if let Some(previous) = previous.filter(|name| written_previous(raw) != Some(name)) {
+            if parts.insert("annotations") {
+                body["annotations"] = others(&raw["annotations"]);
+            }
+            body["annotations"][PREVIOUS_KEY] = previous.into();
         }
         if !parts.is_empty() {
             if plan.changes.is_empty() {
@@ -175,11 +179,14 @@ impl CloudRun {
             )
             .into());
         }
+        let previous = service.previous.as_ref().and_then(|it| it.revision.as_ref());
         let revision = if let Some(image) = image {
-            details.revisions.iter().find(|one| one.is_ready && one.image == image)
+            let is_fit = |one: &&Revision| one.is_ready && one.image == image;
+            let mut revisions = details.revisions.iter();
+            let before = revisions.clone().find(|one| is_fit(one) && Some(&one.name) == previous);
+            before.or_else(|| revisions.find(is_fit))
         } else {
-            let name = service.previous.as_ref().and_then(|it| it.revision.as_ref());
-            details.revisions.iter().find(|one| Some(&one.name) == name)
+            details.revisions.iter().find(|one| Some(&one.name) == previous)
         };
         let Some(revision) = revision else {
             let what = image.map_or_else(
@@ -192,19 +199,16 @@ impl CloudRun {
             )
             .into());
         };
-        if !has_its_secrets(revision, &details) {
-            let what = format!(
-                "the revision `{}` reads versions of secrets that were destroyed since",
-                revision.name
-            );
+        let mut plan = DeployPlan::default();
+        if service.revision.as_ref() == Some(&revision.name) {
+            return Ok(plan);
+        }
+        if let Err(missing) = self.plan_enabling(revision, &details, &mut plan) {
+            let what = format!("the revision `{}` reads {missing}", revision.name);
             let hint = format!("deploy its image with the values of now: `{deploy} --image …`");
             return Err(nothing(what, &hint).into());
         }
         let revision = &revision.name;
-        let mut plan = DeployPlan::default();
-        if service.revision.as_ref() == Some(revision) {
-            return Ok(plan);
-        }
         plan.change("revision", service.revision.as_deref(), Some(revision.as_str()));
         let mut body = json!({"traffic": [
             {"type": "TRAFFIC_TARGET_ALLOCATION_TYPE_REVISION", "revision": revision, "percent": 100},
@@ -237,18 +241,14 @@ impl CloudRun {
         Ok(plan)
     }
 
-    /// Carries out a last step. What somebody else decides (who may call it, what becomes of old secrets) may be
-    /// forbidden: the service is there all the same, and the user is told.
+    /// Carries out a last step. What somebody else decides (who may call it) may be forbidden: the service is there
+    /// all the same, and the user is told.
     pub(super) async fn carry_out_last(&self, step: &Step, session: &Session) -> Result<()> {
         let kind = LastStep::of(step);
         match session.call(&step.request).await {
             Err(error) if step.is_done_by.contains(&error.code.as_str()) => Ok(()),
             Err(error) if is_forbidden(&error) && kind != Some(LastStep::Traffic) => {
-                if kind == Some(LastStep::Destruction) {
-                    tell_of_version(step, &error, session);
-                } else {
-                    self.tell_of_access(kind == Some(LastStep::Opening), &error, session);
-                }
+                self.tell_of_access(kind == Some(LastStep::Opening), &error, session);
                 Ok(())
             }
             Err(error) => Err(Error::new(error).attempting(step.title.clone())),
@@ -277,17 +277,12 @@ pub(super) enum LastStep {
     Traffic,
     /// Everybody may call it.
     Opening,
-    /// A version of a secret goes away.
-    Destruction,
 }
 
 impl LastStep {
     /// What a step is, if it is one of the last.
     pub(super) fn of(step: &Step) -> Option<Self> {
         let Request { service, operation, body, .. } = &step.request;
-        if *operation == DESTRUCTION {
-            return Some(Self::Destruction);
-        }
         if *operation == CLOSING && *service == &CLOUD_RUN {
             return Some(Self::Closing);
         }

@@ -11,6 +11,7 @@ use super::CloudRun;
 use super::observe::{Details, all_pages, details, last_part};
 use super::service::{is_default_account, main_container};
 use super::settings::Settings;
+use super::versions::Versions;
 use crate::cloud::{ErrorClass, Method, Request, SECRET_MANAGER};
 use crate::deploy::{
     Change, DeployError, DeployPlan, Given, Observed, Ownership, SecretValue, Service, Session,
@@ -34,9 +35,9 @@ pub(super) struct Kept {
     /// Who may read it, and its etag; nothing where that is not needed, or may not be seen.
     #[serde(default)]
     pub(super) policy: Option<Value>,
-    /// The versions that have a value, where they are known.
+    /// Its versions, where they are known.
     #[serde(default)]
-    pub(super) versions: BTreeSet<String>,
+    pub(super) versions: Option<Versions>,
 }
 
 impl CloudRun {
@@ -45,7 +46,7 @@ impl CloudRun {
         format!("{}{variable}", self.secret_prefix())
     }
 
-    fn secret_prefix(&self) -> String {
+    pub(super) fn secret_prefix(&self) -> String {
         format!("{}-{}-", self.settings.name, self.settings.region)
     }
 
@@ -68,18 +69,25 @@ impl CloudRun {
         }
         let mut kept = BTreeMap::new();
         if service.is_none_or(|service| !service.state.is_updating()) {
-            kept = self.find_secrets(session).await?;
+            kept = self.find_secrets(session).await;
         }
         for variable in variables {
-            if let Some(secret) = self.look_at_secret(&variable, session).await? {
-                kept.insert(self.secret_id(&variable), secret);
+            match self.look_at_secret(&variable, session).await {
+                Ok(Some(secret)) => drop(kept.insert(self.secret_id(&variable), secret)),
+                Ok(None) => {}
+                // Whether its value is the wanted one decides what to send; whether it is there does not.
+                Err(error) if self.given().any(|(name, _)| *name == variable) => return Err(error),
+                Err(error) => {
+                    let id = self.secret_id(&variable);
+                    session.events.detail(format!("the secret `{id}` is not known: {error}"));
+                }
             }
         }
         Ok(kept)
     }
 
-    /// The secrets that bear our labels; none, where they may not be listed.
-    async fn find_secrets(&self, session: &Session) -> Result<BTreeMap<String, Kept>> {
+    /// The secrets that bear our labels; none, where they may not be listed, or cannot be now.
+    async fn find_secrets(&self, session: &Session) -> BTreeMap<String, Kept> {
         let labels = Ownership::of(&self.workload);
         let conditions: Vec<_> =
             labels.tags().iter().map(|(key, value)| format!("labels.{key}={value}")).collect();
@@ -88,8 +96,10 @@ impl CloudRun {
             .with_query("filter", conditions.join(" AND "));
         let secrets = match all_pages(&request, "secrets", session).await {
             Ok(secrets) => secrets,
-            Err(error) if error.class == ErrorClass::Denied => Vec::new(),
-            Err(error) => return Err(error.into()),
+            Err(error) => {
+                session.events.detail(format!("secrets that are left over are not known: {error}"));
+                Vec::new()
+            }
         };
         let prefix = self.secret_prefix();
         let found = secrets.iter().filter_map(|secret| {
@@ -101,7 +111,7 @@ impl CloudRun {
             let is_ours = ownership == labels;
             (is_for_it && is_ours).then(|| (id.to_owned(), Kept { is_ours, ..Kept::default() }))
         });
-        Ok(found.collect())
+        found.collect()
     }
 
     async fn look_at_secret(&self, variable: &str, session: &Session) -> Result<Option<Kept>> {

@@ -371,7 +371,7 @@ fn a_revision_that_failed_is_made_again() {
     assert_eq!(changes(&plan), ["revision: failed → made again"]);
     assert_eq!(
         plan.steps[0].request.title(),
-        "PATCH /v2/projects/acme-staging/locations/europe-west1/services/agent?updateMask=template&forceNewRevision=true"
+        "PATCH /v2/projects/acme-staging/locations/europe-west1/services/agent?updateMask=annotations,template&forceNewRevision=true"
     );
 }
 

@@ -1,5 +1,7 @@
 //! Secrets of Secret Manager, with versions and policies.
 
+use std::collections::BTreeSet;
+
 use serde_json::{Value, json};
 
 use super::{CloudRun, error, not_found};
@@ -11,6 +13,8 @@ pub(crate) struct Secret {
     pub(crate) labels: Value,
     /// What each version has, in base64; nothing, once it is destroyed.
     pub(crate) versions: Vec<String>,
+    /// The numbers of those that are disabled.
+    pub(crate) disabled: BTreeSet<usize>,
     /// Who may read it.
     pub(crate) policy: Value,
     /// Counts what was done to the policy.
@@ -26,9 +30,23 @@ impl Secret {
     /// Its versions as the API shows them, the oldest first.
     fn documents(&self, name: &str) -> impl DoubleEndedIterator<Item = Value> + ExactSizeIterator {
         self.versions.iter().enumerate().map(move |(place, data)| {
-            let state = if data.is_empty() { "DESTROYED" } else { "ENABLED" };
+            let state = match self.disabled.contains(&(place + 1)) {
+                _ if data.is_empty() => "DESTROYED",
+                true => "DISABLED",
+                false => "ENABLED",
+            };
             json!({"name": format!("{name}/versions/{}", place + 1), "state": state})
         })
+    }
+
+    /// Whether a revision can start that reads this version.
+    pub(super) fn has(&self, version: &str) -> bool {
+        let number = match version {
+            "latest" => self.versions.len(),
+            number => number.parse().unwrap_or(0),
+        };
+        let data = number.checked_sub(1).and_then(|place| self.versions.get(place));
+        data.is_some_and(|data| !data.is_empty()) && !self.disabled.contains(&number)
     }
 
     pub(super) fn is_read_by(&self, account: &str) -> bool {
@@ -47,15 +65,20 @@ impl CloudRun {
             let versions: Vec<_> = secret.documents(name).rev().collect();
             return self.page(call, "versions", &versions);
         }
-        if let Some((secret, number)) =
-            name.strip_suffix(":destroy").and_then(|version| version.split_once("/versions/"))
+        if let Some((secret, version)) = name.split_once("/versions/")
+            && let Some((number, verb)) = version.split_once(':')
+            && verb != "access"
         {
-            return self.destroy(secret, number.parse().unwrap());
+            return self.change_version(secret, number.parse().unwrap(), verb);
         }
         if let Some(name) = name.strip_suffix("/versions/latest:access") {
             let Some(secret) = self.secrets.get(name) else { return not_found(name) };
             let Some(data) = secret.versions.last() else { return not_found(name) };
             let name = format!("{name}/versions/{}", secret.versions.len());
+            if !secret.has("latest") {
+                let text = format!("Secret Version [{name}] is not in ENABLED state.");
+                return error(400, "FAILED_PRECONDITION", &text);
+            }
             return Response::json(200, &json!({"name": name, "payload": {"data": data}}));
         }
         let (name, verb) = name.split_once(':').unwrap_or((name, ""));
@@ -92,15 +115,25 @@ impl CloudRun {
         }
     }
 
-    fn destroy(&mut self, name: &str, number: usize) -> Response {
-        if self.denied.contains("secretmanager.versions.destroy") {
+    /// Disables a version, or enables it.
+    fn change_version(&mut self, name: &str, number: usize, verb: &str) -> Response {
+        let permission = format!("secretmanager.versions.{verb}");
+        if self.denied.contains(permission.as_str()) {
             let text = format!(
-                "Permission 'secretmanager.versions.destroy' denied for resource '{name}/versions/{number}' (or it may not exist)."
+                "Permission '{permission}' denied for resource '{name}/versions/{number}' (or it may not exist)."
             );
             return error(403, "PERMISSION_DENIED", &text);
         }
         let Some(secret) = self.secrets.get_mut(name) else { return not_found(name) };
-        secret.versions[number - 1].clear();
+        if secret.versions[number - 1].is_empty() {
+            let text = format!("Secret Version [{name}/versions/{number}] is in DESTROYED state.");
+            return error(400, "FAILED_PRECONDITION", &text);
+        }
+        if verb == "enable" {
+            secret.disabled.remove(&number);
+        } else {
+            secret.disabled.insert(number);
+        }
         let version = secret.documents(name).nth(number - 1).unwrap();
         Response::json(200, &version)
     }

@@ -208,6 +208,7 @@ impl CloudRun {
                 "createTime": time,
                 "service": name,
                 "containers": template["containers"],
+                "volumes": template.get("volumes").unwrap_or(&json!([])),
                 "conditions": [{"type": "Ready", "state": "CONDITION_RECONCILING"}],
             }));
         }
@@ -261,13 +262,8 @@ impl CloudRun {
         for reference in variables.filter_map(|one| one.pointer("/valueSource/secretKeyRef")) {
             let secret = format!("{project}/secrets/{}", reference["secret"].as_str().unwrap());
             let version = reference["version"].as_str().unwrap();
-            let versions = self.secrets.get(&secret).map_or(0, |it| it.versions.len());
-            let is_there = version == "latest"
-                || version.parse::<usize>().is_ok_and(|it| {
-                    let kept = &self.secrets.get(&secret).unwrap().versions;
-                    kept.get(it - 1).is_some_and(|data| !data.is_empty())
-                });
-            if versions == 0 || !is_there || !is_readable(&secret) {
+            let is_there = self.secrets.get(&secret).is_some_and(|it| it.has(version));
+            if !is_there || !is_readable(&secret) {
                 let text = format!(
                     "Revision '{short}' is not ready and cannot serve traffic. Permission denied on secret: {secret}/versions/{version} for Revision service account. The service account used must be granted the 'Secret Manager Secret Accessor' role (roles/secretmanager.secretAccessor) at the secret, project or higher level."
                 );
