@@ -41,7 +41,10 @@ impl CloudRun {
         let wanted = self.wanted(&image.reference(), &versions);
         match there {
             None => self.plan_creation(&wanted, &ownership, &mut plan),
-            Some(service) => self.plan_update(service, &wanted, &ownership, &mut plan),
+            Some(service) => {
+                let is_open = details.lets_everybody_in;
+                self.plan_update(service, is_open, &wanted, &ownership, &mut plan);
+            }
         }
         self.plan_access(there, &details, &mut plan);
         Ok(plan)
@@ -53,6 +56,7 @@ impl CloudRun {
         body["client"] = "dockless".into();
         body["traffic"] = json!([{"type": LATEST, "percent": 100}]);
         mark(&mut body, ownership);
+        self.note_opening(false, &mut body["annotations"]);
         let name = &self.settings.name;
         let path = format!("/v2/{}/services", self.parent());
         let request =
@@ -66,6 +70,7 @@ impl CloudRun {
     fn plan_update(
         &self,
         service: &Service,
+        is_open: bool,
         wanted: &Wanted,
         ownership: &Ownership,
         plan: &mut DeployPlan,
@@ -84,7 +89,7 @@ impl CloudRun {
             plan.change("traffic", Some(pinned(&raw["traffic"])), Some("the latest revision"));
             last = Some(traffic);
         }
-        if self.settings.public == Some(false) && raw[OPENING] == Value::Bool(true) {
+        if self.is_to_be_closed(raw) {
             plan.change("public", Some("true"), Some("false"));
             parts.insert(OPENING);
             body[OPENING] = false.into();
@@ -102,6 +107,7 @@ impl CloudRun {
             body["labels"] = others(&raw["labels"]);
             body["annotations"] = others(&raw["annotations"]);
             mark(&mut body, ownership);
+            self.note_opening(is_open, &mut body["annotations"]);
         }
         // What serves when a revision is made is what was there before it.
         let previous = service.revision.as_deref().filter(|_| parts.contains("template"));
