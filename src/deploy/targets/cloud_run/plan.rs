@@ -7,7 +7,9 @@ use serde_json::{Map, Value, json};
 use super::CloudRun;
 use super::access::{CLOSING, OPENING};
 use super::comparison::{There, compare};
-use super::observe::{DIGEST_KEY, PREVIOUS_KEY, Revision, details, last_part, written_previous};
+use super::observe::{
+    DIGEST_KEY, PREVIOUS_KEY, Revision, details, last_part, written_ownership, written_previous,
+};
 use super::service::{Wanted, check_image, main_container, overlay};
 use crate::cloud::{CLOUD_RUN, CallError, ErrorClass, Method, Request};
 use crate::deploy::{
@@ -102,7 +104,7 @@ impl CloudRun {
                 ownership.managed_by.as_deref(),
             );
         }
-        if service.ownership != *ownership {
+        if written_ownership(raw) != *ownership {
             parts.extend(["annotations", "labels"]);
             body["labels"] = others(&raw["labels"]);
             body["annotations"] = others(&raw["annotations"]);
@@ -323,12 +325,16 @@ fn pinned(traffic: &Value) -> String {
     }
 }
 
+/// Whether traffic goes to revisions that somebody chose.
+pub(super) fn is_pinned(traffic: &Value) -> bool {
+    let targets = traffic.as_array().into_iter().flatten();
+    let mut with_traffic = targets.filter(|target| target["percent"].as_i64() > Some(0));
+    with_traffic.any(|target| target["type"] != LATEST)
+}
+
 /// The traffic of a service to which all of it shall go to the latest revision; nothing when it does.
 fn traffic_to_latest(there: &Value) -> Option<Value> {
-    let targets = there.as_array().map(Vec::as_slice).unwrap_or_default();
-    let mut with_traffic = targets.iter().filter(|target| target["percent"].as_i64() > Some(0));
-    let is_latest = |target: &Value| target["type"] == LATEST;
-    if targets.is_empty() || with_traffic.all(is_latest) {
+    if !is_pinned(there) {
         return None;
     }
     let mut traffic = vec![json!({"type": LATEST, "percent": 100})];
