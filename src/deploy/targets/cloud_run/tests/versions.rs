@@ -82,7 +82,9 @@ fn what_no_revision_needs_that_may_serve_is_disabled() {
     assert_eq!(titles(there(true, &[1, 2], latest)), [disabling("1")]);
     // A secret that the config names, and nothing reads yet, is about to be read.
     let mut unread = with_first("2");
-    unread.iter_mut().for_each(|revision| revision.secrets.clear());
+    for revision in &mut unread {
+        revision.secrets.clear();
+    }
     assert_eq!(titles(there(true, &all, unread)), [""; 0]);
 }
 
