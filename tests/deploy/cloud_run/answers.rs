@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use super::{PARENT, SERVICE, SERVICES, World};
+use super::{PARENT, SECRET, SERVICE, SERVICES, World};
 use crate::fake::{Fault, Response};
 use crate::fakes::cloud_run::error;
 use crate::support::cli::Outcome;
@@ -86,4 +86,25 @@ async fn what_is_denied_is_told_with_the_role_that_allows_it() {
     assert!(outcome.stderr.contains(&text), "{outcome:#?}");
     let hint = "the smallest role with `run.services.get` is `roles/run.developer`: `gcloud projects add-iam-policy-binding acme-staging --member=user:YOU --role=roles/run.developer`";
     assert!(outcome.stderr.contains(hint), "{outcome:#?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_answer_that_is_no_policy_is_not_written_over() {
+    let world = World::new(
+        "    service_account: runner@acme-staging.iam.gserviceaccount.com\n    create_roles: true\n    \
+         secrets: {API_KEY: {env: API_KEY}}\n    public: false\n",
+    )
+    .await;
+    let deploy = || Outcome::of(world.command(&["deploy"]).env("API_KEY", "canary"));
+    assert_eq!(deploy().code, 0);
+    let before = world.fake.writes().len();
+    for strange in [json!([1]), json!("please log in"), json!(null)] {
+        for of in [format!("/v1/{SECRET}"), SERVICE.to_owned()] {
+            let strange = Response::json(200, &strange);
+            world.fake.spoil(&format!("GET {of}:getIamPolicy"), Fault::Intercept(strange));
+        }
+        let outcome = deploy();
+        assert_eq!((outcome.code, world.fake.wrong()), (0, Vec::new()), "{outcome:#?}");
+    }
+    assert_eq!((world.writes_since(before), world.fake.stop_spoiling()), (Vec::new(), 0));
 }

@@ -29,6 +29,24 @@ async fn who_is_overtaken_says_so_and_does_not_fight() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_rollback_that_somebody_makes_meanwhile_stays() {
+    let world = World::new("").await;
+    world.succeed(&["deploy"]);
+    let first = world.image();
+    world.sandbox.write("agent.py", "print('two')\n");
+    world.fake.with(|fake| fake.pinned_next = Some("agent-00001-abc".to_owned()));
+    let before = world.fake.writes().len();
+    let outcome = world.run(&["deploy"]);
+    assert_eq!(outcome.code, 3, "{outcome:#?}");
+    let reason = format!("another deployment put `{first}` there meanwhile");
+    assert!(outcome.stderr.contains(&reason), "{outcome:#?}");
+    assert_eq!(world.writes_since(before), [format!("PATCH {SERVICE}")]);
+    // Whoever deploys afterwards goes on from there.
+    world.succeed(&["deploy"]);
+    assert_eq!(world.writes_since(before).len(), 2);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn what_another_run_created_is_updated_and_what_it_changed_is_looked_at_again() {
     let world = World::new("").await;
     world.fake.meanwhile(&format!("POST {SERVICES}"), beside);

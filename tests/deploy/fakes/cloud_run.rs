@@ -43,6 +43,8 @@ pub(crate) struct CloudRun {
     pub(crate) page: usize,
     /// Why the next write to a service comes to nothing, although it was answered well.
     pub(crate) comes_to_nothing: Option<String>,
+    /// The revision to which somebody sends all traffic as soon as the next one is ready.
+    pub(crate) pinned_next: Option<String>,
     /// What was begun last.
     operation: Option<Operation>,
     /// Counts everything that is made.
@@ -66,6 +68,7 @@ impl CloudRun {
             are_secrets_readable: true,
             page: 100,
             comes_to_nothing: None,
+            pinned_next: None,
             operation: None,
             count: 0,
         }

@@ -10,6 +10,8 @@ use crate::error::Result;
 
 /// The part of a service that says that callers need no credentials.
 pub(super) const OPENING: &str = "invokerIamDisabled";
+/// The key that says that we let everybody in.
+pub(super) const OPENED_KEY: &str = "dockless-opened";
 /// What writes who may call it.
 pub(super) const CLOSING: &str = "SetIamPolicy";
 /// Everybody, as IAM calls them.
@@ -25,7 +27,7 @@ impl CloudRun {
             .policy_request("GetIamPolicy", Method::Get, "getIamPolicy")
             .with_query("options.requestedPolicyVersion", "3");
         match session.call(&request).await {
-            Ok(answer) => Ok(Some(answer.body)),
+            Ok(answer) => Ok(Some(answer.body).filter(Value::is_object)),
             Err(error) if error.class == ErrorClass::Denied => Ok(None),
             Err(error) => Err(error.into()),
         }
@@ -62,6 +64,27 @@ impl CloudRun {
             )),
             _ => {}
         }
+    }
+
+    /// Notes among annotations whether it is us who let everybody in, so that this is taken back when the config no
+    /// longer says so.
+    pub(super) fn note_opening(&self, is_open: bool, annotations: &mut Value) {
+        let Some(annotations) = annotations.as_object_mut() else { return };
+        if self.settings.public != Some(true) {
+            annotations.remove(OPENED_KEY);
+        } else if !is_open {
+            annotations.insert(OPENED_KEY.to_owned(), "true".into());
+        }
+    }
+
+    /// Whether everybody is let in who shall not be: by the config, or since we let them in and it no longer says so.
+    pub(super) fn is_to_be_closed(&self, raw: &Value) -> bool {
+        let is_by_us = raw["annotations"][OPENED_KEY].is_string();
+        let is_unwanted = match self.settings.public {
+            Some(public) => !public,
+            None => is_by_us,
+        };
+        is_unwanted && raw[OPENING] == Value::Bool(true)
     }
 
     fn policy_request(&self, operation: &'static str, method: Method, verb: &str) -> Request {

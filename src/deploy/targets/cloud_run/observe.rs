@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::kept::MissingSecret;
+use super::plan::is_pinned;
 use super::secrets::Kept;
 use super::service::main_container;
 use super::versions::LATEST_VERSION;
@@ -149,6 +150,14 @@ fn read(raw: Value, details: &Details) -> Service {
         Some(revision) => Some(revision.image.clone()),
         None => newest.filter(|_| is_newest).map(str::to_owned),
     };
+    let mut ownership = written_ownership(&raw);
+    if let Some(digest) = serving.and_then(digest_of)
+        && is_pinned(&raw["traffic"])
+        && ownership.image_digest.is_some()
+    {
+        // Whoever went back to it has said so by the traffic alone.
+        ownership.image_digest = Some(digest.to_owned());
+    }
     let has_url = raw["defaultUriDisabled"] != Value::Bool(true);
     Service {
         image,
@@ -157,12 +166,17 @@ fn read(raw: Value, details: &Details) -> Service {
         state: state(&raw, details),
         revision: serving.map(|revision| revision.name.clone()),
         previous: previous(&raw, serving, details),
-        ownership: Ownership::read(|key| {
-            let place = if key == DIGEST_KEY { "annotations" } else { "labels" };
-            raw[place][key].as_str()
-        }),
+        ownership,
         raw,
     }
+}
+
+/// Whose it is, as it is written on it.
+pub(super) fn written_ownership(raw: &Value) -> Ownership {
+    Ownership::read(|key| {
+        let place = if key == DIGEST_KEY { "annotations" } else { "labels" };
+        raw[place][key].as_str()
+    })
 }
 
 /// How it is: what the service says of itself, and what its newest revision says, which may be worse.
@@ -238,10 +252,15 @@ pub(super) fn written_previous(raw: &Value) -> Option<&str> {
     raw["annotations"][PREVIOUS_KEY].as_str().filter(|name| !name.is_empty())
 }
 
+/// The digest of a revision's image, in hexadecimal digits.
+fn digest_of(revision: &Revision) -> Option<&str> {
+    revision.image.rsplit_once("@sha256:").map(|(_, digest)| digest)
+}
+
 /// Whether a revision is the newest one, and the one of which the annotations tell: another tool makes revisions
 /// without changing them.
 fn is_as_written(raw: &Value, serving: &Revision) -> bool {
-    let digest = serving.image.rsplit_once("@sha256:").map(|(_, digest)| digest);
+    let digest = digest_of(serving);
     serving.name == last_part(&raw["latestCreatedRevision"])
         && digest.is_some()
         && raw["annotations"][DIGEST_KEY].as_str() == digest

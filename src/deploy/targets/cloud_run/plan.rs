@@ -7,7 +7,9 @@ use serde_json::{Map, Value, json};
 use super::CloudRun;
 use super::access::{CLOSING, OPENING};
 use super::comparison::{There, compare};
-use super::observe::{DIGEST_KEY, PREVIOUS_KEY, Revision, details, last_part, written_previous};
+use super::observe::{
+    DIGEST_KEY, PREVIOUS_KEY, Revision, details, last_part, written_ownership, written_previous,
+};
 use super::service::{Wanted, check_image, main_container, overlay};
 use crate::cloud::{CLOUD_RUN, CallError, ErrorClass, Method, Request};
 use crate::deploy::{
@@ -41,7 +43,10 @@ impl CloudRun {
         let wanted = self.wanted(&image.reference(), &versions);
         match there {
             None => self.plan_creation(&wanted, &ownership, &mut plan),
-            Some(service) => self.plan_update(service, &wanted, &ownership, &mut plan),
+            Some(service) => {
+                let is_open = details.lets_everybody_in;
+                self.plan_update(service, is_open, &wanted, &ownership, &mut plan);
+            }
         }
         self.plan_access(there, &details, &mut plan);
         Ok(plan)
@@ -53,6 +58,7 @@ impl CloudRun {
         body["client"] = "dockless".into();
         body["traffic"] = json!([{"type": LATEST, "percent": 100}]);
         mark(&mut body, ownership);
+        self.note_opening(false, &mut body["annotations"]);
         let name = &self.settings.name;
         let path = format!("/v2/{}/services", self.parent());
         let request =
@@ -66,6 +72,7 @@ impl CloudRun {
     fn plan_update(
         &self,
         service: &Service,
+        is_open: bool,
         wanted: &Wanted,
         ownership: &Ownership,
         plan: &mut DeployPlan,
@@ -84,7 +91,7 @@ impl CloudRun {
             plan.change("traffic", Some(pinned(&raw["traffic"])), Some("the latest revision"));
             last = Some(traffic);
         }
-        if self.settings.public == Some(false) && raw[OPENING] == Value::Bool(true) {
+        if self.is_to_be_closed(raw) {
             plan.change("public", Some("true"), Some("false"));
             parts.insert(OPENING);
             body[OPENING] = false.into();
@@ -97,11 +104,12 @@ impl CloudRun {
                 ownership.managed_by.as_deref(),
             );
         }
-        if service.ownership != *ownership {
+        if written_ownership(raw) != *ownership {
             parts.extend(["annotations", "labels"]);
             body["labels"] = others(&raw["labels"]);
             body["annotations"] = others(&raw["annotations"]);
             mark(&mut body, ownership);
+            self.note_opening(is_open, &mut body["annotations"]);
         }
         // What serves when a revision is made is what was there before it.
         let previous = service.revision.as_deref().filter(|_| parts.contains("template"));
@@ -317,12 +325,16 @@ fn pinned(traffic: &Value) -> String {
     }
 }
 
+/// Whether traffic goes to revisions that somebody chose.
+pub(super) fn is_pinned(traffic: &Value) -> bool {
+    let targets = traffic.as_array().into_iter().flatten();
+    let mut with_traffic = targets.filter(|target| target["percent"].as_i64() > Some(0));
+    with_traffic.any(|target| target["type"] != LATEST)
+}
+
 /// The traffic of a service to which all of it shall go to the latest revision; nothing when it does.
 fn traffic_to_latest(there: &Value) -> Option<Value> {
-    let targets = there.as_array().map(Vec::as_slice).unwrap_or_default();
-    let mut with_traffic = targets.iter().filter(|target| target["percent"].as_i64() > Some(0));
-    let is_latest = |target: &Value| target["type"] == LATEST;
-    if targets.is_empty() || with_traffic.all(is_latest) {
+    if !is_pinned(there) {
         return None;
     }
     let mut traffic = vec![json!({"type": LATEST, "percent": 100})];

@@ -153,7 +153,8 @@ impl CloudRun {
             .secret_request("GetIamPolicy", Method::Get, &format!("/{id}:getIamPolicy"))
             .with_query("options.requestedPolicyVersion", "3");
         match session.call(&request).await {
-            Ok(answer) => Ok(Some(answer.body)),
+            // What is no policy tells nothing, and nothing may be written over it.
+            Ok(answer) => Ok(Some(answer.body).filter(Value::is_object)),
             Err(error) if error.class == ErrorClass::Denied => Ok(None),
             Err(error) => Err(error.into()),
         }

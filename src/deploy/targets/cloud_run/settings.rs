@@ -65,8 +65,8 @@ pub(super) static SHAPE: Shape = Shape {
         Field::optional(
             "public",
             Kind::Boolean,
-            "Whether callers need no credentials. When absent, that stays as it is; a new service needs \
-             them. `false` also takes away what IAM grants to `allUsers`.",
+            "Whether callers need no credentials. When absent, they need them: what an earlier `true` opened is closed \
+             again, but what somebody else opened, or IAM grants to `allUsers`, stays. `false` takes that away, too.",
         ),
         Field::optional(
             "port",

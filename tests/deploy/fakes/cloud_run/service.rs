@@ -224,7 +224,15 @@ impl CloudRun {
             return;
         }
         let problem = self.problem_of_newest(name);
+        let pinned = self.pinned_next.take_if(|_| problem.is_none());
         let service = self.services.get_mut(name).unwrap();
+        if let Some(revision) = pinned {
+            let target = json!({
+                "type": "TRAFFIC_TARGET_ALLOCATION_TYPE_REVISION", "revision": revision, "percent": 100,
+            });
+            service.written.insert("traffic".into(), json!([target]));
+            service.etag += 1;
+        }
         let newest = service.revisions.last_mut().unwrap();
         match &problem {
             None => {

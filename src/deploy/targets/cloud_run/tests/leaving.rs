@@ -104,3 +104,35 @@ fn a_service_that_is_new_has_nothing_before() {
         ]
     );
 }
+
+#[test]
+fn what_we_opened_is_closed_when_the_config_no_longer_opens_it() {
+    let (with, without) = (target(&[("public", "true")], workload()), target(&[], workload()));
+    let looks = |service: &Service| {
+        let lets_everybody_in = service.raw["invokerIamDisabled"] == true;
+        observed(service.clone(), &Details { lets_everybody_in, ..Details::default() })
+    };
+    let there = service(&without, &first_image());
+    let plan = with.plan(&first_image(), &looks(&there)).unwrap();
+    assert_eq!(
+        changes(&plan),
+        ["labels: of an earlier deployment → of this one", "public: false → true"]
+    );
+    let open = carried_out(&plan, there.clone());
+    let again = with.plan(&first_image(), &looks(&open)).unwrap();
+    assert_eq!(again, DeployPlan::default());
+    let plan = without.plan(&first_image(), &looks(&open)).unwrap();
+    assert_eq!(changes(&plan), ["public: true → false"]);
+    let closed = carried_out(&plan, open);
+    let again = without.plan(&first_image(), &looks(&closed)).unwrap();
+    assert_eq!(again, DeployPlan::default());
+    // What somebody else opened stays so, also after a deployment that wanted the same.
+    let mut theirs = there;
+    theirs.raw["invokerIamDisabled"] = true.into();
+    for target in [&without, &with, &without] {
+        let plan = target.plan(&first_image(), &looks(&theirs)).unwrap();
+        assert!(!changes(&plan).iter().any(|it| it.starts_with("public")), "{plan:?}");
+        theirs = carried_out(&plan, theirs);
+        assert_eq!(theirs.raw["invokerIamDisabled"], true);
+    }
+}
