@@ -10,6 +10,10 @@ use crate::fake::Response;
 
 /// An app.
 #[derive(Debug, Clone, Default)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a way of Azure's of its own, and all go together"
+)]
 pub(crate) struct App {
     /// What was written, without values of secrets.
     pub(crate) written: Value,
