@@ -102,9 +102,11 @@ pub(super) fn not_built_in(service: &'static Service, title: String) -> CallErro
     let feature = cloud.feature();
     CallError {
         message: format!("this binary was built without {cloud} (feature `{feature}`)"),
-        hints: vec![format!(
-            "build one that has it: `cargo install --path . --locked --features {feature}`; binaries that are released have all of them"
-        )],
+        // One hint for all clouds: with several targets, a binary with one of them would be the next problem.
+        hints: vec![
+            "build one that has the clouds: `cargo install --path . --locked --features clouds`"
+                .to_owned(),
+        ],
         ..CallError::new(service, title, ErrorClass::NotBuiltIn)
     }
 }

@@ -66,7 +66,11 @@ pub(super) async fn probe(target: &dyn Target, service: &Service, session: &Sess
                 session.events.warn(
                     "not-probed",
                     format!("{}: {why}", target.subject()),
-                    Some("the platform alone says that it is well".to_owned()),
+                    Some(
+                        "the platform says that it is well; `--no-probe` leaves it at that, and `NO_PROXY` reaches a host \
+                         without the proxy"
+                            .to_owned(),
+                    ),
                 );
                 return Probe::NotProbed(why);
             }
