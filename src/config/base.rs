@@ -2,7 +2,7 @@
 
 use std::str::FromStr;
 
-use super::schema::nearest;
+use super::near_names::nearest;
 use crate::error::{Classified, ErrorKind};
 use crate::oci::{Digest, Reference, without_password};
 

@@ -138,7 +138,7 @@ fn find_name(folder: &Path) -> Result<&'static str, LoadError> {
     let nearest = names_in(folder)
         .into_iter()
         .filter(is_file)
-        .find_map(|name| super::schema::nearest(&name, &known).map(|known| (name, known)));
+        .find_map(|name| super::near_names::nearest(&name, &known).map(|known| (name, known)));
     Err(LoadError::NoConfig { directory: folder.to_owned(), nearest })
 }
 
@@ -159,7 +159,7 @@ fn metadata(path: &Path) -> Result<fs::Metadata, LoadError> {
         let known: Vec<_> = names.iter().map(String::as_str).collect();
         let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
         let nearest =
-            super::schema::nearest(name, &known).map(|name| tidy(&parent(path).join(name)));
+            super::near_names::nearest(name, &known).map(|name| tidy(&parent(path).join(name)));
         LoadError::Missing { path: path.to_owned(), nearest }
     })
 }

@@ -13,6 +13,7 @@ pub mod formats;
 mod health;
 mod load;
 mod load_error;
+pub mod near_names;
 mod node;
 mod problem;
 mod publish;

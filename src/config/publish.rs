@@ -1,6 +1,7 @@
 //! Where an image goes, and under which tags: `image:`, `tags:` and `credentials_env_prefix:`.
 
-use super::schema::{Field, Kind, Shape, nearest};
+use super::near_names::nearest;
+use super::schema::{Field, Kind, Shape};
 use super::tag_template::{self, is_tag_template};
 use super::template::is_variable_name;
 use super::validate::shown;

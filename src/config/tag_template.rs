@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use minijinja::{Environment, ErrorKind, UndefinedBehavior, Value};
 
-use super::schema::nearest;
+use super::near_names::nearest;
 use super::{Problems, Template};
 
 /// The members of `git` in a template.

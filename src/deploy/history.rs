@@ -73,11 +73,10 @@ pub fn is_taken_back(history: &[Entry], image: &str) -> bool {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn entry(image: &str, outcome: &str, from: Option<&str>) -> Entry {
-        Entry {
+impl Entry {
+    /// An entry of which only this matters.
+    pub(crate) fn of(image: &str, outcome: &str, from: Option<&str>) -> Self {
+        Self {
             image: image.to_owned(),
             outcome: outcome.to_owned(),
             from: from.map(str::to_owned),
@@ -86,17 +85,26 @@ mod tests {
             at: 0,
         }
     }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
 
     #[test]
     fn what_was_taken_back_is_no_way_back() {
-        let deployed = |image| entry(image, "deployed", None);
-        let back = |image, from| entry(image, ROLLED_BACK, Some(from));
+        let deployed = |image| Entry::of(image, "deployed", None);
+        let back = |image, from| Entry::of(image, ROLLED_BACK, Some(from));
         for (history, current, expected) in [
             (vec![], Some("a"), None),
             (vec![deployed("a")], Some("a"), None),
             (vec![deployed("a"), deployed("b")], Some("b"), Some("a")),
-            (vec![entry("a", "unchanged", None), deployed("b")], Some("b"), Some("a")),
-            (vec![deployed("a"), entry("b", "failed", None), deployed("c")], Some("c"), Some("a")),
+            (vec![Entry::of("a", "unchanged", None), deployed("b")], Some("b"), Some("a")),
+            (
+                vec![deployed("a"), Entry::of("b", "failed", None), deployed("c")],
+                Some("c"),
+                Some("a"),
+            ),
             (vec![deployed("a"), deployed("b"), back("a", "b")], Some("a"), None),
             (
                 vec![deployed("o"), deployed("a"), deployed("b"), back("a", "b")],
@@ -108,7 +116,7 @@ mod tests {
                     deployed("a"),
                     deployed("b"),
                     back("a", "b"),
-                    entry("b", "rolled_back_by_platform", None),
+                    Entry::of("b", "rolled_back_by_platform", None),
                 ],
                 Some("a"),
                 None,

@@ -4,7 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::Context;
 use super::project::Project;
-use crate::config::schema::{self, hint_for};
+use crate::config::near_names::hint_for;
+use crate::config::schema;
 use crate::config::{
     Config, EnvironmentSpec, Position, Problems, PullSpec, SecretSpec, TargetSpec, environment_keys,
 };

@@ -7,7 +7,8 @@ use super::{
     BaseImage, ImagePlan, ImageSettings, Inputs, LayerPlan, LayerSource, Need, Plan, PlanError,
     RootTree, builtin_base, requirements, start,
 };
-use crate::config::schema::{check, hint_for};
+use crate::config::near_names::hint_for;
+use crate::config::schema::check;
 use crate::config::{Base, Config, LayerSpec, Position, Problem, Problems};
 use crate::oci::Platform;
 

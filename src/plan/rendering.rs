@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use minijinja::syntax::SyntaxConfig;
 use minijinja::{AutoEscape, Environment, Error, ErrorKind, UndefinedBehavior, Value};
 
-use crate::config::schema::nearest;
+use crate::config::near_names::nearest;
 
 /// How many instructions a template may run: a loop over everything in a config needs a fraction.
 const FUEL: u64 = 100_000;

@@ -24,7 +24,7 @@ use minijinja::{ErrorKind, Value};
 pub(super) use self::facts::version_of;
 use self::facts::{Facts, slug};
 use super::{PlanError, VcsFacts};
-use crate::config::schema::hint_for;
+use crate::config::near_names::hint_for;
 use crate::config::{
     GIT_FACTS, Problem, Problems, TagSpec, Template, TemplateError, hint_for_fact, is_tag_template,
     tag_environment,

@@ -1,12 +1,11 @@
 //! Deploying to App Runner and to ECS Express Mode as whoever types the command sees it.
 
-use std::process::{Command, Stdio};
-use std::time::{Duration, Instant};
+use std::process::Command;
 
 use serde_json::{Value, json};
 
 use crate::anywhere::Anywhere;
-use crate::fake::{Fault, Running};
+use crate::fake::Running;
 use crate::fakes::app_runner::AppRunner;
 use crate::fakes::aws::{Aws, AwsService};
 use crate::fakes::ecs_express::EcsExpress;
@@ -192,16 +191,7 @@ async fn what_the_platform_took_back_is_a_failure_though_the_service_is_well() {
 async fn a_run_that_was_killed_before_it_heard_of_its_service_is_gone_on_with() {
     let world = ecs_express(WELL).await;
     let create = "CreateExpressGatewayService";
-    world.cloud.spoil(create, Fault::Stall);
-    let mut command = world.command(&["deploy"]);
-    let mut child = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
-    let began = Instant::now();
-    while !world.cloud.writes().iter().any(|write| write == create) {
-        assert!(began.elapsed() < Duration::from_mins(1), "{:?}", world.cloud.writes());
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
-    child.kill().unwrap();
-    child.wait().unwrap();
+    world.cloud.kill_in(create, &mut world.command(&["deploy"])).await;
     let adopted = world.deployment(&["deploy"]);
     assert_eq!(adopted["outcome"], "unchanged", "{adopted:#}");
     let creations = world.cloud.writes().iter().filter(|write| *write == create).count();

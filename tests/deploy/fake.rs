@@ -1,6 +1,8 @@
 //! Fakes of clouds: a server with a state, which a story can look into and spoil.
 
+use std::process::{Command, Stdio};
 use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use http_body_util::BodyExt as _;
@@ -142,6 +144,19 @@ impl<F: Fake> Running<F> {
         let operations = shared.calls.iter().filter(|call| call.method != "GET");
         let operations = operations.map(Call::operation);
         operations.filter(|name| !reads.iter().any(|read| name.starts_with(read))).collect()
+    }
+
+    /// Runs a command whose request for this operation is never answered, and kills it once that has arrived.
+    pub(crate) async fn kill_in(&self, operation: &str, command: &mut Command) {
+        self.spoil(operation, Fault::Stall);
+        let mut child = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+        let began = Instant::now();
+        while !self.writes().iter().any(|write| write == operation) {
+            assert!(began.elapsed() < Duration::from_mins(1), "{:?}", self.writes());
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        child.kill().unwrap();
+        child.wait().unwrap();
     }
 
     /// Every request so far.

@@ -1,11 +1,7 @@
 //! What is the same for every target: environments, values, promotion, several targets, a run that is killed.
 
-use std::process::Stdio;
-use std::time::{Duration, Instant};
-
 use serde_json::{Value, json};
 
-use crate::fake::Fault;
 use crate::support::cli::Outcome;
 use crate::world::{PRODUCTION, STAGING, World, errors};
 
@@ -194,16 +190,7 @@ async fn the_first_of_several_targets_that_fails_ends_it() {
 async fn a_run_that_was_killed_before_it_heard_the_answer_is_gone_on_with() {
     let world = World::new(STAGING).await;
     let create = "POST /v2/projects/acme-staging/locations/europe-west1/services";
-    world.cloud.spoil(create, Fault::Stall);
-    let mut command = world.command(&["deploy"]);
-    let mut child = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
-    let began = Instant::now();
-    while !world.cloud.writes().iter().any(|write| write == create) {
-        assert!(began.elapsed() < Duration::from_mins(1), "{:?}", world.cloud.writes());
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
-    child.kill().unwrap();
-    child.wait().unwrap();
+    world.cloud.kill_in(create, &mut world.command(&["deploy"])).await;
     let record = &world.state()["environments"]["staging"]["cloud-run agent-staging acme-staging/europe-west1"];
     assert_eq!(record["intents"].as_array().map(Vec::len), Some(1), "{record:#}");
     assert_eq!(record["history"], json!([]));

@@ -1,7 +1,7 @@
 //! What is selected of an image, once it is known what is in it.
 
 use crate::config::Problem;
-use crate::config::schema::nearest;
+use crate::config::near_names::nearest;
 use crate::oci::Platform;
 use crate::plan::pattern::PatternSet;
 use crate::plan::{FinalLink, ImageNeed, RootNode, RootTree};

@@ -134,25 +134,14 @@ mod tests {
         Observed { service: Some(service), ..Observed::default() }
     }
 
-    fn entry(image: &str, outcome: &str, from: Option<&str>) -> Entry {
-        Entry {
-            image: image.to_owned(),
-            outcome: outcome.to_owned(),
-            from: from.map(str::to_owned),
-            revision: None,
-            url: None,
-            at: 0,
-        }
-    }
-
     #[test]
     fn the_platform_knows_best_unless_it_knows_only_what_was_taken_back() {
         let previous = |image: &str, revision: &str| Goal::Previous {
             image: image.to_owned(),
             revision: Some(revision.to_owned()),
         };
-        let taken = [entry("b", "deployed", None), entry("a", "rolled_back", Some("b"))];
-        let older = [&[entry("o", "deployed", None)][..], &taken].concat();
+        let taken = [Entry::of("b", "deployed", None), Entry::of("a", "rolled_back", Some("b"))];
+        let older = [&[Entry::of("o", "deployed", None)][..], &taken].concat();
         for (there, history, expected) in [
             (observed("b", "2", Some(("a", "1"))), &[][..], previous("a", "1")),
             // Only settings changed.

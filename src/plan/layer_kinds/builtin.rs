@@ -1,6 +1,7 @@
 //! `builtin`: a small layer that this binary carries.
 
-use crate::config::schema::{Field, Kind, Shape, hint_for};
+use crate::config::near_names::hint_for;
+use crate::config::schema::{Field, Kind, Shape};
 use crate::config::{Config, Node, Position, Problems};
 use crate::oci::Platform;
 use crate::plan::attributes::parse_source;

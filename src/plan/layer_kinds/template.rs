@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 use bytes::Bytes;
 use minijinja::Value;
 
-use crate::config::schema::{Field, Kind, Shape, hint_for};
+use crate::config::near_names::hint_for;
+use crate::config::schema::{Field, Kind, Shape};
 use crate::config::{Config, Node, Position, Problems, RunSettings};
 use crate::oci::Platform;
 use crate::plan::attributes::{ImagePath, OwnerName, entry, member, parse_mode, parse_source};

@@ -1,7 +1,7 @@
 //! The members of an agent, as HoloDeck's release 0.7.1 knows them: it starts with no other and
 //! without none that it must have.
 
-use crate::config::schema::nearest;
+use crate::config::near_names::nearest;
 use crate::config::validate::shown;
 use crate::config::{Node, Problem, Problems};
 

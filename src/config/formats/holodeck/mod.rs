@@ -19,6 +19,7 @@ use std::collections::BTreeSet;
 
 use self::deployment::DEPLOYMENT;
 use crate::config::health::probe_path;
+use crate::config::near_names;
 use crate::config::publish::{check_repository, env_prefix, literal_tag, template};
 use crate::config::schema::{self, Shape};
 use crate::config::validate::{check_env_name, shown};
@@ -272,7 +273,7 @@ fn protocol(deployment: &Node, problems: &mut Problems) -> String {
         Some((node, text)) if !PROTOCOLS.contains(&text) => problems.report_with_hint(
             &node.position,
             format!("`{}` is no value of `protocol`", text.escape_debug()),
-            schema::hint_for(text, &PROTOCOLS),
+            near_names::hint_for(text, &PROTOCOLS),
         ),
         _ => {}
     }

@@ -6,7 +6,7 @@ use super::CloudRun;
 use super::observe::{Details, all_pages, last_part};
 use super::settings::kept_secret;
 use crate::cloud::Method;
-use crate::config::schema::nearest;
+use crate::config::near_names::nearest;
 use crate::deploy::{DeployError, SecretValue, Session};
 
 /// One that is not there.

@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use super::plan::Planner;
 use super::settings::Settings;
-use crate::config::schema::nearest;
+use crate::config::near_names::nearest;
 use crate::deploy::{DeployError, Observed};
 
 impl Planner<'_> {

@@ -7,7 +7,7 @@ use super::comparison::references;
 use super::observe::Details;
 use super::settings::Settings;
 use crate::cloud::{ECS, Request};
-use crate::config::schema::nearest;
+use crate::config::near_names::nearest;
 use crate::deploy::aws::{
     EcrHost, Place, PlannedSecrets, RoleSpec, SecretStore, ServiceTags, Tagged, hide_variables,
     plan_roles, role_name, secrets_revision, shown_settings, small_tags,
